@@ -34,8 +34,8 @@ from ckfunc.scaffold.packages import (
     link_packages,
     with_node_types,
 )
-from ckfunc.scaffold.render import templates
 from ckfunc.scaffold.stubs import TYPES_DIR, NodeStub, Schemas, scope_of, stub_files
+from ckfunc.scaffold.templates import templates
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from ckfunc.logs.entries import LogEntry
 from ckfunc.manifest import function_types
 from ckfunc.model.function import Status
 from ckfunc.model.triggers import BY_TYPE
-from ckfunc.scaffold.samples import sample_event
+from ckfunc.scaffold.templates import sample_event
 
 _RECENT = 5
 """How many recent events can be chosen."""

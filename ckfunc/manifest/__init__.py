@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ckfunc.manifest.definition import json_schema
 from ckfunc.manifest.edit import add_function
 from ckfunc.manifest.project import (
     dependency_places,
@@ -19,7 +20,6 @@ from ckfunc.manifest.project import (
     wanted_packages,
     watched_files,
 )
-from ckfunc.manifest.schema import json_schema
 from ckfunc.manifest.variables import connection_variables
 
 __all__ = [

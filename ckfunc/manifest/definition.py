@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from ckfunc.manifest.kinds import Entries, Field, Flag, Items, Number, Rule, Section, Text, Whole
+from typing import Any
+
+from ckfunc.manifest.kinds import Entries, Field, Flag, Items, Number, Rule, Section, Text, Whole, schema_of
 from ckfunc.manifest.sources import MAX_FILE_BYTES
 from ckfunc.manifest.variables import NAME, TEMPLATE
-from ckfunc.model.application import PLATFORM_PREFIX
+from ckfunc.model.application import DEFAULT_PACKAGES, PLATFORM_PREFIX
 from ckfunc.model.project import GATE
 from ckfunc.model.triggers import TRIGGERS
 from ckfunc.model.watch_policy import MAX_FAILURES, MOST_MIN_RUNS, WATCH_FOR
 
 MANIFEST_NAME = "functions.yaml"
 
-PLATFORM_PACKAGES = ("axios", "axios-token-interceptor", "chatkitty-platform-sdk", "qs")
+PLATFORM_PACKAGES = tuple(package.name for package in DEFAULT_PACKAGES)
 """Packages that the platform installs itself (`default_dependency: true`)."""
 
 SCRIPT_SUFFIXES = ("ts", "js", "mts", "cts", "mjs", "cjs")
@@ -292,6 +294,15 @@ MANIFEST = Section(
         ),
     ),
 )
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of `functions.yaml`, generated from the definition that `load` uses.
+
+    It is draft 7, which every YAML language server supports. Rules that a schema cannot express (about files, variables
+    and default_target) are only checked by `load`.
+    """
+    return schema_of(MANIFEST, "ckfunc manifest (functions.yaml)")
 
 
 def fits_type(trigger_type: str) -> bool:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from ckfunc.base.documents import read_document
 from ckfunc.base.errors import Problem
-from ckfunc.manifest.checked import Branch
 from ckfunc.manifest.definition import MANIFEST_NAME
 from ckfunc.manifest.sources import Complaint, read_text, without_bom
 from ckfunc.manifest.tree import refused
+from ckfunc.manifest.validation import Branch
 from ckfunc.model.lock import LOCK_NAME, PLATFORM_RANGES, InvalidLock, PackageLock
 
 _CONFLICT = "<<<<<<<"

@@ -6,18 +6,24 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import ckfunc.manifest.settings as application_settings
 import ckfunc.manifest.targets as targeting
 from ckfunc.base.errors import CkfuncError, InvalidManifest, LockOutdated, NoProject, Problem
 from ckfunc.base.text import did_you_mean
-from ckfunc.manifest.checked import Branch, Leaf
 from ckfunc.manifest.definition import MANIFEST, MANIFEST_NAME
 from ckfunc.manifest.lock import drift, read_lock
-from ckfunc.manifest.resolution import resolve, resolve_application
-from ckfunc.manifest.scripts import ScriptReader, functions_of, script_of
+from ckfunc.manifest.resolution import (
+    ScriptReader,
+    functions_of,
+    guest_warnings,
+    resolve,
+    resolve_application,
+    script_of,
+    setting_places,
+    settings_of,
+)
 from ckfunc.manifest.sources import Complaint, Spelling, read_text, without_bom
 from ckfunc.manifest.tree import parse, refused
-from ckfunc.manifest.validation import validate
+from ckfunc.manifest.validation import Branch, Leaf, validate
 from ckfunc.manifest.variables import env_files, references
 from ckfunc.model.lock import LOCK_NAME, PackageLock
 from ckfunc.model.project import Hooks, Project, Target, WantedRuntime
@@ -85,12 +91,12 @@ def load(
         _allowed_scripts(manifest),
         lock,
     )
-    bound_target = targeting.target(manifest, name, values.application)
+    bound_target = targeting.target_of(manifest, name, values.application)
     warnings = (*_warnings(manifest), *dict.fromkeys(values.unresolved))
     section = targeting.section(manifest, name)
     gates = _gates(section, manifest)
     watched = _watched(root, manifest, name)
-    switches = application_settings.values(manifest, name)
+    switches = settings_of(manifest, name)
     watch = targeting.watch_policy(section)
     return Project(root, bound_target, runtime, functions, warnings, gates, watched, _hooks(manifest), switches, watch)
 
@@ -139,7 +145,7 @@ def find_target(root: Path, target: str | None, environ: Mapping[str, str]) -> t
     application, unknown = resolve_application(manifest, name, root, environ)
     if serious := (*targeting.concerning(manifest, name, found, chosen=target is not None), *unknown):
         raise refused(*serious)
-    return targeting.target(manifest, name, application), found
+    return targeting.target_of(manifest, name, application), found
 
 
 def function_types(root: Path) -> tuple[str, ...]:
@@ -207,13 +213,13 @@ def environment_texts(root: Path, target: str) -> tuple[dict[str, str] | None, d
 def setting_paths(root: Path, target: str) -> dict[str, tuple[str, ...]]:
     """Return the path in the manifest of each setting of `target`. Raises the same errors as `environment_texts`."""
     manifest = _manifest(root)
-    return application_settings.paths(manifest, target)
+    return setting_places(manifest, target)
 
 
 def guests_allowed(root: Path) -> tuple[Problem, ...]:
     """Return warnings about guest users. Raises the same errors as `environment_texts`."""
     manifest = _manifest(root)
-    return tuple(application_settings.guest_warnings(manifest))
+    return tuple(guest_warnings(manifest))
 
 
 def referenced_variables(root: Path, target: str) -> tuple[str, ...]:

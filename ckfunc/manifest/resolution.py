@@ -1,4 +1,4 @@
-"""Environment and application of a target, with overrides and variables applied."""
+"""Values of one target: environment, application, settings and scripts."""
 
 from __future__ import annotations
 
@@ -8,16 +8,21 @@ from pathlib import Path
 
 from ckfunc.base.errors import Problem
 from ckfunc.base.secrets import Secret
-from ckfunc.manifest.checked import Branch, Leaf
 from ckfunc.manifest.definition import APPLICATION_ID, MANIFEST_NAME
 from ckfunc.manifest.kinds import Rule
-from ckfunc.manifest.targets import section
+from ckfunc.manifest.sources import Complaint, Spelling, normal_path, read_script, same_letters
+from ckfunc.manifest.targets import section, target_names, target_of
 from ckfunc.manifest.tree import Scalar
+from ckfunc.manifest.validation import Branch, Leaf
 from ckfunc.manifest.variables import expand, lookup, references
+from ckfunc.model.project import Script, WantedFunction
+from ckfunc.model.triggers import START_SESSION, display_name
 
 _LITERAL_APPLICATION = Rule(
     APPLICATION_ID, "is not an application's id or key after ${NAME} is replaced", "an id is a number, a key is a UUID"
 )
+
+GUESTS_ALLOWED = f"guest users are allowed: anyone can start a session unless {START_SESSION} refuses it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +91,91 @@ def resolve_application(
     return (None, problems) if problems else (expand(leaf.text, values), ())
 
 
+def settings_of(manifest: Branch, target_name: str) -> dict[str, bool] | None:
+    """Return the settings that the manifest has for a target; None if it has none."""
+    return {path[-1]: leaf.data is True for path, leaf in _settings(manifest, target_name)} or None
+
+
+def setting_places(manifest: Branch, target_name: str) -> dict[str, tuple[str, ...]]:
+    """Return the path in the manifest of each setting of a target."""
+    return {path[-1]: path for path, _ in _settings(manifest, target_name)}
+
+
+def guest_warnings(manifest: Branch) -> Iterator[Problem]:
+    """Yield each place that allows guest users, if there is a function that decides who may start a session.
+
+    Emulators do not count: ChatKitty recommends disabling guest users in production. Source:
+    https://chatkitty.com/docs/guides/securing-user-sessions
+    """
+    functions = manifest.branch("functions")
+    if functions is None or START_SESSION not in functions.keys:
+        return
+    places: dict[tuple[int, int], list[str]] = {}
+    for name in target_names(manifest):
+        leaf = {path[-1]: leaf for path, leaf in _settings(manifest, name)}.get("guest_users")
+        if leaf is not None and leaf.data is True and not target_of(manifest, name, None).emulator:
+            places.setdefault((leaf.node.line, leaf.node.column), []).append(name)
+    for (line, column), names in sorted(places.items()):
+        message = f"on {' and '.join(names)}, {GUESTS_ALLOWED}"
+        yield Problem(MANIFEST_NAME, line, column, message, "write `guest_users: false`")
+
+
+class ScriptReader:
+    """Reads the scripts of a project, each only once; `problems` receives those that cannot be used."""
+
+    def __init__(self, root: Path, problems: list[Problem]) -> None:
+        self._root = root
+        self._problems = problems
+        self._read: dict[str, str | Complaint] = {}
+        self._spelling = Spelling(root)
+
+    def script(self, key: str, leaf: Leaf) -> Script | None:
+        """Return the script that the value of a key names; None, with a problem, if it cannot be used."""
+        path = self._spelling.of(leaf.text)
+        if path not in self._read:
+            self._read[path] = self._text(path, leaf.text)
+        text = self._read[path]
+        # An empty init script is allowed: it disables a deployed one.
+        if isinstance(text, str) and not text.strip() and key == "handler":
+            text = Complaint(f"{path!r} is empty", "a handler needs a top-level function handleEvent")
+        if isinstance(text, str):
+            return Script(path, text)
+        file, line, column = (
+            (path, text.line, text.column) if text.line else (MANIFEST_NAME, leaf.node.line, leaf.node.column)
+        )
+        self._problems.append(Problem(file, line, column, f"{key} {text.message}", text.hint))
+        return None
+
+    def _text(self, path: str, written: str) -> str | Complaint:
+        """Return the text of a script. The path must be spelled as on disk, so that it works on every system."""
+        if path != normal_path(written) and not same_letters(path, written):
+            return Complaint(
+                f"{written!r} is spelled {path!r} on disk", "use the same spelling: other systems distinguish them"
+            )
+        return read_script(self._root, path)
+
+
+def script_of(section: Branch | None, key: str, scripts: ScriptReader) -> Script | None:
+    """Return the script that a key of a section names; None if there is none, or it cannot be used."""
+    leaf = section.leaf(key) if section else None
+    return scripts.script(key, leaf) if leaf else None
+
+
+def functions_of(manifest: Branch, scripts: ScriptReader) -> tuple[WantedFunction, ...] | None:
+    """Return the functions of the manifest whose handlers can be used; None if it does not manage functions."""
+    section = manifest.branch("functions")
+    if section is None:
+        return None
+    functions = []
+    for trigger_type, entry in section.branches():
+        handler = script_of(entry, "handler", scripts)
+        if handler:
+            name = entry.text("name") or display_name(trigger_type)
+            asynchronously = entry.flag("initialize_asynchronously")
+            functions.append(WantedFunction(trigger_type, handler, name, entry.text("description"), asynchronously))
+    return tuple(functions)
+
+
 def _environment(manifest: Branch, target: Branch | None) -> dict[str, Leaf] | None:
     runtime = manifest.branch("runtime")
     base = runtime.branch("environment") if runtime else None
@@ -107,3 +197,12 @@ def _source_offset(node: Scalar, offset: int) -> int:
     """Return the offset in a scalar's source of the character at `offset` in its text; 0 if it is unknown."""
     extra = node.end - node.start - len(node.text)
     return offset + extra // 2 if extra in (0, 2) and not node.block and "\n" not in node.text else 0
+
+
+def _settings(manifest: Branch, target_name: str) -> Iterator[tuple[tuple[str, ...], Leaf]]:
+    """Yield the settings of a target with their paths: those of all targets, then its own, which override them."""
+    own = section(manifest, target_name)
+    for path, branch in (((), manifest), (("targets", target_name), own)):
+        settings = branch.branch("settings") if branch else None
+        for name, leaf in (settings.leaves() if settings else {}).items():
+            yield (*path, "settings", name), leaf

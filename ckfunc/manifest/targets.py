@@ -8,10 +8,9 @@ from typing import TypeAlias
 
 from ckfunc.base.errors import CkfuncError, Problem
 from ckfunc.base.text import did_you_mean
-from ckfunc.manifest.checked import Branch
 from ckfunc.manifest.definition import MANIFEST_NAME
 from ckfunc.manifest.tree import Mapping, Scalar
-from ckfunc.manifest.validation import one_of
+from ckfunc.manifest.validation import Branch, one_of
 from ckfunc.model.project import Target
 from ckfunc.model.watch_policy import WatchPolicy
 
@@ -66,7 +65,7 @@ def section(manifest: Branch, name: str) -> Branch | None:
     return targets.branch(name) if targets else None
 
 
-def target(manifest: Branch, name: str, application: str | None) -> Target:
+def target_of(manifest: Branch, name: str, application: str | None) -> Target:
     """Return the target `name`, bound to `application`."""
     target_section = section(manifest, name)
     if target_section is None:

@@ -4,15 +4,98 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 from ckfunc.base.errors import Problem
 from ckfunc.base.text import did_you_mean
-from ckfunc.manifest.checked import Branch, Checked, Given, Leaf, Row
 from ckfunc.manifest.definition import MANIFEST_NAME
 from ckfunc.manifest.kinds import Data, Entries, Field, Flag, Items, Kind, Number, Rule, Section, Text, Whole
 from ckfunc.manifest.scalars import boolean, json_value, retyped_as
 from ckfunc.manifest.tree import Mapping, Node, Scalar, Sequence
+
+_BOOLEAN_WORDS = {"yes", "no", "on", "off", "true", "false", "1", "0", "y", "n"}
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A valid text, boolean or number with its position."""
+
+    node: Scalar
+    data: str | bool | int = field(repr=False)
+
+    @property
+    def text(self) -> str:
+        """The value as text."""
+        return str(self.data)
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """The valid entries of a mapping, in order; `keys` has the positions of known keys, even with invalid values."""
+
+    node: Mapping
+    keys: dict[str, Scalar] = field(default_factory=dict)
+    values: dict[str, Checked] = field(default_factory=dict)
+
+    def branch(self, name: str) -> Branch | None:
+        """Return the valid mapping under `name`, or None."""
+        value = self.values.get(name)
+        return value if isinstance(value, Branch) else None
+
+    def leaf(self, name: str) -> Leaf | None:
+        """Return the valid text, boolean or number under `name`, or None."""
+        value = self.values.get(name)
+        return value if isinstance(value, Leaf) else None
+
+    def text(self, name: str) -> str | None:
+        """Return the valid value under `name` as text, or None."""
+        leaf = self.leaf(name)
+        return None if leaf is None else leaf.text
+
+    def items(self, name: str) -> tuple[Checked, ...] | None:
+        """Return the valid items of the list under `name`, or None if there is no list."""
+        value = self.values.get(name)
+        return value.items if isinstance(value, Row) else None
+
+    def given(self, name: str) -> Given | None:
+        """Return the user data under `name`, or None."""
+        value = self.values.get(name)
+        return value if isinstance(value, Given) else None
+
+    def flag(self, name: str) -> bool:
+        """Return the boolean under `name`; false if there is none."""
+        leaf = self.leaf(name)
+        return leaf is not None and leaf.data is True
+
+    def leaves(self) -> dict[str, Leaf]:
+        """Return the entries whose values are texts, booleans or numbers."""
+        return {name: value for name, value in self.values.items() if isinstance(value, Leaf)}
+
+    def branches(self) -> Iterator[tuple[str, Branch]]:
+        """Yield the entries whose values are mappings."""
+        for name, value in self.values.items():
+            if isinstance(value, Branch):
+                yield name, value
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The valid items of a list, in order."""
+
+    node: Node
+    items: tuple[Checked, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """User data: any JSON value."""
+
+    node: Node
+    data: Any = field(repr=False)
+
+
+Checked: TypeAlias = Leaf | Branch | Row | Given
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,24 +172,24 @@ class _Check:
             return None
         branch = Branch(mapping)
         for key, value in self._unique(mapping, secret=False):
-            field = fields.get(key.text) or others.get(key.text)
-            if field is None:
+            known = fields.get(key.text) or others.get(key.text)
+            if known is None:
                 hint = _merge_hint(key) or did_you_mean(key.text, fields) or one_of(fields)
                 self._report(key, f"unknown key{_quoted_name(key.text)} in {place.label}", hint)
                 continue
-            if field.name in branch.keys:
-                self._report(key, f"{field.name} is given in both spellings", "keep one")
+            if known.name in branch.keys:
+                self._report(key, f"{known.name} is given in both spellings", "keep one")
                 continue
-            self._add(branch, key, self.value(field.kind, value, _Place(key.text, key)), field.name)
+            self._add(branch, key, self.value(known.kind, value, _Place(key.text, key)), known.name)
         self._report_missing(kind.fields, mapping, place)
         return branch
 
     def _report_missing(self, fields: tuple[Field, ...], mapping: Mapping, place: _Place) -> None:
         present = {key.text for key, _ in mapping.entries if isinstance(key, Scalar)}
-        for field in fields:
-            if field.required and field.name not in present and field.also not in present:
-                example = f"{field.name}: {field.kind.value}" if isinstance(field.kind, Number) else f"{field.name}: …"
-                self._report(place.key or mapping, f"{place.label} has no `{field.name}`", f"add `{example}`")
+        for known in fields:
+            if known.required and known.name not in present and known.also not in present:
+                example = f"{known.name}: {known.kind.value}" if isinstance(known.kind, Number) else f"{known.name}: …"
+                self._report(place.key or mapping, f"{place.label} has no `{known.name}`", f"add `{example}`")
 
     def _entries(self, kind: Entries, node: Node, place: _Place) -> Branch | None:
         if kind.when_empty and _is_null(node):
@@ -237,9 +320,6 @@ class _Check:
         got = "a mapping" if isinstance(node, Mapping) else "a list"
         self._report(node, f"{place.label} must be {wanted}, not {got}", "quote it if it starts with { or [")
         return None
-
-
-_BOOLEAN_WORDS = {"yes", "no", "on", "off", "true", "false", "1", "0", "y", "n"}
 
 
 def _violated(rules: tuple[Rule, ...], text: str) -> Rule | None:

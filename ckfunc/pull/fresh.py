@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 from ckfunc.base.secrets import Secret
 from ckfunc.manifest.edit import scalar_text
-from ckfunc.manifest.env_example import example_text
 from ckfunc.manifest.scalars import scalar
 from ckfunc.pull.names import IsJavaScript, handler_paths, script_suffix
 from ckfunc.pull.remote import RemoteProject, file_text
 from ckfunc.pull.variables import reference_names
+from ckfunc.scaffold.types import example_text
 
 _INIT_SCRIPT = "init"
 _SCHEMA = "# yaml-language-server: $schema=.ckfunc/functions.schema.json"

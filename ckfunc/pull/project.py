@@ -21,7 +21,6 @@ from ckfunc.deploy.resources import SETTINGS, newlines
 from ckfunc.manifest import environment_texts, load, setting_paths
 from ckfunc.manifest.definition import MANIFEST_NAME
 from ckfunc.manifest.edit import scalar_text, with_changes
-from ckfunc.manifest.env_example import example_text
 from ckfunc.manifest.variables import whole_reference
 from ckfunc.model.project import Project, Target
 from ckfunc.pull.base import read_base, store_base
@@ -30,8 +29,9 @@ from ckfunc.pull.names import IsJavaScript
 from ckfunc.pull.remote import RemoteProject, described
 from ckfunc.pull.update import ManifestSections, Update, shared_state, update
 from ckfunc.pull.variables import env_text
-from ckfunc.scaffold.render import render
 from ckfunc.scaffold.stubs import Schemas, scope_of, write_stubs
+from ckfunc.scaffold.templates import render
+from ckfunc.scaffold.types import example_text
 from ckfunc.scaffold.writing import FilesExist, require_file_place, written_or_undone
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from ckfunc import __version__
 from ckfunc.base.errors import CkfuncError, UsageProblem
 from ckfunc.base.git import GitMissing, GitRefused, git
 from ckfunc.manifest import is_protected, referenced_variables, targets
-from ckfunc.scaffold.render import render
+from ckfunc.scaffold.templates import render
 from ckfunc.scaffold.writing import Written, write_all
 
 FILES = {"github": ".github/workflows/ckfunc.yml", "gitlab": ".gitlab-ci.yml"}

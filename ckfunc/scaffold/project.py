@@ -13,8 +13,8 @@ from ckfunc.base.errors import CkfuncError, UsageProblem
 from ckfunc.base.files import read_file
 from ckfunc.manifest.definition import fits_type
 from ckfunc.model.triggers import BY_TYPE, Trigger
-from ckfunc.scaffold.render import render
 from ckfunc.scaffold.stubs import Schemas, node_stub, stub_files
+from ckfunc.scaffold.templates import render
 from ckfunc.scaffold.writing import FileAction, Written, is_directory, write_all, written_or_undone
 
 

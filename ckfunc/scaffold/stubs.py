@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -14,9 +15,8 @@ from ckfunc.manifest.definition import PLATFORM_PACKAGES
 from ckfunc.model.project import Project, Script
 from ckfunc.model.triggers import BY_TYPE, TRIGGERS, EventField, Trigger
 from ckfunc.runtime.tools import own_node_types
-from ckfunc.scaffold.exports import Exports, exports
 from ckfunc.scaffold.platform import families, request_declarations, resource_declarations
-from ckfunc.scaffold.render import render
+from ckfunc.scaffold.templates import render
 from ckfunc.scaffold.writing import Written, write_all
 
 TYPES_DIR = ".ckfunc/types"
@@ -29,6 +29,23 @@ PLATFORM_VARIABLES = ("CHATKITTY_APPLICATION_ID", "CHATKITTY_CLIENT_ID", "CHATKI
 _BASIC_MODULES = (
     *("assert", "buffer", "child_process", "crypto", "events", "fs", "http", "https", "module", "net", "node:", "os"),
     *("path", "querystring", "readline", "stream", "string_decoder", "timers", "url", "util", "zlib"),
+)
+
+# Comments, strings and templates (without nested ones in `${}`), which may contain the word `export`.
+_NOISE = re.compile(
+    r"""//[^\n]* | /\*.*?\*/ | "(?:\\.|[^"\\\n])*" | '(?:\\.|[^'\\\n])*' | `(?:\\.|[^`\\])*`""",
+    re.DOTALL | re.VERBOSE,
+)
+_NAME = r"[A-Za-z_$][\w$]*"
+_DECLARED = re.compile(
+    rf"\bexport\s+(?:declare\s+)?(?:(?:abstract\s+)?class|(?:async\s+)?function\s*\*?|const\s+enum|const|let|var|enum)\s+({_NAME})"
+)
+_DESTRUCTURED = re.compile(r"\bexport\s+(?:const|let|var)\s*([{\[])([^{}\[\]=]*(?:=[^{}\[\]]*)?)[}\]]\s*(?::[^=]*)?=")
+_LISTED = re.compile(r"\bexport\s*(type\s*)?\{([^}]*)\}")
+_ITEM = re.compile(rf"^(type )?(?:({_NAME}) as )?({_NAME})$")
+# Without types with parameters, because these cannot be used without their parameters.
+_TYPE = re.compile(
+    rf"\b(export\s+)?(?:declare\s+)?(?:interface|type|(?:abstract\s+)?class|const\s+enum|enum)\s+({_NAME})(?=\s*(?:[{{=]|extends\b|implements\b))"
 )
 
 
@@ -123,6 +140,33 @@ def stub_files(schemas: Schemas, scope: Scope | None = None, *, node: NodeStub =
     }
 
 
+@dataclass(frozen=True, slots=True)
+class Exports:
+    """Names of values and of types, each sorted; a class is both."""
+
+    values: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+
+
+def exports(source: str) -> Exports:
+    """Return the names that `source`, in TypeScript, exports, except `default`.
+
+    Names from `export * from …` and nested destructuring, and types with parameters are not included. A listed name
+    that is declared in another file counts as a value.
+    """
+    text = _NOISE.sub(" ", source)
+    values = {*_DECLARED.findall(text), *_destructured(text)}
+    declared = {name for _, name in _TYPE.findall(text)}
+    types = {name for exported, name in _TYPE.findall(text) if exported}
+    for as_type, name, exported in _listed(text):
+        is_value = not as_type and (name not in declared or re.search(rf"\b(class|enum)\s+{re.escape(name)}\b", text))
+        if is_value:
+            values.add(exported)
+        if as_type or name in declared:
+            types.add(exported)
+    return Exports(tuple(sorted(values - {"default"})), tuple(sorted(types - {"default"})))
+
+
 def _triggers(types: Iterable[str]) -> list[Trigger]:
     unknown = sorted(set(types) - BY_TYPE.keys())
     return [*TRIGGERS, *(Trigger(name, "a type that ckfunc does not know") for name in unknown)]
@@ -160,3 +204,20 @@ def _import_of(path: str) -> str | None:
         if path.endswith(suffix):
             return posixpath.relpath(path.removesuffix(suffix) + imported, TYPES_DIR)
     return None
+
+
+def _listed(text: str) -> Iterator[tuple[bool, str, str]]:
+    """Yield the items of `export { … }`: whether it is marked as a type, its name in the source, its exported name."""
+    for all_types, body in _LISTED.findall(text):
+        for item in body.split(","):
+            if found := _ITEM.match(" ".join(item.split())):
+                yield bool(all_types or found[1]), found[2] or found[3], found[3]
+
+
+def _destructured(text: str) -> Iterator[str]:
+    """Yield the names in `export const { a, b: c = 1, ...d } = …`."""
+    for _, body in _DESTRUCTURED.findall(text):
+        for item in body.split(","):
+            name = item.partition("=")[0].rpartition(":")[2].strip().removeprefix("...")
+            if re.fullmatch(_NAME, name):
+                yield name

@@ -1,15 +1,18 @@
-"""Types for editors: stubs, schemas, and links to packages."""
+"""Files that `ckfunc types` updates: stubs, schemas, links to packages, `.env.example`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
+from ckfunc.base.documents import read_jsonc
 from ckfunc.base.errors import CkfuncError, DependenciesFailed, InvalidManifest
-from ckfunc.base.files import cache_dir
-from ckfunc.manifest.env_example import EXAMPLE_NAME, missing_example
+from ckfunc.base.files import cache_dir, read_file
+from ckfunc.manifest.project import referenced_variables, targets
 from ckfunc.model.project import Project
 from ckfunc.runtime.policy import InstallPolicy
 from ckfunc.runtime.tools import known_node_types, node_types
@@ -25,6 +28,14 @@ from ckfunc.scaffold.packages import (
 )
 from ckfunc.scaffold.stubs import TYPES_DIR, Schemas, scope_of, stale_stubs, write_stubs
 from ckfunc.scaffold.writing import Written, write_all
+
+EXAMPLE_NAME = ".env.example"
+_HEADER = "# Copy this file to .env (for all targets) or .env.TARGET (for one target). Do not commit those files.\n"
+
+TSCONFIG = "tsconfig.json"
+
+_STUBS = f"{TYPES_DIR}/*.d.ts"
+_READS_EXPORTS = {"bundler", "node16", "node18", "node20", "nodenext", "preserve"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,18 +107,6 @@ def link_types(project: Project, progress: Progress, *, install: bool) -> tuple[
     return link_packages(project.root, with_node_types(known or unknown, node))
 
 
-def _node_types(policy: InstallPolicy, progress: Progress) -> Path | None:
-    """Return the directory of the declarations of Node, installed if needed; None if that fails."""
-    try:
-        with progress.step("installing the types of Node"):
-            return node_types(cache_dir(), progress.detail, policy)
-    except CkfuncError as problem:
-        progress.warn(
-            f"{problem.message}: the editor knows only a part of Node until `ckfunc types` can install its types"
-        )
-        return None
-
-
 def stale_types(project: Project, schemas: Schemas) -> dict[str, str]:
     """Return the files that `ckfunc types` would write, each with the reason."""
     stale = stale_stubs(project.root, schemas, scope_of(project))
@@ -128,3 +127,96 @@ def policy_of(project: Project) -> InstallPolicy:
     """Return the install policy of a loaded project."""
     runtime = project.runtime
     return InstallPolicy(project.root, runtime.dependencies or {}, runtime.allow_scripts, runtime.lock)
+
+
+def missing_example(root: Path) -> str | None:
+    """Return `.env.example` with all variables of the manifest added; None if it has all of them.
+
+    Also None if the file cannot be read as text, so that it is not replaced. Raises the same errors as
+    `targets`.
+    """
+    names = sorted({name for target in targets(root) for name in referenced_variables(root, target)})
+    text: str | None = None
+    try:
+        text = read_file(root / EXAMPLE_NAME).decode()
+    except FileNotFoundError:
+        if not names:
+            return None
+    except (OSError, UnicodeDecodeError):
+        return None
+    updated = example_text(text, names)
+    return updated if updated != text else None
+
+
+def example_text(text: str | None, names: Iterable[str]) -> str:
+    """Return `.env.example` with all `names` added, without values; `text` is its current content, None for no file.
+
+    A name in a comment counts as present.
+    """
+    current = _HEADER if text is None else text
+    lines = [line.lstrip("\ufeff# \t").removeprefix("export ") for line in current.splitlines()]
+    present = {line.partition("=")[0].strip() for line in lines}
+    missing = [name for name in names if name not in present]
+    if not missing and text is not None:
+        return text
+    newline = "\r\n" if "\r\n" in current else "\n"
+    ended = current if not current or current.endswith("\n") else f"{current}{newline}"
+    return ended + "".join(f"{name}={newline}" for name in missing)
+
+
+def tsconfig_advice(root: Path) -> tuple[str, ...]:
+    """Return the changes after which an editor sees the project as handlers run, each as a sentence."""
+    try:
+        text = read_file(root / TSCONFIG).decode("utf-8-sig")
+    except FileNotFoundError:
+        return (f"there is no {TSCONFIG}: create one that includes {_STUBS}; `ckfunc init` writes an example",)
+    except (OSError, UnicodeDecodeError):
+        return (f"{TSCONFIG} cannot be read: make sure that it includes {_STUBS}",)
+    try:
+        settings = read_jsonc(text)
+    except ValueError:
+        return (f"{TSCONFIG} is not JSON with comments: make sure that it includes {_STUBS}",)
+    return tuple(_advice(settings)) if isinstance(settings, dict) else ()
+
+
+def _node_types(policy: InstallPolicy, progress: Progress) -> Path | None:
+    """Return the directory of the declarations of Node, installed if needed; None if that fails."""
+    try:
+        with progress.step("installing the types of Node"):
+            return node_types(cache_dir(), progress.detail, policy)
+    except CkfuncError as problem:
+        progress.warn(
+            f"{problem.message}: the editor knows only a part of Node until `ckfunc types` can install its types"
+        )
+        return None
+
+
+def _advice(settings: Mapping[str, Any]) -> Iterator[str]:
+    inherits = "extends" in settings  # missing settings may be in the extended file
+    included = settings.get("include"), settings.get("files")
+    if not _includes_stubs(included) and not (inherits and included == (None, None)):
+        yield f'{TSCONFIG}: add "{_STUBS}" to "include", because ** skips directories with a leading dot'
+    options = settings.get("compilerOptions")
+    options = options if isinstance(options, dict) else {}
+    if options.get("moduleDetection") != "force" and not inherits:
+        yield (
+            f'{TSCONFIG}: add "moduleDetection": "force" to "compilerOptions", because every handler declares its own '
+            "`handleEvent`"
+        )
+    module, resolution = (str(options.get(name, "")).lower() for name in ("module", "moduleResolution"))
+    if not {module, resolution} & _READS_EXPORTS and not inherits:
+        yield (
+            f'{TSCONFIG}: add "moduleResolution": "Bundler" (with "module": "ESNext") to "compilerOptions", because '
+            "the current one ignores the `exports` of packages"
+        )
+
+
+def _includes_stubs(included: tuple[Any, Any]) -> bool:
+    texts = [text for value in included if isinstance(value, list) for text in value if _is_text(text)]
+    patterns = [text.removeprefix("./") for text in texts]
+    stub = f"{TYPES_DIR}/chatkitty.d.ts"
+    return any(each.startswith(".ckfunc") and (stub.startswith(each) or fnmatchcase(stub, each)) for each in patterns)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)

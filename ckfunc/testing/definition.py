@@ -7,8 +7,7 @@ import json
 from ckfunc.emulator.http.bodies import FILE_BYTES
 from ckfunc.manifest import json_schema
 from ckfunc.manifest.definition import ENVIRONMENT, FUNCTION_TYPE
-from ckfunc.manifest.kinds import Data, Entries, Field, Flag, Items, Rule, Section, Text, Whole
-from ckfunc.manifest.schema import schema_of
+from ckfunc.manifest.kinds import Data, Entries, Field, Flag, Items, Rule, Section, Text, Whole, schema_of
 from ckfunc.model.chat import ChannelType
 from ckfunc.model.function import Status
 from ckfunc.model.triggers import TRIGGERS

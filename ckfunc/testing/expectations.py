@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Protocol
 
-from ckfunc.manifest.checked import Branch, Leaf
 from ckfunc.manifest.tree import Node
+from ckfunc.manifest.validation import Branch, Leaf
 from ckfunc.model.function import Status
 from ckfunc.testing.case import Expectation, ExpectedCall, ExpectedText, ExpectedValue
 

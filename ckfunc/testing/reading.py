@@ -13,10 +13,9 @@ from ckfunc.base.documents import read_document
 from ckfunc.base.errors import CkfuncError, InvalidFiles, InvalidManifest, Problem
 from ckfunc.base.secrets import Secret
 from ckfunc.base.text import did_you_mean
-from ckfunc.manifest.checked import Branch, Given, Leaf
 from ckfunc.manifest.sources import Complaint, read_script, read_text, without_bom
 from ckfunc.manifest.tree import Node, Scalar, parse
-from ckfunc.manifest.validation import one_of, validate
+from ckfunc.manifest.validation import Branch, Given, Leaf, one_of, validate
 from ckfunc.model.fault import Fault
 from ckfunc.model.job import Seed
 from ckfunc.sandbox.mentions import joined, mentioned

@@ -25,7 +25,7 @@ from ckfunc.runtime.host import OnCoverage
 from ckfunc.sandbox.acts import Consequences
 from ckfunc.sandbox.sandbox import Sandbox
 from ckfunc.sandbox.scripts import Conditions, Ran, Scripts, Toolchain, scripts_of
-from ckfunc.scaffold.samples import sample_event
+from ckfunc.scaffold.templates import sample_event
 from ckfunc.testing.case import (
     DEFAULT_NOW,
     Case,

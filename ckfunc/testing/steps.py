@@ -8,8 +8,7 @@ from mimetypes import MimeTypes
 
 from ckfunc.base.clock import duration_s
 from ckfunc.base.text import did_you_mean
-from ckfunc.manifest.checked import Branch, Given, Leaf
-from ckfunc.manifest.validation import one_of
+from ckfunc.manifest.validation import Branch, Given, Leaf, one_of
 from ckfunc.sandbox.acts import Act, UploadedFile, Verb
 from ckfunc.testing.case import (
     ExpectedMessage,

@@ -21,7 +21,7 @@ from ckfunc.cli.app import App
 from ckfunc.model.triggers import TRIGGERS
 from ckfunc.replay.target import Replayed, replay_functions
 from ckfunc.replay.verdict import ReplayVerdict
-from ckfunc.scaffold.samples import sample_event
+from ckfunc.scaffold.templates import sample_event
 
 TYPE = "user.sent.message"
 Ckfunc = Callable[..., Any]

@@ -9,8 +9,7 @@ import httpx
 
 from ckfunc.model.triggers import TRIGGERS
 from ckfunc.scaffold.project import handler_text
-from ckfunc.scaffold.render import templates
-from ckfunc.scaffold.samples import sample_event
+from ckfunc.scaffold.templates import sample_event, templates
 
 FUNCTIONS = "/v1/runtimes/nodejs/functions"
 LOOK_UP = """\

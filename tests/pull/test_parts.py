@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ckfunc.base.secrets import revealed, secret_values
-from ckfunc.manifest.env_example import example_text
 from ckfunc.manifest.tree import Mapping, Scalar, parse
 from ckfunc.manifest.variables import expand
 from ckfunc.model.application import Dependency, Runtime
@@ -25,6 +24,7 @@ from ckfunc.pull.names import handler_paths
 from ckfunc.pull.remote import described, file_text
 from ckfunc.pull.update import ManifestSections, update
 from ckfunc.pull.variables import env_text, reference_names
+from ckfunc.scaffold.types import example_text
 
 NAMES = st.from_regex(r"[A-Z_][A-Z0-9_]{0,8}", fullmatch=True)
 VALUES = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)

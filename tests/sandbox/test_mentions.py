@@ -9,7 +9,7 @@ import pytest
 
 from ckfunc.model.triggers import TRIGGERS
 from ckfunc.sandbox.mentions import joined, mentioned
-from ckfunc.scaffold.samples import sample_event
+from ckfunc.scaffold.templates import sample_event
 from ckfunc.wire.seeds import read_seed
 
 JANE = {"id": 7, "name": "jane", "displayName": "Jane", "presence": {"status": "AVAILABLE"}, "isGuest": False}

@@ -13,11 +13,10 @@ from support.typescript import tsc
 from ckfunc.base.secrets import secret_values
 from ckfunc.model.project import Project, Script, Target, WantedFunction, WantedRuntime
 from ckfunc.model.triggers import TRIGGERS
-from ckfunc.scaffold.platform import EMBEDDED, NOT_IN_SDK, PARAMETERS_NOT_IN_SDK, RESOURCES
+from ckfunc.scaffold.platform import EMBEDDED, NOT_IN_SDK, PARAMETERS_NOT_IN_SDK, RESOURCES, Writer
 from ckfunc.scaffold.project import handler_path, handler_text, init
-from ckfunc.scaffold.samples import sample_event, sample_text
 from ckfunc.scaffold.stubs import Schemas, Scope, scope_of, stale_stubs, stub_files, write_stubs
-from ckfunc.scaffold.typescript import Writer
+from ckfunc.scaffold.templates import sample_event, sample_text
 from ckfunc.wire.contract import operations, schemas
 
 # The handler in the API document for versions 31 to 34 of a function.

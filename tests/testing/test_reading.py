@@ -12,7 +12,7 @@ import yaml
 from testing.files import SENT, START, read
 
 from ckfunc.base.secrets import revealed
-from ckfunc.manifest.schema import schema_of
+from ckfunc.manifest.kinds import schema_of
 from ckfunc.model.fault import Fault
 from ckfunc.model.function import Status
 from ckfunc.testing.case import ExpectedCall, ExpectedValue

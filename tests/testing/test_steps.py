@@ -10,7 +10,7 @@ import pytest
 import yaml
 from testing.files import SENT, START, read
 
-from ckfunc.manifest.schema import schema_of
+from ckfunc.manifest.kinds import schema_of
 from ckfunc.model.function import Status
 from ckfunc.sandbox.acts import Act, UploadedFile, Verb
 from ckfunc.testing.case import (

@@ -94,7 +94,7 @@ def _event(app: App, trigger_type: str, event: str | None, from_invocation: int 
         from ckfunc.sandbox.scripts import event_of
 
         return event_of(_read(app, event), trigger_type)
-    from ckfunc.scaffold.samples import sample_event
+    from ckfunc.scaffold.templates import sample_event
 
     if trigger_type not in BY_TYPE:
         raise UsageProblem(f"there is no sample event for {trigger_type!r}", hint="pass an event: --event FILE")

@@ -36,8 +36,7 @@ def types(app: App, check: bool, install: bool) -> int:
     left alone.
     """
     # Not at the top of the module: `ckfunc types --help` must not load the manifest and the templates.
-    from ckfunc.scaffold.editor import advice
-    from ckfunc.scaffold.types import stale_types
+    from ckfunc.scaffold.types import stale_types, tsconfig_advice
 
     if check:
         stale = stale_types(app.workspace.load(lenient=True), app.schemas())
@@ -45,7 +44,7 @@ def types(app: App, check: bool, install: bool) -> int:
     else:
         stale = {}
         _write(app, install=install)
-    for notice in advice(app.root()):
+    for notice in tsconfig_advice(app.root()):
         app.output.warn(notice)
     return EXIT_FAILED if stale else EXIT_OK
 

@@ -22,7 +22,7 @@ from ckfunc.emulator.ui.invocations import read_cursor
 from ckfunc.emulator.ui.rendering import page
 from ckfunc.model.chat import Channel, ChannelType, Message, NewMessage
 from ckfunc.model.user import User, UserReference
-from ckfunc.scaffold.samples import sample_seed
+from ckfunc.scaffold.templates import sample_seed
 from ckfunc.wire.messages import read_client_message
 
 MOST_PARTICIPANTS = 4

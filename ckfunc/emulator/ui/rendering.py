@@ -14,7 +14,7 @@ from ckfunc.base.text import escaped, shortened, size_text
 from ckfunc.emulator.http.calls import Call, Reply
 from ckfunc.emulator.http.problems import HttpProblem
 from ckfunc.emulator.services import EmulatorServices
-from ckfunc.scaffold.render import templates
+from ckfunc.scaffold.templates import templates
 
 MOST_SHOWN = 10_000
 """The most characters of one value that a page shows."""

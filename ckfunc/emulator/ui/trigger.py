@@ -11,7 +11,7 @@ from ckfunc.emulator.store.paging import PageRequest
 from ckfunc.emulator.ui.forms import form_route, page_route, posted_object
 from ckfunc.emulator.ui.rendering import page, redirect, visible
 from ckfunc.model.triggers import BY_TYPE
-from ckfunc.scaffold.samples import sample_text
+from ckfunc.scaffold.templates import sample_text
 
 _MOST_FUNCTIONS = 100
 

@@ -1,43 +1,13 @@
-"""Templates, and the exports of init scripts."""
+"""Exports of init scripts, and the scope of stubs."""
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
-import jinja2
 import pytest
 
-import ckfunc
-from ckfunc.base.errors import CkfuncError
 from ckfunc.model.project import Project, Target, WantedRuntime
-from ckfunc.scaffold.exports import Exports, exports
-from ckfunc.scaffold.render import render, templates
-from ckfunc.scaffold.stubs import Scope, scope_of
-
-
-def test_the_templates_of_a_checkout_are_next_to_the_package() -> None:
-    assert templates() == Path(ckfunc.__file__).resolve().parent.parent / "templates"
-
-
-def test_the_templates_of_a_wheel_are_inside_the_package(tmp_path: Path) -> None:
-    shutil.copytree(templates(), tmp_path / "ckfunc" / "_templates")
-    assert templates(tmp_path / "ckfunc") == tmp_path / "ckfunc" / "_templates"
-
-
-def test_missing_templates_are_reported(tmp_path: Path) -> None:
-    with pytest.raises(CkfuncError, match="templates are missing"):
-        templates(tmp_path / "ckfunc")
-
-
-def test_a_missing_value_of_a_template_is_an_error() -> None:
-    with pytest.raises(jinja2.UndefinedError, match="version"):
-        render("types/node.d.ts")
-
-
-def test_rendering_does_not_escape() -> None:
-    text = render("types/project.d.ts", version="<&>", exports=Exports(), variables=(), modules=())
-    assert "ckfunc <&>;" in text
+from ckfunc.scaffold.stubs import Scope, exports, scope_of
 
 
 @pytest.mark.parametrize(

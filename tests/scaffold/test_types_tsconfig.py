@@ -6,21 +6,21 @@ from pathlib import Path
 
 import pytest
 
-from ckfunc.scaffold.editor import advice
 from ckfunc.scaffold.project import init
 from ckfunc.scaffold.stubs import Schemas
+from ckfunc.scaffold.types import tsconfig_advice
 
 GOOD = '"module": "ESNext", "moduleResolution": "bundler", "moduleDetection": "force"'
 
 
 def told(root: Path, text: str | bytes) -> tuple[str, ...]:
     (root / "tsconfig.json").write_bytes(text if isinstance(text, bytes) else text.encode())
-    return advice(root)
+    return tsconfig_advice(root)
 
 
 def test_a_new_project_has_nothing_to_change(tmp_path: Path) -> None:
     init(tmp_path, Schemas("{}"))
-    assert advice(tmp_path) == ()
+    assert tsconfig_advice(tmp_path) == ()
 
 
 @pytest.mark.parametrize("include", [".ckfunc/types/*.d.ts", "./.ckfunc/types", ".ckfunc/**/*", ".ckfunc"])
@@ -59,8 +59,8 @@ def test_unreadable_settings_are_not_an_error(tmp_path: Path, text: str | bytes)
 
 
 def test_a_project_without_settings_gets_a_suggestion(tmp_path: Path) -> None:
-    [sentence] = advice(tmp_path)
+    [sentence] = tsconfig_advice(tmp_path)
     assert sentence.startswith("there is no tsconfig.json")
     (tmp_path / "tsconfig.json").mkdir()
-    [sentence] = advice(tmp_path)
+    [sentence] = tsconfig_advice(tmp_path)
     assert "cannot be read" in sentence

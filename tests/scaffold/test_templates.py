@@ -1,15 +1,43 @@
-"""Sample events: one complete event per trigger type, consistent with the seed."""
+"""Templates, and sample events: one complete event per trigger type, consistent with the seed."""
 
 from __future__ import annotations
 
 import re
+import shutil
+from pathlib import Path
 
+import jinja2
 import pytest
 
-from ckfunc.base.errors import UsageProblem
+import ckfunc
+from ckfunc.base.errors import CkfuncError, UsageProblem
 from ckfunc.model.triggers import TRIGGERS
-from ckfunc.scaffold.render import templates
-from ckfunc.scaffold.samples import sample_event, sample_seed, sample_text
+from ckfunc.scaffold.stubs import Exports
+from ckfunc.scaffold.templates import render, sample_event, sample_seed, sample_text, templates
+
+
+def test_the_templates_of_a_checkout_are_next_to_the_package() -> None:
+    assert templates() == Path(ckfunc.__file__).resolve().parent.parent / "templates"
+
+
+def test_the_templates_of_a_wheel_are_inside_the_package(tmp_path: Path) -> None:
+    shutil.copytree(templates(), tmp_path / "ckfunc" / "_templates")
+    assert templates(tmp_path / "ckfunc") == tmp_path / "ckfunc" / "_templates"
+
+
+def test_missing_templates_are_reported(tmp_path: Path) -> None:
+    with pytest.raises(CkfuncError, match="templates are missing"):
+        templates(tmp_path / "ckfunc")
+
+
+def test_a_missing_value_of_a_template_is_an_error() -> None:
+    with pytest.raises(jinja2.UndefinedError, match="version"):
+        render("types/node.d.ts")
+
+
+def test_rendering_does_not_escape() -> None:
+    text = render("types/project.d.ts", version="<&>", exports=Exports(), variables=(), modules=())
+    assert "ckfunc <&>;" in text
 
 
 @pytest.mark.parametrize("trigger", TRIGGERS, ids=lambda trigger: trigger.type)
