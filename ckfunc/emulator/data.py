@@ -14,9 +14,9 @@ from pathlib import Path
 from ckfunc.base.errors import CkfuncError
 from ckfunc.base.files import is_irreplaceable
 from ckfunc.emulator.data_directory import DATABASE, lock_directory
-from ckfunc.emulator.store import application, runtime, seeds
-from ckfunc.emulator.store.copying import set_aside
+from ckfunc.emulator.store import application, functions, seeds
 from ckfunc.emulator.store.database import open_database
+from ckfunc.emulator.store.maintenance import set_aside
 from ckfunc.emulator.store.schema import MIGRATIONS, SCHEMA
 from ckfunc.emulator.store.trouble import UnusableDatabase, trouble_with
 from ckfunc.model.job import Seed, Seeded
@@ -118,7 +118,7 @@ def seed_data(data_dir: Path, seed: Seed) -> Seeded:
     data_dir.mkdir(parents=True, exist_ok=True)
     with lock_directory(data_dir), closing(open_database(data_dir / DATABASE, SCHEMA, MIGRATIONS)) as database:
         application.create_if_missing(database)
-        runtime.create_if_missing(database)
+        functions.create_runtime(database)
         return seeds.apply(database, seed)
 
 

@@ -16,9 +16,9 @@ from ckfunc.emulator.http.problems import Missing, Refused, Unstorable
 from ckfunc.emulator.jobs import runner
 from ckfunc.emulator.services import EmulatorServices
 from ckfunc.emulator.snapshots import NoSnapshot
-from ckfunc.emulator.store import application, invocations, jobs, runtime, sessions, staging, steps
-from ckfunc.emulator.store.copying import overwrite
+from ckfunc.emulator.store import application, functions, imports, invocations, jobs, sessions, steps
 from ckfunc.emulator.store.database import Database, open_database
+from ckfunc.emulator.store.maintenance import overwrite
 from ckfunc.emulator.store.schema import MIGRATIONS, SCHEMA
 from ckfunc.emulator.store.trouble import refused_by
 from ckfunc.model.job import DataSnapshot
@@ -27,10 +27,10 @@ from ckfunc.model.job import DataSnapshot
 def make_ready(database: Database) -> None:
     """Add what every emulator has, and end what an earlier emulator has left unfinished."""
     application.create_if_missing(database)
-    runtime.create_if_missing(database)
+    functions.create_runtime(database)
     invocations.end_abandoned(database, STOPPED)
     sessions.end_all(database)
-    steps.run(staging.undo_unfinished(database, database.transaction))
+    steps.run(imports.undo_unfinished(database, database.transaction))
     jobs.fail_abandoned(database, runner.STOPPED)
 
 

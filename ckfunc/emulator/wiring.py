@@ -18,9 +18,8 @@ from ckfunc.emulator.replacement import make_ready
 from ckfunc.emulator.services import EmulatorServices, WebPage
 from ckfunc.emulator.snapshots import Snapshots
 from ckfunc.emulator.store import seeds
-from ckfunc.emulator.store.checkpoints import Checkpoints
-from ckfunc.emulator.store.copying import copied
 from ckfunc.emulator.store.database import Database, open_database
+from ckfunc.emulator.store.maintenance import Checkpoints, copied
 from ckfunc.emulator.store.schema import MIGRATIONS, SCHEMA
 from ckfunc.emulator.store.trouble import UNREADABLE, failure_of
 from ckfunc.runtime.compiler import CompilerProcess

@@ -18,8 +18,8 @@ from ckfunc.base.errors import CkfuncError
 from ckfunc.base.files import cache_dir
 from ckfunc.emulator.data import reset_data, seed_data
 from ckfunc.emulator.emulator import Emulator
-from ckfunc.emulator.store.copying import copied
 from ckfunc.emulator.store.database import connect
+from ckfunc.emulator.store.maintenance import copied
 from ckfunc.emulator.store.schema import MIGRATIONS, SCHEMA
 from ckfunc.emulator.store.trouble import DamagedDatabase
 from ckfunc.wire.seeds import read_seed
@@ -149,7 +149,7 @@ READ_ONLY = """
 import sys
 from pathlib import Path
 from ckfunc.emulator.data import export_data
-from ckfunc.emulator.store.copying import copied
+from ckfunc.emulator.store.maintenance import copied
 from ckfunc.emulator.store.schema import MIGRATIONS, SCHEMA
 copy = copied(Path(sys.argv[1]) / "emulator.db", SCHEMA, MIGRATIONS)
 print(copy.value("SELECT count(*) FROM users"))

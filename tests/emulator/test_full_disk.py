@@ -17,7 +17,7 @@ from ckfunc.base.files import cache_dir
 from ckfunc.emulator.data_directory import UnusableDirectory
 from ckfunc.emulator.dispatch.dispatcher import Dispatcher
 from ckfunc.emulator.emulator import Emulator
-from ckfunc.emulator.store import application, functions, invocations, runtime, users
+from ckfunc.emulator.store import application, functions, invocations, users
 from ckfunc.emulator.store.database import Database, open_database
 from ckfunc.emulator.store.paging import PageRequest
 from ckfunc.emulator.store.schema import SCHEMA
@@ -97,7 +97,7 @@ def test_a_run_that_ends_while_the_disk_is_full_is_stored_as_soon_as_there_is_ro
 
     database = open_database(tmp_path / "emulator.db", SCHEMA)
     application.create_if_missing(database)
-    runtime.create_if_missing(database)
+    functions.create_runtime(database)
     functions.create(database, NewFunction("some.event", "Some Event"))
     functions.add_version(database, 1, "function handleEvent() {}")
     asyncio.run(scenario(database))

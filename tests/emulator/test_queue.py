@@ -14,7 +14,7 @@ from ckfunc.emulator.dispatch.dispatcher import MOST_AT_ONCE, Dispatcher
 from ckfunc.emulator.dispatch.recording import Depths
 from ckfunc.emulator.http.auth import Tokens
 from ckfunc.emulator.http.problems import Unauthorized
-from ckfunc.emulator.store import application, functions, invocations, runtime
+from ckfunc.emulator.store import application, functions, invocations
 from ckfunc.emulator.store.database import Database, open_database
 from ckfunc.emulator.store.paging import PageRequest
 from ckfunc.emulator.store.schema import SCHEMA
@@ -66,7 +66,7 @@ def stored(database: Database, status: Status) -> list[Invocation]:
 def prepared() -> Database:
     database = open_database(None, SCHEMA)
     application.create_if_missing(database)
-    runtime.create_if_missing(database)
+    functions.create_runtime(database)
     functions.create(database, NewFunction("some.event", "Some Event"))
     functions.add_version(database, 1, "function handleEvent() {}")
     return database
@@ -178,7 +178,7 @@ def test_without_node_versions_are_stored_and_runs_say_what_is_missing() -> None
         assert function is not None
         assert version is not None
         await dispatcher.version_created(function, version)
-        runtime.set_initialization_script(database, "export const a = 1")
+        functions.set_initialization_script(database, "export const a = 1")
         await dispatcher.initialization_script_changed("export const a = 1")
         assert lines == ["no Node was found"] * 2
         run = await dispatcher.run("some.event", {"n": 7})

@@ -19,11 +19,11 @@ from support.loopback import http_client
 
 from ckfunc.emulator.data import seed_data
 from ckfunc.emulator.jobs.runner import Attempt, Jobs
-from ckfunc.emulator.store import channels, deletion, imports, jobs, messages, paging, seeds, staging, steps, users
+from ckfunc.emulator.store import channels, deletion, imports, jobs, messages, paging, seeds, steps, users
 from ckfunc.emulator.store.database import Condition, Database, connect, open_database
+from ckfunc.emulator.store.imports import Turn
 from ckfunc.emulator.store.paging import CursorRequest, PageRequest
 from ckfunc.emulator.store.schema import MIGRATIONS, SCHEMA
-from ckfunc.emulator.store.staging import Turn
 from ckfunc.emulator.store.steps import Steps, run
 from ckfunc.model.chat import ChannelType
 from ckfunc.model.job import ChannelImport, JobType, MemberImport, MessageImport, UserImport
@@ -244,7 +244,7 @@ def test_what_others_hang_on_imported_rows_goes_with_them(empty: Database) -> No
         next(importing)
     importing.close()
     seeds.apply(empty, read_seed({"channels": [{"type": "DIRECT", "members": ["ann", "user0"]}]}))
-    run(staging.undo_unfinished(empty, empty.transaction))
+    run(imports.undo_unfinished(empty, empty.transaction))
     assert [row[0] for row in empty.all("SELECT name FROM users")] == ["ann", "bob"]
     assert empty.all("PRAGMA foreign_key_check") == []
 

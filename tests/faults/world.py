@@ -23,7 +23,7 @@ from ckfunc.deploy.apply.report import DeployReport
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.registry import installed_marker
 from ckfunc.emulator.emulator import Emulator
-from ckfunc.emulator.store import application, functions, runtime
+from ckfunc.emulator.store import application, functions
 from ckfunc.emulator.store.database import Database, connect
 from ckfunc.manifest import load
 from ckfunc.model.application import ApplicationSettings
@@ -148,11 +148,11 @@ class World:
             for table in ("invocation_details", "invocations", "function_versions", "functions"):
                 self.database.execute(f"DELETE FROM {table}")
             self.database.execute("UPDATE runtime SET initialization_script = NULL")
-            runtime.set_dependencies(self.database, content.dependencies)
-            runtime.set_environment(self.database, content.environment)
+            functions.set_dependencies(self.database, content.dependencies)
+            functions.set_environment(self.database, content.environment)
             application.update_settings(self.database, content.settings)
             if content.script is not None:
-                runtime.set_initialization_script(self.database, content.script)
+                functions.set_initialization_script(self.database, content.script)
             for name, scripts in content.scripts.items():
                 function = functions.create(self.database, NewFunction(name, name))
                 for script in scripts:
@@ -160,7 +160,7 @@ class World:
 
     def holds(self) -> Content:
         """Return what the application really holds."""
-        stored, settings = runtime.get(self.database), application.settings(self.database)
+        stored, settings = functions.runtime(self.database), application.settings(self.database)
         rows = self.database.all(
             "SELECT f.type, v.handler_script FROM functions f LEFT JOIN function_versions v ON v.function_id = f.id"
             " ORDER BY f.type, v.version_number"

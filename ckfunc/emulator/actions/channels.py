@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ckfunc.emulator.actions.context import ActionContext
-from ckfunc.emulator.store import channels, deletion, preferences, threads
+from ckfunc.emulator.store import channels, conversations, deletion, threads
 from ckfunc.emulator.store.steps import Steps
 from ckfunc.model.chat import Channel, ChannelEvent, NewChannel, Thread
 from ckfunc.model.user import User
@@ -83,19 +83,19 @@ def create_thread(context: ActionContext, channel: Channel, user: User, thread: 
 
 def mute(context: ActionContext, channel: Channel, user: User, *, muted: bool) -> None:
     """Mute a channel for a user, or end that."""
-    preferences.mute(context.database, channel.id, user.id, muted=muted)
+    conversations.mute(context.database, channel.id, user.id, muted=muted)
     context.publish_channel(user.id, "user.channel.muted" if muted else "user.channel.unmuted", channel)
 
 
 def hide(context: ActionContext, channel: Channel, user: User) -> None:
     """Hide a channel from a user's list, until its next message."""
-    preferences.hide(context.database, channel.id, user.id)
+    conversations.hide(context.database, channel.id, user.id)
     context.publish_channel(user.id, "user.channel.hidden", channel)
 
 
 def clear_history(context: ActionContext, channel: Channel, user: User) -> None:
     """Clear a channel's history for a user."""
-    preferences.clear(context.database, channel.id, user.id)
+    conversations.clear(context.database, channel.id, user.id)
     context.publish_channel(user.id, "user.channel.history_cleared", channel)
 
 

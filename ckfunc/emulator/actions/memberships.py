@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ckfunc.emulator.actions.context import ActionContext
-from ckfunc.emulator.store import blocks, channels, memberships, sessions
+from ckfunc.emulator.store import channels, memberships, sessions
 from ckfunc.model.chat import BlockRecord, Channel, ChannelType, Invite
 from ckfunc.model.user import User
 from ckfunc.wire.channels import write_channel
@@ -74,14 +74,14 @@ def invite(context: ActionContext, channel: Channel, invitee: User) -> Invite:
 
 def block(context: ActionContext, channel: Channel, user: User) -> BlockRecord:
     """Block a user from a channel: the user can no longer write there, or join it."""
-    record = blocks.add(context.database, blocks.CHANNELS, channel.id, user.id)
+    record = memberships.add_block(context.database, memberships.CHANNEL_BLOCKS, channel.id, user.id)
     _publish_block(context, record, "created")
     return record
 
 
 def unblock(context: ActionContext, record: BlockRecord) -> None:
     """End the block of a user from a channel."""
-    blocks.remove(context.database, blocks.CHANNELS, record.id)
+    memberships.remove_block(context.database, memberships.CHANNEL_BLOCKS, record.id)
     _publish_block(context, record, "deleted")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from ckfunc.emulator.actions.context import ActionContext
-from ckfunc.emulator.store import channels, deletion, messages, notifications, preferences
+from ckfunc.emulator.store import channels, conversations, deletion, messages, notifications
 from ckfunc.emulator.store.steps import Steps
 from ckfunc.model.chat import Message, NewMessage, Notification, Thread, ThreadType
 from ckfunc.model.user import User
@@ -31,7 +31,7 @@ def send(
     handled = sender is not None and context.dispatch.handles(_SENT)
     with database.grouped():
         message = messages.create(database, channel_id, new, sender, thread)
-        shown = preferences.unhide(database, channel_id)
+        shown = conversations.unhide(database, channel_id)
         concerned = notifications.concerns_anyone(database, message)
         notified: tuple[tuple[User, Notification], ...] = ()
         if handled or shown or concerned:
@@ -91,7 +91,7 @@ def publish_deleted(context: ActionContext, ids: Sequence[int]) -> Steps:
 
 def delete_for(context: ActionContext, message: Message, user: User) -> None:
     """Delete a message for one user only."""
-    preferences.hide_message(context.database, message.id, user.id)
+    conversations.hide_message(context.database, message.id, user.id)
     context.publish_to(user.id, "messages", "user.message.deleted", lambda: client_message(message, context.links))
 
 

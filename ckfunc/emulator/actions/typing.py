@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from typing import Protocol
 
 from ckfunc.emulator.actions.context import ActionContext
-from ckfunc.emulator.store import channels, typing
+from ckfunc.emulator.store import channels, history
 from ckfunc.model.user import User
 from ckfunc.wire.clients import client_keystrokes
 
@@ -47,7 +47,7 @@ class TypingUsers:
         if running is not None:
             running.cancel()
         else:
-            typing.begin(context.database, user.id, channel_id)
+            history.begin_typing(context.database, user.id, channel_id)
             _publish(context, user, channel_id, "started")
         call_later = self.call_later or asyncio.get_running_loop().call_later
         self._ends[key] = call_later(PAUSE_S, self.stop, context, user, channel_id)
@@ -57,7 +57,7 @@ class TypingUsers:
         running = self._ends.pop((user.id, channel_id), None)
         if running is not None:
             running.cancel()
-            typing.end(context.database, user.id, channel_id)
+            history.end_typing(context.database, user.id, channel_id)
             _publish(context, user, channel_id, "stopped")
 
     def close(self) -> None:

@@ -7,7 +7,7 @@ from functools import partial
 from ckfunc.emulator.actions.context import ActionContext
 from ckfunc.emulator.actions.messages import publish_deleted
 from ckfunc.emulator.actions.sessions import publish_presence, tell_contacts
-from ckfunc.emulator.store import blocks, deletion, files, users
+from ckfunc.emulator.store import deletion, files, memberships, users
 from ckfunc.emulator.store.files import StoredFile
 from ckfunc.emulator.store.steps import Steps
 from ckfunc.model.chat import BlockRecord
@@ -48,7 +48,7 @@ def delete(context: ActionContext, user: User) -> Steps:
 
 def block(context: ActionContext, user: User, blocked: User) -> None:
     """Block a user for another one."""
-    record = blocks.add(context.database, blocks.USERS, user.id, blocked.id)
+    record = memberships.add_block(context.database, memberships.USER_BLOCKS, user.id, blocked.id)
     # Clients 1.x take a user as the answer, and clients 2.x listen for a record: one resource has the fields of both.
     context.publish_to(
         user.id, "users", "user.user_blocklist_item.created", lambda: client_user_block(record, context.links)
@@ -57,7 +57,7 @@ def block(context: ActionContext, user: User, blocked: User) -> None:
 
 def unblock(context: ActionContext, record: BlockRecord) -> None:
     """End a block."""
-    blocks.remove(context.database, blocks.USERS, record.id)
+    memberships.remove_block(context.database, memberships.USER_BLOCKS, record.id)
     context.publish_to(record.owner_id, "users", "user.user.unblocked", lambda: client_user(record.user, context.links))
 
 

@@ -21,7 +21,6 @@ from ckfunc.emulator.dispatch.runtimes import (
     syntax_error,
 )
 from ckfunc.emulator.store import functions, invocations
-from ckfunc.emulator.store import runtime as stored_runtime
 from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.trouble import trouble_with
 from ckfunc.model.execution import Compiled, Determinism, Environment, HandlerError, HandlerVersion, Outcome
@@ -374,7 +373,7 @@ class Dispatcher:
         made_so_far = self._made
         if made_so_far:
             return made_so_far[0]
-        runtime = stored_runtime.get(self._database)
+        runtime = functions.runtime(self._database)
         script: Compiled | None = None
         if runtime.initialization_script is not None:
             source = runtime.initialization_script

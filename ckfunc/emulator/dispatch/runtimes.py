@@ -12,10 +12,10 @@ from typing import Protocol
 from ckfunc.base.secrets import Secret, secret_values
 from ckfunc.base.text import digest
 from ckfunc.emulator.http.auth import CLIENT_ID, CLIENT_SECRET
-from ckfunc.emulator.store import runtime
+from ckfunc.emulator.store import functions
 from ckfunc.emulator.store.application import APPLICATION_ID
 from ckfunc.emulator.store.database import Database
-from ckfunc.emulator.store.runtime import StoredRuntime
+from ckfunc.emulator.store.functions import StoredRuntime
 from ckfunc.model.application import DEFAULT_PACKAGES, PLATFORM_PREFIX, Dependency, Runtime
 from ckfunc.model.execution import ApiAccess, Compiled, Environment, HandlerError, SyntaxProblem
 from ckfunc.wire.applications import own
@@ -30,7 +30,7 @@ INITIALIZATION_SCRIPT = "initialization-script.ts"
 
 def current(database: Database, base_url: str) -> Runtime:
     """Return the whole runtime, platform-owned entries included; `base_url` is the emulator's own address."""
-    return _composed(runtime.get(database), base_url)
+    return _composed(functions.runtime(database), base_url)
 
 
 def environment_of(stored: StoredRuntime, base_url: str, initialization_script: Compiled | None) -> Environment:
@@ -91,11 +91,11 @@ def handler_name(trigger_type: str, version_number: int) -> str:
 async def compiled(database: Database, compiler: ScriptCompiler, name: str, source: str) -> Compiled | SyntaxProblem:
     """Return a compiled script, from the database if it was compiled before. Raises CkfuncError without Node."""
     source_digest = digest(source)
-    cached = runtime.find_compiled(database, name, source_digest)
+    cached = functions.find_compiled(database, name, source_digest)
     if cached is not None:
         return cached
     (result,) = await asyncio.to_thread(compiler.compile, [(name, source)])
-    runtime.store_compiled(database, source_digest, result)
+    functions.store_compiled(database, source_digest, result)
     return result
 
 

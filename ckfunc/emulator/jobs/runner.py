@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ckfunc.emulator.http.problems import Refused
-from ckfunc.emulator.store import jobs, staging
+from ckfunc.emulator.store import imports, jobs
 from ckfunc.emulator.store.database import Database, connect
 from ckfunc.emulator.store.jobs import JobFailed
 from ckfunc.emulator.store.steps import Steps
@@ -155,7 +155,7 @@ class Jobs:
 
     def _steps(self, attempt: Attempt, work: Work) -> Steps:
         """Take the steps of a job; if one fails, undo what the others have written."""
-        yield from staging.undo_unfinished(attempt.database, attempt.turn)  # an earlier undo that did not finish
+        yield from imports.undo_unfinished(attempt.database, attempt.turn)  # an earlier undo that did not finish
         with closing(work(attempt)) as steps:
             try:
                 for _ in steps:
@@ -163,7 +163,7 @@ class Jobs:
                     yield
             except Exception:
                 steps.close()
-                for _ in staging.undo_unfinished(attempt.database, attempt.turn):
+                for _ in imports.undo_unfinished(attempt.database, attempt.turn):
                     self._continue()  # the next start undoes the rest
                     yield
                 raise

@@ -15,7 +15,7 @@ from ckfunc.emulator.http.problems import Denied, Missing, Refused
 from ckfunc.emulator.realtime.destinations import Destination
 from ckfunc.emulator.realtime.requests import ClientRequest
 from ckfunc.emulator.services import delete_in_steps
-from ckfunc.emulator.store import application, blocks, channels, conversations, threads
+from ckfunc.emulator.store import application, channels, conversations, memberships, threads
 from ckfunc.model.chat import (
     BlockRecord,
     Channel,
@@ -74,14 +74,14 @@ def _block_user(request: ClientRequest, at: Destination) -> None:
 
 
 def _unblock_user(request: ClientRequest, at: Destination) -> None:
-    record = _record(request, blocks.USERS, at)
+    record = _record(request, memberships.USER_BLOCKS, at)
     if record.owner_id != request.user.id:
         raise Missing(f"there is no block {at.id}")
     user_actions.unblock(request.context, record)
 
 
 def _record(request: ClientRequest, table: str, at: Destination) -> BlockRecord:
-    found = None if at.id is None else blocks.get(request.database, table, at.id)
+    found = None if at.id is None else memberships.get_block(request.database, table, at.id)
     if found is None:
         raise Missing(f"there is no block {at.id}")
     return found
@@ -122,7 +122,7 @@ def _direct_or_moderated(request: ClientRequest, at: Destination) -> Channel:
 
 def _join(request: ClientRequest, at: Destination) -> None:
     channel = access.visible_channel(request.database, at.id, request.user)
-    if blocks.is_blocked(request.database, blocks.CHANNELS, channel.id, request.user.id):
+    if memberships.is_blocked(request.database, memberships.CHANNEL_BLOCKS, channel.id, request.user.id):
         raise Denied(f"{request.user.name!r} is blocked from channel {channel.id}")
     membership_actions.add_member(request.context, channel, request.user)
 
@@ -166,7 +166,7 @@ def _block_in_channel(request: ClientRequest, at: Destination) -> None:
 
 
 def _unblock_in_channel(request: ClientRequest, at: Destination) -> None:
-    record = _record(request, blocks.CHANNELS, at)
+    record = _record(request, memberships.CHANNEL_BLOCKS, at)
     access.moderated_channel(request.database, record.owner_id, request.user)
     membership_actions.unblock(request.context, record)
 

@@ -13,7 +13,7 @@ from ckfunc.emulator.realtime import grants
 from ckfunc.emulator.realtime.destinations import Destination
 from ckfunc.emulator.realtime.lists import cursor_request, page_request, paged, written_cursor_page, written_page
 from ckfunc.emulator.realtime.requests import ClientRequest
-from ckfunc.emulator.store import blocks, channels, conversations, memberships, messages, reactions, receipts, users
+from ckfunc.emulator.store import channels, conversations, memberships, messages, reactions, receipts, users
 from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.paging import PageRequest
 from ckfunc.emulator.store.steps import run
@@ -122,8 +122,8 @@ def _users(request: ClientRequest, at: Destination, page: Any) -> Any:
 
 
 def _blocked_users(request: ClientRequest, at: Destination) -> Any:
-    wanted = page_request(at, blocks.SORTABLE, blocks.DEFAULT_ORDER)
-    page = blocks.page(request.database, blocks.USERS, request.user.id, wanted)
+    wanted = page_request(at, memberships.BLOCKS_SORTABLE, memberships.BLOCKS_ORDER)
+    page = memberships.blocks_page(request.database, memberships.USER_BLOCKS, request.user.id, wanted)
     return written_page(at, "items", page, lambda one: client_user_block(one, request.context.links))
 
 
@@ -228,8 +228,8 @@ def _moderators(request: ClientRequest, at: Destination) -> Any:
 
 def _block_records(request: ClientRequest, at: Destination) -> Any:
     channel = access.visible_channel(request.database, at.id, request.user)
-    wanted = page_request(at, blocks.SORTABLE, blocks.DEFAULT_ORDER)
-    page = blocks.page(request.database, blocks.CHANNELS, channel.id, wanted)
+    wanted = page_request(at, memberships.BLOCKS_SORTABLE, memberships.BLOCKS_ORDER)
+    page = memberships.blocks_page(request.database, memberships.CHANNEL_BLOCKS, channel.id, wanted)
     return written_page(at, "records", page, lambda one: client_channel_block(one, request.context.links))
 
 

@@ -10,7 +10,7 @@ from ckfunc.emulator.http.calls import Call, Reply
 from ckfunc.emulator.http.problems import Refused
 from ckfunc.emulator.http.routing import Route
 from ckfunc.emulator.services import EmulatorServices
-from ckfunc.emulator.store import runtime
+from ckfunc.emulator.store import functions
 from ckfunc.manifest.definition import dependency_mistake
 from ckfunc.model.application import DEFAULT_PACKAGES, Dependency
 from ckfunc.wire.applications import read_dependencies, read_environment, read_script, write_runtime
@@ -25,7 +25,7 @@ def update_nodejs_runtime_dependencies(call: Call, services: EmulatorServices) -
     """Replace the users' packages."""
     wanted = read_dependencies(call.json())
     _check_packages(wanted)
-    runtime.set_dependencies(services.database, runtimes.users_own_dependencies(wanted))
+    functions.set_dependencies(services.database, runtimes.users_own_dependencies(wanted))
     services.dispatch.runtime_changed()
     return retrieve_nodejs_runtime(call, services)
 
@@ -38,7 +38,7 @@ def update_nodejs_runtime_environment_variables(call: Call, services: EmulatorSe
             raise Refused(
                 f"{name[:80]!r} cannot be an environment variable: no empty name, '=' or zero byte is allowed"
             )
-    runtime.set_environment(services.database, wanted)
+    functions.set_environment(services.database, wanted)
     services.dispatch.runtime_changed()
     return retrieve_nodejs_runtime(call, services)
 
@@ -46,7 +46,7 @@ def update_nodejs_runtime_environment_variables(call: Call, services: EmulatorSe
 async def update_nodejs_runtime_initialization_script(call: Call, services: EmulatorServices) -> Reply:
     """Replace the init script; one with a syntax error is stored, and fails the runs."""
     script = read_script(call.json())
-    runtime.set_initialization_script(services.database, script)
+    functions.set_initialization_script(services.database, script)
     await services.dispatch.initialization_script_changed(script)
     return retrieve_nodejs_runtime(call, services)
 

@@ -8,12 +8,13 @@ import uuid
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from ckfunc.base.clock import parse_timestamp, timestamp
 from ckfunc.emulator.store import messages, users
 from ckfunc.emulator.store.database import Condition, Database
-from ckfunc.emulator.store.paging import PageRequest, matching_ids, select_page
+from ckfunc.emulator.store.paging import PageRequest, matching_ids, select_page_by_id
 from ckfunc.emulator.store.steps import listed
 from ckfunc.model.chat import Channel, ChannelType, NewChannel
 from ckfunc.model.page import Page
@@ -138,10 +139,9 @@ def page(
     if properties:
         ids = yield from matching_ids(database, "channels", source, parameters, properties)
         source, parameters = "channels WHERE channels.id IN (SELECT value FROM json_each(?))", [listed(ids)]
-    found = select_page(database, "channels.id", source, tuple(parameters), request=request, read=_id)
-    by_id = by_ids(database, found.items)
-    items = tuple(by_id[found_id] for found_id in found.items)
-    return Page(items, found.number, found.size, found.total_elements, found.total_pages)
+    return select_page_by_id(
+        database, "channels", source, tuple(parameters), request=request, read=partial(by_ids, database)
+    )
 
 
 def search(database: Database, request: PageRequest, text: str) -> Page[Channel]:
@@ -150,10 +150,7 @@ def search(database: Database, request: PageRequest, text: str) -> Page[Channel]
     if text:
         source += " WHERE instr(lower(channels.name), lower(?1)) OR instr(lower(channels.display_name), lower(?1))"
         parameters = (text,)
-    found = select_page(database, "channels.id", source, parameters, request=request, read=_id)
-    by_id = by_ids(database, found.items)
-    items = tuple(by_id[channel_id] for channel_id in found.items)
-    return Page(items, found.number, found.size, found.total_elements, found.total_pages)
+    return select_page_by_id(database, "channels", source, parameters, request=request, read=partial(by_ids, database))
 
 
 _CHANNELS_OF = "SELECT channel_id FROM channel_members WHERE user_id ="
@@ -223,11 +220,6 @@ def is_member(database: Database, channel_id: int, user_id: int) -> bool:
     """Return whether a user is a member of a channel."""
     sql = "SELECT 1 FROM channel_members WHERE channel_id = ? AND user_id = ?"
     return database.one(sql, channel_id, user_id) is not None
-
-
-def _id(row: sqlite3.Row) -> int:
-    found: int = row["id"]
-    return found
 
 
 def _existing(database: Database, channel_id: int) -> Channel:

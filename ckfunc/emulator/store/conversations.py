@@ -1,21 +1,53 @@
-"""Lists of channels, messages and users for the clients of a user."""
+"""Channels, messages and users as one user sees them: lists and preferences."""
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from typing import Any
 
 from ckfunc.emulator.store import channels, messages, receipts, users
 from ckfunc.emulator.store import threads as stored_threads
 from ckfunc.emulator.store.database import Database
-from ckfunc.emulator.store.paging import CursorRequest, PageRequest, select_cursor_page, select_page
-from ckfunc.emulator.store.preferences import NOT_HIDDEN, VISIBLE
+from ckfunc.emulator.store.paging import CursorRequest, PageRequest, select_page, select_page_by_id
+from ckfunc.emulator.store.steps import listed
 from ckfunc.model.chat import Channel, Message, Thread, ThreadType
 from ckfunc.model.page import CursorPage, Page
 from ckfunc.model.user import User
+
+# `cleared_id` is the newest message that is no longer shown to the user.
+SCHEMA = """
+CREATE TABLE channel_preferences (
+  channel_id INTEGER NOT NULL REFERENCES channels ON DELETE CASCADE,
+  user_id INTEGER NOT NULL REFERENCES users ON DELETE CASCADE,
+  muted INTEGER NOT NULL DEFAULT 0,
+  hidden INTEGER NOT NULL DEFAULT 0,
+  cleared_id INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY (channel_id, user_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX channel_preferences_of_user ON channel_preferences (user_id);
+CREATE TABLE hidden_messages (
+  message_id INTEGER NOT NULL REFERENCES messages ON DELETE CASCADE,
+  user_id INTEGER NOT NULL REFERENCES users ON DELETE CASCADE,
+  PRIMARY KEY (message_id, user_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX hidden_messages_of_user ON hidden_messages (user_id)
+"""
+
+VISIBLE = (
+    "messages.id > coalesce((SELECT cleared_id FROM channel_preferences AS own"
+    " WHERE own.channel_id = messages.channel_id AND own.user_id = {user}), 0)"
+    " AND NOT EXISTS (SELECT 1 FROM hidden_messages WHERE message_id = messages.id AND user_id = {user})"
+)
+"""SQL that is true for a row of `messages` that a user sees; `{user}` is SQL for the user's id."""
+
+NOT_HIDDEN = (
+    "NOT EXISTS (SELECT 1 FROM channel_preferences AS own"
+    " WHERE own.channel_id = channels.id AND own.user_id = {user} AND own.hidden)"
+)
+"""SQL that is true for a row of `channels` that a user has not hidden."""
 
 SORTABLE = {
     **channels.SORTABLE,
@@ -25,10 +57,10 @@ DEFAULT_ORDER = channels.DEFAULT_ORDER
 
 MOST_THREADS = 2000
 """How many threads of a channel are listed, at most."""
+
 _MOST_CONTEXT = 2000
-
-
 _MEMBER = "channels.id IN (SELECT channel_id FROM channel_members WHERE user_id = ?1)"
+
 _UNREAD = (
     "SELECT members.channel_id FROM channel_members AS members WHERE members.user_id = ?1 AND EXISTS"  # noqa: S608
     f" (SELECT 1 FROM messages WHERE messages.channel_id = members.channel_id AND {receipts.IS_UNREAD})"
@@ -57,15 +89,8 @@ def channels_page(
 ) -> Page[Channel]:
     """Return a page of the channels that `listed` selects for a user, with `name` only those of this name."""
     source, parameters = _channels(user_id, listed, name, None)
-    found = select_page(database, "channels.id", source, parameters, request=request, read=lambda row: int(row[0]))
-    by_id = channels.by_ids(database, found.items)
-    return Page(
-        tuple(by_id[channel_id] for channel_id in found.items),
-        found.number,
-        found.size,
-        found.total_elements,
-        found.total_pages,
-    )
+    read = partial(channels.by_ids, database)
+    return select_page_by_id(database, "channels", source, parameters, request=request, read=read)
 
 
 def channels_count(database: Database, user_id: int, listed: Listed, *, kind: str | None = None) -> int:
@@ -105,12 +130,7 @@ def messages_page(
     if main_thread:
         conditions.append("parent_id IS NULL AND thread_id IS NULL")
     source = f"messages WHERE {' AND '.join(conditions)}"
-
-    def read(rows: Sequence[sqlite3.Row]) -> tuple[Message, ...]:
-        by_id = messages.by_ids(database, (row["id"] for row in rows))
-        return tuple(by_id[row["id"]] for row in rows)
-
-    return select_cursor_page(database, "id", source, tuple(parameters), request=request, read=read)
+    return messages.select_messages(database, source, tuple(parameters), request)
 
 
 def contacts_page(database: Database, user_id: int, request: PageRequest, wanted: UserFilter) -> Page[User]:
@@ -215,3 +235,51 @@ def unread_ids(database: Database, user_id: int, channel_id: int, thread: Thread
         *parameters,
     )
     return [row[0] for row in rows]
+
+
+def mute(database: Database, channel_id: int, user_id: int, *, muted: bool) -> None:
+    """Mute or unmute a channel for a user. Notifications of muted channels are created as muted."""
+    _put(database, channel_id, user_id, "muted", muted)
+
+
+def hide(database: Database, channel_id: int, user_id: int) -> None:
+    """Hide a channel from a user's list, until its next message."""
+    _put(database, channel_id, user_id, "hidden", 1)
+
+
+def clear(database: Database, channel_id: int, user_id: int) -> None:
+    """Clear a channel's history for a user: its messages so far are no longer shown."""
+    newest = database.value("SELECT coalesce(max(id), 0) FROM messages WHERE channel_id = ?", channel_id)
+    _put(database, channel_id, user_id, "cleared_id", newest)
+
+
+def unhide(database: Database, channel_id: int) -> tuple[int, ...]:
+    """Show a channel again to all users who have hidden it, and return their ids."""
+    rows = database.all("SELECT user_id FROM channel_preferences WHERE channel_id = ? AND hidden", channel_id)
+    if rows:
+        database.execute("UPDATE channel_preferences SET hidden = 0 WHERE channel_id = ?", (channel_id,))
+    return tuple(row[0] for row in rows)
+
+
+def muted_by(database: Database, channel_id: int, user_ids: Iterable[int]) -> frozenset[int]:
+    """Return the ids of those users who have muted a channel."""
+    rows = database.all(
+        "SELECT user_id FROM channel_preferences WHERE channel_id = ? AND muted"
+        " AND user_id IN (SELECT value FROM json_each(?))",
+        channel_id,
+        listed(list(user_ids)),
+    )
+    return frozenset(row[0] for row in rows)
+
+
+def hide_message(database: Database, message_id: int, user_id: int) -> None:
+    """Hide a message from a user."""
+    database.execute("INSERT OR IGNORE INTO hidden_messages VALUES (?, ?)", (message_id, user_id))
+
+
+def _put(database: Database, channel_id: int, user_id: int, column: str, value: int) -> None:
+    database.execute(
+        f"INSERT INTO channel_preferences (channel_id, user_id, {column}) VALUES (?, ?, ?)"  # noqa: S608 - from above
+        f" ON CONFLICT (channel_id, user_id) DO UPDATE SET {column} = excluded.{column}",
+        (channel_id, user_id, value),
+    )

@@ -1,23 +1,40 @@
-"""Messages of channels."""
+"""Messages of channels, with their mentions and reports."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Generator, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from ckfunc.base.clock import parse_timestamp, timestamp
-from ckfunc.emulator.store import mentions, reactions, users
+from ckfunc.emulator.store import reactions, users
 from ckfunc.emulator.store.database import Database
-from ckfunc.emulator.store.paging import CursorRequest, PageRequest, search_cursor_page, select_cursor_page, select_page
+from ckfunc.emulator.store.paging import (
+    CursorRequest,
+    PageRequest,
+    search_cursor_page,
+    select_cursor_page,
+    select_page,
+    select_page_by_id,
+)
 from ckfunc.emulator.store.threads import NEXT_ID
-from ckfunc.model.chat import Message, MessageReport, MessageType, NewMessage, Thread, ThreadType
+from ckfunc.model.chat import (
+    Channel,
+    ChannelType,
+    Mention,
+    MentionType,
+    Message,
+    MessageReport,
+    MessageType,
+    NewMessage,
+    Thread,
+    ThreadType,
+)
 from ckfunc.model.page import CursorPage, Page
 from ckfunc.model.user import User
-from ckfunc.wire.messages import read_file, write_file
+from ckfunc.wire.messages import mention_tags, read_file, write_file
 
 # Messages and threads share one sequence of ids: a message and the thread of its replies have the same id.
 SCHEMA = """
@@ -62,6 +79,11 @@ SORTABLE = {"id": "messages.id", "type": "messages.type", "createdTime": "messag
 """Columns by which offset lists of messages can be sorted, as SQL."""
 
 DEFAULT_ORDER = "messages.id DESC"
+REPORTS_SORTABLE = {"id": "reports.user_id", "createdTime": "reports.created_time"}
+REPORTS_ORDER = "reports.created_time ASC"
+
+_MOST_MENTIONS = 100
+"""How many mentions in a text are stored, at most. The platform documents no limit; this one is ours."""
 
 _COLUMNS = (
     "messages.*"
@@ -90,7 +112,7 @@ def create(
     if parent_id is not None:
         level = database.value("SELECT nested_level FROM messages WHERE id = ?", parent_id) + 1
     now = timestamp(database.now())
-    found = mentions.found_in(database, new.body)
+    found = _mentions_in(database, new.body)
     row_id = database.insert(
         "INSERT INTO messages"  # noqa: S608 - SQL of our own modules
         " (id, channel_id, user_id, parent_id, thread_id, type, body, file, mentions, group_tag,"
@@ -120,7 +142,7 @@ def create(
         group_tag=new.group_tag,
         nested_level=level,
         properties=dict(new.properties),
-        mentions=() if found is None else mentions.resolved(database, {row_id: found})[row_id],
+        mentions=() if found is None else _resolved(database, {row_id: found})[row_id],
         parent_id=parent_id,
         thread_id=thread_id,
     )
@@ -189,9 +211,8 @@ def page(
         conditions.append("user_id = (SELECT users.id FROM users WHERE users.name = ?)")
         parameters.append(username)
     source = f"messages WHERE {' AND '.join(conditions)}"
-    read = partial(_read, database)
     if query is None:
-        return select_cursor_page(database, _COLUMNS, source, tuple(parameters), request=request, read=read)
+        return select_messages(database, source, tuple(parameters), request)
     escaped = query.replace("!", "!!").replace("%", "!%").replace("_", "!_")
     searching = search_cursor_page(
         database,
@@ -201,18 +222,24 @@ def page(
         condition="body LIKE ? ESCAPE '!'",
         value=f"%{escaped}%",
         request=request,
-        read=read,
+        read=partial(_read, database),
         most_steps=most_steps,
     )
     return (yield from searching)
 
 
+def select_messages(
+    database: Database, source: str, parameters: tuple[Any, ...], request: CursorRequest
+) -> CursorPage[Message]:
+    """Return a page of `SELECT … FROM source`, newest first (see `select_cursor_page`)."""
+    return select_cursor_page(database, _COLUMNS, source, parameters, request=request, read=partial(_read, database))
+
+
 def reported_page(database: Database, channel_id: int, request: PageRequest) -> Page[Message]:
     """Return a page of a channel's reported messages."""
     source = "messages WHERE channel_id = ? AND id IN (SELECT message_id FROM message_reports)"
-    found = select_page(database, "messages.id", source, (channel_id,), request=request, read=lambda row: row["id"])
-    by_id = by_ids(database, found.items)
-    return replace(found, items=tuple(by_id[message_id] for message_id in found.items))
+    read = partial(by_ids, database)
+    return select_page_by_id(database, "messages", source, (channel_id,), request=request, read=read)
 
 
 def report(database: Database, report: MessageReport) -> None:
@@ -230,25 +257,11 @@ def report(database: Database, report: MessageReport) -> None:
     )
 
 
-REPORTS_SORTABLE = {"id": "reports.user_id", "createdTime": "reports.created_time"}
-REPORTS_ORDER = "reports.created_time ASC"
-
-
 def reports_page(database: Database, message_id: int, request: PageRequest) -> Page[MessageReport]:
     """Return a page of the reports of a message."""
     columns = "users.*, message_id, reason, reports.properties AS details, reports.created_time AS report_time"
     source = "message_reports AS reports JOIN users ON users.id = reports.user_id WHERE message_id = ?"
     return select_page(database, columns, source, (message_id,), request=request, read=_report)
-
-
-def _report(row: sqlite3.Row) -> MessageReport:
-    return MessageReport(
-        message_id=row["message_id"],
-        user=users.read(row),
-        created_time=parse_timestamp(row["report_time"]),
-        reason=row["reason"],
-        properties=json.loads(row["details"]),
-    )
 
 
 def unreport(database: Database, message_id: int, user_id: int) -> bool:
@@ -260,7 +273,7 @@ def unreport(database: Database, message_id: int, user_id: int) -> bool:
 def update(database: Database, message: Message) -> Message:
     """Store the fields of a message that a patch can change, and return the message with its new mentions."""
     edited = None if message.last_edited_time is None else timestamp(message.last_edited_time)
-    found = mentions.found_in(database, message.body)
+    found = _mentions_in(database, message.body)
     database.execute(
         "UPDATE messages SET body = ?, mentions = ?, properties = ?, last_edited_time = ? WHERE id = ?",
         (message.body, found, json.dumps(dict(message.properties)), edited, message.id),
@@ -277,10 +290,20 @@ def in_thread(thread: Thread) -> tuple[str, int]:
     return "parent_id IS NULL AND thread_id IS NULL AND channel_id = ?", thread.channel_id
 
 
+def _report(row: sqlite3.Row) -> MessageReport:
+    return MessageReport(
+        message_id=row["message_id"],
+        user=users.read(row),
+        created_time=parse_timestamp(row["report_time"]),
+        reason=row["reason"],
+        properties=json.loads(row["details"]),
+    )
+
+
 def _read(database: Database, rows: Sequence[sqlite3.Row]) -> tuple[Message, ...]:
     senders = users.by_ids(database, (row["user_id"] for row in rows))
     reacted = reactions.summaries(database, [row["id"] for row in rows if row["has_reactions"]])
-    mentioned = mentions.resolved(database, {row["id"]: row["mentions"] for row in rows if row["mentions"]})
+    mentioned = _resolved(database, {row["id"]: row["mentions"] for row in rows if row["mentions"]})
     return tuple(
         Message(
             id=row["id"],
@@ -302,4 +325,69 @@ def _read(database: Database, rows: Sequence[sqlite3.Row]) -> tuple[Message, ...
             thread_id=row["thread_id"],
         )
         for row in rows
+    )
+
+
+def _mentions_in(database: Database, text: str | None) -> str | None:
+    """Return the users and channels that a text mentions, in the stored format; None if there are none.
+
+    Unknown names are plain text. If a public and a private channel have the same name, the public one is mentioned.
+    """
+    found = []
+    for kind, name, tag, start, end in mention_tags(text or "")[: 10 * _MOST_MENTIONS]:
+        row = database.one(_MENTIONED[kind], name)
+        if row is not None:
+            found.append([kind.value, tag, start, end, row["id"]])
+        if len(found) == _MOST_MENTIONS:
+            break
+    return json.dumps(found) if found else None
+
+
+_MENTIONED = {
+    MentionType.USER: "SELECT id FROM users WHERE name = ?",
+    MentionType.CHANNEL: "SELECT id FROM channels WHERE type IN ('PUBLIC', 'PRIVATE') AND name = ? ORDER BY type DESC",
+}
+
+
+def _resolved(database: Database, stored: Mapping[int, str]) -> dict[int, tuple[Mention, ...]]:
+    """Return the mentions in several texts, by the same keys, without users and channels deleted since."""
+    if not stored:
+        return {}
+    found = {key: json.loads(text) for key, text in stored.items()}
+    all_mentions = [mention for mentions in found.values() for mention in mentions]
+    who = users.by_ids(database, (mention[4] for mention in all_mentions if mention[0] == MentionType.USER))
+    where = _mentioned_channels(database, {mention[4] for mention in all_mentions if mention[0] == MentionType.CHANNEL})
+    return {
+        key: tuple(
+            resolved_mention for mention in mentions if (resolved_mention := _mention(mention, who, where)) is not None
+        )
+        for key, mentions in found.items()
+    }
+
+
+def _mention(stored: list[Any], who: Mapping[int, User], where: Mapping[int, Channel]) -> Mention | None:
+    kind, tag, start, end, found = MentionType(stored[0]), *stored[1:]
+    if kind is MentionType.USER:
+        return Mention(kind, tag, start, end, user=who[found]) if found in who else None
+    return Mention(kind, tag, start, end, channel=where[found]) if found in where else None
+
+
+def _mentioned_channels(database: Database, ids: set[int]) -> dict[int, Channel]:
+    """Return channels without their messages, which would mention channels in turn."""
+    if not ids:
+        return {}
+    rows = database.all("SELECT * FROM channels WHERE id IN (SELECT value FROM json_each(?))", json.dumps(sorted(ids)))
+    creators = users.by_ids(database, (row["creator_id"] for row in rows))
+    return {row["id"]: _mentioned_channel(row, creators.get(row["creator_id"])) for row in rows}
+
+
+def _mentioned_channel(row: sqlite3.Row, creator: User | None) -> Channel:
+    return Channel(
+        id=row["id"],
+        type=ChannelType(row["type"]),
+        created_time=parse_timestamp(row["created_time"]),
+        name=row["name"],
+        display_name=row["display_name"],
+        creator=creator,
+        properties=json.loads(row["properties"]),
     )

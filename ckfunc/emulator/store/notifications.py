@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from ckfunc.base.clock import parse_timestamp, timestamp
-from ckfunc.emulator.store import blocks, channels, messages, preferences, sessions, users
+from ckfunc.emulator.store import channels, conversations, memberships, messages, sessions, users
 from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.paging import CursorRequest, select_cursor_page
 from ckfunc.model.chat import Channel, ChannelType, Message, Notification, NotificationData, NotificationType
@@ -57,11 +57,11 @@ def create_for_message(database: Database, channel: Channel, message: Message) -
     reasons = _reasons(database, channel, message)
     present = sessions.present(database, channel.id)
     if message.user is not None:
-        present |= blocks.blockers_of(database, message.user.id)
+        present |= memberships.blockers_of(database, message.user.id)
     wanted = {user_id: reason for user_id, reason in reasons.items() if user_id not in present}
     if not wanted:
         return ()
-    muted = preferences.muted_by(database, channel.id, wanted)
+    muted = conversations.muted_by(database, channel.id, wanted)
     recipients = users.by_ids(database, wanted)
     body = "File attachment" if message.body is None else message.body[:BODY_CHARACTERS]
     return tuple(

@@ -6,7 +6,7 @@ Cursor lists are paged by id, so that all pages cost the same.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -56,6 +56,22 @@ def select_page(
         request.number * request.size,
     )
     return Page(tuple(read(row) for row in rows), request.number, request.size, total, -(-total // request.size))
+
+
+def select_page_by_id(
+    database: Database,
+    table: str,
+    source: str,
+    parameters: tuple[Any, ...],
+    *,
+    request: PageRequest,
+    read: Callable[[Sequence[int]], Mapping[int, T]],
+) -> Page[T]:
+    """Return such a page of the rows of `table` in `source`; `read` returns rows by their ids."""
+    found = select_page(database, f"{table}.id", source, parameters, request=request, read=lambda row: int(row[0]))
+    by_id = read(found.items)
+    items = tuple(by_id[row_id] for row_id in found.items)
+    return Page(items, found.number, found.size, found.total_elements, found.total_pages)
 
 
 def matching_ids(

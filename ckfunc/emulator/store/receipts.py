@@ -9,12 +9,11 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Sequence
-from functools import partial
 
 from ckfunc.base.clock import parse_timestamp, timestamp
 from ckfunc.emulator.store import channels, messages, users
 from ckfunc.emulator.store.database import Database
-from ckfunc.emulator.store.paging import CursorRequest, PageRequest, select_cursor_page, select_page, window
+from ckfunc.emulator.store.paging import CursorRequest, PageRequest, select_page, window
 from ckfunc.model.chat import Message, ReadReceipt, UnreadSummary
 from ckfunc.model.page import CursorPage, Page
 from ckfunc.model.user import User
@@ -178,11 +177,4 @@ def unread_page(database: Database, user_id: int, request: CursorRequest) -> Cur
     rows = database.all("SELECT channel_id FROM channel_members WHERE user_id = ?", user_id)
     found = [message["id"] for row in rows for message in database.all(sql, user_id, row[0], *value, request.size + 1)]
     source = "messages WHERE id IN (SELECT value FROM json_each(?))"
-    return select_cursor_page(
-        database, "id", source, (json.dumps(found),), request=request, read=partial(_read_messages, database)
-    )
-
-
-def _read_messages(database: Database, rows: Sequence[sqlite3.Row]) -> tuple[Message, ...]:
-    by_id = messages.by_ids(database, (row["id"] for row in rows))
-    return tuple(by_id[row["id"]] for row in rows)
+    return messages.select_messages(database, source, (json.dumps(found),), request)

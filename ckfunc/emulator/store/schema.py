@@ -4,30 +4,28 @@ from __future__ import annotations
 
 from ckfunc.emulator.store import (
     application,
-    blocks,
     channels,
+    conversations,
     files,
     functions,
+    history,
+    imports,
     invocations,
     jobs,
     memberships,
     messages,
     notifications,
-    preferences,
     reactions,
     receipts,
-    runtime,
     sessions,
-    staging,
     threads,
-    typing,
     users,
 )
 
 SCHEMA: tuple[str, ...] = (
     application.SCHEMA,
-    runtime.SCHEMA,
-    runtime.COMPILED_SCHEMA,
+    functions.RUNTIME_SCHEMA,
+    functions.COMPILED_SCHEMA,
     functions.SCHEMA,
     invocations.SCHEMA,
     files.SCHEMA,
@@ -42,14 +40,16 @@ SCHEMA: tuple[str, ...] = (
     sessions.SCHEMA,
     users.SECRETS_SCHEMA,
     jobs.SCHEMA,
-    staging.SCHEMA,
-    staging.STEPS_ADDED,
-    preferences.SCHEMA,
-    blocks.SCHEMA,
-    typing.SCHEMA,
+    imports.SCHEMA,
+    imports.STEPS_SCHEMA,
+    conversations.SCHEMA,
+    memberships.BLOCKS_SCHEMA,
+    history.TYPING_SCHEMA,
 )
 
-_CLIENTS_ADDED = ";".join((sessions.TOKENS_ADDED, messages.REASONS_ADDED, preferences.SCHEMA, blocks.SCHEMA))
+_CLIENTS_ADDED = ";".join(
+    (sessions.TOKENS_ADDED, messages.REASONS_ADDED, conversations.SCHEMA, memberships.BLOCKS_SCHEMA)
+)
 
-MIGRATIONS: tuple[str, ...] = (invocations.CALLS_ADDED, staging.STEPS_ADDED, _CLIENTS_ADDED, typing.SCHEMA)
+MIGRATIONS: tuple[str, ...] = (invocations.CALLS_ADDED, imports.STEPS_SCHEMA, _CLIENTS_ADDED, history.TYPING_SCHEMA)
 """SQL that brings a database from one version of its format to the next: the first script from 1 to 2, and so on."""

@@ -9,7 +9,7 @@ from itertools import groupby, islice
 from ckfunc.base.errors import CkfuncError
 from ckfunc.emulator.store import channels, messages, users
 from ckfunc.emulator.store.database import Database
-from ckfunc.emulator.store.staging import CHANNELS, MESSAGES, USERS, discard_notes, members_of, note, undo_unfinished
+from ckfunc.emulator.store.imports import CHANNELS, MESSAGES, USERS, discard_notes, members_of, note, undo_unfinished
 from ckfunc.model.chat import ChannelType
 from ckfunc.model.job import Seed, SeedChannel, Seeded
 from ckfunc.model.user import User, UserReference

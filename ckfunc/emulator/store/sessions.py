@@ -6,11 +6,12 @@ import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import partial
 
 from ckfunc.base.clock import parse_timestamp, timestamp
 from ckfunc.emulator.store import users
 from ckfunc.emulator.store.database import Database
-from ckfunc.emulator.store.paging import PageRequest, select_page
+from ckfunc.emulator.store.paging import PageRequest, select_page, select_page_by_id
 from ckfunc.model.page import Page
 from ckfunc.model.user import ChatSession, SessionState, User, UserSession
 
@@ -197,19 +198,24 @@ def participants_page(database: Database, channel_id: int, request: PageRequest)
 
 def user_sessions_page(database: Database, request: PageRequest, state: SessionState | None) -> Page[UserSession]:
     """Return a page of the user sessions in a state (None: all)."""
-    page = _ids(database, "user_sessions", request, state)
-    by_id = _user_sessions(database, page.items)
-    items = tuple(by_id[session_id] for session_id in page.items)
-    return Page(items, page.number, page.size, page.total_elements, page.total_pages)
+    source = f"user_sessions WHERE {_IN_STATE[state]}"
+    return select_page_by_id(
+        database, "user_sessions", source, (), request=request, read=partial(_user_sessions, database)
+    )
 
 
 def chat_sessions_page(database: Database, request: PageRequest, state: SessionState | None) -> Page[ChatSession]:
     """Return a page of the chat sessions in a state (None: all)."""
-    page = _ids(database, "chat_sessions", request, state)
-    sql = "SELECT * FROM chat_sessions WHERE id IN (SELECT value FROM json_each(?))"
-    by_id = {session.id: session for session in _read_chats(database, database.all(sql, json.dumps(page.items)))}
-    items = tuple(by_id[session_id] for session_id in page.items)
-    return Page(items, page.number, page.size, page.total_elements, page.total_pages)
+
+    def read(ids: Sequence[int]) -> dict[int, ChatSession]:
+        sql = "SELECT * FROM chat_sessions WHERE id IN (SELECT value FROM json_each(?))"
+        return {session.id: session for session in _read_chats(database, database.all(sql, json.dumps(ids)))}
+
+    source = f"chat_sessions WHERE {_IN_STATE[state]}"
+    return select_page_by_id(database, "chat_sessions", source, (), request=request, read=read)
+
+
+_IN_STATE = {None: "TRUE", SessionState.ACTIVE: "end_time IS NULL", SessionState.ENDED: "end_time IS NOT NULL"}
 
 
 def end_all(database: Database) -> None:
@@ -218,12 +224,6 @@ def end_all(database: Database) -> None:
         for table in ("chat_sessions", "user_sessions"):
             database.execute(f"UPDATE {table} SET end_time = ? WHERE end_time IS NULL", (timestamp(database.now()),))  # noqa: S608 - ours
         database.execute("UPDATE users SET online = 0 WHERE online = 1")
-
-
-def _ids(database: Database, table: str, request: PageRequest, state: SessionState | None) -> Page[int]:
-    conditions = {None: "TRUE", SessionState.ACTIVE: "end_time IS NULL", SessionState.ENDED: "end_time IS NOT NULL"}
-    source = f"{table} WHERE {conditions[state]}"
-    return select_page(database, f"{table}.id", source, (), request=request, read=lambda row: int(row[0]))
 
 
 def _user_sessions(database: Database, ids: Iterable[int]) -> dict[int, UserSession]:

@@ -7,8 +7,8 @@ from contextlib import closing
 from pathlib import Path
 
 from ckfunc.emulator.store import users
-from ckfunc.emulator.store.checkpoints import Checkpoints
 from ckfunc.emulator.store.database import open_database
+from ckfunc.emulator.store.maintenance import Checkpoints
 from ckfunc.emulator.store.schema import SCHEMA
 
 
