@@ -11,7 +11,7 @@ from ckfunc.base.clock import Clock
 from ckfunc.base.errors import CkfuncError
 from ckfunc.chat.events import RunEvent
 from ckfunc.logs.entries import Item, LogEntry
-from ckfunc.logs.stream import StoppableClock, stream_logs
+from ckfunc.logs.follow import StoppableClock, stream_logs
 from ckfunc.model.function import Status
 from ckfunc.wire.functions import concerns
 

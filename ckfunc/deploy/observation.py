@@ -25,9 +25,8 @@ from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.failure_rate import EARLIER_RUNS, FunctionVerdict, VersionRuns
 from ckfunc.deploy.run import DeployContext, carry_out
 from ckfunc.logs.entries import Gap, LogEntry, Recovered, Trouble
-from ckfunc.logs.follow import follow
-from ckfunc.logs.listing import InvocationListing
-from ckfunc.logs.stream import CheckedClock
+from ckfunc.logs.follow import CheckedClock, follow
+from ckfunc.logs.tail import InvocationListing
 from ckfunc.model.function import Function, Status
 from ckfunc.model.project import Target
 from ckfunc.model.watch_policy import WatchPolicy, percent

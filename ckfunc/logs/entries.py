@@ -1,11 +1,18 @@
-"""Entries of a log: invocations, and notices about the connection."""
+"""Entries of a log: invocations and notices; filters, and values of `--since`."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta, tzinfo
 
+from ckfunc.base.clock import duration_s, parse_timestamp
+from ckfunc.base.errors import UsageProblem
 from ckfunc.model.function import Invocation, InvocationDetail, Status
+
+_DAYS = {"today": 0, "yesterday": 1}
+_DATED = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_OFFSET = re.compile(r"(?:z|[+-][0-9]{2}:?[0-9]{2})$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,3 +78,32 @@ class Filter:
 
 EVERY = Filter()
 """The filter that every invocation matches."""
+
+
+def parse_since(text: str, now: datetime, zone: tzinfo | None = None, *, option: str = "--since") -> datetime:
+    """Return a time in UTC, from a duration before `now`, `today`, `yesterday`, or an ISO date or time.
+
+    A date means its midnight. A time without an offset is in `zone` (None: the local one). Raises UsageProblem, which
+    names the `option`.
+    """
+    value = text.strip()
+    try:
+        if (days := _DAYS.get(value.lower())) is not None:
+            return _time(f"{now.astimezone(zone).date() - timedelta(days=days)}", zone)
+        if (seconds := duration_s(value)) is not None:
+            return now.astimezone(UTC) - timedelta(seconds=seconds)
+        if _DATED.match(value):
+            return _time(value, zone)
+    except (ValueError, OverflowError):
+        pass
+    raise UsageProblem(
+        f"invalid {option} value {text!r}", hint="examples: 10m, 2h, 1d, yesterday, 2026-11-27, 2026-11-27T10:00"
+    )
+
+
+def _time(value: str, zone: tzinfo | None) -> datetime:
+    moment = parse_timestamp(value)
+    if len(value) > 10 and _OFFSET.search(value[10:]):
+        return moment
+    # parse_timestamp reads a time without an offset as UTC, but users mean local time.
+    return moment.replace(tzinfo=zone).astimezone(UTC)

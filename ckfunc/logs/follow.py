@@ -1,21 +1,22 @@
-"""Follow new invocations: an endless generator that skips none and repeats none."""
+"""Follow new invocations, in a generator or on a thread. None are skipped or repeated."""
 
 from __future__ import annotations
 
 import heapq
+import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
 from ckfunc.base.clock import Clock, SystemClock
-from ckfunc.base.errors import ApiFailure, NotFound
+from ckfunc.base.errors import ApiFailure, CkfuncError, NotFound
+from ckfunc.base.streams import ReaderGone
 from ckfunc.base.workers import in_order
 from ckfunc.logs.entries import EVERY, Filter, Gap, Item, LogEntry, Recovered, Trouble
-from ckfunc.logs.pace import LOOPBACK, REMOTE, Pace, backoff_s
-from ckfunc.logs.recent import DETAILED_AT_ONCE, Found, cut_off, detailed, newest, started
+from ckfunc.logs.finding import DETAILED_AT_ONCE, Found, cut_off, detailed, newest, started
 from ckfunc.logs.tail import Batch, Tail
 from ckfunc.model.function import Invocation
 
@@ -25,8 +26,10 @@ if TYPE_CHECKING:
 # How long a RUNNING invocation keeps the polling interval short.
 _LIVELY_S = 15.0
 _ANOTHER_DATABASE = "the emulator now uses a different database"
-
 T = TypeVar("T")
+_SLOWING = 1.3
+_FIRST_BACKOFF_S = 1.0
+_LONGEST_BACKOFF_S = 30.0
 
 
 def follow(
@@ -223,3 +226,100 @@ def _outcome(job: Callable[[], T]) -> T | ApiFailure:
         return job()
     except ApiFailure as error:
         return error
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Polling intervals in seconds: during activity, when idle, and for the list of functions.
+
+    `per_function_s` lengthens the intervals of applications with many functions, to limit the rate of requests.
+    """
+
+    quick_s: float
+    idle_s: float
+    functions_s: float
+    per_function_s: float
+
+    def next_s(self, last_s: float, *, active: bool, functions: int) -> float:
+        """Return how long to wait after a round, in seconds. `last_s` is the wait before that round."""
+        least_s = max(self.quick_s, self.per_function_s * functions)
+        return least_s if active else max(min(last_s * _SLOWING, self.idle_s), least_s)
+
+
+LOOPBACK = Pace(quick_s=0.1, idle_s=0.4, functions_s=2.0, per_function_s=0.005)
+REMOTE = Pace(quick_s=1.0, idle_s=3.0, functions_s=15.0, per_function_s=0.05)
+
+
+def backoff_s(failed: int) -> float:
+    """Return how long to wait after `failed` consecutive failed rounds (at least 1), in seconds."""
+    return min(_FIRST_BACKOFF_S * 2.0 ** min(failed - 1, 10), _LONGEST_BACKOFF_S)
+
+
+class CheckedClock:
+    """A clock that calls `check` after each wait, which may raise an exception to end a generator that never ends."""
+
+    def __init__(self, clock: Clock, check: Callable[[], object]) -> None:
+        self._clock = clock
+        self._check = check
+
+    def now(self) -> datetime:
+        """Return the wall-clock time, in UTC."""
+        return self._clock.now()
+
+    def monotonic_s(self) -> float:
+        """Return seconds that never go backwards."""
+        return self._clock.monotonic_s()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait and check."""
+        self._clock.sleep(seconds)
+        self._check()
+
+
+class _Stopped(Exception):
+    """Following has been stopped."""
+
+
+class StoppableClock(CheckedClock):
+    """A checked clock whose wait ends as soon as `stop` is set."""
+
+    def __init__(self, clock: Clock, check: Callable[[], object], stop: threading.Event) -> None:
+        super().__init__(clock, check)
+        self.stop = stop
+
+    def sleep(self, seconds: float) -> None:
+        """Wait and check; raises an exception if `stop` is set."""
+        if self.stop.wait(seconds):
+            raise _Stopped
+        self._check()
+
+
+def stream_logs(
+    client: Client,
+    types: Callable[[], Collection[str]] | None,
+    clock: StoppableClock,
+    show: Callable[[Item], object],
+    failed: Callable[[CkfuncError], object],
+) -> threading.Thread:
+    """Call `show` on a thread of its own with new invocations of `types` (None: all), and with notices between.
+
+    It ends when the clock's `stop` is set; it sets `stop` itself after a ReaderGone of `show` or of the clock's check.
+    `failed` is called with an error that ends it earlier.
+    """
+
+    def stream() -> None:
+        try:
+            for item in follow(client, clock=clock):
+                if not isinstance(item, LogEntry) or types is None or item.type in types():
+                    show(item)
+        except _Stopped:
+            pass
+        except CkfuncError as problem:
+            if not clock.stop.is_set():
+                failed(problem)
+        except ReaderGone:
+            clock.stop.set()
+
+    thread = threading.Thread(target=stream, name="ckfunc-logs", daemon=True)
+    thread.start()
+    return thread

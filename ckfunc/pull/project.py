@@ -1,9 +1,9 @@
-"""Read an application for a pull, and write the project's files."""
+"""Read an application for a pull, and write its project's files."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ from ckfunc.api import Client
 from ckfunc.base.diffs import styled_diff, unified
 from ckfunc.base.errors import CkfuncError
 from ckfunc.base.files import read_file, write_atomically
-from ckfunc.base.secrets import revealed
+from ckfunc.base.secrets import Secret, revealed
 from ckfunc.base.text import Line, printable
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.history import function_of, versions_of
@@ -21,14 +21,13 @@ from ckfunc.deploy.resources import SETTINGS, newlines
 from ckfunc.manifest import environment_texts, load, setting_paths
 from ckfunc.manifest.definition import MANIFEST_NAME
 from ckfunc.manifest.edit import scalar_text, with_changes
+from ckfunc.manifest.scalars import scalar
 from ckfunc.manifest.variables import whole_reference
 from ckfunc.model.project import Project, Target
-from ckfunc.pull.base import read_base, store_base
-from ckfunc.pull.fresh import fresh_project
-from ckfunc.pull.names import IsJavaScript
-from ckfunc.pull.remote import RemoteProject, described
+from ckfunc.pull.merge import read_base, store_base
+from ckfunc.pull.remote import IsJavaScript, RemoteProject, described, file_text, handler_paths, script_suffix
 from ckfunc.pull.update import ManifestSections, Update, shared_state, update
-from ckfunc.pull.variables import env_text
+from ckfunc.pull.variables import env_text, reference_names
 from ckfunc.scaffold.stubs import Schemas, scope_of, write_stubs
 from ckfunc.scaffold.templates import render
 from ckfunc.scaffold.types import example_text
@@ -39,6 +38,8 @@ if TYPE_CHECKING:
 
 _MOST_VERSIONS = 100
 """How many old versions of a function are compared with the local script."""
+_INIT_SCRIPT = "init"
+_SCHEMA = "# yaml-language-server: $schema=.ckfunc/functions.schema.json"
 
 
 class PullObstacle(CkfuncError):
@@ -288,3 +289,78 @@ def _bytes(path: Path) -> bytes | None:
 
 def _text(path: Path) -> str:
     return (_bytes(path) or b"").decode("utf-8", "replace")
+
+
+@dataclass(frozen=True, slots=True)
+class FreshProject:
+    """The files of a new project, by path. `values` maps names of references in the manifest to their values."""
+
+    files: Mapping[str, str] = field(repr=False)
+    values: Mapping[str, Secret]
+
+
+def fresh_project(
+    remote: RemoteProject,
+    target: str,
+    application: int | None,
+    environ: Mapping[str, str],
+    taken: Collection[str] = (),
+    *,
+    is_javascript: IsJavaScript,
+) -> FreshProject:
+    """Return the files of a project whose deploy would not change the application that it was created from."""
+    names = reference_names(remote.environment or {}, environ)
+    scripts = {function.type: function.script for function in remote.functions}
+    paths = handler_paths(scripts, taken, is_javascript)
+    init_text = remote.initialization_script or ""
+    init_path = _INIT_SCRIPT + script_suffix(init_text, is_javascript) if init_text else None
+    files = {"functions.yaml": _manifest(remote, target, application, names, paths, init_path)}
+    files |= {paths[name]: file_text(script) for name, script in scripts.items()}
+    if init_path:
+        files[init_path] = file_text(init_text)
+    values = {names[name]: value for name, value in (remote.environment or {}).items()}
+    files[".env.example"] = example_text(None, ["CHATKITTY_CLIENT_ID", "CHATKITTY_CLIENT_SECRET", *values])
+    return FreshProject(files, values)
+
+
+def _manifest(
+    remote: RemoteProject,
+    target: str,
+    application: int | None,
+    names: Mapping[str, str],
+    paths: Mapping[str, str],
+    init_path: str | None,
+) -> str:
+    lines = [_SCHEMA, "version: 1", f"default_target: {scalar(target)}"]
+    runtime: list[str] = []
+    if remote.dependencies:
+        runtime += [
+            "  dependencies:",
+            *(f"    {scalar(k)}: {scalar(v)}" for k, v in sorted(remote.dependencies.items())),
+        ]
+    if remote.environment:
+        runtime += [
+            "  environment:",
+            *(f"    {scalar(name)}: ${{{names[name]}}}" for name in sorted(remote.environment)),
+        ]
+    if init_path:
+        runtime.append(f"  initialization_script: {init_path}")
+    if runtime or not remote.functions:
+        # A manifest must manage something: for an empty application, its dependencies.
+        lines += ["", "runtime:", *(runtime or ["  dependencies: {}"])]
+    if remote.settings:
+        lines += ["", "settings:", *(f"  {name}: {scalar_text(enabled)}" for name, enabled in remote.settings.items())]
+    if remote.functions:
+        lines += ["", "functions:"]
+    for function in remote.functions:
+        lines += [f"  {scalar(function.type)}:", f"    handler: {scalar(paths[function.type])}"]
+        lines += [f"    {key}: {scalar(text)}" for key, text in _descriptive_keys(function.name, function.description)]
+    bound = "" if application is None else f"application: {application}, "
+    lines += ["", "targets:"]
+    lines += ["  local: {emulator: true}"] if target != "local" else []
+    lines += [f"  {scalar(target)}: {{{bound}protected: true}}"]
+    return "\n".join(lines) + "\n"
+
+
+def _descriptive_keys(name: str | None, description: str | None) -> list[tuple[str, str]]:
+    return [(key, text) for key, text in (("name", name), ("description", description)) if text is not None]

@@ -12,10 +12,16 @@ from ckfunc.manifest.edit import ManifestChange, scalar_text
 from ckfunc.manifest.variables import whole_reference
 from ckfunc.model.lock import LOCK_NAME
 from ckfunc.model.project import Project, Script, WantedRuntime
-from ckfunc.pull.base import Base, store_base
-from ckfunc.pull.merge import Merged, merge
-from ckfunc.pull.names import JAVASCRIPT_SUFFIXES, IsJavaScript, handler_paths, is_bundle
-from ckfunc.pull.remote import RemoteFunction, RemoteProject, file_text
+from ckfunc.pull.merge import Base, Merged, merge, store_base
+from ckfunc.pull.remote import (
+    JAVASCRIPT_SUFFIXES,
+    IsJavaScript,
+    RemoteFunction,
+    RemoteProject,
+    file_text,
+    handler_paths,
+    is_bundle,
+)
 from ckfunc.pull.variables import reference_names
 
 DeployedBefore = Callable[[str, str], bool]

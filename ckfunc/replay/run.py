@@ -13,7 +13,7 @@ from ckfunc.base.interrupts import require_uninterrupted
 from ckfunc.base.workers import each_in
 from ckfunc.model.execution import Determinism
 from ckfunc.model.function import Invocation
-from ckfunc.replay.documents import Observed, document_of
+from ckfunc.replay.differences import Observed, document_of
 from ckfunc.replay.report import Replay, Run, report
 from ckfunc.replay.verdict import Runs
 

@@ -16,12 +16,12 @@ from ckfunc.base.text import printable
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.history import function_of, version_of
 from ckfunc.deploy.resources import newlines
-from ckfunc.logs.listing import InvocationListing
+from ckfunc.logs.tail import InvocationListing
 from ckfunc.model.application import Runtime
 from ckfunc.model.execution import Determinism
 from ckfunc.model.function import Function, FunctionVersion, Invocation, Status
 from ckfunc.model.project import Project, Script
-from ckfunc.replay.documents import Observed
+from ckfunc.replay.differences import Observed
 from ckfunc.replay.report import Redaction, Replay, places, summary
 from ckfunc.replay.run import Pair, replay
 from ckfunc.sandbox.mentions import seed_of

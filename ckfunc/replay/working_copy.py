@@ -17,9 +17,8 @@ from ckfunc.emulator.options import ComparedSide, RunComparison
 from ckfunc.manifest import emulator_target
 from ckfunc.model.function import Invocation, InvocationDetail
 from ckfunc.model.project import Project
-from ckfunc.replay.documents import Observed
-from ckfunc.replay.render import replay_lines
-from ckfunc.replay.report import Hide
+from ckfunc.replay.differences import Observed
+from ckfunc.replay.report import Hide, replay_lines
 from ckfunc.replay.target import Deployed, SandboxPairs
 from ckfunc.sandbox.sandbox import Sandbox
 from ckfunc.sandbox.scripts import Toolchain, scripts_of

@@ -17,7 +17,7 @@ from ckfunc.api.connection import Connection
 from ckfunc.api.emulator import trigger
 from ckfunc.base.secrets import Secret
 from ckfunc.deploy.failure_rate import VersionRuns
-from ckfunc.logs.recent import recent
+from ckfunc.logs.finding import recent
 from ckfunc.model.function import Invocation, Status
 from ckfunc.model.watch_policy import WatchPolicy
 

@@ -13,10 +13,9 @@ from ckfunc.api.emulator import trigger
 from ckfunc.base.secrets import Secret
 from ckfunc.base.text import plain
 from ckfunc.logs.entries import Item, LogEntry
-from ckfunc.logs.follow import follow
+from ckfunc.logs.finding import recent
+from ckfunc.logs.follow import Pace, follow
 from ckfunc.logs.format import lines
-from ckfunc.logs.pace import Pace
-from ckfunc.logs.recent import recent
 from ckfunc.model.function import NewFunction, Status
 
 HANDLER = """

@@ -45,7 +45,7 @@ RAISED_BY = {
     "pull/project.py": ["pull"],
     "emulator/emulator.py": ["emulator", "dev"],
     "manifest/definition.py": ["deploy", "rollback", "undo", "watch"],
-    "replay/render.py": ["replay"],
+    "replay/report.py": ["replay"],
     "sandbox/sandbox.py": ["invoke"],
     "scaffold/ci.py": ["init"],
     "scaffold/writing.py": ["init", "new"],

@@ -18,10 +18,9 @@ from ckfunc.model.application import Dependency, Runtime
 from ckfunc.model.function import Function, FunctionVersion
 from ckfunc.model.lock import PLATFORM_RANGES, PackageLock
 from ckfunc.model.project import Project, Script, Target, WantedFunction, WantedRuntime
-from ckfunc.pull.base import Base, read_base, store_base
-from ckfunc.pull.fresh import fresh_project
-from ckfunc.pull.names import handler_paths
-from ckfunc.pull.remote import described, file_text
+from ckfunc.pull.merge import Base, read_base, store_base
+from ckfunc.pull.project import fresh_project
+from ckfunc.pull.remote import described, file_text, handler_paths
 from ckfunc.pull.update import ManifestSections, update
 from ckfunc.pull.variables import env_text, reference_names
 from ckfunc.scaffold.types import example_text

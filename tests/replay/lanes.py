@@ -11,7 +11,7 @@ from typing import Any
 
 from ckfunc.model.execution import Determinism
 from ckfunc.model.function import ApiCall, Invocation, Status
-from ckfunc.replay.documents import Observed
+from ckfunc.replay.differences import Observed
 from ckfunc.replay.report import Replay
 from ckfunc.replay.run import Open, Pair, replay
 

@@ -14,13 +14,10 @@ from ckfunc.base.secrets import Secret
 from ckfunc.base.text import plain_text
 from ckfunc.model.chat import ChannelType
 from ckfunc.model.function import ApiCall, Status
-from ckfunc.replay.calls import paired, shape
-from ckfunc.replay.changes import ABSENT, MOST, changes, differences, kind
-from ckfunc.replay.documents import Observed, document_of
-from ckfunc.replay.render import replay_lines
-from ckfunc.replay.report import Redaction, Replay, place, replay_json
+from ckfunc.replay.differences import ABSENT, MOST, Observed, changes, differences, document_of, kind, paired, shape
+from ckfunc.replay.report import Redaction, Replay, place, replay_json, replay_lines
 from ckfunc.replay.run import Pair, determinism_of, replay, variations
-from ckfunc.replay.templates import fits, form, template
+from ckfunc.replay.verdict import fits, form, template
 from ckfunc.sandbox.mentions import seed_of
 
 

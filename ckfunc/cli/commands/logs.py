@@ -13,13 +13,11 @@ from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_types
 from ckfunc.cli.options import common_options, pass_app
 from ckfunc.cli.output import Output
-from ckfunc.logs.entries import Filter, Gap, Item, LogEntry, Recovered, Trouble
-from ckfunc.logs.finding import deployed_functions, read_invocation, require_deployed, undeployed
+from ckfunc.logs.entries import Filter, Gap, Item, LogEntry, Recovered, Trouble, parse_since
+from ckfunc.logs.finding import deployed_functions, read_invocation, recent, require_deployed, undeployed
+from ckfunc.logs.follow import CheckedClock
 from ckfunc.logs.follow import follow as following
 from ckfunc.logs.format import json_line, lines, notice, whole
-from ckfunc.logs.recent import recent
-from ckfunc.logs.since import parse_since
-from ckfunc.logs.stream import CheckedClock
 from ckfunc.model.function import Status
 
 if TYPE_CHECKING:

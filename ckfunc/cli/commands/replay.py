@@ -12,10 +12,9 @@ from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_types
 from ckfunc.cli.options import common_options, pass_app
 from ckfunc.deploy.history import require_handler
+from ckfunc.logs.entries import parse_since
 from ckfunc.logs.finding import read_invocation
-from ckfunc.logs.since import parse_since
-from ckfunc.replay.render import replay_lines
-from ckfunc.replay.report import replay_json
+from ckfunc.replay.report import replay_json, replay_lines
 
 if TYPE_CHECKING:
     from ckfunc.model.outputs import ReplayJson

@@ -65,7 +65,7 @@ def watch_project(
     from ckfunc.bundle.project import InvalidModules
     from ckfunc.cli.commands.logs import print_item, stacks_of
     from ckfunc.dev.watcher import Watcher, WatchTools
-    from ckfunc.logs.stream import StoppableClock, stream_logs
+    from ckfunc.logs.follow import StoppableClock, stream_logs
 
     try:
         project = app.project()

@@ -9,7 +9,7 @@ from support.loopback import Reply, Request
 
 from ckfunc.base.errors import ServiceTrouble
 from ckfunc.logs.entries import Filter, Gap, LogEntry
-from ckfunc.logs.recent import recent
+from ckfunc.logs.finding import recent
 from ckfunc.model.function import Status
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from ckfunc.base.errors import EXIT_USAGE, UsageProblem
-from ckfunc.logs.since import parse_since
+from ckfunc.logs.entries import parse_since
 
 NOW = datetime(2024, 5, 1, 12, 0, 0, tzinfo=UTC)
 
