@@ -13,7 +13,7 @@ from ckfunc.emulator.data import copy_data, export_data
 from ckfunc.emulator.data_directory import write_address
 from ckfunc.emulator.dispatch.dispatcher import STOPPED
 from ckfunc.emulator.http.problems import Missing, Refused, Unstorable
-from ckfunc.emulator.jobs import runner
+from ckfunc.emulator.jobs import INTERRUPTED
 from ckfunc.emulator.services import EmulatorServices
 from ckfunc.emulator.snapshots import NoSnapshot
 from ckfunc.emulator.store import application, functions, imports, invocations, jobs, sessions, steps
@@ -31,7 +31,7 @@ def make_ready(database: Database) -> None:
     invocations.end_abandoned(database, STOPPED)
     sessions.end_all(database)
     steps.run(imports.undo_unfinished(database, database.transaction))
-    jobs.fail_abandoned(database, runner.STOPPED)
+    jobs.fail_abandoned(database, INTERRUPTED)
 
 
 async def save(services: EmulatorServices, name: str, *, replace: bool) -> DataSnapshot:

@@ -21,7 +21,7 @@ from ckfunc.emulator.http.faults import Faults
 from ckfunc.emulator.http.gate import Gate
 from ckfunc.emulator.http.problems import Broken, HttpProblem, Refused, Unstorable
 from ckfunc.emulator.http.request_log import RequestLog
-from ckfunc.emulator.jobs.runner import Jobs
+from ckfunc.emulator.jobs import Jobs
 from ckfunc.emulator.options import ConversationDrafts, DraftCase, WorkingCopy
 from ckfunc.emulator.snapshots import Snapshots
 from ckfunc.emulator.store import seeds

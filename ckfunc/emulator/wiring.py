@@ -12,7 +12,7 @@ from ckfunc.base.clock import SystemClock
 from ckfunc.emulator.data_directory import DATABASE
 from ckfunc.emulator.dispatch.dispatcher import Dispatcher
 from ckfunc.emulator.http.auth import Tokens
-from ckfunc.emulator.jobs import runner
+from ckfunc.emulator.jobs import Jobs
 from ckfunc.emulator.options import EmulatorOptions
 from ckfunc.emulator.replacement import make_ready
 from ckfunc.emulator.services import EmulatorServices, WebPage
@@ -68,7 +68,7 @@ def open_services(
     opened.push_async_callback(dispatcher.close)
     if options.ahead is None:
         dispatcher.boot_ahead()
-    background = runner.Jobs(database, path, on_event)
+    background = Jobs(database, path, on_event)
     opened.push_async_callback(background.close)
     snapshots = opened.enter_context(closing(Snapshots(data_dir)))
     web = WebPage(options.web, partial(_chat_client, cache, on_event, options.policy))

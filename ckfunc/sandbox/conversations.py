@@ -15,7 +15,7 @@ from ckfunc.emulator.actions import messages as message_actions
 from ckfunc.emulator.actions import sessions as session_actions
 from ckfunc.emulator.actions.access import visible_channel, writable_channel
 from ckfunc.emulator.actions.context import ActionContext
-from ckfunc.emulator.actions.uploads import stored
+from ckfunc.emulator.actions.messages import stored
 from ckfunc.emulator.http.bodies import safe_name
 from ckfunc.emulator.http.problems import Denied, HttpProblem, Missing
 from ckfunc.emulator.realtime.actions import perform

@@ -19,7 +19,7 @@ from support.loopback import http_client
 
 from ckfunc.base.files import cache_dir
 from ckfunc.emulator.emulator import Emulator
-from ckfunc.emulator.jobs.runner import Attempt, Jobs
+from ckfunc.emulator.jobs import Attempt, Jobs
 from ckfunc.emulator.store import jobs
 from ckfunc.emulator.store.database import open_database
 from ckfunc.emulator.store.schema import SCHEMA

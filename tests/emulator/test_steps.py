@@ -18,7 +18,7 @@ from support.emulators import cold_emulator
 from support.loopback import http_client
 
 from ckfunc.emulator.data import seed_data
-from ckfunc.emulator.jobs.runner import Attempt, Jobs
+from ckfunc.emulator.jobs import Attempt, Jobs
 from ckfunc.emulator.store import channels, deletion, imports, jobs, messages, paging, seeds, steps, users
 from ckfunc.emulator.store.database import Condition, Database, connect, open_database
 from ckfunc.emulator.store.imports import Turn

@@ -1,14 +1,56 @@
-"""Checks of what a client may see and change."""
+"""Find what requests refer to, and check what a client may do."""
 
 from __future__ import annotations
 
-from ckfunc.emulator.actions import references
 from ckfunc.emulator.http.problems import Denied, Missing, Refused
-from ckfunc.emulator.store import channels, memberships, threads, users
+from ckfunc.emulator.store import channels, memberships, messages, threads, users
 from ckfunc.emulator.store.channels import ChannelAccess
 from ckfunc.emulator.store.database import Database
 from ckfunc.model.chat import Channel, ChannelType, Message, Thread, ThreadType
 from ckfunc.model.user import User, UserReference
+
+
+def user(database: Database, user_id: int | None) -> User:
+    """Return the user of that id. Raises Missing."""
+    found = None if user_id is None else users.get(database, user_id)
+    if found is None:
+        raise Missing(f"there is no user {user_id}")
+    return found
+
+
+def referred_user(database: Database, reference: UserReference, field: str | None = None) -> User:
+    """Return the user that a body, or its field `field`, refers to. Raises Missing: a 404, as for an id in a path."""
+    found = users.find(database, reference)
+    if found is None:
+        who = reference.id if reference.username is None else repr(reference.username[:100])
+        raise Missing(
+            f"there is no user {who}" if field is None else f"{field} refers to user {who}, who does not exist"
+        )
+    return found
+
+
+def channel(database: Database, channel_id: int | None) -> Channel:
+    """Return the channel of that id. Raises Missing."""
+    found = None if channel_id is None else channels.get(database, channel_id)
+    if found is None:
+        raise Missing(f"there is no channel {channel_id}")
+    return found
+
+
+def message(database: Database, message_id: int | None) -> Message:
+    """Return the message of that id. Raises Missing."""
+    found = None if message_id is None else messages.get(database, message_id)
+    if found is None:
+        raise Missing(f"there is no message {message_id}")
+    return found
+
+
+def thread(database: Database, thread_id: int | None) -> Thread:
+    """Return the thread of that id. Raises Missing."""
+    found = None if thread_id is None else threads.get(database, thread_id)
+    if found is None:
+        raise Missing(f"there is no thread {thread_id}")
+    return found
 
 
 def check_visible(database: Database, channel_id: int | None, user: User) -> ChannelAccess:
@@ -73,7 +115,7 @@ def moderates(database: Database, channel: Channel, user: User) -> bool:
 
 def visible_message(database: Database, message_id: int | None, user: User) -> Message:
     """Return a message of a channel that the user can see. Raises Missing."""
-    found = references.message(database, message_id)
+    found = message(database, message_id)
     check_visible(database, found.channel_id, user)
     return found
 
@@ -93,7 +135,7 @@ def own_message(database: Database, message_id: int | None, user: User, *, moder
 
 def visible_thread(database: Database, thread_id: int | None, user: User) -> Thread:
     """Return a thread of a channel that the user can see. Raises Missing."""
-    found = references.thread(database, thread_id)
+    found = thread(database, thread_id)
     check_visible(database, found.channel_id, user)
     return found
 
@@ -107,12 +149,3 @@ def writable_thread(database: Database, thread_id: int | None, user: User) -> Th
         if parent.nested_level >= threads.DEEPEST:
             raise Refused(f"message {parent.id} is {parent.nested_level} replies deep, which is the limit")
     return thread
-
-
-def referred_user(database: Database, reference: UserReference) -> User:
-    """Return the user that a body refers to. Raises Missing."""
-    found = users.find(database, reference)
-    if found is None:
-        who = reference.id if reference.username is None else repr(reference.username[:100])
-        raise Missing(f"there is no user {who}")
-    return found

@@ -1,18 +1,25 @@
-"""Send, change and delete messages."""
+"""Send, change and delete messages, and read those sent as forms."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from ckfunc.emulator.actions.context import ActionContext
-from ckfunc.emulator.store import channels, conversations, deletion, messages, notifications
+from ckfunc.emulator.http.bodies import read_json, uploaded_file
+from ckfunc.emulator.http.calls import Call
+from ckfunc.emulator.http.problems import Refused
+from ckfunc.emulator.store import channels, conversations, deletion, files, messages, notifications
+from ckfunc.emulator.store.database import Database
+from ckfunc.emulator.store.files import StoredFile
 from ckfunc.emulator.store.steps import Steps
-from ckfunc.model.chat import Message, NewMessage, Notification, Thread, ThreadType
+from ckfunc.model.chat import File, FileType, Message, NewMessage, Notification, Thread, ThreadType
 from ckfunc.model.user import User
 from ckfunc.wire.channels import write_channel, write_notification
 from ckfunc.wire.clients import client_message, client_notification, topic
-from ckfunc.wire.messages import write_message
+from ckfunc.wire.messages import read_new_file_message, write_message
 from ckfunc.wire.users import write_user
 
 _SENT = "user.sent.message"
@@ -95,6 +102,24 @@ def delete_for(context: ActionContext, message: Message, user: User) -> None:
     context.publish_to(user.id, "messages", "user.message.deleted", lambda: client_message(message, context.links))
 
 
+def read_upload(call: Call) -> tuple[NewMessage, StoredFile]:
+    """Return the message of a form, and its file, which is not stored yet. Raises Refused and Malformed."""
+    parts = call.multipart()
+    given: dict[str, Any] = {name: part.text for name, part in parts.items() if name != "file" and part.text.strip()}
+    if "properties" in given:
+        try:
+            given["properties"] = read_json(parts["properties"].content, None)
+        except Refused as error:
+            raise Refused(f"field 'properties': {error.explanation}") from None
+    file = uploaded_file(parts)
+    return read_new_file_message(given, _hosted(file, "")), file
+
+
+def stored(database: Database, new: NewMessage, file: StoredFile, key: str | None = None) -> NewMessage:
+    """Store the file of a message under a key (see files.add), and return the message that refers to it."""
+    return replace(new, file=_hosted(file, files.add(database, file, key)))
+
+
 def _publish_created(context: ActionContext, message: Message, thread: Thread | None) -> None:
     _publish(context, message, "channel.message.created")
     if thread is not None and thread.type is not ThreadType.MAIN:
@@ -135,3 +160,7 @@ def _publish_notification(context: ActionContext, user: User, notification: Noti
         "user.notification.created",
         lambda: client_notification(notification, user, context.links),
     )
+
+
+def _hosted(file: StoredFile, key: str) -> File:
+    return File(files.FILE_URL + key, file.name, file.content_type, len(file.content), FileType.HOSTED)

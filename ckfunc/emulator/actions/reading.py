@@ -16,6 +16,8 @@ from ckfunc.wire.users import write_user
 _READ = "user.read.message"
 _REACTED = "user.reacted_to.message"
 
+_LONGEST_EMOJI = 64
+
 
 def read(context: ActionContext, user: User, message: Message) -> ReadReceipt | None:
     """Store that a user has read a message; return the receipt, or None if there is one already."""
@@ -91,6 +93,27 @@ def remove_report(context: ActionContext, user: User, message: Message) -> None:
     messages.unreport(context.database, message.id, user.id)
     removed = MessageReport(message.id, user, context.database.now())
     context.publish_to(user.id, "messages", "message.report.deleted", lambda: client_report(removed, context.links))
+
+
+def emoji_of(text: str) -> Emoji:
+    """Return an emoji by its character, or by a short name such as `thumbsup` or `:thumbsup:`.
+
+    Any other text is an emoji of its own: the platform's list is not public.
+    """
+    import emoji  # its data takes a while to load
+
+    name = text.strip().strip(":")
+    character = text.strip()
+    if name and not emoji.is_emoji(character):
+        found = emoji.emojize(f":{name}:", language="alias")
+        if emoji.is_emoji(found):
+            character = found
+    data = emoji.EMOJI_DATA.get(character)
+    if data is None:
+        return Emoji(character[:_LONGEST_EMOJI], name[:_LONGEST_EMOJI] or character[:_LONGEST_EMOJI])
+    names = [emoji.demojize(character).strip(":"), *(alias.strip(":") for alias in data.get("alias", ()))]
+    aliases = tuple(dict.fromkeys(names))
+    return Emoji(character, aliases[0].replace("_", " "), aliases)
 
 
 def _fire_read(context: ActionContext, user: User, message: Message, receipt: ReadReceipt) -> None:

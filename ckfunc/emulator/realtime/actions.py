@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from ckfunc.emulator.actions import access, reading, references
+from ckfunc.emulator.actions import access, reading
 from ckfunc.emulator.actions import channels as channel_actions
-from ckfunc.emulator.actions import memberships as membership_actions
 from ckfunc.emulator.actions import messages as message_actions
 from ckfunc.emulator.actions import users as user_actions
-from ckfunc.emulator.actions.emoji import emoji_of
+from ckfunc.emulator.actions.reading import emoji_of
 from ckfunc.emulator.http.problems import Denied, Missing, Refused
 from ckfunc.emulator.realtime.destinations import Destination
 from ckfunc.emulator.realtime.requests import ClientRequest
@@ -60,14 +59,14 @@ def _update_display_picture(request: ClientRequest, _at: Destination) -> None:
 
 
 def _delete_user(request: ClientRequest, at: Destination) -> Awaitable[None]:
-    user = references.user(request.database, at.id)
+    user = access.user(request.database, at.id)
     if user.id != request.user.id:
         raise Denied("users can only delete themselves")
     return delete_in_steps(request.database, user_actions.delete(request.context, user))
 
 
 def _block_user(request: ClientRequest, at: Destination) -> None:
-    user = references.user(request.database, at.id)
+    user = access.user(request.database, at.id)
     if user.id == request.user.id:
         raise Refused("users cannot block themselves")
     user_actions.block(request.context, request.user, user)
@@ -124,7 +123,7 @@ def _join(request: ClientRequest, at: Destination) -> None:
     channel = access.visible_channel(request.database, at.id, request.user)
     if memberships.is_blocked(request.database, memberships.CHANNEL_BLOCKS, channel.id, request.user.id):
         raise Denied(f"{request.user.name!r} is blocked from channel {channel.id}")
-    membership_actions.add_member(request.context, channel, request.user)
+    channel_actions.add_member(request.context, channel, request.user)
 
 
 def _leave(request: ClientRequest, at: Destination) -> None:
@@ -136,7 +135,7 @@ def _leave(request: ClientRequest, at: Destination) -> None:
             access.moderated_channel(request.database, at.id, request.user)
     if not channels.is_member(request.database, channel.id, user.id):
         raise Missing(f"user {user.id} is not a member of channel {channel.id}")
-    membership_actions.remove_member(request.context, channel, user)
+    channel_actions.remove_member(request.context, channel, user)
 
 
 def _add_moderator(request: ClientRequest, at: Destination) -> None:
@@ -144,31 +143,31 @@ def _add_moderator(request: ClientRequest, at: Destination) -> None:
     user = _referred(request, request.body)
     if not channels.is_member(request.database, channel.id, user.id):
         raise Refused(f"user {user.id} is not a member of channel {channel.id}; only members can moderate it")
-    membership_actions.add_moderator(request.context, channel, user)
+    channel_actions.add_moderator(request.context, channel, user)
 
 
 def _remove_moderator(request: ClientRequest, at: Destination) -> None:
     channel = _group(access.moderated_channel(request.database, at.id, request.user), "has no moderators")
     user = _referred(request, request.body)
-    if not membership_actions.remove_moderator(request.context, channel, user):
+    if not channel_actions.remove_moderator(request.context, channel, user):
         raise Missing(f"user {user.id} is not a moderator of channel {channel.id}")
 
 
 def _invite(request: ClientRequest, at: Destination) -> None:
     channel = _group(access.own_channel(request.database, at.id, request.user), "does not accept new members")
     invitee = _referred(request, required(resource(request.body, "invite"), "user", dict))
-    membership_actions.invite(request.context, channel, invitee)
+    channel_actions.invite(request.context, channel, invitee)
 
 
 def _block_in_channel(request: ClientRequest, at: Destination) -> None:
     channel = access.moderated_channel(request.database, at.id, request.user)
-    membership_actions.block(request.context, channel, _referred(request, request.body))
+    channel_actions.block(request.context, channel, _referred(request, request.body))
 
 
 def _unblock_in_channel(request: ClientRequest, at: Destination) -> None:
     record = _record(request, memberships.CHANNEL_BLOCKS, at)
     access.moderated_channel(request.database, record.owner_id, request.user)
-    membership_actions.unblock(request.context, record)
+    channel_actions.unblock(request.context, record)
 
 
 def _read_channel(request: ClientRequest, at: Destination) -> None:

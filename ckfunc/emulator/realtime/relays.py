@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ckfunc.base.text import is_id
-from ckfunc.emulator.actions import access, references
+from ckfunc.emulator.actions import access
 from ckfunc.emulator.http.problems import Missing, Refused
 from ckfunc.emulator.realtime import grants
 from ckfunc.emulator.realtime.destinations import Destination
@@ -131,11 +131,11 @@ def _blocked_users(request: ClientRequest, at: Destination) -> Any:
 
 
 def _user(request: ClientRequest, at: Destination) -> Any:
-    return client_user(references.user(request.database, at.id), request.context.links)
+    return client_user(access.user(request.database, at.id), request.context.links)
 
 
 def _is_member(request: ClientRequest, at: Destination) -> Any:
-    user = references.user(request.database, at.id)
+    user = access.user(request.database, at.id)
     text = request.text("channelId") or ""
     if not is_id(text):
         raise Refused(f"parameter 'channelId' is {text[:60]!r}, not the id of a channel")

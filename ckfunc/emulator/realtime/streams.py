@@ -9,7 +9,7 @@ from ckfunc.emulator.actions import access
 from ckfunc.emulator.actions import messages as message_actions
 from ckfunc.emulator.actions import users as user_actions
 from ckfunc.emulator.actions.context import ActionContext
-from ckfunc.emulator.actions.uploads import read_upload, stored
+from ckfunc.emulator.actions.messages import read_upload, stored
 from ckfunc.emulator.http.auth import check_client_origin
 from ckfunc.emulator.http.bodies import UPLOAD_BYTES
 from ckfunc.emulator.http.calls import Call, Reply

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from ckfunc.base.clock import parse_timestamp
+from ckfunc.emulator.actions import access
 from ckfunc.emulator.actions import channels as actions
-from ckfunc.emulator.actions import memberships, references
 from ckfunc.emulator.http.calls import Call, Reply
 from ckfunc.emulator.http.paging import page_reply, page_request, property_conditions
 from ckfunc.emulator.http.problems import Missing, Refused
@@ -44,9 +44,9 @@ def create_channel(call: Call, services: EmulatorServices) -> Reply:
     new = read_new_channel(call.json())
     creator = None
     if new.creator is not None:
-        creator = references.referred_user(services.database, new.creator, "field 'creator'")
+        creator = access.referred_user(services.database, new.creator, "field 'creator'")
     members = [
-        references.referred_user(services.database, reference, f"entry {index} of 'members'")
+        access.referred_user(services.database, reference, f"entry {index} of 'members'")
         for index, reference in enumerate(new.members)
     ]
     if creator is not None:
@@ -58,12 +58,12 @@ def create_channel(call: Call, services: EmulatorServices) -> Reply:
 
 def retrieve_channel(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a channel."""
-    return Reply(write_channel(references.channel(services.database, call.id()), call.links))
+    return Reply(write_channel(access.channel(services.database, call.id()), call.links))
 
 
 def update_channel(call: Call, services: EmulatorServices) -> Reply:
     """Change a channel by a merge patch."""
-    found = references.channel(services.database, call.id())
+    found = access.channel(services.database, call.id())
     changed = patched_channel(found, call.json() if call.body else None)
     actions.update(services.context(call), changed)
     return Reply(write_channel(changed, call.links))
@@ -71,14 +71,14 @@ def update_channel(call: Call, services: EmulatorServices) -> Reply:
 
 async def delete_channel(call: Call, services: EmulatorServices) -> Reply:
     """Delete a channel with everything in it, and answer with the application."""
-    channel = references.channel(services.database, call.id())
+    channel = access.channel(services.database, call.id())
     await delete_in_steps(services.database, actions.delete(services.context(call), channel))
     return Reply(write_application(application.get(services.database), call.links))
 
 
 def list_channel_members(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a page of a channel's members."""
-    channel = references.channel(services.database, call.id())
+    channel = access.channel(services.database, call.id())
     request = page_request(call, users.SORTABLE, users.DEFAULT_ORDER)
     page = users.members_page(services.database, channel.id, request)
     items = [write_user(user, call.links) for user in page.items]
@@ -90,23 +90,23 @@ def add_channel_member(call: Call, services: EmulatorServices) -> Reply:
 
     Nobody can join a direct channel. Source: https://chatkitty.com/docs/concepts/channels.
     """
-    channel = references.channel(services.database, call.id())
-    user = references.referred_user(services.database, read_reference(call.json()), "the body")
+    channel = access.channel(services.database, call.id())
+    user = access.referred_user(services.database, read_reference(call.json()), "the body")
     if channel.type is ChannelType.DIRECT and not channels.is_member(services.database, channel.id, user.id):
         raise Refused("users cannot be added to a direct channel; create another channel")
-    memberships.add_member(services.context(call), channel, user)
+    actions.add_member(services.context(call), channel, user)
     return Reply(write_channel(channel, call.links))
 
 
 def remove_channel_member(call: Call, services: EmulatorServices) -> Reply:
     """Remove a user from a channel, and answer with the channel. Members of a direct channel can't be removed."""
-    channel = references.channel(services.database, call.id())
-    user = references.user(services.database, call.id("user_id"))
+    channel = access.channel(services.database, call.id())
+    user = access.user(services.database, call.id("user_id"))
     if not channels.is_member(services.database, channel.id, user.id):
         raise Missing(f"user {user.id} is not a member of channel {channel.id}")
     if channel.type is ChannelType.DIRECT:
         raise Refused("users cannot be removed from a direct channel")
-    memberships.remove_member(services.context(call), channel, user)
+    actions.remove_member(services.context(call), channel, user)
     return Reply(write_channel(channel, call.links))
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from ckfunc import __version__
 from ckfunc.base.text import is_id
-from ckfunc.emulator.actions import reading, references
+from ckfunc.emulator.actions import access, reading
 from ckfunc.emulator.actions.sessions import attempt_start_session
 from ckfunc.emulator.dispatch.dispatcher import FinishedRun
 from ckfunc.emulator.dispatch.runtimes import RUNTIME_ID, RUNTIME_VERSION
@@ -130,14 +130,14 @@ def report_message(call: Call, services: EmulatorServices) -> Reply:
     """Let a user report a message; answer with the message."""
     user, message = _whose(call, services)
     reading.report(services.context(call), MessageReport(message.id, user, services.database.now()))
-    return Reply(write_message(references.message(services.database, message.id), call.links))
+    return Reply(write_message(access.message(services.database, message.id), call.links))
 
 
 def _whose(call: Call, services: EmulatorServices) -> tuple[User, Message]:
     body = resource(call.json(), "the body")
     reference = UserReference(username=required(body, "username", str))
-    user = references.referred_user(services.database, reference, "field 'username'")
-    return user, references.message(services.database, required(body, "messageId", int))
+    user = access.referred_user(services.database, reference, "field 'username'")
+    return user, access.message(services.database, required(body, "messageId", int))
 
 
 async def plant_seed(call: Call, services: EmulatorServices) -> Reply:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from functools import partial
 
-from ckfunc.emulator.actions import references
+from ckfunc.emulator.actions import access
 from ckfunc.emulator.http.bodies import UPLOAD_BYTES
 from ckfunc.emulator.http.calls import Call, Reply
 from ckfunc.emulator.http.paging import page_reply, page_request
 from ckfunc.emulator.http.problems import Missing, Refused
 from ckfunc.emulator.http.routing import Access, Route
-from ckfunc.emulator.jobs.arrays import entries, export, is_array
-from ckfunc.emulator.jobs.runner import Attempt, Work
+from ckfunc.emulator.jobs import Attempt, Work, entries, export, is_array
 from ckfunc.emulator.services import EmulatorServices
 from ckfunc.emulator.store import imports, jobs
 from ckfunc.emulator.store.steps import Steps
@@ -53,7 +52,7 @@ def import_channels(call: Call, services: EmulatorServices) -> Reply:
 
 def import_channel_members(call: Call, services: EmulatorServices) -> Reply:
     """Start to make the users in a file members of a channel."""
-    channel = references.channel(services.database, call.id())
+    channel = access.channel(services.database, call.id())
     if channel.type is ChannelType.DIRECT:
         raise Refused("users cannot be added to a direct channel; create another channel")
     content = _array(call)

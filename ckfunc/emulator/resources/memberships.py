@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ckfunc.emulator.actions import memberships as actions
-from ckfunc.emulator.actions import references
+from ckfunc.emulator.actions import access
+from ckfunc.emulator.actions import channels as actions
 from ckfunc.emulator.http.calls import Call, Reply
 from ckfunc.emulator.http.paging import page_reply, page_request
 from ckfunc.emulator.http.problems import Missing, Refused
@@ -17,7 +17,7 @@ from ckfunc.wire.users import read_reference, write_user
 
 def list_channel_memberships(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a page of a channel's memberships."""
-    channel = references.channel(services.database, call.id())
+    channel = access.channel(services.database, call.id())
     request = page_request(call, memberships.MEMBERSHIPS_SORTABLE, memberships.MEMBERSHIPS_ORDER)
     page = memberships.memberships_page(services.database, channel.id, request)
     items = [write_membership(membership, call.links) for membership in page.items]
@@ -26,7 +26,7 @@ def list_channel_memberships(call: Call, services: EmulatorServices) -> Reply:
 
 def list_channel_moderators(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a page of a channel's moderators."""
-    channel = references.channel(services.database, call.id())
+    channel = access.channel(services.database, call.id())
     request = page_request(call, users.SORTABLE, users.DEFAULT_ORDER)
     page = memberships.moderators_page(services.database, channel.id, request)
     items = [write_user(user, call.links) for user in page.items]
@@ -35,8 +35,8 @@ def list_channel_moderators(call: Call, services: EmulatorServices) -> Reply:
 
 def add_channel_moderator(call: Call, services: EmulatorServices) -> Reply:
     """Make a member of a channel its moderator, and answer with the user; an existing moderator stays one."""
-    channel = _group(references.channel(services.database, call.id()), "has no moderators")
-    user = references.referred_user(services.database, read_reference(call.json()), "the body")
+    channel = _group(access.channel(services.database, call.id()), "has no moderators")
+    user = access.referred_user(services.database, read_reference(call.json()), "the body")
     if not channels.is_member(services.database, channel.id, user.id):
         raise Refused(f"user {user.id} is not a member of channel {channel.id}; only members can moderate it")
     actions.add_moderator(services.context(call), channel, user)
@@ -45,8 +45,8 @@ def add_channel_moderator(call: Call, services: EmulatorServices) -> Reply:
 
 def remove_channel_moderator(call: Call, services: EmulatorServices) -> Reply:
     """Make a moderator an ordinary member, and answer with the channel."""
-    channel = references.channel(services.database, call.id())
-    user = references.user(services.database, call.id("user_id"))
+    channel = access.channel(services.database, call.id())
+    user = access.user(services.database, call.id("user_id"))
     if not actions.remove_moderator(services.context(call), channel, user):
         raise Missing(f"user {user.id} is not a moderator of channel {channel.id}")
     return Reply(write_channel(channel, call.links))
@@ -54,7 +54,7 @@ def remove_channel_moderator(call: Call, services: EmulatorServices) -> Reply:
 
 def list_channel_participants(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a page of the users who have a channel open."""
-    channel = references.channel(services.database, call.id())
+    channel = access.channel(services.database, call.id())
     request = page_request(call, users.SORTABLE, users.DEFAULT_ORDER)
     page = sessions.participants_page(services.database, channel.id, request)
     items = [write_user(user, call.links) for user in page.items]
@@ -63,7 +63,7 @@ def list_channel_participants(call: Call, services: EmulatorServices) -> Reply:
 
 def list_channel_invites(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a page of the invites to a channel."""
-    channel = references.channel(services.database, call.id())
+    channel = access.channel(services.database, call.id())
     request = page_request(call, memberships.INVITES_SORTABLE, memberships.INVITES_ORDER)
     page = memberships.invites_page(services.database, channel.id, request)
     items = [write_invite(invite, call.links) for invite in page.items]
@@ -72,8 +72,8 @@ def list_channel_invites(call: Call, services: EmulatorServices) -> Reply:
 
 def send_channel_invite(call: Call, services: EmulatorServices) -> Reply:
     """Invite a user to a channel that is not direct."""
-    channel = _group(references.channel(services.database, call.id()), "does not accept new members")
-    user = references.referred_user(services.database, read_new_invite(call.json()), "field 'user'")
+    channel = _group(access.channel(services.database, call.id()), "does not accept new members")
+    user = access.referred_user(services.database, read_new_invite(call.json()), "field 'user'")
     return Reply(write_invite(actions.invite(services.context(call), channel, user), call.links))
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from ckfunc.emulator.actions import access
 from ckfunc.emulator.actions import messages as actions
-from ckfunc.emulator.actions import references
-from ckfunc.emulator.actions.uploads import read_upload, stored
+from ckfunc.emulator.actions.messages import read_upload, stored
 from ckfunc.emulator.http.bodies import UPLOAD_BYTES
 from ckfunc.emulator.http.calls import Call, Reply
 from ckfunc.emulator.http.paging import cursor_reply, cursor_request, page_reply, page_request
@@ -31,12 +31,12 @@ async def list_messages(call: Call, services: EmulatorServices) -> Reply:
 
 async def list_channel_messages(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a page of a channel's messages, newest first, replies included."""
-    return await page_of(call, services, channel=references.channel(services.database, call.id()))
+    return await page_of(call, services, channel=access.channel(services.database, call.id()))
 
 
 def list_channel_reported_messages(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a page of a channel's reported messages."""
-    channel = references.channel(services.database, call.id())
+    channel = access.channel(services.database, call.id())
     request = page_request(call, messages.SORTABLE, messages.DEFAULT_ORDER)
     page = messages.reported_page(services.database, channel.id, request)
     return page_reply(
@@ -46,17 +46,17 @@ def list_channel_reported_messages(call: Call, services: EmulatorServices) -> Re
 
 def send_channel_message(call: Call, services: EmulatorServices) -> Reply:
     """Send a message to a channel, on behalf of a user or as the system."""
-    return send(call, services, references.channel(services.database, call.id()).id)
+    return send(call, services, access.channel(services.database, call.id()).id)
 
 
 def retrieve_message(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a message."""
-    return Reply(write_message(references.message(services.database, call.id()), call.links))
+    return Reply(write_message(access.message(services.database, call.id()), call.links))
 
 
 async def delete_message(call: Call, services: EmulatorServices) -> Reply:
     """Delete a message with its replies, and answer with the thread that it was in."""
-    message = references.message(services.database, call.id())
+    message = access.message(services.database, call.id())
     thread = threads.of_message(services.database, message)
     await delete_in_steps(services.database, actions.delete(services.context(call), message))
     return Reply(write_thread(thread, call.links))
@@ -70,7 +70,7 @@ async def delete_messages(call: Call, services: EmulatorServices) -> Reply:
 
 def update_message(call: Call, services: EmulatorServices) -> Reply:
     """Change a message by a merge patch; a new body sets the time of its last edit."""
-    found = references.message(services.database, call.id())
+    found = access.message(services.database, call.id())
     changed = patched_message(found, call.json() if call.body else None, services.database.now())
     return Reply(write_message(actions.update(services.context(call), changed), call.links))
 
@@ -106,7 +106,7 @@ def send(call: Call, services: EmulatorServices, channel_id: int, thread: Thread
     else:
         new = read_new_message(call.json())
     field = "field 'user'" if file is None else "field 'username'"
-    sender = None if new.user is None else references.referred_user(database, new.user, field)
+    sender = None if new.user is None else access.referred_user(database, new.user, field)
     if file is not None:
         new = stored(database, new, file)
     message = actions.send(services.context(call), channel_id, new, sender, thread)
@@ -115,7 +115,7 @@ def send(call: Call, services: EmulatorServices, channel_id: int, thread: Thread
 
 def list_message_read_receipts(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a page of a message's read receipts."""
-    message = references.message(services.database, call.id())
+    message = access.message(services.database, call.id())
     request = page_request(call, receipts.SORTABLE, receipts.DEFAULT_ORDER)
     page = receipts.page(services.database, message.id, request)
     items = [write_receipt(receipt, call.links) for receipt in page.items]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from ckfunc.emulator.actions import references
+from ckfunc.emulator.actions import access
 from ckfunc.emulator.actions import sessions as actions
 from ckfunc.emulator.http.calls import Call, Reply
 from ckfunc.emulator.http.paging import page_request
@@ -46,8 +46,8 @@ def open_chat_session(call: Call, services: EmulatorServices) -> Reply:
     """
     database = services.database
     body = resource(call.json(), "session")
-    user = references.referred_user(database, UserReference(username=required(body, "username", str)), "'username'")
-    channel = references.channel(database, required(body, "channelId", int))
+    user = access.referred_user(database, UserReference(username=required(body, "username", str)), "'username'")
+    channel = access.channel(database, required(body, "channelId", int))
     context = services.context(call)
     session_id = sessions.open_session_of(database, user.id)
     if session_id is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ckfunc.emulator.actions import references
+from ckfunc.emulator.actions import access
 from ckfunc.emulator.actions import users as actions
 from ckfunc.emulator.http.bodies import UPLOAD_BYTES
 from ckfunc.emulator.http.calls import Call, Reply
@@ -65,12 +65,12 @@ def create_user(call: Call, services: EmulatorServices) -> Reply:
 
 def retrieve_user(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a user."""
-    return Reply(write_user(references.user(services.database, call.id()), call.links))
+    return Reply(write_user(access.user(services.database, call.id()), call.links))
 
 
 def update_user(call: Call, services: EmulatorServices) -> Reply:
     """Change a user by a merge patch."""
-    found = references.user(services.database, call.id())
+    found = access.user(services.database, call.id())
     changed = patched_user(found, call.json() if call.body else None)
     actions.update(services.context(call), found, changed)
     return Reply(write_user(changed, call.links))
@@ -78,21 +78,21 @@ def update_user(call: Call, services: EmulatorServices) -> Reply:
 
 async def delete_user(call: Call, services: EmulatorServices) -> Reply:
     """Delete a user with everything that the user has made, and answer with the application."""
-    user = references.user(services.database, call.id())
+    user = access.user(services.database, call.id())
     await delete_in_steps(services.database, actions.delete(services.context(call), user))
     return Reply(write_application(application.get(services.database), call.links))
 
 
 def update_user_display_picture(call: Call, services: EmulatorServices) -> Reply:
     """Replace a user's display picture, with an uploaded one or one hosted elsewhere."""
-    found = references.user(services.database, call.id())
+    found = access.user(services.database, call.id())
     picture = call.upload() if call.is_multipart else read_file({**resource(call.json(), "file"), "type": None}).url
     return Reply(write_user(actions.set_display_picture(services.context(call), found, picture), call.links))
 
 
 def list_user_channels(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a page of a user's channels."""
-    user = references.user(services.database, call.id())
+    user = access.user(services.database, call.id())
     request = page_request(call, channels.SORTABLE, channels.DEFAULT_ORDER)
     page = run(channels.page(services.database, request, member_id=user.id))
     items = [write_channel(channel, call.links) for channel in page.items]
@@ -105,7 +105,7 @@ def list_user_messages(call: Call, services: EmulatorServices) -> Reply:
     The platform documents both filters, and not their combination. A user's own messages are never unread, so the
     filter selects the messages that the unread count counts.
     """
-    user = references.user(services.database, call.id())
+    user = access.user(services.database, call.id())
     wanted = call.flag("unread")
     if wanted:
         page = receipts.unread_page(services.database, user.id, cursor_request(call))
@@ -117,13 +117,13 @@ def list_user_messages(call: Call, services: EmulatorServices) -> Reply:
 
 def count_user_unread_messages(call: Call, services: EmulatorServices) -> Reply:
     """Answer with the number of unread messages in a user's channels."""
-    user = references.user(services.database, call.id())
+    user = access.user(services.database, call.id())
     return Reply({"count": receipts.unread_count(services.database, user.id)})
 
 
 def list_user_notifications(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a page of a user's notifications, newest first."""
-    user = references.user(services.database, call.id())
+    user = access.user(services.database, call.id())
     page = notifications.page(services.database, user.id, cursor_request(call))
     return cursor_reply(
         call, "notifications", page, [write_notification(notification, call.links) for notification in page.items]
@@ -132,7 +132,7 @@ def list_user_notifications(call: Call, services: EmulatorServices) -> Reply:
 
 def retrieve_user_secret(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a user's secret of that name."""
-    user = references.user(services.database, call.id())
+    user = access.user(services.database, call.id())
     found = users.get_secret(services.database, user.id, _secret_name(call))
     if found is None:
         raise Missing(f"user {user.id} has no secret {_secret_name(call)[:100]!r}")
@@ -141,14 +141,14 @@ def retrieve_user_secret(call: Call, services: EmulatorServices) -> Reply:
 
 def set_user_secret(call: Call, services: EmulatorServices) -> Reply:
     """Store a user's secret, any JSON value, in place of the previous one; answer with the user."""
-    user = references.user(services.database, call.id())
+    user = access.user(services.database, call.id())
     users.put_secret(services.database, user.id, _secret_name(call), read_secret(call.json()))
     return Reply(write_user(user, call.links))
 
 
 def remove_user_secret(call: Call, services: EmulatorServices) -> Reply:
     """Delete a user's secret, and answer with the user."""
-    user = references.user(services.database, call.id())
+    user = access.user(services.database, call.id())
     if not users.remove_secret(services.database, user.id, _secret_name(call)):
         raise Missing(f"user {user.id} has no secret {_secret_name(call)[:100]!r}")
     return Reply(write_user(user, call.links))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from ckfunc.emulator.actions import access
 from ckfunc.emulator.actions import channels as actions
-from ckfunc.emulator.actions import memberships, references
 from ckfunc.emulator.http.calls import Call, Reply
 from ckfunc.emulator.http.problems import Missing, Refused
 from ckfunc.emulator.services import EmulatorServices, delete_in_steps
@@ -30,7 +30,7 @@ def show_channels(call: Call, services: EmulatorServices) -> Reply:
 
 def show_channel(call: Call, services: EmulatorServices) -> Reply:
     """Show a channel with a form to edit it, and its members."""
-    channel = references.channel(services.database, call.id())
+    channel = access.channel(services.database, call.id())
     request = PageRequest(call.number("page", 0, least=0), _PAGE_MEMBERS, users.DEFAULT_ORDER)
     return page(
         call,
@@ -56,7 +56,7 @@ def create_channel(call: Call, services: EmulatorServices) -> Reply:
 
 def edit_channel(call: Call, services: EmulatorServices) -> Reply:
     """Change a channel's display name and properties."""
-    channel = references.channel(services.database, call.id())
+    channel = access.channel(services.database, call.id())
     form = call.form()
     patch: dict[str, object] = {"properties": posted_object(form, "properties")}
     if channel.type is not ChannelType.DIRECT:
@@ -68,7 +68,7 @@ def edit_channel(call: Call, services: EmulatorServices) -> Reply:
 
 def change_members(call: Call, services: EmulatorServices) -> Reply:
     """Add a member by name, or remove one."""
-    channel = references.channel(services.database, call.id())
+    channel = access.channel(services.database, call.id())
     if channel.type is ChannelType.DIRECT:
         raise Refused("the members of a direct channel cannot change")
     form = call.form()
@@ -77,15 +77,15 @@ def change_members(call: Call, services: EmulatorServices) -> Reply:
     if user is None:
         raise Missing(f"there is no user {name[:100]!r}")
     if "remove" in form:
-        memberships.remove_member(services.context(call), channel, user)
+        actions.remove_member(services.context(call), channel, user)
     else:
-        memberships.add_member(services.context(call), channel, user)
+        actions.add_member(services.context(call), channel, user)
     return redirect(f"/ui/channels/{channel.id}")
 
 
 async def delete_channel(call: Call, services: EmulatorServices) -> Reply:
     """Delete a channel with its messages."""
-    channel = references.channel(services.database, call.id())
+    channel = access.channel(services.database, call.id())
     await delete_in_steps(services.database, actions.delete(services.context(call), channel))
     return redirect("/ui/channels")
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ckfunc.emulator.actions import access, memberships, reading
+from ckfunc.emulator.actions import access, reading
+from ckfunc.emulator.actions import channels as channel_actions
 from ckfunc.emulator.actions import messages as message_actions
 from ckfunc.emulator.actions import sessions as session_actions
 from ckfunc.emulator.actions.context import ActionContext
-from ckfunc.emulator.actions.emoji import emoji_of
-from ckfunc.emulator.actions.uploads import stored
+from ckfunc.emulator.actions.messages import stored
+from ckfunc.emulator.actions.reading import emoji_of
 from ckfunc.emulator.http.bodies import UPLOAD_BYTES, uploaded_file
 from ckfunc.emulator.http.calls import Call, Reply, whole_number
 from ckfunc.emulator.http.problems import Denied, Missing, Refused
@@ -136,7 +137,7 @@ async def change_participant(call: Call, services: EmulatorServices) -> Reply:
     elif "join" in form:
         if channel.type is ChannelType.DIRECT:
             raise Refused("a direct channel does not accept new members")
-        memberships.add_member(context, channel, user)
+        channel_actions.add_member(context, channel, user)
     else:
         raise Refused("the form does not say what to do")
     return _back(call)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from ckfunc.emulator.actions import access
 from ckfunc.emulator.actions import messages as actions
-from ckfunc.emulator.actions import references
 from ckfunc.emulator.http.bodies import MEBIBYTE
 from ckfunc.emulator.http.calls import Call, Reply
 from ckfunc.emulator.services import EmulatorServices, delete_in_steps, result_of
@@ -53,7 +53,7 @@ async def show_messages(call: Call, services: EmulatorServices) -> Reply:
 
 def show_message(call: Call, services: EmulatorServices) -> Reply:
     """Show a message with a form to edit it."""
-    message = references.message(services.database, call.id())
+    message = access.message(services.database, call.id())
     channel = channels.by_ids(services.database, [message.channel_id])[message.channel_id]
     return page(
         call,
@@ -69,7 +69,7 @@ def show_message(call: Call, services: EmulatorServices) -> Reply:
 
 def edit_message(call: Call, services: EmulatorServices) -> Reply:
     """Change a message's text and properties."""
-    message = references.message(services.database, call.id())
+    message = access.message(services.database, call.id())
     form, now = call.form(), services.database.now()
     changed = patched_message(message, {"properties": None}, now)
     patch: dict[str, object] = {"properties": posted_object(form, "properties")}
@@ -82,7 +82,7 @@ def edit_message(call: Call, services: EmulatorServices) -> Reply:
 
 async def delete_message(call: Call, services: EmulatorServices) -> Reply:
     """Delete a message with its replies."""
-    message = references.message(services.database, call.id())
+    message = access.message(services.database, call.id())
     await delete_in_steps(services.database, actions.delete(services.context(call), message))
     return redirect("/ui/messages")
 

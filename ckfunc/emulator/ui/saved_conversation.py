@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from ckfunc.base.errors import CkfuncError, InvalidFiles
-from ckfunc.emulator.actions import references
+from ckfunc.emulator.actions import access
 from ckfunc.emulator.http.calls import Call, Reply
 from ckfunc.emulator.http.problems import Missing, Refused
 from ckfunc.emulator.options import ConversationDrafts
@@ -26,7 +26,7 @@ async def show_conversation(call: Call, services: EmulatorServices) -> Reply:
 async def download_conversation(call: Call, services: EmulatorServices) -> Reply:
     """Answer with the conversation of a channel as a test file."""
     drafts = _drafts(services)
-    channel = references.channel(services.database, call.id())
+    channel = access.channel(services.database, call.id())
     draft = await on_a_thread(lambda: drafts.draft(channel.id))
     name = f'attachment; filename="conversation-{channel.id}.yaml"'
     return Reply(
@@ -39,7 +39,7 @@ async def download_conversation(call: Call, services: EmulatorServices) -> Reply
 async def add_conversation(call: Call, services: EmulatorServices) -> Reply:
     """Add the conversation of a channel to the project's tests."""
     drafts = _drafts(services)
-    channel = references.channel(services.database, call.id())
+    channel = access.channel(services.database, call.id())
     return await _page(call, services, await on_a_thread(lambda: drafts.add(channel.id)))
 
 
@@ -55,7 +55,7 @@ async def on_a_thread(work: Callable[[], T]) -> T:
 
 async def _page(call: Call, services: EmulatorServices, command: str | None = None) -> Reply:
     drafts = _drafts(services)
-    channel = references.channel(services.database, call.id())
+    channel = access.channel(services.database, call.id())
     draft = await on_a_thread(lambda: drafts.draft(channel.id))
     return page(
         call,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ckfunc.emulator.actions import references
+from ckfunc.emulator.actions import access
 from ckfunc.emulator.actions import users as actions
 from ckfunc.emulator.http.calls import Call, Reply
 from ckfunc.emulator.http.problems import Refused
@@ -28,7 +28,7 @@ def show_users(call: Call, services: EmulatorServices) -> Reply:
 
 def show_user(call: Call, services: EmulatorServices) -> Reply:
     """Show a user with a form to edit it, and the user's channels."""
-    user = references.user(services.database, call.id())
+    user = access.user(services.database, call.id())
     request = PageRequest(0, _PAGE_CHANNELS, channels.DEFAULT_ORDER)
     own = conversations.channels_page(services.database, user.id, Listed.OWN, request)
     return page(call, services, "user", section="users", title=user.display_name, user=user, channels=own)
@@ -48,7 +48,7 @@ def create_user(call: Call, services: EmulatorServices) -> Reply:
 
 def edit_user(call: Call, services: EmulatorServices) -> Reply:
     """Change a user's display name, presence status and properties."""
-    user = references.user(services.database, call.id())
+    user = access.user(services.database, call.id())
     form = call.form()
     changed = patched_user(
         patched_user(user, {"properties": None}),
@@ -60,7 +60,7 @@ def edit_user(call: Call, services: EmulatorServices) -> Reply:
 
 async def delete_user(call: Call, services: EmulatorServices) -> Reply:
     """Delete a user with everything that the user has made."""
-    user = references.user(services.database, call.id())
+    user = access.user(services.database, call.id())
     await delete_in_steps(services.database, actions.delete(services.context(call), user))
     return redirect("/ui/users")
 

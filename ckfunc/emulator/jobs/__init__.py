@@ -1,1 +1,0 @@
-"""Imports and exports that run in the background, one after another."""
