@@ -18,7 +18,7 @@ from ckfunc.check.run import REQUIREMENT, check_scripts
 from ckfunc.check.settings import settings_files
 from ckfunc.check.subject import AmbientTypes, Tools, candidate_paths, subject_of
 from ckfunc.check.typescript import compiler, declarations_of_node
-from ckfunc.deploy.registry import UNCHECKED, installable
+from ckfunc.deploy.plan.checks import UNCHECKED, installable
 from ckfunc.manifest import guests_allowed
 from ckfunc.model.application import DEFAULT_PACKAGES
 from ckfunc.model.execution import Import, SyntaxProblem

@@ -15,8 +15,7 @@ from ckfunc.deploy.apply.report import WRONG, DeployReport, Ending
 from ckfunc.deploy.gates import GateOutcome, GateVerdict, parse_gates, run_gates
 from ckfunc.deploy.history import handler_of
 from ckfunc.deploy.plan.plan import Plan
-from ckfunc.deploy.show.json import plan_json, with_observation
-from ckfunc.deploy.show.markdown import plan_markdown, verdicts_markdown
+from ckfunc.deploy.show.documents import plan_json, plan_markdown, verdicts_markdown, with_observation
 from ckfunc.deploy.show.text import plan_lines, report_lines, verdict_lines
 
 if TYPE_CHECKING:

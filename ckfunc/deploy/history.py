@@ -1,4 +1,4 @@
-"""Versions of a function, and the version to roll back to."""
+"""Versions of a function: found, compared, and deployed again."""
 
 from __future__ import annotations
 
@@ -8,15 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ckfunc.base.diffs import styled_diff, unified
 from ckfunc.base.errors import AmbiguousFunction, CkfuncError, NoSuchFunction, UsageProblem
-from ckfunc.base.text import digest
+from ckfunc.base.text import Segment, digest, printable
 from ckfunc.deploy.cache import VersionCache
-from ckfunc.deploy.remote import Remote
-from ckfunc.deploy.resources import newlines
+from ckfunc.deploy.resources import Remote, newlines
 from ckfunc.model.triggers import display_name
 
 if TYPE_CHECKING:
+    from ckfunc.deploy.cache import VersionCache
+    from ckfunc.deploy.resources import Remote
     from ckfunc.model.function import Function, FunctionVersion
+    from ckfunc.model.outputs import ComparisonJson
     from ckfunc.model.project import Project, Script, Target
 
 _REFERENCE = re.compile(r"(?P<type>[^@]+)(?:@v?(?P<number>[1-9][0-9]{0,9}))?")
@@ -148,3 +151,57 @@ def rolled_back(wanted: Rollback, root: Path, target: Target) -> Project:
     script = Script(f"the script of v{wanted.target.version_number}", wanted.target.handler_script)
     name = wanted.function.type
     return Project(root, target, WantedRuntime(), (WantedFunction(name, script, display_name(name)),))
+
+
+@dataclass(frozen=True, slots=True)
+class NamedScript:
+    """A script to compare, with its name in the diff; `text` has plain newlines."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The unified diff of two scripts: without lines if they are equal."""
+
+    before: str
+    after: str
+    diff: tuple[str, ...]
+
+    @property
+    def equal(self) -> bool:
+        """Whether the scripts are the same."""
+        return not self.diff
+
+    def lines(self) -> Iterator[tuple[Segment]]:
+        """Yield the diff as styled lines."""
+        for line in styled_diff(self.diff):
+            yield (line,)
+
+    def to_json(self) -> ComparisonJson:
+        """Return the comparison for `--json`."""
+        text = "".join(f"{printable(line)}\n" for line in self.diff)
+        return {"before": self.before, "after": self.after, "equal": self.equal, "diff": text}
+
+
+def compare(before: NamedScript, after: NamedScript) -> Comparison:
+    """Return the changes from one script to another."""
+    return Comparison(before.name, after.name, tuple(unified(before.text, after.text, before.name, after.name)))
+
+
+def named_version(trigger_type: str, version: FunctionVersion) -> NamedScript:
+    """Return the script of a version, with the name TYPE@NUMBER."""
+    return NamedScript(f"{printable(trigger_type)}@{version.version_number}", newlines(version.handler_script))
+
+
+def deployed_script(remote: Remote, wanted: Reference, cache: VersionCache) -> NamedScript:
+    """Return the script of a version on the platform. Raises UnknownVersion and AmbiguousFunction."""
+    function = function_of(remote, wanted.type)
+    return named_version(function.type, version_of(remote, function, wanted.number, cache))
+
+
+def working_copy(project: Project, trigger_type: str) -> NamedScript:
+    """Return the handler in the working copy. Raises NoSuchFunction."""
+    script = require_handler(project, trigger_type)
+    return NamedScript(f"{printable(script.path)}{' (bundled)' if script.modules else ''}", newlines(script.text))

@@ -19,8 +19,8 @@ from ckfunc.base.text import printable
 from ckfunc.deploy.apply import journal as journals
 from ckfunc.deploy.apply import watch_record as records
 from ckfunc.deploy.apply.journal import JournalRecord
+from ckfunc.deploy.apply.recovery import NothingToUndo, Undo, ValuesNeeded, prepare_undo
 from ckfunc.deploy.apply.report import DeployReport, Ending, nothing_done
-from ckfunc.deploy.apply.undo import NothingToUndo, Undo, ValuesNeeded, prepare_undo
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.failure_rate import EARLIER_RUNS, FunctionVerdict, VersionRuns
 from ckfunc.deploy.run import DeployContext, carry_out

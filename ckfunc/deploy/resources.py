@@ -1,39 +1,100 @@
-"""Table of the deployed resources, by kind.
+"""The deployed application: its API, a snapshot, and a table of its resources.
 
-To deploy another kind, add a row: plans and deploys work from this table.
+The API is a protocol, so that plans do not import HTTP code, even indirectly. To deploy another kind of resource, add a
+row to the table: plans and deploys work from it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from ckfunc.base.secrets import Secret
-from ckfunc.deploy.remote import Part, Remote, Snapshot
 
 if TYPE_CHECKING:
+    # Only for annotations: building these classes is most of what the --help of a deploying command costs.
+    from ckfunc.model.application import Application, ApplicationSettings, Runtime
+    from ckfunc.model.function import Function, FunctionVersion, NewFunction
     from ckfunc.model.project import Project, Script
 
 Text: TypeAlias = str | Secret
-
 Wanted: TypeAlias = Mapping[str, Text]
 """Values by name: secrets for variables, texts for everything else."""
-
 Values: TypeAlias = Mapping[str, Text | None]
 """Values by name. None means a function that exists but was never deployed."""
-
 Literals: TypeAlias = Mapping[str, tuple[str, ...]]
 """Literal values of variables in functions.yaml, by name, newest first."""
-
 DEPENDENCIES = "dependencies"
 ENVIRONMENT = "environment"
 INIT_SCRIPT = "initialization_script"
 FUNCTIONS = "functions"
 SETTINGS = "settings"
-
 RUNTIME = "runtime"
 """The section of dependencies, environment and init script."""
+Part: TypeAlias = "Runtime | ApplicationSettings"
+"""A part of an application that a write replaces and returns."""
+
+
+class Remote(Protocol):
+    """An application, accessed through the Platform API. Thread-safe; every method may raise ApiFailure."""
+
+    @property
+    def identity(self) -> str | None:
+        """Return a name of the application's store, for caches; None until the runtime was read."""
+
+    def fingerprint(self, text: Secret, /) -> str:
+        """Return a fingerprint of a secret, equal for equal secrets, that is safe to store in a file."""
+
+    def application(self) -> Application:
+        """Read the application that the credentials belong to."""
+
+    def settings(self) -> ApplicationSettings:
+        """Read the application's settings."""
+
+    def update_settings(self, settings: ApplicationSettings, /) -> ApplicationSettings:
+        """Replace the application's settings."""
+
+    def runtime(self) -> Runtime:
+        """Read the runtime."""
+
+    def functions(self) -> tuple[Function, ...]:
+        """Read every function."""
+
+    def current_version(self, function_id: int, /) -> FunctionVersion:
+        """Read the deployed version."""
+
+    def versions(self, function_id: int, /) -> Iterator[FunctionVersion]:
+        """Read the versions of a function, newest first."""
+
+    def update_dependencies(self, dependencies: Mapping[str, str], /) -> Runtime:
+        """Replace all packages except those of the platform."""
+
+    def update_environment(self, environment: Mapping[str, Secret], /) -> Runtime:
+        """Replace all variables except those of the platform."""
+
+    def update_initialization_script(self, script: str, /) -> Runtime:
+        """Replace the init script."""
+
+    def create_function(self, function: NewFunction, /) -> Function:
+        """Create a function without a version."""
+
+    def create_version(self, function_id: int, script: str, /) -> FunctionVersion:
+        """Create a version, which deploys it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The state of an application when it was read.
+
+    `functions` is sorted by type. `versions` maps trigger types to deployed versions, for the functions that were
+    requested and have one. `settings` are None if they were not requested.
+    """
+
+    runtime: Runtime
+    functions: tuple[Function, ...]
+    versions: Mapping[str, FunctionVersion] = field(default_factory=dict)
+    settings: ApplicationSettings | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +256,5 @@ RESOURCES: tuple[Resource, ...] = (
         last=True,
     ),
 )
-
 BY_KIND = {resource.kind: resource for resource in RESOURCES}
 WRITERS = {resource.kind: resource.write for resource in RESOURCES if resource.write is not None}

@@ -12,8 +12,8 @@ from ckfunc.base.workers import AT_ONCE
 from ckfunc.deploy.apply import journal as journals
 from ckfunc.deploy.apply.conflicts import deploy_lock
 from ckfunc.deploy.apply.journal import JournalRecord
+from ckfunc.deploy.apply.recovery import require_resumable
 from ckfunc.deploy.apply.report import WRONG, DeployReport, Ending, Item, nothing_done
-from ckfunc.deploy.apply.resume import require_resumable
 from ckfunc.deploy.apply.steps import OnStep, apply
 from ckfunc.deploy.apply.verify import read_back
 from ckfunc.deploy.cache import VersionCache, deployed_literals, store_literals
@@ -21,12 +21,10 @@ from ckfunc.deploy.history import Rollback, rolled_back
 from ckfunc.deploy.plan import plan as planning
 from ckfunc.deploy.plan import saved as saving
 from ckfunc.deploy.plan.checks import Check, allow_removals, require_valid
-from ckfunc.deploy.plan.plan import Plan
+from ckfunc.deploy.plan.plan import Plan, require_known, select
 from ckfunc.deploy.plan.saved import SavedPlan
-from ckfunc.deploy.plan.selection import require_known, select
 from ckfunc.deploy.plan.snapshot import guard, overview, with_versions
-from ckfunc.deploy.remote import Remote, Snapshot
-from ckfunc.deploy.resources import ENVIRONMENT, FUNCTIONS, SETTINGS
+from ckfunc.deploy.resources import ENVIRONMENT, FUNCTIONS, SETTINGS, Remote, Snapshot
 from ckfunc.model.project import Project, Target
 from ckfunc.model.watch_policy import WatchPolicy
 

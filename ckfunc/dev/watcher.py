@@ -23,9 +23,8 @@ from ckfunc.base.errors import (
 from ckfunc.bundle.project import InvalidModules
 from ckfunc.deploy import run
 from ckfunc.deploy.apply.report import WRONG, DeployReport, Ending
-from ckfunc.deploy.plan.checks import NeedsFlag, requirements_check
+from ckfunc.deploy.plan.checks import NeedsFlag, require_installable, requirements_check
 from ckfunc.deploy.plan.plan import Plan
-from ckfunc.deploy.registry import require_installable
 from ckfunc.deploy.resources import FUNCTIONS
 from ckfunc.manifest import watched_files
 from ckfunc.model.project import Project, Script

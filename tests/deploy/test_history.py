@@ -15,7 +15,7 @@ from ckfunc.deploy.blame import Commit, NoHistory, blame, commits_of
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.history import Reference, Rollback, prepare_rollback, reference, rolled_back
 from ckfunc.deploy.plan.plan import make
-from ckfunc.deploy.remote import Snapshot
+from ckfunc.deploy.resources import Snapshot
 from ckfunc.deploy.run import DeployContext, carry_out
 from ckfunc.model.function import FunctionVersion
 from ckfunc.model.project import Target

@@ -17,9 +17,9 @@ from ckfunc.base.clock import ago
 from ckfunc.base.errors import SystemRefusal
 from ckfunc.base.secrets import secret_values
 from ckfunc.deploy import run
-from ckfunc.deploy.apply import journal, undo
+from ckfunc.deploy.apply import journal, recovery
+from ckfunc.deploy.apply.recovery import NotResumable, unfinished
 from ckfunc.deploy.apply.report import DeployReport
-from ckfunc.deploy.apply.resume import NotResumable, unfinished
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.plan.checks import NeedsFlag
 from ckfunc.deploy.plan.plan import make
@@ -71,12 +71,12 @@ def resume(here: World, project: Project) -> DeployReport:
 
 def take_back(
     here: World, supplied: dict[str, str] | None = None, *, keep: bool = False
-) -> tuple[DeployReport, undo.PreviousState]:
+) -> tuple[DeployReport, recovery.PreviousState]:
     with here.new_client() as client:
         cache, seen = VersionCache(here.root), overview(client)
         record, begun = journal.deploy_to_undo(here.root, "staging", client.identity)
         assert record is not None
-        former = undo.previous_state(
+        former = recovery.previous_state(
             record,
             here.root,
             here.project().target,
@@ -324,10 +324,10 @@ def test_an_undo_names_the_variables_whose_values_it_needs(here: World) -> None:
     _, second = before_and_after(here)
     here.deploy(second)
     here.forget_calls()
-    with pytest.raises(undo.ValuesNeeded) as needed:
+    with pytest.raises(recovery.ValuesNeeded) as needed:
         take_back(here)
     assert needed.value.message == ("the previous values of CHANGED, GONE are not recorded and must be supplied")
-    with pytest.raises(undo.ValuesNeeded, match="the supplied values of GONE are not those from before") as wrong:
+    with pytest.raises(recovery.ValuesNeeded, match="the supplied values of GONE are not those from before") as wrong:
         take_back(here, {"CHANGED": f"{SECRET}-old", "GONE": "something else"})
     assert "something else" not in str(wrong.value) and here.writes() == []
     report, _ = take_back(here, keep=True)
@@ -340,12 +340,12 @@ def test_an_undo_after_somebody_elses_deploy_is_refused(here: World) -> None:
     here.deploy(second)
     publish(here, SENT, "theirs\n")
     with pytest.raises(
-        undo.NothingToUndo, match=f"someone else has deployed v3 of {SENT} since that deploy, which left v2"
+        recovery.NothingToUndo, match=f"someone else has deployed v3 of {SENT} since that deploy, which left v2"
     ):
         take_back(here, keep=True)
     here.application.functions.clear()
     here.application.dependencies = {"theirs": "1"}
-    with pytest.raises(undo.NothingToUndo, match="someone else has changed the dependencies since"):
+    with pytest.raises(recovery.NothingToUndo, match="someone else has changed the dependencies since"):
         take_back(here, keep=True)
 
 

@@ -6,7 +6,7 @@ import re
 
 from deploy.world import World
 
-from ckfunc.deploy.show.markdown import MARK, plan_markdown
+from ckfunc.deploy.show.documents import MARK, plan_markdown
 
 START, SENT = "user.attempted.start_session", "user.sent.message"
 

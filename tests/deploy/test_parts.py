@@ -14,10 +14,9 @@ from ckfunc.base.diffs import unified
 from ckfunc.base.errors import WrongApplication
 from ckfunc.base.secrets import Secret
 from ckfunc.base.text import STYLES
-from ckfunc.deploy.plan.diff import ChangeAction, diff
+from ckfunc.deploy.plan.plan import ChangeAction, diff
 from ckfunc.deploy.plan.snapshot import require_application
-from ckfunc.deploy.remote import Snapshot
-from ckfunc.deploy.resources import RESOURCES, newlines
+from ckfunc.deploy.resources import RESOURCES, Snapshot, newlines
 from ckfunc.model.application import ApplicationSettings, Dependency, Runtime
 from ckfunc.model.function import Function, FunctionVersion
 from ckfunc.model.project import Target

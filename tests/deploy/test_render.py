@@ -10,7 +10,7 @@ from deploy.world import World
 from ckfunc.base.diffs import MOST_LINES, line_count, unified
 from ckfunc.base.text import STYLES, Line, plain_text
 from ckfunc.deploy.apply.report import DeployReport, Ending, Item, ItemState
-from ckfunc.deploy.show.json import plan_json
+from ckfunc.deploy.show.documents import plan_json
 from ckfunc.deploy.show.text import plan_lines, plan_summary, report_lines, report_summary
 
 SENT = "user.sent.message"

@@ -9,14 +9,12 @@ from deploy.world import Hurried, World, by_name, results
 from support.loopback import Reply, Request
 
 from ckfunc.deploy import run
+from ckfunc.deploy.apply.recovery import NothingToUndo, NotResumable, prepare_undo, unfinished
 from ckfunc.deploy.apply.report import DeployReport
-from ckfunc.deploy.apply.resume import NotResumable, unfinished
-from ckfunc.deploy.apply.undo import NothingToUndo, prepare_undo
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.plan import saved
 from ckfunc.deploy.run import DeployContext, carry_out
-from ckfunc.deploy.show.json import plan_json
-from ckfunc.deploy.show.markdown import plan_markdown
+from ckfunc.deploy.show.documents import plan_json, plan_markdown
 from ckfunc.deploy.show.text import plan_annotations, plan_lines
 from ckfunc.model.application import ApplicationSettings
 from ckfunc.model.project import Project

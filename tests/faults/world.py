@@ -21,7 +21,7 @@ from ckfunc.base.secrets import Secret
 from ckfunc.deploy import run
 from ckfunc.deploy.apply.report import DeployReport
 from ckfunc.deploy.cache import VersionCache
-from ckfunc.deploy.registry import installed_marker
+from ckfunc.deploy.plan.checks import installed_marker
 from ckfunc.emulator.emulator import Emulator
 from ckfunc.emulator.store import application, functions
 from ckfunc.emulator.store.database import Database, connect

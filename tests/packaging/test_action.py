@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from ckfunc.cli.main import COMMANDS
-from ckfunc.deploy.show.markdown import MARK
+from ckfunc.deploy.show.documents import MARK
 
 TOP = Path(__file__).parents[2]
 ACTION = yaml.safe_load((TOP / "action.yml").read_text(encoding="utf-8"))

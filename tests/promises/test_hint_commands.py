@@ -41,7 +41,7 @@ RAISED_BY = {
     "deploy/gates.py": ["deploy"],
     "deploy/plan/checks.py": ["deploy", "watch"],
     "deploy/plan/saved.py": ["deploy"],
-    "deploy/apply/undo.py": ["undo"],
+    "deploy/apply/recovery.py": ["undo"],
     "pull/project.py": ["pull"],
     "emulator/emulator.py": ["emulator", "dev"],
     "manifest/definition.py": ["deploy", "rollback", "undo", "watch"],

@@ -22,7 +22,7 @@ from ckfunc.cli.main import cli
 from ckfunc.cli.manual import contexts
 from ckfunc.cli.schemas import OUTPUTS, WITHOUT_JSON, command_schema, commands_with_json
 from ckfunc.deploy.apply.report import Ending, ItemState
-from ckfunc.deploy.plan.diff import ChangeAction
+from ckfunc.deploy.plan.plan import ChangeAction
 from ckfunc.deploy.resources import RESOURCES
 from ckfunc.model.chat import MessageType
 from ckfunc.model.function import Status

@@ -18,14 +18,12 @@ from ckfunc.cli.options import FILE, common_options, pass_app
 from ckfunc.cli.plans import gates_of, print_plan, print_report, try_gates
 from ckfunc.cli.watch_options import policy_of, watch_options
 from ckfunc.deploy.cache import VersionCache
-from ckfunc.deploy.gates import GateVerdict, require_passed
-from ckfunc.deploy.hooks import run_hook
+from ckfunc.deploy.gates import GateVerdict, require_passed, run_hook
 from ckfunc.deploy.plan import saved
-from ckfunc.deploy.plan.checks import requirements_check
+from ckfunc.deploy.plan.checks import require_installable, requirements_check
 from ckfunc.deploy.plan.plan import Plan
-from ckfunc.deploy.registry import require_installable
 from ckfunc.deploy.resources import ENVIRONMENT
-from ckfunc.deploy.show.json import plan_json, with_observation
+from ckfunc.deploy.show.documents import plan_json, with_observation
 from ckfunc.deploy.show.text import plan_lines, step_text, verdict_lines
 
 if TYPE_CHECKING:
@@ -221,7 +219,7 @@ def _of_saved_plan(app: App, options: DeployOptions, path: Path) -> DeployOption
 
 def _of_unfinished(app: App, options: DeployOptions) -> DeployOptions:
     """Return the options that finish the last deploy, whose journal specifies its parts."""
-    from ckfunc.deploy.apply.resume import unfinished
+    from ckfunc.deploy.apply.recovery import unfinished
 
     project, client = app.project(), app.client()
     client.runtime()  # sets the client's identity

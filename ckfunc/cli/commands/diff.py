@@ -13,9 +13,8 @@ from ckfunc.cli.completion import complete_only, complete_types
 from ckfunc.cli.options import FILE, common_options, format_option, pass_app
 from ckfunc.cli.plans import gates_of, print_plan, try_gates
 from ckfunc.deploy.cache import VersionCache
-from ckfunc.deploy.comparison import compare, deployed_script, working_copy
 from ckfunc.deploy.gates import require_passed
-from ckfunc.deploy.history import reference
+from ckfunc.deploy.history import compare, deployed_script, reference, working_copy
 from ckfunc.deploy.plan import saved
 from ckfunc.deploy.plan.plan import Plan
 from ckfunc.deploy.show.text import plan_annotations

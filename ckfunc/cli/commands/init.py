@@ -50,7 +50,7 @@ def init(
     if not ci and (branch or install):
         raise UsageProblem("--branch and --install need --ci", hint="for example, `ckfunc init --ci github`")
     # Not at the top of the module: `ckfunc init --help` must not load the manifest and the templates.
-    from ckfunc.deploy.show.markdown import MARK
+    from ckfunc.deploy.show.documents import MARK
     from ckfunc.scaffold import ci as pipelines
     from ckfunc.scaffold.project import init as write_project
 

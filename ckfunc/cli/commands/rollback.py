@@ -14,10 +14,8 @@ from ckfunc.cli.options import common_options, pass_app, yes_option
 from ckfunc.cli.plans import local_script
 from ckfunc.deploy.apply.report import WRONG
 from ckfunc.deploy.cache import VersionCache
-from ckfunc.deploy.comparison import compare, named_version
-from ckfunc.deploy.history import function_of, prepare_rollback
-from ckfunc.deploy.remote import Snapshot
-from ckfunc.deploy.resources import newlines
+from ckfunc.deploy.history import compare, function_of, named_version, prepare_rollback
+from ckfunc.deploy.resources import Snapshot, newlines
 
 if TYPE_CHECKING:
     from ckfunc.model.outputs import RollbackJson

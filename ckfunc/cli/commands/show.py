@@ -11,7 +11,7 @@ from ckfunc.cli.completion import complete_types
 from ckfunc.cli.options import common_options, pass_app
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.history import function_of, reference, version_of
-from ckfunc.deploy.show.json import version_json
+from ckfunc.deploy.show.versions import version_json
 
 if TYPE_CHECKING:
     from ckfunc.model.outputs import ScriptJson

@@ -40,7 +40,7 @@ def undo(app: App, yes: bool, dry_run: bool, env_file: Path | None, keep_environ
     """
     # What executes a deploy is imported when it starts: --help must not load it.
     from ckfunc.deploy import run
-    from ckfunc.deploy.apply.undo import prepare_undo
+    from ckfunc.deploy.apply.recovery import prepare_undo
 
     root, target, client = app.root(), app.target(), app.client()
     cache = VersionCache(root)

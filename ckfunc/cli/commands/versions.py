@@ -18,8 +18,7 @@ from ckfunc.deploy.apply.journal import deployed_at
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.history import function_of, handler_of, script_digest, versions_of
 from ckfunc.deploy.resources import newlines
-from ckfunc.deploy.show.json import version_json
-from ckfunc.deploy.show.versions import HEADINGS, commit_cell, version_cells, when
+from ckfunc.deploy.show.versions import HEADINGS, commit_cell, version_cells, version_json, when
 
 if TYPE_CHECKING:
     from ckfunc.deploy.blame import Commit

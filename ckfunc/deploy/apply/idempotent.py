@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from ckfunc.base.errors import ApiFailure, CkfuncError, NotFound, RequestRejected
 from ckfunc.base.text import digest
-from ckfunc.deploy.remote import Part, Remote
-from ckfunc.deploy.resources import newlines
+from ckfunc.deploy.resources import Part, Remote, newlines
 
 if TYPE_CHECKING:
     from ckfunc.model.function import Function, FunctionVersion, NewFunction

@@ -28,8 +28,7 @@ from ckfunc.base.text import digest, printable
 from ckfunc.deploy.apply.report import DeployReport, Item
 from ckfunc.deploy.apply.watch_record import WatchRecord, policy_note, with_note
 from ckfunc.deploy.plan.plan import CreateFunction, Plan, Put, Step
-from ckfunc.deploy.remote import Remote
-from ckfunc.deploy.resources import FUNCTIONS, Values, script_of
+from ckfunc.deploy.resources import FUNCTIONS, Remote, Values, script_of
 from ckfunc.model.watch_policy import WatchPolicy
 
 if TYPE_CHECKING:

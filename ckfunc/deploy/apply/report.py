@@ -12,8 +12,7 @@ from ckfunc.base.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, CkfuncErr
 from ckfunc.base.text import printable
 from ckfunc.base.workers import AT_ONCE
 from ckfunc.deploy.apply.idempotent import is_unclear
-from ckfunc.deploy.plan.diff import ChangeAction
-from ckfunc.deploy.plan.plan import Plan
+from ckfunc.deploy.plan.plan import ChangeAction, Plan
 from ckfunc.deploy.resources import RESOURCES, Wanted
 
 if TYPE_CHECKING:

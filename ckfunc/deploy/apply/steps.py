@@ -21,8 +21,7 @@ from ckfunc.deploy.apply.report import DONE, WRONG, Ending, Item, ItemState, Led
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.plan.plan import CreateFunction, CreateVersion, Plan, Put, Step
 from ckfunc.deploy.plan.snapshot import read_part, snapshot_of
-from ckfunc.deploy.remote import Remote
-from ckfunc.deploy.resources import BY_KIND, FUNCTIONS, WRITERS
+from ckfunc.deploy.resources import BY_KIND, FUNCTIONS, WRITERS, Remote
 from ckfunc.model.function import Function
 
 OnStep: TypeAlias = Callable[[Step | Item], object]

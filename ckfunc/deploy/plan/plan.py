@@ -1,20 +1,23 @@
-"""Plan of a deploy: changes, their order, and warnings."""
+"""Plan of a deploy: changes, their order, warnings, and a selected part."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ckfunc.base.errors import PlatformOwned
-from ckfunc.deploy.plan.diff import ChangeAction, ResourceChange, diff
-from ckfunc.deploy.remote import Snapshot
+from ckfunc.base.errors import NoSuchFunction, PlatformOwned
 from ckfunc.deploy.resources import (
+    BY_KIND,
     ENVIRONMENT,
     FUNCTIONS,
     RESOURCES,
+    RUNTIME,
+    SETTINGS,
     Literals,
     Resource,
+    Snapshot,
     Values,
     Wanted,
     script_of,
@@ -25,6 +28,43 @@ from ckfunc.model.triggers import display_name
 if TYPE_CHECKING:
     from ckfunc.model.function import Function, NewFunction
     from ckfunc.model.project import Project, Script, Target, WantedFunction
+
+SECTIONS = (RUNTIME, SETTINGS)
+"""Sections of the manifest that can be selected: RUNTIME is dependencies, environment and init script."""
+
+
+class ChangeAction(StrEnum):
+    """The effect of a change."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    REMOVE = "remove"
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceChange:
+    """A value that differs. `before` is None for a created value, `after` for a removed one."""
+
+    kind: str
+    name: str
+    action: ChangeAction
+    before: object = None
+    after: object = None
+
+
+def diff(kind: str, want: Mapping[str, object], have: Mapping[str, object]) -> tuple[ResourceChange, ...]:
+    """Return the changes that turn `have` into `want`, sorted by name."""
+    return tuple(
+        ResourceChange(kind, name, _action(name, want, have), before=have.get(name), after=want.get(name))
+        for name in sorted({*want, *have})
+        if name not in want or name not in have or want[name] != have[name]
+    )
+
+
+def _action(name: str, want: Mapping[str, object], have: Mapping[str, object]) -> ChangeAction:
+    if name not in have:
+        return ChangeAction.CREATE
+    return ChangeAction.UPDATE if name in want else ChangeAction.REMOVE
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,3 +297,48 @@ def _drift_warnings(wanted: Mapping[str, WantedFunction], remote: Mapping[str, F
                 f"{name} has a different {' and '.join(differing)}; "
                 "the API cannot change it, the ChatKitty dashboard can"
             )
+
+
+def require_known(project: Project, only: Collection[str]) -> None:
+    """Refuse names that are neither functions of the manifest nor SECTIONS. Raises NoSuchFunction."""
+    for name in only:
+        if name not in project.types and name not in SECTIONS:
+            raise NoSuchFunction(name, project.types, SECTIONS)
+
+
+def select(plan: Plan, only: Collection[str]) -> Plan:
+    """Return the part of a plan that `only` selects: trigger types and SECTIONS. Empty selects everything."""
+    if not only:
+        return plan
+
+    def selected(kind: str, name: str) -> bool:
+        return (name if kind == FUNCTIONS else BY_KIND[kind].section) in only
+
+    want = {
+        kind: {name: value for name, value in values.items() if selected(kind, name)}
+        for kind, values in plan.want.items()
+        if kind == FUNCTIONS or BY_KIND[kind].section in only
+    }
+    have = {
+        kind: {name: value for name, value in values.items() if selected(kind, name)}
+        for kind, values in plan.have.items()
+        if kind in want
+    }
+    return replace(
+        plan,
+        changes=tuple(change for change in plan.changes if selected(change.kind, change.name)),
+        unchanged=tuple(entry for entry in plan.unchanged if selected(entry.kind, entry.name)),
+        unmanaged=(),
+        warnings=tuple(warning for warning in plan.warnings if warning.partition(" ")[0] in only),
+        steps=tuple(step for step in plan.steps if _selects_step(step, only)),
+        want=want,
+        have=have,
+        versions={name: number for name, number in plan.versions.items() if name in only},
+        packages=plan.packages if RUNTIME in only else plan.packages_now,
+    )
+
+
+def _selects_step(step: Step, only: Collection[str]) -> bool:
+    if isinstance(step, CreateFunction):
+        return step.function.type in only
+    return (step.type if isinstance(step, CreateVersion) else BY_KIND[step.kind].section) in only

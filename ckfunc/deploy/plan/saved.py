@@ -20,8 +20,7 @@ from ckfunc.base.files import read_file, write_atomically
 from ckfunc.base.secrets import Secret
 from ckfunc.base.text import digest
 from ckfunc.deploy.plan.plan import Plan
-from ckfunc.deploy.remote import Remote
-from ckfunc.deploy.resources import FUNCTIONS, Text, Values
+from ckfunc.deploy.resources import FUNCTIONS, Remote, Text, Values
 
 FORMAT = 1
 _Kind = TypeVar("_Kind")

@@ -16,8 +16,7 @@ from ckfunc.base.diffs import line_count, styled_diff, unified
 from ckfunc.base.secrets import Secret
 from ckfunc.base.text import Line, Segment, printable
 from ckfunc.deploy.apply.report import DeployReport, Ending, Item, ItemState
-from ckfunc.deploy.plan.diff import ChangeAction, ResourceChange
-from ckfunc.deploy.plan.plan import CreateFunction, Plan, Put, Step
+from ckfunc.deploy.plan.plan import ChangeAction, CreateFunction, Plan, Put, ResourceChange, Step
 from ckfunc.deploy.resources import BY_KIND, FUNCTIONS
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Versions of a function as rows of a table."""
+"""Versions of a function as rows of a table and as JSON."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from ckfunc.base.clock import timestamp
 from ckfunc.base.diffs import line_count
 from ckfunc.base.text import Segment, printable
 from ckfunc.deploy.history import script_digest
@@ -14,6 +15,7 @@ from ckfunc.deploy.resources import newlines
 if TYPE_CHECKING:
     from ckfunc.deploy.blame import Commit
     from ckfunc.model.function import Function, FunctionVersion
+    from ckfunc.model.outputs import VersionJson
 
 HEADINGS = ("VERSION", "DEPLOYED", "SCRIPT", "LINES", "STATE", "COMMIT")
 
@@ -54,3 +56,38 @@ def commit_cell(commit: Commit | None) -> Segment:
 def _short(text: str) -> str:
     line = " ".join(printable(text).split())
     return line if len(line) <= 60 else f"{line[:59]}…"
+
+
+def version_json(
+    function: Function,
+    version: FunctionVersion,
+    local: str | None = None,
+    commit: Commit | None = None,
+    deployed: datetime | None = None,
+) -> VersionJson:
+    """Return a version as JSON.
+
+    `local` is the source in the working copy, `commit` the commit of the version, `deployed` the time of its deploy.
+    Unknown values are omitted.
+    """
+    text = newlines(version.handler_script)
+    found: VersionJson = {
+        "type": function.type,
+        "version": version.version_number,
+        "id": version.id,
+        "deployed": version.version_number == function.current_version_number,
+        "digest": script_digest(version),
+        "lines": line_count(text),
+    }
+    if deployed is not None:
+        found["deployed_time"] = timestamp(deployed)
+    if local is not None:
+        found["matches_local"] = local == text
+    if commit is not None:
+        found["commit"] = {
+            "id": commit.id,
+            "author": commit.author,
+            "time": commit.time.isoformat(),
+            "subject": commit.subject,
+        }
+    return found

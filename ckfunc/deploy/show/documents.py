@@ -1,29 +1,81 @@
-"""Plans as a Markdown comment on a pull request.
+"""Plans as JSON documents, and as Markdown comments on pull requests.
 
-A comment has a table and folded source diffs. All untrusted text is escaped.
+Secrets are masked. A comment has a table and folded source diffs; all untrusted text in it is escaped.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from ckfunc.base.diffs import unified
+from ckfunc.base.errors import EXIT_OK
 from ckfunc.base.text import printable
 from ckfunc.deploy.gates import GateVerdict
-from ckfunc.deploy.plan.diff import ChangeAction, ResourceChange
-from ckfunc.deploy.plan.plan import Plan
+from ckfunc.deploy.plan.plan import ChangeAction, Plan, ResourceChange
 from ckfunc.deploy.resources import BY_KIND, FUNCTIONS
-from ckfunc.deploy.show.text import SIGNS, label, plan_summary, shown_values
+from ckfunc.deploy.show.text import (
+    SIGNS,
+    label,
+    next_version,
+    plan_summary,
+    script_path,
+    shown_values,
+    side_names,
+    source_text,
+)
+
+if TYPE_CHECKING:
+    from ckfunc.deploy.observation import Observation
+    from ckfunc.model.outputs import ChangeJson, PlanJson, ReportJson
 
 MARK = "<!-- ckfunc plan -->"
 """The first line of a comment, which identifies the comment of an earlier run."""
-
 LIMIT = 60_000
 """Approximate maximum length of a comment in characters. GitHub accepts 65,536."""
-
 _SOURCE_CHANGES = {ChangeAction.CREATE: "new", ChangeAction.UPDATE: "changed", ChangeAction.REMOVE: "**removed**"}
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~@&$:-])")
+
+
+def plan_json(plan: Plan) -> PlanJson:
+    """Return the plan as JSON, without secrets, with source diffs as text."""
+    counts = Counter(change.action for change in plan.changes)
+    return {
+        "target": plan.target.name,
+        "application": plan.application_id,
+        "summary": {
+            **{action.value: counts[action] for action in ChangeAction},
+            "unchanged": len(plan.unchanged),
+            "unmanaged": len(plan.unmanaged),
+        },
+        "changes": [_change_json(plan, change) for change in plan.changes],
+        "unchanged": [{"kind": entry.kind, "name": printable(entry.name)} for entry in plan.unchanged],
+        "unmanaged": [{"kind": entry.kind, "name": printable(entry.name)} for entry in plan.unmanaged],
+        "warnings": [printable(warning) for warning in plan.warnings],
+    }
+
+
+def with_observation(report: ReportJson, observation: Observation | None) -> ReportJson:
+    """Return the JSON of a deploy's report with the result of its watch; None if it was not watched."""
+    if observation is not None:
+        report["ok"] = report["ok"] and observation.exit_code == EXIT_OK
+        report["watch"] = observation.to_json()
+    return report
+
+
+def _change_json(plan: Plan, change: ResourceChange) -> ChangeJson:
+    found: ChangeJson = {"kind": change.kind, "name": printable(change.name), "action": change.action.value}
+    if change.kind == FUNCTIONS:
+        found["old_version"], found["new_version"] = plan.versions.get(change.name), next_version(plan, change)
+    if BY_KIND[change.kind].source:
+        lines = unified(source_text(change.before), source_text(change.after), *side_names(plan, change))
+        found["path"] = script_path(plan, change)
+        found["diff"] = "".join(f"{printable(line)}\n" for line in lines)
+    else:
+        found["before"], found["after"] = shown_values(plan, change)
+    return found
 
 
 def plan_markdown(plan: Plan, *, limit: int = LIMIT, verdict: str = "") -> str:
