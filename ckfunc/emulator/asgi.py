@@ -23,19 +23,13 @@ from ckfunc.emulator.resources import (
     application,
     channels,
     controls,
-    faults,
     files,
     functions,
     jobs,
-    memberships,
     messages,
     openapi,
-    runtime,
     sessions,
-    snapshots,
-    threads,
     users,
-    web,
 )
 from ckfunc.emulator.services import EmulatorServices
 from ckfunc.emulator.store.application import APPLICATION_ID
@@ -50,20 +44,14 @@ if TYPE_CHECKING:
 
 _OPERATIONS: tuple[Route, ...] = (
     *application.ROUTES,
-    *runtime.ROUTES,
     *functions.ROUTES,
     *controls.ROUTES,
-    *faults.ROUTES,
-    *snapshots.ROUTES,
     *users.ROUTES,
     *channels.ROUTES,
-    *memberships.ROUTES,
     *messages.ROUTES,
-    *threads.ROUTES,
     *files.ROUTES,
     *sessions.ROUTES,
     *jobs.ROUTES,
-    *web.ROUTES,
 )
 """Every operation and control of the emulator. A family adds its ROUTES here."""
 

@@ -19,8 +19,7 @@ from ckfunc.emulator.actions.messages import stored
 from ckfunc.emulator.http.bodies import safe_name
 from ckfunc.emulator.http.problems import Denied, HttpProblem, Missing
 from ckfunc.emulator.realtime.actions import perform
-from ckfunc.emulator.realtime.destinations import Destination
-from ckfunc.emulator.realtime.requests import ClientRequest
+from ckfunc.emulator.realtime.requests import ClientRequest, Destination
 from ckfunc.emulator.services import EmulatorServices
 from ckfunc.emulator.store import channels, invocations, messages, notifications, steps, users
 from ckfunc.emulator.store.application import APPLICATION_ID

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from ckfunc.emulator.http.problems import Denied, Missing, Refused
-from ckfunc.emulator.store import channels, memberships, messages, threads, users
+from ckfunc.emulator.store import channels, functions, memberships, messages, threads, users
 from ckfunc.emulator.store.channels import ChannelAccess
 from ckfunc.emulator.store.database import Database
 from ckfunc.model.chat import Channel, ChannelType, Message, Thread, ThreadType
+from ckfunc.model.function import Function
 from ckfunc.model.user import User, UserReference
 
 
@@ -51,6 +52,21 @@ def thread(database: Database, thread_id: int | None) -> Thread:
     if found is None:
         raise Missing(f"there is no thread {thread_id}")
     return found
+
+
+def function(database: Database, function_id: int) -> Function:
+    """Return the function of that id. Raises Missing."""
+    found = functions.find(database, function_id)
+    if found is None:
+        raise Missing(f"there is no function {function_id}")
+    return found
+
+
+def group_channel(channel: Channel, otherwise: str) -> Channel:
+    """Return a channel that is not direct. Raises Refused, which says what a direct channel does `otherwise`."""
+    if channel.type is ChannelType.DIRECT:
+        raise Refused(f"channel {channel.id} is a direct channel, which {otherwise}")
+    return channel
 
 
 def check_visible(database: Database, channel_id: int | None, user: User) -> ChannelAccess:

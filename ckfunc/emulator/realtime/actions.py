@@ -11,8 +11,7 @@ from ckfunc.emulator.actions import messages as message_actions
 from ckfunc.emulator.actions import users as user_actions
 from ckfunc.emulator.actions.reading import emoji_of
 from ckfunc.emulator.http.problems import Denied, Missing, Refused
-from ckfunc.emulator.realtime.destinations import Destination
-from ckfunc.emulator.realtime.requests import ClientRequest
+from ckfunc.emulator.realtime.requests import ClientRequest, Destination
 from ckfunc.emulator.services import delete_in_steps
 from ckfunc.emulator.store import application, channels, conversations, memberships, threads
 from ckfunc.model.chat import (
@@ -127,7 +126,9 @@ def _join(request: ClientRequest, at: Destination) -> None:
 
 
 def _leave(request: ClientRequest, at: Destination) -> None:
-    channel = _group(access.own_channel(request.database, at.id, request.user), "cannot be left; hide it instead")
+    channel = access.group_channel(
+        access.own_channel(request.database, at.id, request.user), "cannot be left; hide it instead"
+    )
     user = request.user
     if request.body.get("user") is not None:
         user = _referred(request, request.body["user"])
@@ -139,7 +140,7 @@ def _leave(request: ClientRequest, at: Destination) -> None:
 
 
 def _add_moderator(request: ClientRequest, at: Destination) -> None:
-    channel = _group(access.moderated_channel(request.database, at.id, request.user), "has no moderators")
+    channel = access.group_channel(access.moderated_channel(request.database, at.id, request.user), "has no moderators")
     user = _referred(request, request.body)
     if not channels.is_member(request.database, channel.id, user.id):
         raise Refused(f"user {user.id} is not a member of channel {channel.id}; only members can moderate it")
@@ -147,14 +148,16 @@ def _add_moderator(request: ClientRequest, at: Destination) -> None:
 
 
 def _remove_moderator(request: ClientRequest, at: Destination) -> None:
-    channel = _group(access.moderated_channel(request.database, at.id, request.user), "has no moderators")
+    channel = access.group_channel(access.moderated_channel(request.database, at.id, request.user), "has no moderators")
     user = _referred(request, request.body)
     if not channel_actions.remove_moderator(request.context, channel, user):
         raise Missing(f"user {user.id} is not a moderator of channel {channel.id}")
 
 
 def _invite(request: ClientRequest, at: Destination) -> None:
-    channel = _group(access.own_channel(request.database, at.id, request.user), "does not accept new members")
+    channel = access.group_channel(
+        access.own_channel(request.database, at.id, request.user), "does not accept new members"
+    )
     invitee = _referred(request, required(resource(request.body, "invite"), "user", dict))
     channel_actions.invite(request.context, channel, invitee)
 
@@ -220,12 +223,6 @@ def _channel_keystrokes(request: ClientRequest, at: Destination) -> None:
 def _type(request: ClientRequest, thread: Thread) -> None:
     keys = read_keys(resource(request.body, "keystrokes"))
     request.services.typing.type(request.context, request.user, thread.channel_id, thread.id, keys)
-
-
-def _group(channel: Channel, what: str) -> Channel:
-    if channel.type is ChannelType.DIRECT:
-        raise Refused(f"channel {channel.id} is a direct channel, which {what}")
-    return channel
 
 
 def _referred(request: ClientRequest, document: Any) -> User:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from ckfunc.emulator.realtime.outbox import Outbox
-from ckfunc.emulator.realtime.problems import TooManyClients
+from ckfunc.emulator.realtime.queues import Outbox
+from ckfunc.emulator.realtime.requests import TooManyClients
 from ckfunc.emulator.realtime.session import ClientSession
 from ckfunc.emulator.realtime.socket import ClientSocket
 from ckfunc.emulator.services import EmulatorServices

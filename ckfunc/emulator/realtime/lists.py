@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from ckfunc.emulator.http.paging import DEFAULT_SIZE, LARGEST_SIZE
 from ckfunc.emulator.http.problems import Refused
-from ckfunc.emulator.realtime.destinations import Destination
+from ckfunc.emulator.realtime.requests import Destination
 from ckfunc.emulator.store.paging import CursorRequest, PageRequest
 from ckfunc.model.page import Cursor, CursorPage, Page, Relation
 from ckfunc.wire.clients import client_page, relay

@@ -9,10 +9,9 @@ from typing import Any
 from ckfunc.base.text import is_id
 from ckfunc.emulator.actions import access
 from ckfunc.emulator.http.problems import Missing, Refused
-from ckfunc.emulator.realtime import grants
-from ckfunc.emulator.realtime.destinations import Destination
+from ckfunc.emulator.realtime import streams
 from ckfunc.emulator.realtime.lists import cursor_request, page_request, paged, written_cursor_page, written_page
-from ckfunc.emulator.realtime.requests import ClientRequest
+from ckfunc.emulator.realtime.requests import ClientRequest, Destination
 from ckfunc.emulator.store import channels, conversations, memberships, messages, reactions, receipts, users
 from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.paging import PageRequest
@@ -53,11 +52,11 @@ def _current_user(request: ClientRequest, _at: Destination) -> Any:
 
 
 def _write_grant(request: ClientRequest, _at: Destination) -> Any:
-    return {"grant": grants.issued(request.database, request.session_id, "write")}
+    return {"grant": streams.issued_grant(request.database, request.session_id, "write")}
 
 
 def _read_grant(request: ClientRequest, _at: Destination) -> Any:
-    return {"grant": grants.issued(request.database, request.session_id, "read")}
+    return {"grant": streams.issued_grant(request.database, request.session_id, "read")}
 
 
 def _own_channels(request: ClientRequest, at: Destination) -> Any:

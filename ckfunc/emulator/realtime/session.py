@@ -13,17 +13,22 @@ from ckfunc.emulator.actions.context import ActionContext
 from ckfunc.emulator.dispatch.topics import Origin
 from ckfunc.emulator.http.auth import API_KEY, check_client_origin, check_host
 from ckfunc.emulator.http.problems import Denied, HttpProblem, Missing, Refused, Unstorable
-from ckfunc.emulator.realtime import topics
+from ckfunc.emulator.realtime import subscriptions
 from ckfunc.emulator.realtime.actions import perform
-from ckfunc.emulator.realtime.destinations import ERROR_QUEUES, RELAY, read_action, read_relay, read_topic
-from ckfunc.emulator.realtime.inbox import Inbox
-from ckfunc.emulator.realtime.outbox import Outbox
-from ckfunc.emulator.realtime.problems import BadConversation, SlowClient, error_body
+from ckfunc.emulator.realtime.queues import Inbox, Outbox
 from ckfunc.emulator.realtime.relays import relayed
 from ckfunc.emulator.realtime.requests import (
+    ERROR_QUEUES,
+    RELAY,
+    BadConversation,
     ClientRequest,
+    SlowClient,
+    error_body,
+    read_action,
     read_auth_params,
     read_document,
+    read_relay,
+    read_topic,
     wants_heartbeats,
 )
 from ckfunc.emulator.realtime.socket import MOST_UNSENT_BYTES, PATH, ClientSocket, SocketRequest
@@ -165,7 +170,7 @@ class ClientSession:
 
     def _hold(self) -> None:
         self._held = True
-        self._outbox.hold(self)
+        self._outbox.hold(self.release)
 
     # The outbox's side
 
@@ -268,7 +273,7 @@ class ClientSession:
 
     def _subscribe_topic(self, frame: StompFrame, destination: str, name: str) -> None:
         user = self._user()
-        channel = topics.check(self._services.database, read_topic(destination), user)
+        channel = subscriptions.check_topic(self._services.database, read_topic(destination), user)
         chat = None if channel is None else actions.open_chat(self._context(user), self.session_id, user, channel)
         self._subscriptions.add(name, Subscription(self, name, destination, chat))
         self._done(frame)

@@ -32,28 +32,6 @@ _LINGER_S = 5.0
 """The time in which a client can read what was sent before the connection is closed."""
 
 
-class Writable(Protocol):
-    """What a socket uses of its transport."""
-
-    def write(self, data: bytes) -> None:
-        """Send bytes."""
-
-    def close(self) -> None:
-        """Send pending bytes, then close."""
-
-    def abort(self) -> None:
-        """Close at once."""
-
-    def pause_reading(self) -> None:
-        """Receive nothing for now."""
-
-    def resume_reading(self) -> None:
-        """Receive again."""
-
-    def get_write_buffer_size(self) -> int:
-        """Return the number of pending bytes."""
-
-
 class SocketListener(Protocol):
     """What handles the messages of a socket."""
 
@@ -104,7 +82,7 @@ class ClientSocket(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Serve a connection."""
-        self._transport = cast(Writable, transport)
+        self._transport = cast(asyncio.Transport, transport)
 
     def connection_lost(self, _exc: Exception | None) -> None:
         """Tell the listener that the connection has ended."""

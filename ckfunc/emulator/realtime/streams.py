@@ -1,10 +1,16 @@
-"""Streams: files that clients upload over HTTP, with the grant of their session."""
+"""Files that clients upload over HTTP, and the grants for this.
+
+A grant is derived from the token of the client's session, so that it stays valid when the emulator restarts.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 from dataclasses import replace
 
+from ckfunc.base.text import is_id
 from ckfunc.emulator.actions import access
 from ckfunc.emulator.actions import messages as message_actions
 from ckfunc.emulator.actions import users as user_actions
@@ -13,11 +19,13 @@ from ckfunc.emulator.actions.messages import read_upload, stored
 from ckfunc.emulator.http.auth import check_client_origin
 from ckfunc.emulator.http.bodies import UPLOAD_BYTES
 from ckfunc.emulator.http.calls import Call, Reply
+from ckfunc.emulator.http.problems import Denied
 from ckfunc.emulator.http.routing import Access, Route
-from ckfunc.emulator.realtime import grants
 from ckfunc.emulator.services import EmulatorServices
+from ckfunc.emulator.store import sessions
+from ckfunc.emulator.store.database import Database
 from ckfunc.model.chat import Thread
-from ckfunc.model.user import User, UserReference
+from ckfunc.model.user import User, UserReference, UserSession
 from ckfunc.wire.clients import client_current_user, client_message
 
 _ALLOWED = {
@@ -54,6 +62,13 @@ def allow_upload(call: Call, _services: EmulatorServices) -> Reply:
     return Reply({}, headers=_ALLOWED)
 
 
+def issued_grant(database: Database, session_id: int, kind: str) -> str:
+    """Return the grant of a session; `kind` is "read" or "write"."""
+    token = sessions.token_of(database, session_id) or ""
+    digest = hmac.new(token.encode(), kind.encode(), hashlib.sha256).hexdigest()
+    return f"{kind}-{session_id}-{digest}"
+
+
 def _send(call: Call, services: EmulatorServices, user: User, channel_id: int, thread: Thread | None) -> Reply:
     new, file = read_upload(call)
     # Clients write each field as JSON, a tag in quotation marks too.
@@ -75,7 +90,23 @@ def _context(call: Call, services: EmulatorServices, user: User) -> ActionContex
 
 def _uploader(call: Call, services: EmulatorServices) -> User:
     _check_origin(call)
-    return grants.check_write(services.database, call.headers.get("grant")).user
+    return _check_grant(services.database, call.headers.get("grant")).user
+
+
+def _check_grant(database: Database, grant: str | None) -> UserSession:
+    """Return the session that a grant to upload belongs to. Raises Denied."""
+    _, _, rest = (grant or "").partition("-")
+    number, _, _ = rest.partition("-")
+    session = None
+    if is_id(number):
+        session = sessions.get(database, int(number))
+    if (
+        session is None
+        or sessions.token_of(database, session.id) is None
+        or not hmac.compare_digest(issued_grant(database, session.id, "write").encode(), (grant or "").encode())
+    ):
+        raise Denied("the grant to upload files is missing or wrong")
+    return session
 
 
 def _check_origin(call: Call) -> None:

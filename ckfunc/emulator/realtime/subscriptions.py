@@ -1,16 +1,41 @@
-"""A client's subscriptions to topics."""
+"""A client's subscriptions, and the topics that it may subscribe to."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
+from ckfunc.emulator.actions.access import visible_channel, visible_thread
 from ckfunc.emulator.dispatch.topics import ConnectedClient, Topics
-from ckfunc.model.user import ChatSession
+from ckfunc.emulator.http.problems import Denied, Missing
+from ckfunc.emulator.realtime.requests import Destination
+from ckfunc.emulator.store.database import Database
+from ckfunc.model.chat import Channel
+from ckfunc.model.user import ChatSession, User
+from ckfunc.wire.clients import CHANNEL_TOPICS, USER_TOPICS
 from ckfunc.wire.stomp import BadFrame, write_frame
 
 MOST_SUBSCRIPTIONS = 2000
 
 _ENDS = b"%bmessage-id:%d\nack:%d\ncontent-length:%d\n\n"
+
+
+def check_topic(database: Database, destination: Destination, user: User) -> Channel | None:
+    """Check that a user may subscribe to a topic; return the channel whose chat session the subscription opens.
+
+    Raises Missing and Denied.
+    """
+    part = destination.part or "self"
+    if destination.kind == "users" and part in USER_TOPICS:
+        if destination.id != user.id:
+            raise Denied(f"the topics of user {destination.id} are for that user only")
+        return None
+    if destination.kind == "channels" and part in CHANNEL_TOPICS:
+        channel = visible_channel(database, destination.id, user)
+        return channel if part == "self" else None
+    if destination.kind == "threads" and part == "self":
+        visible_thread(database, destination.id, user)
+        return None
+    raise Missing(f"there is no topic {destination.name!r}")
 
 
 class SendingClient(ConnectedClient, Protocol):

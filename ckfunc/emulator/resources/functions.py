@@ -1,7 +1,11 @@
-"""Functions, their versions and their invocations."""
+"""The NodeJS runtime, and its functions with their versions and invocations."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from ckfunc.emulator.actions import access
+from ckfunc.emulator.dispatch import runtimes
 from ckfunc.emulator.dispatch.runtimes import RUNTIME_ID, RUNTIME_VERSION
 from ckfunc.emulator.http.bodies import MEBIBYTE
 from ckfunc.emulator.http.calls import Call, Reply
@@ -10,7 +14,10 @@ from ckfunc.emulator.http.problems import Missing, Refused
 from ckfunc.emulator.http.routing import Route
 from ckfunc.emulator.services import EmulatorServices
 from ckfunc.emulator.store import functions, invocations
+from ckfunc.manifest.definition import dependency_mistake
+from ckfunc.model.application import DEFAULT_PACKAGES, Dependency
 from ckfunc.model.function import Function
+from ckfunc.wire.applications import read_dependencies, read_environment, read_script, write_runtime
 from ckfunc.wire.functions import read_new_function, write_function, write_invocation, write_version
 from ckfunc.wire.reading import required, resource
 
@@ -30,12 +37,39 @@ _INVOCATION_COLUMNS = {
 }
 
 
-def found(call: Call, services: EmulatorServices) -> Function:
-    """Return the function named in the path. Raises Missing."""
-    function = functions.find(services.database, call.id())
-    if function is None:
-        raise Missing(f"there is no function {call.id()}")
-    return function
+def retrieve_nodejs_runtime(call: Call, services: EmulatorServices) -> Reply:
+    """Answer with the whole runtime."""
+    return Reply(write_runtime(runtimes.current(services.database, services.dispatch.base_url), call.links))
+
+
+def update_nodejs_runtime_dependencies(call: Call, services: EmulatorServices) -> Reply:
+    """Replace the users' packages."""
+    wanted = read_dependencies(call.json())
+    _check_packages(wanted)
+    functions.set_dependencies(services.database, runtimes.users_own_dependencies(wanted))
+    services.dispatch.runtime_changed()
+    return retrieve_nodejs_runtime(call, services)
+
+
+def update_nodejs_runtime_environment_variables(call: Call, services: EmulatorServices) -> Reply:
+    """Replace the users' variables; the platform's own in the body are ignored."""
+    wanted = runtimes.users_own_environment(read_environment(call.json()))
+    for name, value in wanted.items():
+        if not name or "=" in name or "\0" in name + value:
+            raise Refused(
+                f"{name[:80]!r} cannot be an environment variable: no empty name, '=' or zero byte is allowed"
+            )
+    functions.set_environment(services.database, wanted)
+    services.dispatch.runtime_changed()
+    return retrieve_nodejs_runtime(call, services)
+
+
+async def update_nodejs_runtime_initialization_script(call: Call, services: EmulatorServices) -> Reply:
+    """Replace the init script; one with a syntax error is stored, and fails the runs."""
+    script = read_script(call.json())
+    functions.set_initialization_script(services.database, script)
+    await services.dispatch.initialization_script_changed(script)
+    return retrieve_nodejs_runtime(call, services)
 
 
 def list_nodejs_runtime_functions(call: Call, services: EmulatorServices) -> Reply:
@@ -56,12 +90,12 @@ def create_nodejs_runtime_function(call: Call, services: EmulatorServices) -> Re
 
 def retrieve_function(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a function."""
-    return _function_reply(call, found(call, services))
+    return _function_reply(call, access.function(services.database, call.id()))
 
 
 def retrieve_function_current_version(call: Call, services: EmulatorServices) -> Reply:
     """Answer with the current version."""
-    function = found(call, services)
+    function = access.function(services.database, call.id())
     version = functions.current_version(services.database, function.id)
     if version is None:
         raise Missing(f"function {function.id} has no version yet")
@@ -78,7 +112,7 @@ def retrieve_function_version(call: Call, services: EmulatorServices) -> Reply:
 
 def list_function_versions(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a page of a function's versions, the newest first."""
-    function = found(call, services)
+    function = access.function(services.database, call.id())
     request = page_request(call, _VERSION_COLUMNS, "id DESC")
     page = functions.version_page(services.database, function.id, request)
     return page_reply(
@@ -88,7 +122,7 @@ def list_function_versions(call: Call, services: EmulatorServices) -> Reply:
 
 async def create_function_version(call: Call, services: EmulatorServices) -> Reply:
     """Create the next version and make it the current one. Runs of a script with a syntax error fail."""
-    function = found(call, services)
+    function = access.function(services.database, call.id())
     script = required(resource(call.json(), "function version"), "handlerScript", str)
     version = functions.add_version(services.database, function.id, script)
     await services.dispatch.version_created(function, version)
@@ -97,7 +131,7 @@ async def create_function_version(call: Call, services: EmulatorServices) -> Rep
 
 def list_function_invocations(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a page of a function's runs, the newest first."""
-    function = found(call, services)
+    function = access.function(services.database, call.id())
     request = page_request(call, _INVOCATION_COLUMNS, "id DESC")
     page = invocations.page(services.database, function.id, request)
     return page_reply(
@@ -113,7 +147,29 @@ def _function_reply(call: Call, function: Function) -> Reply:
     return Reply(write_function(function, RUNTIME_ID, RUNTIME_VERSION, call.links))
 
 
+def _check_packages(wanted: Iterable[Dependency]) -> None:
+    seen: set[str] = set()
+    platforms = {package.name: package.version for package in DEFAULT_PACKAGES}
+    for dependency in wanted:
+        if (mistake := dependency_mistake(dependency.name, dependency.version)) is not None:
+            raise Refused(mistake)
+        if dependency.name in seen:
+            raise Refused(f"package {dependency.name} is listed twice")
+        if dependency.name in platforms and not dependency.default and dependency.version != platforms[dependency.name]:
+            raise Refused(f"package {dependency.name} is the platform's own, at version {platforms[dependency.name]}")
+        seen.add(dependency.name)
+
+
 ROUTES = (
+    Route("GET", "/runtimes/nodejs", retrieve_nodejs_runtime),
+    Route("PUT", "/runtimes/nodejs/dependencies", update_nodejs_runtime_dependencies),
+    Route("PUT", "/runtimes/nodejs/environment-variables", update_nodejs_runtime_environment_variables),
+    Route(
+        "PUT",
+        "/runtimes/nodejs/initialization-script",
+        update_nodejs_runtime_initialization_script,
+        body_bytes=8 * MEBIBYTE,  # for a script of 1 MiB, however it is escaped
+    ),
     Route("GET", "/runtimes/nodejs/functions", list_nodejs_runtime_functions),
     Route("POST", "/runtimes/nodejs/functions", create_nodejs_runtime_function),
     Route("GET", "/functions/{id}", retrieve_function),

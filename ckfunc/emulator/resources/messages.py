@@ -1,9 +1,10 @@
-"""Messages, as JSON or as a form with a file, and receipts."""
+"""Messages, threads and receipts; keystrokes and custom events of channels."""
 
 from __future__ import annotations
 
 from ckfunc.emulator.actions import access
 from ckfunc.emulator.actions import messages as actions
+from ckfunc.emulator.actions.channels import trigger_event
 from ckfunc.emulator.actions.messages import read_upload, stored
 from ckfunc.emulator.http.bodies import UPLOAD_BYTES
 from ckfunc.emulator.http.calls import Call, Reply
@@ -12,12 +13,20 @@ from ckfunc.emulator.http.problems import Refused
 from ckfunc.emulator.http.routing import Route
 from ckfunc.emulator.services import EmulatorServices, delete_in_steps, result_of
 from ckfunc.emulator.store import application, messages, receipts, threads
-from ckfunc.model.chat import Channel, Thread
+from ckfunc.emulator.store.threads import DEEPEST
+from ckfunc.model.chat import Channel, Thread, ThreadType
 from ckfunc.wire.applications import write_application
-from ckfunc.wire.channels import write_receipt, write_thread, write_unread_summary
+from ckfunc.wire.channels import (
+    read_event,
+    read_new_keystrokes,
+    write_keystrokes,
+    write_receipt,
+    write_thread,
+    write_unread_summary,
+)
 from ckfunc.wire.messages import patched_message, read_new_message, write_message
 
-BODY_BYTES = UPLOAD_BYTES
+_BODY_BYTES = UPLOAD_BYTES
 """The largest body that sends a message: a file and its form, and more than enough for the longest text."""
 
 QUERY_LIMIT = 4096
@@ -26,12 +35,12 @@ QUERY_LIMIT = 4096
 
 async def list_messages(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a page of all messages, newest first."""
-    return await page_of(call, services)
+    return await _page_of(call, services)
 
 
 async def list_channel_messages(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a page of a channel's messages, newest first, replies included."""
-    return await page_of(call, services, channel=access.channel(services.database, call.id()))
+    return await _page_of(call, services, channel=access.channel(services.database, call.id()))
 
 
 def list_channel_reported_messages(call: Call, services: EmulatorServices) -> Reply:
@@ -46,7 +55,7 @@ def list_channel_reported_messages(call: Call, services: EmulatorServices) -> Re
 
 def send_channel_message(call: Call, services: EmulatorServices) -> Reply:
     """Send a message to a channel, on behalf of a user or as the system."""
-    return send(call, services, access.channel(services.database, call.id()).id)
+    return _send(call, services, access.channel(services.database, call.id()).id)
 
 
 def retrieve_message(call: Call, services: EmulatorServices) -> Reply:
@@ -75,7 +84,61 @@ def update_message(call: Call, services: EmulatorServices) -> Reply:
     return Reply(write_message(actions.update(services.context(call), changed), call.links))
 
 
-async def page_of(
+def list_message_read_receipts(call: Call, services: EmulatorServices) -> Reply:
+    """Answer with a page of a message's read receipts."""
+    message = access.message(services.database, call.id())
+    request = page_request(call, receipts.SORTABLE, receipts.DEFAULT_ORDER)
+    page = receipts.page(services.database, message.id, request)
+    items = [write_receipt(receipt, call.links) for receipt in page.items]
+    return page_reply(call, "receipts", page, items, request=request)
+
+
+def retrieve_application_message_read_receipt_summaries(call: Call, services: EmulatorServices) -> Reply:
+    """Answer with a page of the numbers of unread messages, for each member of each channel."""
+    request = page_request(call, receipts.SUMMARIES_SORTABLE, receipts.SUMMARIES_ORDER)
+    page = receipts.summaries_page(services.database, request)
+    items = [write_unread_summary(summary, call.links) for summary in page.items]
+    return page_reply(call, "summaries", page, items, request=request)
+
+
+def retrieve_thread(call: Call, services: EmulatorServices) -> Reply:
+    """Answer with a thread; a message and the thread of its replies share their id."""
+    return Reply(write_thread(access.thread(services.database, call.id()), call.links))
+
+
+async def list_thread_messages(call: Call, services: EmulatorServices) -> Reply:
+    """Answer with a page of a thread's messages, newest first."""
+    return await _page_of(call, services, thread=access.thread(services.database, call.id()))
+
+
+def send_thread_message(call: Call, services: EmulatorServices) -> Reply:
+    """Reply in a thread, on behalf of a user or as the system."""
+    thread = access.thread(services.database, call.id())
+    if thread.type is ThreadType.MESSAGE:
+        level = access.message(services.database, thread.id).nested_level
+        if level >= DEEPEST:
+            raise Refused(f"message {thread.id} is {level} replies deep, which is the limit")
+    return _send(call, services, thread.channel_id, thread)
+
+
+def send_thread_keystrokes(call: Call, services: EmulatorServices) -> Reply:
+    """Send keystrokes in a thread on behalf of a user. They are passed on and not stored."""
+    return _keystrokes(call, services, access.thread(services.database, call.id()))
+
+
+def send_channel_keystrokes(call: Call, services: EmulatorServices) -> Reply:
+    """Send keystrokes in a channel on behalf of a user. They are passed on and not stored."""
+    channel = access.channel(services.database, call.id())
+    return _keystrokes(call, services, threads.main(services.database, channel.id))
+
+
+def send_channel_event(call: Call, services: EmulatorServices) -> Reply:
+    """Send a custom event to a channel. It is passed on and not stored."""
+    channel = access.channel(services.database, call.id())
+    return Reply(trigger_event(services.context(call), channel, read_event(call.json())))
+
+
+async def _page_of(
     call: Call, services: EmulatorServices, *, channel: Channel | None = None, thread: Thread | None = None
 ) -> Reply:
     """Answer with a page of messages: all, a channel's or a thread's."""
@@ -97,7 +160,7 @@ async def page_of(
     return cursor_reply(call, "messages", page, items, filters)
 
 
-def send(call: Call, services: EmulatorServices, channel_id: int, thread: Thread | None = None) -> Reply:
+def _send(call: Call, services: EmulatorServices, channel_id: int, thread: Thread | None = None) -> Reply:
     """Send the message in a request's body to a channel, or to a thread of it, and answer with it."""
     database = services.database
     file = None
@@ -113,21 +176,11 @@ def send(call: Call, services: EmulatorServices, channel_id: int, thread: Thread
     return Reply(write_message(message, call.links))
 
 
-def list_message_read_receipts(call: Call, services: EmulatorServices) -> Reply:
-    """Answer with a page of a message's read receipts."""
-    message = access.message(services.database, call.id())
-    request = page_request(call, receipts.SORTABLE, receipts.DEFAULT_ORDER)
-    page = receipts.page(services.database, message.id, request)
-    items = [write_receipt(receipt, call.links) for receipt in page.items]
-    return page_reply(call, "receipts", page, items, request=request)
-
-
-def retrieve_application_message_read_receipt_summaries(call: Call, services: EmulatorServices) -> Reply:
-    """Answer with a page of the numbers of unread messages, for each member of each channel."""
-    request = page_request(call, receipts.SUMMARIES_SORTABLE, receipts.SUMMARIES_ORDER)
-    page = receipts.summaries_page(services.database, request)
-    items = [write_unread_summary(summary, call.links) for summary in page.items]
-    return page_reply(call, "summaries", page, items, request=request)
+def _keystrokes(call: Call, services: EmulatorServices, thread: Thread) -> Reply:
+    new = read_new_keystrokes(call.json())
+    user = access.referred_user(services.database, new.user, "field 'user'")
+    services.typing.type(services.context(call), user, thread.channel_id, thread.id, new.keys)
+    return Reply(write_keystrokes(new.keys, user, thread.channel_id, call.links))
 
 
 ROUTES = (
@@ -135,9 +188,9 @@ ROUTES = (
     Route("DELETE", "/messages", delete_messages),
     Route("GET", "/messages/{id}", retrieve_message),
     Route("DELETE", "/messages/{id}", delete_message),
-    Route("PATCH", "/messages/{id}", update_message, body_bytes=BODY_BYTES),
+    Route("PATCH", "/messages/{id}", update_message, body_bytes=_BODY_BYTES),
     Route("GET", "/channels/{id}/messages", list_channel_messages),
-    Route("POST", "/channels/{id}/messages", send_channel_message, body_bytes=BODY_BYTES),
+    Route("POST", "/channels/{id}/messages", send_channel_message, body_bytes=_BODY_BYTES),
     Route("GET", "/channels/{id}/reported-messages", list_channel_reported_messages),
     Route("GET", "/messages/{id}/read-receipts", list_message_read_receipts),
     Route(
@@ -145,4 +198,10 @@ ROUTES = (
         "/application/message-read-receipt-summaries",
         retrieve_application_message_read_receipt_summaries,
     ),
+    Route("POST", "/channels/{id}/events", send_channel_event),
+    Route("POST", "/channels/{id}/keystrokes", send_channel_keystrokes),
+    Route("GET", "/threads/{id}", retrieve_thread),
+    Route("GET", "/threads/{id}/messages", list_thread_messages),
+    Route("POST", "/threads/{id}/messages", send_thread_message, body_bytes=_BODY_BYTES),
+    Route("POST", "/threads/{id}/keystrokes", send_thread_keystrokes),
 )

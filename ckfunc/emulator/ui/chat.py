@@ -37,7 +37,7 @@ async def show_chat(call: Call, services: EmulatorServices) -> Reply:
     database = services.database
     listed = await result_of(channels.page(database, PageRequest(0, _MOST_CHOICES, "channels.id ASC")))
     number = call.number("channel", 0, least=0, most=2**63 - 1)
-    channel = _channel(services, number) if number else next(iter(listed.items), None)
+    channel = access.channel(services.database, number) if number else next(iter(listed.items), None)
     if channel is None:
         return page(call, services, "chat_empty", section="chat", title="Chat")
     choices = members_first(database, channel, _MOST_CHOICES)
@@ -125,7 +125,7 @@ def _react(context: ActionContext, user: User, message: Message, text: str) -> N
 async def change_participant(call: Call, services: EmulatorServices) -> Reply:
     """Connect or disconnect a user, read all messages, or make the user a member of the channel."""
     form = call.form()
-    channel, user = _channel(services, call.id()), _user(services, form.get("user", ""))
+    channel, user = access.channel(services.database, call.id()), _user(services, form.get("user", ""))
     context = _context(call, services, user)
     if "connect" in form:
         await _connect(context, channel, user)
@@ -178,13 +178,6 @@ def _back(call: Call) -> Reply:
 
 def _context(call: Call, services: EmulatorServices, user: User) -> ActionContext:
     return replace(services.context(call), actor=user)
-
-
-def _channel(services: EmulatorServices, number: int) -> Channel:
-    found = channels.get(services.database, number)
-    if found is None:
-        raise Missing(f"there is no channel {number}")
-    return found
 
 
 def _user(services: EmulatorServices, text: str) -> User:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ckfunc.emulator.actions import access
 from ckfunc.emulator.http.calls import Call, Reply
 from ckfunc.emulator.http.problems import Missing
 from ckfunc.emulator.services import EmulatorServices, result_of
@@ -60,7 +61,7 @@ async def show_functions(call: Call, services: EmulatorServices) -> Reply:
 async def show_function(call: Call, services: EmulatorServices) -> Reply:
     """Show a function: status, chart, invocations that match the filters, versions."""
     database = services.database
-    function = _function(call, services)
+    function = access.function(services.database, call.id())
     wanted = read_filter(call, function.id)
     found = await result_of(invocations.runs(database, CursorRequest(read_cursor(call), _PAGE_RUNS), wanted))
     request = PageRequest(call.number("versions", 0, least=0), _VERSIONS, "id DESC")
@@ -82,7 +83,7 @@ async def show_function(call: Call, services: EmulatorServices) -> Reply:
 
 def show_version(call: Call, services: EmulatorServices) -> Reply:
     """Show the script of a version."""
-    function = _function(call, services)
+    function = access.function(services.database, call.id())
     version = _version(services, function, call.id("number"))
     lines = version.handler_script.removesuffix("\n").split("\n")
     return page(
@@ -101,7 +102,7 @@ def show_version(call: Call, services: EmulatorServices) -> Reply:
 
 def compare_versions(call: Call, services: EmulatorServices) -> Reply:
     """Show two versions side by side; without numbers, the current one and the one before it."""
-    function = _function(call, services)
+    function = access.function(services.database, call.id())
     newest = function.current_version_number
     new = _version(services, function, call.number("new", newest, least=1))
     old = _version(services, function, call.number("old", max(new.version_number - 1, 1), least=1))
@@ -122,16 +123,9 @@ def compare_versions(call: Call, services: EmulatorServices) -> Reply:
 
 def enable_function(call: Call, services: EmulatorServices) -> Reply:
     """Enable or disable a function."""
-    function = _function(call, services)
+    function = access.function(services.database, call.id())
     functions.set_enabled(services.database, function.id, call.form().get("enabled") == "yes")
     return redirect(f"/ui/functions/{function.id}")
-
-
-def _function(call: Call, services: EmulatorServices) -> Function:
-    found = functions.find(services.database, call.id())
-    if found is None:
-        raise Missing(f"there is no function {call.id()}")
-    return found
 
 
 def _version(services: EmulatorServices, function: Function, number: int) -> FunctionVersion:

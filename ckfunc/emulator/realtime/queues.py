@@ -1,12 +1,18 @@
-"""A client's frames, handled in order, in turn with other clients."""
+"""Queues of frames: the inbox of each client, and the outbox of all.
+
+A client's frames are handled in order, in turn with other clients. Frames to clients are held until the writes of a
+turn are stored.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 
 from ckfunc.emulator.realtime.socket import ClientSocket
+from ckfunc.emulator.store.database import Database
 
 MOST_AT_ONCE = 20
 """Frames of one client that are handled before other clients have their turn."""
@@ -61,3 +67,32 @@ class Inbox:
             self._socket.pause()
         else:
             self._socket.resume()
+
+
+Release = Callable[[sqlite3.Error | None], None]
+"""Sends a client's frames, or discards them if what they report could not be stored. Never raises."""
+
+
+class Outbox:
+    """The clients with frames that are held. Clients never learn of what may still be undone."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._held: list[Release] = []
+
+    def hold(self, release: Release) -> None:
+        """Release a client's frames when what was written is stored, at the latest at the end of this turn."""
+        if not self._held:
+            self._database.when_settled(self._release)
+        self._held.append(release)
+
+    def flush(self) -> None:
+        """Store what this turn has written so far, and release all frames."""
+        if self._held:
+            self._database.commit()
+            self._release(self._database.failure)
+
+    def _release(self, failure: sqlite3.Error | None) -> None:
+        held, self._held = self._held, []
+        for release in held:
+            release(failure)
