@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
 from ckfunc.api.connection import Connection, is_loopback_address
-from ckfunc.api.retry import Wait
+from ckfunc.api.sender import Wait
 from ckfunc.api.session import Session
 from ckfunc.base.clock import Clock, SystemClock
 from ckfunc.base.errors import UnreadableAnswer

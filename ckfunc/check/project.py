@@ -1,14 +1,17 @@
-"""Check of a whole project: manifest, syntax, types, bundling and requirements."""
+"""Check of a project, once or after each change of its files."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+import threading
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ckfunc import __version__
+from ckfunc.base.clock import Clock
 from ckfunc.base.errors import CkfuncError, InvalidFiles, LockOutdated, NoSuchFunction, PackageUnknown, Problem
 from ckfunc.base.files import cache_dir
+from ckfunc.base.interrupts import require_uninterrupted
 from ckfunc.base.text import digest
 from ckfunc.bundle.project import Bundler, InvalidModules
 from ckfunc.bundle.requirements import Requirements, unresolved
@@ -19,7 +22,7 @@ from ckfunc.check.settings import settings_files
 from ckfunc.check.subject import AmbientTypes, Tools, candidate_paths, subject_of
 from ckfunc.check.typescript import compiler, declarations_of_node
 from ckfunc.deploy.plan.checks import UNCHECKED, installable
-from ckfunc.manifest import guests_allowed
+from ckfunc.manifest import guests_allowed, watched_files
 from ckfunc.model.application import DEFAULT_PACKAGES
 from ckfunc.model.execution import Import, SyntaxProblem
 from ckfunc.model.project import Project, Script
@@ -36,6 +39,15 @@ from ckfunc.scaffold.packages import (
 )
 from ckfunc.scaffold.stubs import TYPES_DIR, NodeStub, Schemas, scope_of, stub_files
 from ckfunc.scaffold.templates import templates
+from ckfunc.watch.batches import Stop, batches
+
+MANIFEST = "manifest"
+"""The code of an error in functions.yaml."""
+LOCK = "lock"
+"""The code of an error in functions.lock, or of a difference from functions.yaml."""
+BUNDLE = "bundle"
+"""The code of an error that prevents a script from being bundled with the local files that it imports."""
+_DECLARATIONS = (".d.ts", ".d.mts", ".d.cts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +92,6 @@ class CheckedProject:
         if len(untyped) == len(self.scripts):
             return f"the syntax of {checked}; JavaScript has no types to check"
         return checked + (f" ({len(untyped)} in JavaScript: syntax only)" if untyped else "")
-
-
-MANIFEST = "manifest"
-"""The code of an error in functions.yaml."""
-LOCK = "lock"
-"""The code of an error in functions.lock, or of a difference from functions.yaml."""
-BUNDLE = "bundle"
-"""The code of an error that prevents a script from being bundled with the local files that it imports."""
-_DECLARATIONS = (".d.ts", ".d.mts", ".d.cts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,12 +139,6 @@ def check_project(load: Callable[[], Project], root: Path, services: Services, t
         watched=(*bundles.watched, *settings_files(project.root), *(project.root / path for path in dependencies)),
         from_cache=result.from_cache,
     )
-
-
-def _with_types(project: Project, types: Sequence[str]) -> Project:
-    if not types:
-        return project
-    return replace(project, functions=tuple(function for function in project.functions or () if function.type in types))
 
 
 def require_types(project: Project, types: Sequence[str]) -> None:
@@ -262,3 +259,52 @@ class _Bundles:
         except (CkfuncError, OSError):  # the packages are not installed: a warning says why
             return ()
         return as_findings(unresolved(self._imports, modules), REQUIREMENT)
+
+
+@dataclass(frozen=True, slots=True)
+class Recheck:
+    """The result of a repeated check, with the warnings that are different from those of the last result."""
+
+    checked: CheckedProject
+    new_warnings: tuple[str | Problem, ...]
+    took_s: float
+
+
+def rechecks(
+    check: Callable[[], CheckedProject], root: Path, target: str | None, clock: Clock
+) -> Iterator[Recheck | CkfuncError]:
+    """Check now and after every change, until Ctrl-C. Yield errors too: the next change may fix them.
+
+    A check that was repeated without a change is only yielded if its result is different.
+    """
+    wake = threading.Event()
+    watched: frozenset[Path] = frozenset()
+    last: CheckedProject | None = None
+
+    def files() -> Collection[Path]:
+        # The files that the last result depends on, as far as they can be read from an invalid manifest.
+        return {*watched, *watched_files(root, target)}
+
+    wake.set()  # the first check comes after the watch has begun, so that no change is missed
+    for batch in batches(files, root, Stop(), wake=wake):
+        began = clock.monotonic_s()
+        try:
+            checked = check()
+        except CkfuncError as problem:
+            yield problem
+            continue
+        if added := frozenset(checked.watched) - watched:
+            # These files were not watched while they were read, so check again for changes in the meantime.
+            watched |= added
+            wake.set()
+        before, last = last, checked
+        if before is None or batch or (before.problems, before.warnings) != (checked.problems, checked.warnings):
+            new = before is None or before.warnings != checked.warnings
+            yield Recheck(checked, checked.warnings if new else (), clock.monotonic_s() - began)
+    require_uninterrupted()
+
+
+def _with_types(project: Project, types: Sequence[str]) -> Project:
+    if not types:
+        return project
+    return replace(project, functions=tuple(function for function in project.functions or () if function.type in types))

@@ -1,16 +1,18 @@
-"""The native TypeScript compiler: one exact version, installed in the cache."""
+"""The native TypeScript compiler, in one exact version: installation, runs, reports."""
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from platform import machine
 
 from ckfunc.base.errors import CkfuncError, DependenciesFailed
-from ckfunc.check.diagnostics import CompilerReport, parse
+from ckfunc.check.findings import Finding
 from ckfunc.check.settings import TYPESCRIPT
 from ckfunc.runtime.node import bare_environment
 from ckfunc.runtime.npm_failures import NETWORK
@@ -28,6 +30,15 @@ from ckfunc.runtime.tools import (
 
 _RESULTS = (0, 1, 2)
 """Exit codes of a completed run."""
+
+_COLOUR = "\x1b\\[[0-9;]*m"
+_ERROR = re.compile(
+    rf"{_COLOUR}(?P<path>[^\x1b]+){_COLOUR}:{_COLOUR}(?P<line>\d+){_COLOUR}:{_COLOUR}(?P<column>\d+){_COLOUR} - "
+    rf"{_COLOUR}error{_COLOUR}{_COLOUR} (?P<code>TS\d+): {_COLOUR}(?P<message>.*)"
+)
+_ERROR_WITHOUT_PLACE = re.compile(rf"{_COLOUR}error{_COLOUR}{_COLOUR} (?P<code>TS\d+): {_COLOUR}(?P<message>.*)")
+_UNDERLINE = re.compile(rf"\x1b\[7m *\x1b\[0m {_COLOUR} *(?P<waves>~+){_COLOUR}")
+_LISTED_FILE = re.compile(r"(?:/|[A-Za-z]:/|\\\\|//)[^\x1b]*$")
 
 
 class CompilerMissing(CkfuncError):
@@ -75,25 +86,6 @@ def declarations_of_node(
     return directory / "index.d.ts"
 
 
-def _installed(cache: Path, on_progress: Callable[[str], None] | None, policy: InstallPolicy) -> Path:
-    try:
-        directory = install_tool({"typescript": TYPESCRIPT}, cache, on_progress, policy)
-    except DependenciesFailed as problem:
-        raise CompilerMissing(problem.message, None if problem.hint == NETWORK else problem.hint) from problem
-    packages = directory / "node_modules" / "@typescript"
-    # npm installs only the package for this system and processor. Its program is native, and starts without Node.
-    for program in (*packages.glob("typescript-*/lib/tsc"), *packages.glob("typescript-*/lib/tsc.exe")):
-        return program
-    if any(packages.glob("typescript-*")):
-        raise CompilerMissing("its installation is incomplete", hint=f"remove {directory} to reinstall it")
-    raise CompilerMissing("it does not support this system", hint="run `ckfunc check` on another machine")
-
-
-def _installation(program: Path) -> Path:
-    """Return the directory into which the compiler was installed."""
-    return next((parent.parent for parent in program.parents if parent.name == "node_modules"), program)
-
-
 def run(program: Path, root: Path, options: Sequence[str]) -> CompilerReport:
     """Run the compiler in the directory `root`; paths in its report are relative to `root`.
 
@@ -118,7 +110,70 @@ def run(program: Path, root: Path, options: Sequence[str]) -> CompilerReport:
             process.wait()
         output.seek(0)
         text = output.read().decode("utf-8", "replace")
-    report = parse(text)
+    report = parse_report(text)
     if status not in _RESULTS or bool(status) != bool(report.findings):
         raise CompilerBroke(text, program)
     return report
+
+
+@dataclass(frozen=True, slots=True)
+class CompilerReport:
+    """The output of a compiler run. `files` are absolute paths; a finding without a place has the path ""."""
+
+    findings: tuple[Finding, ...]
+    files: tuple[Path, ...]
+
+
+def parse_report(text: str) -> CompilerReport:
+    """Parse the output of `tsc --pretty true --listFiles`.
+
+    The pretty output is read, because the plain output does not contain the length of the code at fault. The format is
+    that of the one compiler version that ckfunc installs.
+    """
+    errors: list[dict[str, str]] = []
+    files: list[Path] = []
+    in_message = False
+    for line in text.splitlines():
+        if error := _ERROR.match(line) or _ERROR_WITHOUT_PLACE.match(line):
+            errors.append(error.groupdict())
+            in_message = True
+        elif in_message and line.startswith("  ") and not line.lstrip().startswith("\x1b"):
+            errors[-1]["message"] += f"\n{line}"
+        elif _LISTED_FILE.match(line):
+            files.append(Path(line))
+            in_message = False
+        else:
+            in_message = False
+            if errors and "waves" not in errors[-1] and (underline := _UNDERLINE.match(line)):
+                errors[-1]["waves"] = underline["waves"]
+    return CompilerReport(tuple(_reported(error) for error in errors), tuple(files))
+
+
+def _installed(cache: Path, on_progress: Callable[[str], None] | None, policy: InstallPolicy) -> Path:
+    try:
+        directory = install_tool({"typescript": TYPESCRIPT}, cache, on_progress, policy)
+    except DependenciesFailed as problem:
+        raise CompilerMissing(problem.message, None if problem.hint == NETWORK else problem.hint) from problem
+    packages = directory / "node_modules" / "@typescript"
+    # npm installs only the package for this system and processor. Its program is native, and starts without Node.
+    for program in (*packages.glob("typescript-*/lib/tsc"), *packages.glob("typescript-*/lib/tsc.exe")):
+        return program
+    if any(packages.glob("typescript-*")):
+        raise CompilerMissing("its installation is incomplete", hint=f"remove {directory} to reinstall it")
+    raise CompilerMissing("it does not support this system", hint="run `ckfunc check` on another machine")
+
+
+def _installation(program: Path) -> Path:
+    """Return the directory into which the compiler was installed."""
+    return next((parent.parent for parent in program.parents if parent.name == "node_modules"), program)
+
+
+def _reported(error: dict[str, str]) -> Finding:
+    return Finding(
+        path=error.get("path", ""),
+        line=int(error.get("line", 0)),
+        column=int(error.get("column", 0)),
+        code=error["code"],
+        message=error["message"],
+        length=len(error.get("waves", "~")),
+    )

@@ -7,7 +7,7 @@ from support.scripted import StepClock
 
 from ckfunc.api.client import Client
 from ckfunc.api.connection import Connection
-from ckfunc.api.retry import Throttle, Wait
+from ckfunc.api.sender import Throttle, Wait
 from ckfunc.base.clock import SystemClock
 from ckfunc.base.secrets import Secret
 

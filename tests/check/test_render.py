@@ -8,10 +8,10 @@ import pytest
 
 from ckfunc.base.errors import Problem
 from ckfunc.base.text import plain_text
-from ckfunc.check.diagnostics import parse
 from ckfunc.check.findings import Finding, as_findings
 from ckfunc.check.render import compact_lines, frame, full_lines
 from ckfunc.check.subject import candidate_paths
+from ckfunc.check.typescript import parse_report
 
 NESTED = "Argument of type 'A' is wrong.\n  Type 'A' is not 'B'.\n    Property 'c' is missing."
 
@@ -85,7 +85,7 @@ def test_an_unresolved_import_has_candidate_paths() -> None:
 
 
 def test_a_report_without_findings_is_parsed() -> None:
-    report = parse("/usr/lib/lib.d.ts\nC:/here/a.ts\n\nsomething else\n")
+    report = parse_report("/usr/lib/lib.d.ts\nC:/here/a.ts\n\nsomething else\n")
     assert report.findings == ()
     assert [path.as_posix() for path in report.files] == ["/usr/lib/lib.d.ts", "C:/here/a.ts"]
 

@@ -13,7 +13,7 @@ from check.conftest import GOOD, STUBS, WRONG, World
 from ckfunc.base.files import cache_dir, read_checked
 from ckfunc.check.files import list_files
 from ckfunc.check.findings import Finding
-from ckfunc.check.memory import CachedCheck, ResultCache
+from ckfunc.check.run import CachedCheck, ResultCache
 from ckfunc.check.typescript import CompilerBroke, compiler, run
 
 

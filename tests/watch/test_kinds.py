@@ -10,7 +10,7 @@ import pytest
 from cli.conftest import HANDLER, MANIFEST
 from support.commands import Command
 
-from ckfunc.watch.contents import Contents
+from ckfunc.watch.batches import Contents
 
 if sys.platform == "win32":
     pytest.skip("pipes and devices have no names in directories there", allow_module_level=True)

@@ -81,7 +81,7 @@ def _print_summary(app: App, checked: CheckedProject, took_s: float, when: str =
 
 def _watch(app: App, types: Sequence[str]) -> int:
     """Check now and after every change, until interrupted."""
-    from ckfunc.check.watch import rechecks
+    from ckfunc.check.project import rechecks
 
     output = app.output
     output.talk(("watching ", "title"), "the project's scripts; Ctrl-C ends")

@@ -5,7 +5,7 @@ from email.utils import format_datetime
 
 import pytest
 
-from ckfunc.api.retry import may_repeat, retry_delay_s
+from ckfunc.api.sender import may_repeat, retry_delay_s
 
 NOW = datetime(2024, 5, 1, 12, 0, 0, tzinfo=UTC)
 
