@@ -11,7 +11,7 @@ from typing import Any
 from ckfunc.base.errors import CkfuncError
 from ckfunc.base.text import did_you_mean, is_id
 from ckfunc.chat.commands import SAY, ChatCommand
-from ckfunc.chat.connection import ActionRefused, ChatConnection, ChatLogin
+from ckfunc.chat.connection import ActionRefused, ChatConnection, ChatLogin, upload_file
 from ckfunc.chat.events import (
     ChatEvent,
     MembersListed,
@@ -22,7 +22,6 @@ from ckfunc.chat.events import (
     message_event,
     read_event,
 )
-from ckfunc.chat.requests import upload_file
 from ckfunc.chat.tables import channel_title
 from ckfunc.wire.channels import read_channel
 from ckfunc.wire.clients import PAGE, action, pages, relay

@@ -1,4 +1,4 @@
-"""A connection to the emulator over the client protocol: STOMP over WebSocket.
+"""Connections of a chat to the emulator: STOMP over WebSocket, and HTTP requests.
 
 Source: the code of the vendor's clients `@chatkitty/core` 1.11.0 and 2.106.2.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+import mimetypes
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
@@ -14,16 +15,21 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
+from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlencode
 
+import httpx
 from websockets.exceptions import InvalidHandshake, WebSocketException
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from ckfunc import __version__
-from ckfunc.api.connection import EMULATOR_CREDENTIAL
-from ckfunc.base.errors import CkfuncError, UsageProblem
+from ckfunc.api.answers import EMULATOR_HEADER, explanation
+from ckfunc.api.connection import EMULATOR_CREDENTIAL, InvalidAddress, emulator_connection, is_loopback_address
+from ckfunc.api.transport import Transport
+from ckfunc.base.errors import ApiFailure, CkfuncError, UsageProblem
+from ckfunc.base.files import read_file
 from ckfunc.base.text import one_line, printable, shortened
 from ckfunc.wire.stomp import OF_SERVERS, BadFrame, StompFrame, read_frame, write_frame
 
@@ -39,6 +45,11 @@ _PATH = "/rtm/websocket"
 _ERRORS = "/user/queue/v1/errors"
 _ERRORS_NAME = "errors"
 _DENIED = "AccessDeniedError"
+
+_MOST_FILE_BYTES = 64 * 1024 * 1024
+"""More than the emulator accepts, which refuses a larger file with its own limit."""
+_UPLOAD_S = 60.0
+_PROBE_TIMEOUT_S = 10.0
 
 
 class SessionDenied(CkfuncError):
@@ -236,6 +247,56 @@ class ChatConnection:
         return str(next(self._numbers))
 
 
+class NoEmulator(CkfuncError):
+    """No emulator answers at an address."""
+
+
+def emulator_address(url: str) -> str:
+    """Return the address of an emulator that `--url` names. Raises UsageProblem."""
+    hint = "for example, --url http://127.0.0.1:4310"
+    try:
+        address = emulator_connection(url).api_url
+    except InvalidAddress:  # it would name an environment variable
+        raise UsageProblem("--url is not the address of an emulator on this machine", hint=hint) from None
+    if not is_loopback_address(address):
+        raise UsageProblem(f"{address} is not on this machine; ckfunc chat only talks to the emulator", hint=hint)
+    return address
+
+
+def require_emulator(url: str) -> None:
+    """Raise NoEmulator unless an emulator answers at an address, without waiting for it to start."""
+    transport = Transport(_PROBE_TIMEOUT_S)
+    try:
+        answer = transport.send("GET", f"{url}/emulator/health", {})
+        found = answer.ok and EMULATOR_HEADER in answer.headers
+    except ApiFailure:
+        found = False
+    finally:
+        transport.close()
+    if not found:
+        raise NoEmulator(f"no emulator answers at {url}", hint="start it with `ckfunc emulator`, or check the address")
+
+
+def upload_file(url: str, path: Path, grant: str) -> None:
+    """Send a file as a form's field `file`. Raises CkfuncError."""
+    try:
+        content = read_file(path, limit_bytes=_MOST_FILE_BYTES)
+    except OSError as error:
+        raise _not_sent(path, error.strerror or str(error)) from None
+    kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+    form = httpx.Request("POST", url, files={"file": (path.name, content, kind)})
+    headers = {"content-type": form.headers["content-type"], "grant": grant}
+    transport = Transport(_UPLOAD_S)
+    try:
+        answer = transport.send("POST", url, headers, form.read())
+    except ApiFailure as error:
+        raise _not_sent(path, error.message) from None
+    finally:
+        transport.close()
+    if not answer.ok:
+        raise _not_sent(path, explanation(answer.body) or f"the emulator answered {answer.status}")
+
+
 def _open(url: str) -> ClientConnection:
     address = f"{url.replace('http', 'ws', 1)}{_PATH}?{urlencode({'api-key': EMULATOR_CREDENTIAL})}"
     try:
@@ -285,3 +346,7 @@ def _lost(error: Exception) -> ConnectionLost:
 def _why(error: Exception) -> str:
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return shortened(one_line(str(text)), 200)
+
+
+def _not_sent(path: Path, reason: str) -> CkfuncError:
+    return CkfuncError(f"cannot send {path}: {reason}")

@@ -1,22 +1,27 @@
-"""The main loop of a chat: typed lines in, events out, and new connections."""
+"""The main loop of a chat: typed lines, events, runs of functions, new connections."""
 
 from __future__ import annotations
 
 import queue
+import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from ckfunc.api import Client
 from ckfunc.base.clock import Clock
 from ckfunc.base.errors import CkfuncError
 from ckfunc.base.interrupts import require_uninterrupted
 from ckfunc.chat.client import ChatClient, ConnectionEnded
 from ckfunc.chat.commands import ChatCommand, parse_line
 from ckfunc.chat.connection import ActionRefused, ChatEnded, ConnectionLost, SessionDenied
-from ckfunc.chat.events import ChannelDeleted, ChatEvent, SessionChange, SessionEvent
-from ckfunc.chat.runs import RoundEnded, RunsEnded
+from ckfunc.chat.events import ChannelDeleted, ChatEvent, RunEvent, SessionChange, SessionEvent
+from ckfunc.logs.entries import Item, LogEntry
+from ckfunc.logs.follow import StoppableClock, stream_logs
+from ckfunc.model.function import Status
+from ckfunc.wire.functions import concerns
 
 LOOK_S = 0.2
 RETRY_S = 0.5
@@ -26,6 +31,10 @@ QUIET_ROUNDS = 2
 """The first round may have begun before the last message was sent."""
 TYPING_S = 2.0
 """The least time between two reports that the user is typing. Others see it end after five seconds."""
+
+_START_S = 10.0
+"""How long the first look at the runs may take."""
+_END_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +58,20 @@ class InputEnded:
     quit: bool
 
 
+@dataclass(frozen=True, slots=True)
+class RoundEnded:
+    """The runs were read once more. `quiet` means that none is new and none is in progress."""
+
+    quiet: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RunsEnded:
+    """The runs cannot be followed."""
+
+    reason: CkfuncError
+
+
 ChatItem = ChatEvent | ConnectionEnded | RoundEnded | RunsEnded | TypedLine | TypedText | InputEnded
 
 
@@ -66,6 +89,64 @@ class ChatPrinter(Protocol):
 
     def waited(self) -> None:
         """Look whether anyone still reads."""
+
+
+class RunFollower:
+    """Puts the runs about a channel, or of a user's session, as they begin and end, and a RoundEnded after each look.
+
+    `channel_id` returns the channel, 0 if it is not known yet.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        username: str,
+        channel_id: Callable[[], int],
+        put: Callable[[RunEvent | RoundEnded | RunsEnded], object],
+    ) -> None:
+        self._client = client
+        self._username = username
+        self._channel_id = channel_id
+        self._put = put
+        self._started = threading.Event()
+        self._stop = threading.Event()
+        self._running: set[int] = set()
+        self._news = False
+
+    def follow(self, clock: Clock) -> None:
+        """Start; return when the runs so far are known."""
+        stoppable = StoppableClock(clock, self._end_round, self._stop)
+        self._thread = stream_logs(self._client, None, stoppable, self._take, self._failed)
+        self._started.wait(_START_S)
+
+    def stop(self) -> None:
+        """Follow no longer."""
+        self._stop.set()
+        self._thread.join(_END_S)
+
+    def _end_round(self) -> None:
+        if self._started.is_set():
+            self._put(RoundEnded(quiet=not self._news and not self._running))
+        self._started.set()
+        self._news = False
+
+    def _take(self, item: Item) -> None:
+        if not isinstance(item, LogEntry):
+            self._news = True  # something could not be read
+            return
+        row = item.invocation
+        if not concerns(row.args, self._channel_id(), (self._username,)):
+            return
+        self._news = True
+        if row.status is Status.RUNNING:
+            self._running.add(row.id)
+        else:
+            self._running.discard(row.id)
+        self._put(RunEvent(item))
+
+    def _failed(self, problem: CkfuncError) -> None:
+        self._started.set()
+        self._put(RunsEnded(problem))
 
 
 class ChatLoop:

@@ -14,12 +14,10 @@ from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, CkfuncError, NoProject
 from ckfunc.base.streams import read_input
 from ckfunc.chat.client import ChatClient, WantedChannel
 from ckfunc.chat.commands import COMMANDS
-from ckfunc.chat.connection import ChatLogin
+from ckfunc.chat.connection import ChatLogin, NoEmulator, emulator_address, require_emulator
 from ckfunc.chat.events import ChatEvent, RunEvent, SessionEvent, TypingEvent
 from ckfunc.chat.lines import ChatView, event_lines, event_record
-from ckfunc.chat.loop import ChatItem, ChatLoop, InputEnded, TypedLine, TypedText
-from ckfunc.chat.requests import NoEmulator, emulator_address, require_emulator
-from ckfunc.chat.runs import RunFollower
+from ckfunc.chat.loop import ChatItem, ChatLoop, InputEnded, RunFollower, TypedLine, TypedText
 from ckfunc.cli.app import App
 from ckfunc.cli.line_editor import LineEditor
 from ckfunc.cli.terminal import key_by_key, on_resize

@@ -17,7 +17,7 @@ from ckfunc.emulator.data_directory import find_running
 
 if TYPE_CHECKING:
     from ckfunc.api import Client
-    from ckfunc.sandbox.snapshots import StoredData
+    from ckfunc.sandbox.stored_data import StoredData
 
 
 def data_dir_option(function: F) -> F:
@@ -73,7 +73,7 @@ def named_failure(what: str) -> Iterator[None]:
 
 def stored_data(app: App, given: Path | None) -> StoredData:
     """Return the data of an emulator that may be running. Raises NoProject."""
-    from ckfunc.sandbox.snapshots import StoredData
+    from ckfunc.sandbox.stored_data import StoredData
 
     return StoredData(directory(app, given), app.connect)
 

@@ -1,15 +1,21 @@
-"""Acts of a conversation, and everything that they cause."""
+"""Acts of a conversation, everything that they cause, and past steps."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from ckfunc.model.chat import MessageType
+from ckfunc.base.secrets import Secret
+from ckfunc.emulator.http.bodies import FILE_BYTES
+from ckfunc.model.chat import Channel, ChannelType, Message, MessageType
+from ckfunc.model.user import User
 from ckfunc.sandbox.scripts import Ran
+
+_SHORTEST_WAIT_S = 60
+_ABOUT = 60
 
 
 class Verb(StrEnum):
@@ -111,3 +117,93 @@ class Consequences:
     notifications: tuple[SentNotification, ...] = ()
     online: Mapping[str, bool] = field(default_factory=dict)
     typing: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class PastStep:
+    """An act, and everything that it caused. `message_id` is the message that the act sent."""
+
+    time: datetime
+    act: Act
+    refusal: str | None = None
+    message_id: int | None = None
+    run_id: int | None = None
+    runs: list[ChainedRun] = field(default_factory=list)
+    messages: list[SaidMessage] = field(default_factory=list)
+    notifications: list[SentNotification] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What happened on an emulator: its data before, as a seed document, and the steps since.
+
+    `people` are the names and display names of all users, `environment` the variables of the runtime. `running` is
+    whether functions are still running.
+    """
+
+    data: dict[str, Any]
+    steps: tuple[PastStep, ...]
+    people: tuple[tuple[str, str], ...]
+    environment: tuple[tuple[str, Secret], ...]
+    running: bool
+
+
+def with_waits(found: Iterable[PastStep], since: datetime) -> Iterator[PastStep]:
+    """Yield steps since a moment, with a wait where a minute or more passes between two of them."""
+    last = since
+    for step in found:
+        minutes = round((step.time - last).total_seconds() / 60)
+        if minutes * 60 >= _SHORTEST_WAIT_S and last != since:
+            yield PastStep(last + timedelta(milliseconds=1), Act(Verb.WAITS, text=f"{minutes}m", wait_s=minutes * 60.0))
+        last = max(last, step.time)
+        yield step
+
+
+def upload_of(message: Message, channel: str) -> Act:
+    """Return the act of a user who sent a file: with its name, type and size, but not its content."""
+    assert message.file is not None and message.user is not None  # noqa: S101 - of a message with a file
+    file = message.file
+    sent = UploadedFile(file.content_type, bytes(min(file.size_bytes, FILE_BYTES) or 1))
+    return Act(Verb.UPLOADS, message.user.name, channel, text=file.name, data=dict(message.properties), file=sent)
+
+
+def text_of(message: Message) -> str:
+    """Return the text of a message; for a file, a text with its name."""
+    if message.body is not None:
+        return message.body
+    return f"(file {message.file.name})" if message.file is not None else "(file)"
+
+
+def about_of(message: Message) -> str | None:
+    """Return a part of the text of a message, or of the name of its file, that acts refer to."""
+    text = message.file.name if message.body is None and message.file is not None else message.body
+    return (text or "").split("\n")[0][:_ABOUT].strip() or None
+
+
+def seed_user(user: User) -> dict[str, Any]:
+    """Return a user as in a seed."""
+    document: dict[str, Any] = {"name": user.name, "id": user.id, "display_name": user.display_name}
+    more = {"is_guest": user.is_guest, "properties": dict(user.properties)}
+    return document | {name: value for name, value in more.items() if value}
+
+
+def seed_channel(channel: Channel, members: Iterable[User]) -> dict[str, Any]:
+    """Return a channel as in a seed, without messages."""
+    document: dict[str, Any] = {"type": channel.type.value, "id": channel.id}
+    if channel.type is not ChannelType.DIRECT:
+        document |= {"name": channel.name, "display_name": channel.display_name}
+        if channel.creator is not None:
+            document["creator"] = channel.creator.name
+    document["members"] = [user.name for user in members]
+    if channel.properties:
+        document["properties"] = dict(channel.properties)
+    return document
+
+
+def seed_message(message: Message) -> dict[str, Any]:
+    """Return a message as in a seed."""
+    document: dict[str, Any] = {"id": message.id}
+    if message.user is not None:
+        document["user"] = message.user.name
+    document["body"] = text_of(message)
+    return {**document, "properties": dict(message.properties)} if message.properties else document

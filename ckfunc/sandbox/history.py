@@ -26,11 +26,13 @@ from ckfunc.model.function import ApiCall, InvocationDetail, Status
 from ckfunc.model.page import Cursor
 from ckfunc.model.triggers import START_SESSION
 from ckfunc.model.user import User
-from ckfunc.sandbox.acts import Act, ChainedRun, SentNotification, Verb
-from ckfunc.sandbox.conversations import said, title
-from ckfunc.sandbox.past_steps import (
+from ckfunc.sandbox.acts import (
+    Act,
+    ChainedRun,
     Past,
     PastStep,
+    SentNotification,
+    Verb,
     about_of,
     seed_channel,
     seed_message,
@@ -39,6 +41,7 @@ from ckfunc.sandbox.past_steps import (
     upload_of,
     with_waits,
 )
+from ckfunc.sandbox.conversations import said, title
 from ckfunc.sandbox.scripts import Ran
 
 MOST_ROWS = 500

@@ -12,9 +12,20 @@ from ckfunc.api.lists import MessageFilter, PagePart, find_channel, list_users, 
 from ckfunc.model.chat import Message
 from ckfunc.model.function import Function, Invocation, InvocationDetail, Status
 from ckfunc.model.triggers import START_SESSION
-from ckfunc.sandbox.acts import Act, ChainedRun, Verb
+from ckfunc.sandbox.acts import (
+    Act,
+    ChainedRun,
+    Past,
+    PastStep,
+    Verb,
+    about_of,
+    seed_channel,
+    seed_user,
+    text_of,
+    upload_of,
+    with_waits,
+)
 from ckfunc.sandbox.conversations import said, title
-from ckfunc.sandbox.past_steps import Past, PastStep, about_of, seed_channel, seed_user, text_of, upload_of, with_waits
 from ckfunc.sandbox.scripts import Ran
 from ckfunc.testing.recording import CannotRecord
 

@@ -14,8 +14,7 @@ from ckfunc.base.secrets import Secret
 from ckfunc.manifest.tree import MAX_DEPTH
 from ckfunc.model.function import Status
 from ckfunc.model.project import Project
-from ckfunc.sandbox.acts import Act, ChainedRun, SaidMessage, Verb
-from ckfunc.sandbox.past_steps import Past, PastStep
+from ckfunc.sandbox.acts import Act, ChainedRun, Past, PastStep, SaidMessage, Verb
 from ckfunc.testing.recording import CannotRecord, Recorded
 from ckfunc.testing.redacting import Redactor, ReplacedSecret
 from ckfunc.testing.steps import NAMES_CHANNEL

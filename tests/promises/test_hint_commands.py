@@ -25,7 +25,6 @@ RAISED_BY = {
     "chat/client.py": ["chat"],
     "cli/chat_session.py": ["chat"],
     "chat/connection.py": ["chat"],
-    "chat/requests.py": ["chat"],
     "cli/data_directory.py": ["emulator"],
     "cli/emulator_faults.py": ["emulator faults add"],
     "cli/emulator_lists.py": ["emulator channels"],

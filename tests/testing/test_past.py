@@ -11,8 +11,7 @@ from testing.files import SENT, START, read
 from ckfunc.base.secrets import Secret
 from ckfunc.model.chat import MessageType
 from ckfunc.model.function import Invocation, InvocationDetail, Status
-from ckfunc.sandbox.acts import Act, ChainedRun, SaidMessage, SentNotification, UploadedFile, Verb
-from ckfunc.sandbox.past_steps import Past, PastStep
+from ckfunc.sandbox.acts import Act, ChainedRun, Past, PastStep, SaidMessage, SentNotification, UploadedFile, Verb
 from ckfunc.sandbox.scripts import Ran
 from ckfunc.testing.past import PublicText, past_conversation
 from ckfunc.testing.recording import CannotRecord, Recorded

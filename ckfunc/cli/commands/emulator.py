@@ -76,7 +76,7 @@ def emulator(
         return
     from ckfunc.api.connection import is_loopback
     from ckfunc.emulator.options import EmulatorOptions
-    from ckfunc.sandbox.seeds import read_seed_file
+    from ckfunc.sandbox.stored_data import read_seed_file
 
     data = directory_or_none(app, data_dir, ephemeral)
     if not is_loopback(host.strip("[]")):
@@ -205,12 +205,12 @@ def seed_command(app: App, file: Path, data_dir: Path | None) -> None:
     The emulator may be running. Existing data is not changed, and no function runs, so adding the same file twice
     changes nothing. Messages are only added to channels that are new.
     """
-    from ckfunc.sandbox.seeds import add_seed, read_seed_file
+    from ckfunc.sandbox.stored_data import StoredData, read_seed_file
 
     data = directory(app, data_dir)
     with named_failure(f"cannot write {app.output.path(data)}"):
         seed, document = read_seed_file(app.directory / file, app.output.path(app.directory / file))
-        seeded = add_seed(seed, document, data, app.connect)
+        seeded = StoredData(data, app.connect).seed(seed, document)
     if app.output.json:
         from ckfunc.wire.seeds import write_seeded
 

@@ -1,21 +1,23 @@
-"""Snapshots and reset of an emulator's data, running or not."""
+"""Stored data of an emulator, running or not: seeds, snapshots, reset."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ckfunc.api import Client, Connection
 from ckfunc.api import emulator as controls
 from ckfunc.api.connection import emulator_connection
 from ckfunc.base.containment import require_plain
-from ckfunc.base.errors import Busy
-from ckfunc.emulator.data import reset_data
+from ckfunc.base.errors import Busy, CkfuncError
+from ckfunc.base.files import read_file
+from ckfunc.emulator.data import reset_data, seed_data
 from ckfunc.emulator.data_directory import DATABASE, find_running
+from ckfunc.emulator.seed_text import read_seed_text
 from ckfunc.emulator.snapshots import Snapshots, require_name, restore_stored, save_stored
-from ckfunc.model.job import DataSnapshot
+from ckfunc.model.job import DataSnapshot, Seed, Seeded
 
 T = TypeVar("T")
 
@@ -35,6 +37,12 @@ class StoredData:
         """Whether there is data. Raises LeadsOutside."""
         require_plain(self.directory, DATABASE)
         return (self.directory / DATABASE).is_file()
+
+    def seed(self, seed: Seed, document: Any) -> Seeded:
+        """Add a seed. `document` is the seed as JSON."""
+        return self._either(
+            lambda client: controls.post_seed(client, document), lambda: seed_data(self.directory, seed)
+        )
 
     def snapshots(self) -> tuple[DataSnapshot, ...]:
         """Return the snapshots, newest first."""
@@ -79,3 +87,21 @@ class StoredData:
                     raise
         with self.connect(emulator_connection(url)) as client:
             return running(client)
+
+
+def read_seed_file(file: Path, shown: str) -> tuple[Seed, Any]:
+    """Return the seed in a YAML or JSON file, and the document itself.
+
+    Messages call the file `shown`. Raises InvalidFiles with the position of a mistake.
+    """
+    try:
+        text = read_file(file, pipe=True).decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CkfuncError(
+            f"cannot read the seed {shown}: {_why(error)}", hint="a seed is a YAML or JSON file in UTF-8"
+        ) from None
+    return read_seed_text(text, shown)
+
+
+def _why(error: BaseException) -> str:
+    return (getattr(error, "strerror", None) or str(error) or type(error).__name__)[:200]
