@@ -1,9 +1,9 @@
-"""Text for terminals: sanitization, widths, tables, styled lines, suggestions."""
+"""Text for terminals: sanitization, widths, tables, styled lines, diffs, suggestions."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
 USUAL_COLUMNS = 80
@@ -12,27 +12,8 @@ USUAL_COLUMNS = 80
 STYLES = ("plain", "title", "create", "update", "remove", "success", "failure", "warning", "place", "muted")
 """Names of styles; `cli.output` maps them to colours."""
 
-
-class Segment(NamedTuple):
-    """A piece of a line, without newlines. `style` is one of STYLES."""
-
-    text: str
-    style: str = "plain"
-
-
 Line: TypeAlias = Sequence[tuple[str, str]]
 """Segments, or plain pairs of a text and a style."""
-
-
-def plain(line: Line) -> str:
-    """Return the text of a line without its styles."""
-    return "".join(text for text, _ in line)
-
-
-def plain_text(lines: Iterable[Line]) -> str:
-    """Return the text of lines without their styles, with a newline after each."""
-    return "".join(f"{plain(line)}\n" for line in lines)
-
 
 # Terminal controls except tab and newline; characters that reorder or hide text: bidirectional controls, spaces of
 # no width, fillers, tags and other characters that Unicode gives no glyph; halves of surrogate pairs.
@@ -52,6 +33,37 @@ _SELECTORS = re.compile(
 # Complete escape sequences. They are removed before control characters, so that their parameters go too.
 _SEQUENCES = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-Z\\-_]")
 
+_HIDDEN = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ufffe\uffff\ud800-\udfff]"
+)
+
+_MAX_WORD = 80  # Longer words are slow to compare, and are not misspelt names.
+_CLOSE = 0.65  # with 0.6, the usual cutoff of difflib, `nope` is close to `invoke`
+
+DIFF_CONTEXT_LINES = 3
+MOST_DIFF_LINES = 20_000
+"""Longer scripts are not compared line by line, because that would take too long."""
+
+_NO_NEWLINE = "\n\\ No newline at end of file"
+_DIFF_STYLES = {"+": "create", "-": "remove", "@": "place", " ": "plain"}
+
+
+class Segment(NamedTuple):
+    """A piece of a line, without newlines. `style` is one of STYLES."""
+
+    text: str
+    style: str = "plain"
+
+
+def plain(line: Line) -> str:
+    """Return the text of a line without its styles."""
+    return "".join(text for text, _ in line)
+
+
+def plain_text(lines: Iterable[Line]) -> str:
+    """Return the text of lines without their styles, with a newline after each."""
+    return "".join(f"{plain(line)}\n" for line in lines)
+
 
 def printable(text: str) -> str:
     """Return `text` without terminal control sequences, control characters and invisible characters.
@@ -63,11 +75,6 @@ def printable(text: str) -> str:
         text = _UNDECODED.sub(lambda found: f"\\x{ord(found[0]) - 0xDC00:02x}", text)
     text = _CONTROLS.sub("", _SEQUENCES.sub("", text.replace("\r\n", "\n")))
     return text if text.isascii() else _SELECTORS.sub("", _JOINERS.sub("", text))
-
-
-_HIDDEN = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ufffe\uffff\ud800-\udfff]"
-)
 
 
 def escaped(text: str) -> str:
@@ -107,22 +114,9 @@ def is_frame(line: str) -> bool:
     return line.lstrip().startswith("at ")
 
 
-def _repeats(line: str, message: str) -> bool:
-    _, colon, rest = line.partition(": ")
-    return line in message or bool(colon and rest in message)
-
-
 def cells(text: str) -> int:
     """Return the width of `text` in terminal columns."""
     return len(text) if text.isascii() else sum(map(_cell, text))
-
-
-def _cell(character: str) -> int:
-    import unicodedata
-
-    if unicodedata.combining(character) or unicodedata.category(character) in ("Mn", "Me", "Cf"):
-        return 0
-    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 
 
 def cut(text: str, width: int | None) -> str:
@@ -159,10 +153,6 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-_MAX_WORD = 80  # Longer words are slow to compare, and are not misspelt names.
-_CLOSE = 0.65  # with 0.6, the usual cutoff of difflib, `nope` is close to `invoke`
-
-
 def is_id(text: str) -> bool:
     """Return whether a text is the id of a row: a whole number in ASCII digits that fits 64 bits."""
     return text.isascii() and text.isdecimal() and len(text) < 19
@@ -197,3 +187,57 @@ def size_text(size_bytes: int) -> str:
             break
         size, unit = size / 1000, larger
     return f"{size_bytes} B" if unit == "B" else f"{size:.1f} {unit}"
+
+
+def unified(before: str, after: str, before_name: str, after_name: str) -> Iterator[str]:
+    """Yield the lines of a unified diff as `diff -u` prints them, without newlines; nothing for equal texts.
+
+    The texts must have `\\n` newlines.
+    """
+    old, new = _lines(before), _lines(after)
+    if before != after and max(len(old), len(new)) > MOST_DIFF_LINES:
+        yield from (f"--- {before_name}", f"+++ {after_name}", f"@@ {len(old)} lines became {len(new)} @@")
+        return
+    import difflib  # takes milliseconds, and is only needed for a difference
+
+    for line in difflib.unified_diff(old, new, before_name, after_name, n=DIFF_CONTEXT_LINES, lineterm=""):
+        yield from line.split("\n")
+
+
+def styled_diff(lines: Iterable[str]) -> Iterator[Segment]:
+    """Yield the lines of a unified diff with styles, without the control characters of remote text."""
+    for number, line in enumerate(lines):
+        yield Segment(printable(line), "title" if number < 2 else diff_style(line))
+
+
+def diff_style(line: str) -> str:
+    """Return the style of a line of a unified diff, below its two header lines."""
+    return _DIFF_STYLES.get(line[:1], "muted")
+
+
+def line_count(text: str) -> int:
+    """Return the number of lines of a text, including a last line without a newline."""
+    return len(_lines(text))
+
+
+def _repeats(line: str, message: str) -> bool:
+    _, colon, rest = line.partition(": ")
+    return line in message or bool(colon and rest in message)
+
+
+def _cell(character: str) -> int:
+    import unicodedata
+
+    if unicodedata.combining(character) or unicodedata.category(character) in ("Mn", "Me", "Cf"):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+def _lines(text: str) -> list[str]:
+    # Not splitlines(): TypeScript tools do not count a form feed or U+2028 in a string literal as a line end.
+    lines = text.split("\n")
+    if lines[-1]:
+        lines[-1] += _NO_NEWLINE
+    else:
+        lines.pop()
+    return lines

@@ -15,8 +15,8 @@ from ckfunc.manifest import wanted_packages
 from ckfunc.manifest.lock import lock_text, read_lock
 from ckfunc.manifest.project import lock_problems
 from ckfunc.model.lock import LOCK_NAME, PLATFORM_RANGES, LockChange, PackageLock, lock_changes
+from ckfunc.runtime.locks import resolve
 from ckfunc.runtime.policy import InstallPolicy
-from ckfunc.runtime.resolution import resolve
 
 if TYPE_CHECKING:
     from ckfunc.model.outputs import LockJson

@@ -15,7 +15,7 @@ from ckfunc.base.errors import CkfuncError, DependenciesFailed
 from ckfunc.check.findings import Finding
 from ckfunc.check.settings import TYPESCRIPT
 from ckfunc.runtime.node import bare_environment
-from ckfunc.runtime.npm_failures import NETWORK
+from ckfunc.runtime.npm import NETWORK
 from ckfunc.runtime.policy import NO_POLICY, InstallPolicy
 from ckfunc.runtime.processes import kill_group, start_group
 from ckfunc.runtime.tools import (

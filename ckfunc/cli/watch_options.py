@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from ckfunc.base.errors import UsageProblem
-from ckfunc.model.watch_policy import MAX_FAILURES, MOST_MIN_RUNS, WATCH_FOR, WatchPolicy
+from ckfunc.model.project import MAX_FAILURES, MOST_MIN_RUNS, WATCH_FOR, WatchPolicy
 
 _NONE = "none"
 Command = TypeVar("Command", bound=Callable[..., Any])

@@ -19,7 +19,7 @@ from ckfunc.deploy.observation import (
 from ckfunc.deploy.show.observation import names_text, observation_lines, state_text
 from ckfunc.logs.entries import Gap, Recovered, Trouble
 from ckfunc.logs.format import notice
-from ckfunc.model.watch_policy import duration_text
+from ckfunc.model.project import duration_text
 
 
 def watch(app: App, record: JournalRecord, former_values: Mapping[str, Secret] | None = None) -> Observation:

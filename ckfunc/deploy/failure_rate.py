@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from ckfunc.base.clock import timestamp
 from ckfunc.base.text import printable
-from ckfunc.model.watch_policy import WatchPolicy
+from ckfunc.model.project import WatchPolicy
 
 if TYPE_CHECKING:
     from ckfunc.model.function import Invocation

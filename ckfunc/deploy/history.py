@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ckfunc.base.diffs import styled_diff, unified
 from ckfunc.base.errors import AmbiguousFunction, CkfuncError, NoSuchFunction, UsageProblem
-from ckfunc.base.text import Segment, digest, printable
+from ckfunc.base.text import Segment, digest, printable, styled_diff, unified
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.resources import Remote, newlines
 from ckfunc.model.triggers import display_name

@@ -28,8 +28,7 @@ from ckfunc.logs.entries import Gap, LogEntry, Recovered, Trouble
 from ckfunc.logs.follow import CheckedClock, follow
 from ckfunc.logs.tail import InvocationListing
 from ckfunc.model.function import Function, Status
-from ckfunc.model.project import Target
-from ckfunc.model.watch_policy import WatchPolicy, percent
+from ckfunc.model.project import Target, WatchPolicy, percent
 
 if TYPE_CHECKING:
     from ckfunc.api import Client

@@ -25,8 +25,7 @@ from ckfunc.deploy.plan.plan import Plan, require_known, select
 from ckfunc.deploy.plan.saved import SavedPlan
 from ckfunc.deploy.plan.snapshot import guard, overview, with_versions
 from ckfunc.deploy.resources import ENVIRONMENT, FUNCTIONS, SETTINGS, Remote, Snapshot
-from ckfunc.model.project import Project, Target
-from ckfunc.model.watch_policy import WatchPolicy
+from ckfunc.model.project import Project, Target, WatchPolicy
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,8 @@ from ckfunc.manifest.kinds import Entries, Field, Flag, Items, Number, Rule, Sec
 from ckfunc.manifest.sources import MAX_FILE_BYTES
 from ckfunc.manifest.variables import NAME, TEMPLATE
 from ckfunc.model.application import DEFAULT_PACKAGES, PLATFORM_PREFIX
-from ckfunc.model.project import GATE
+from ckfunc.model.project import GATE, MAX_FAILURES, MOST_MIN_RUNS, WATCH_FOR
 from ckfunc.model.triggers import TRIGGERS
-from ckfunc.model.watch_policy import MAX_FAILURES, MOST_MIN_RUNS, WATCH_FOR
 
 MANIFEST_NAME = "functions.yaml"
 

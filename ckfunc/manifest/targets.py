@@ -11,8 +11,7 @@ from ckfunc.base.text import did_you_mean
 from ckfunc.manifest.definition import MANIFEST_NAME
 from ckfunc.manifest.tree import Mapping, Scalar
 from ckfunc.manifest.validation import Branch, one_of
-from ckfunc.model.project import Target
-from ckfunc.model.watch_policy import WatchPolicy
+from ckfunc.model.project import Target, WatchPolicy
 
 LOCAL = "local"
 DEFAULT = "default"

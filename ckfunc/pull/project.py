@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ckfunc.api import Client
-from ckfunc.base.diffs import styled_diff, unified
 from ckfunc.base.errors import CkfuncError
 from ckfunc.base.files import read_file, write_atomically
 from ckfunc.base.secrets import Secret, revealed
-from ckfunc.base.text import Line, printable
+from ckfunc.base.text import Line, printable, styled_diff, unified
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.history import function_of, versions_of
 from ckfunc.deploy.plan.snapshot import application_key, overview, require_application, with_versions

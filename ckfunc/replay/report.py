@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ckfunc.base.clock import timestamp
-from ckfunc.base.diffs import diff_style
 from ckfunc.base.secrets import MASK, SHORTEST, Masker, Secret
-from ckfunc.base.text import Line, Segment, printable
+from ckfunc.base.text import Line, Segment, diff_style, printable
 from ckfunc.model.function import Invocation, Status
 from ckfunc.replay.differences import ABSENT, ANY, INDEX, ORDER, Difference, Observed, Pattern, changes, outcome_of
 from ckfunc.replay.verdict import ReplayVerdict, Runs, judge, samples

@@ -18,10 +18,12 @@ from typing import TYPE_CHECKING, Self
 
 from ckfunc.base.errors import CkfuncError
 from ckfunc.base.files import hold_shared, lock_alone, locked
-from ckfunc.runtime.contents import MARKER
 
 if TYPE_CHECKING:
     from ckfunc.model.outputs import CacheEntryJson
+
+MARKER = ".ckfunc-installed"
+"""The file that lists an installation's files, written last. failures.mjs reads its `skipped`."""
 
 UNUSED_S = 60 * 24 * 3600.0
 """Installed packages that were not used for this time are removed when others are installed."""

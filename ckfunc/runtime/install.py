@@ -1,4 +1,7 @@
-"""Installations of npm packages, one for each list of dependencies."""
+"""Installations of npm packages, one for each list of dependencies.
+
+An installation is verified to be complete right after npm, and each time before it is used.
+"""
 
 from __future__ import annotations
 
@@ -10,33 +13,33 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from platform import machine
+from typing import Any
 
 from ckfunc.base.errors import DependenciesFailed, PackageUnknown
 from ckfunc.base.files import locked
 from ckfunc.base.text import digest
 from ckfunc.model.lock import LOCK_NAME, PackageLock, manifest_of
-from ckfunc.runtime.cache import CacheRefused, hold, prune_old
-from ckfunc.runtime.contents import (
-    MARKER,
-    altered_packages,
-    is_complete,
-    missing_packages,
-    packages_of,
-    skipped_scripts,
-    write_marker,
-)
+from ckfunc.runtime.cache import MARKER, CacheRefused, hold, prune_old
 from ckfunc.runtime.node import node_executable, node_version
-from ckfunc.runtime.npm import INSTALL, INSTALL_LOCKED, NpmRun, run_npm, run_scripts
-from ckfunc.runtime.npm_failures import explained, failure_of, not_unpacked
+from ckfunc.runtime.npm import (
+    EDIT,
+    INSTALL,
+    INSTALL_LOCKED,
+    NpmRun,
+    explained,
+    failure_of,
+    not_unpacked,
+    run_npm,
+    run_scripts,
+)
 from ckfunc.runtime.policy import NO_POLICY, InstallPolicy, NpmSettings, npm_settings
 
 _FORMAT = 2
 _SHOWN = 3
-_EDIT = "check runtime.dependencies in functions.yaml"
 _PACKAGE_JSON = "package.json"
 _PACKAGE_LOCK = "package-lock.json"
 _NOT_UNPACKED = re.compile(r"TAR_ENTRY_ERROR (.+)")
@@ -45,6 +48,10 @@ _NOT_UNPACKED = re.compile(r"TAR_ENTRY_ERROR (.+)")
 _NAME = re.compile(r"(?:@[\w.~-]+/)?[\w.~-]+", re.ASCII)
 _VERSION = re.compile(r"(?!\.)(?!.*\.(?:tgz|tar|tar\.gz)$)[^:/#\\]*", re.ASCII | re.IGNORECASE)
 
+_MARKER_FORMAT = 2
+_MODULES = "node_modules"
+_SCRIPTS = ("preinstall", "install", "postinstall")
+
 
 def runtime_directory(dependencies: Mapping[str, str], cache: Path, policy: InstallPolicy = NO_POLICY) -> Path:
     """Return the directory of these dependencies, installed or not. Its name is a digest of all inputs.
@@ -52,20 +59,6 @@ def runtime_directory(dependencies: Mapping[str, str], cache: Path, policy: Inst
     Raises NodeMissing and NpmrcProblem.
     """
     return _directory(dependencies, cache, policy, npm_settings(policy.project))
-
-
-def _directory(
-    dependencies: Mapping[str, str], cache: Path, policy: InstallPolicy, settings: NpmSettings, *, tool: bool = False
-) -> Path:
-    major = node_version(node_executable()).partition(".")[0]
-    machines = [major, sys.platform, machine(), _libc()]
-    allowed = policy.scripts_for(dependencies)
-    # The contents of a tool are the same from every registry.
-    chosen = settings.identity if dependencies and not tool else ()
-    lock = None if tool else policy.lock_of(dependencies)
-    packages = sorted(dependencies.items()) if lock is None else lock.identity
-    identity = [_FORMAT, machines, packages, chosen, allowed, tool]
-    return cache.resolve() / "runtimes" / digest(json.dumps(identity))[:32]
 
 
 def is_installed(directory: Path) -> bool:
@@ -151,7 +144,7 @@ class _Installation:
     def _run_npm(self, directory: Path) -> None:
         for name, version in self.dependencies.items():
             if not (_NAME.fullmatch(name) and _VERSION.fullmatch(version)):
-                raise DependenciesFailed(f"{name[:80]}@{version[:80]} is not a package of a registry", hint=_EDIT)
+                raise DependenciesFailed(f"{name[:80]}@{version[:80]} is not a package of a registry", hint=EDIT)
         command = INSTALL if self._lock is None else INSTALL_LOCKED
         ran = run_npm(command, directory, self.cache, self.settings, self.stop)
         if ran.status and failure_of(ran.output).get("code") == "ETARGET":  # npm's cache may be out of date
@@ -217,6 +210,89 @@ def scripts_warning(dependencies: Mapping[str, str], cache: Path, policy: Instal
     return scripts_note(skipped) if skipped else None
 
 
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """A package of an installation. `path` is relative to the parent of node_modules."""
+
+    name: str
+    version: str
+    path: str
+    has_script: bool
+
+
+def missing_packages(directory: Path, wanted: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the packages that npm should have installed into `directory`, but did not.
+
+    npm lists the packages that it installed, including dependencies, in node_modules/.package-lock.json.
+    """
+    listed = _listed(directory)
+    names = [f"{_MODULES}/{name}" for name in wanted]
+    names += [path for path, entry in listed.items() if not entry.get("link")]
+    absent = [path for path in dict.fromkeys(names) if not (directory / path / "package.json").is_file()]
+    return tuple(path.rpartition(f"{_MODULES}/")[2] for path in absent)
+
+
+def altered_packages(directory: Path, integrity: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the packages of an installation, as NAME@VERSION, whose integrity differs from the given one."""
+    listed = {
+        f"{path.rpartition(f'{_MODULES}/')[2]}@{entry.get('version')}": entry
+        for path, entry in _listed(directory).items()
+    }
+    return tuple(
+        name for name, entry in listed.items() if integrity.get(name, "") not in str(entry.get("integrity")).split()
+    )
+
+
+def packages_of(directory: Path) -> Iterator[Installed]:
+    """Yield the packages of an installation."""
+    for path, entry in sorted(_listed(directory).items()):
+        if entry.get("link"):
+            continue
+        package = _read(directory / path / "package.json")
+        name = path.rpartition(f"{_MODULES}/")[2]
+        yield Installed(name, str(package.get("version", "")), path, _has_script(directory / path, package))
+
+
+def write_marker(directory: Path, skipped: tuple[str, ...]) -> None:
+    """Record the files of an installation and the packages whose install scripts were not run. Raises OSError."""
+    top = directory / _MODULES
+    files = {os.path.relpath(file, directory): size for file, size in _files(top)}
+    document = {"format": _MARKER_FORMAT, "skipped": list(skipped), "files": files}
+    (directory / MARKER).write_text(json.dumps(document, separators=(",", ":")), encoding="utf-8")
+
+
+def is_complete(directory: Path) -> bool:
+    """Return whether all files of an installation exist with their original sizes. Takes microseconds per file."""
+    files = _read(directory / MARKER).get("files")
+    if not isinstance(files, dict):
+        return False
+    before, lstat = f"{directory}{os.sep}", os.lstat
+    try:
+        return all(lstat(before + name).st_size == size for name, size in files.items())
+    except OSError:
+        return False
+
+
+def skipped_scripts(directory: Path) -> tuple[str, ...]:
+    """Return the packages of an installation whose install scripts were not run."""
+    found = _read(directory / MARKER).get("skipped")
+    return tuple(found) if isinstance(found, list) else ()
+
+
+def _directory(
+    dependencies: Mapping[str, str], cache: Path, policy: InstallPolicy, settings: NpmSettings, *, tool: bool = False
+) -> Path:
+    major = node_version(node_executable()).partition(".")[0]
+    machines = [major, sys.platform, machine(), _libc()]
+    allowed = policy.scripts_for(dependencies)
+    # The contents of a tool are the same from every registry.
+    chosen = settings.identity if dependencies and not tool else ()
+    lock = None if tool else policy.lock_of(dependencies)
+    packages = sorted(dependencies.items()) if lock is None else lock.identity
+    identity = [_FORMAT, machines, packages, chosen, allowed, tool]
+    return cache.resolve() / "runtimes" / digest(json.dumps(identity))[:32]
+
+
 def _count(dependencies: Mapping[str, str]) -> str:
     return f"{len(dependencies)} package{'' if len(dependencies) == 1 else 's'}"
 
@@ -260,3 +336,31 @@ def _libc() -> str:
             return "other"
     else:
         return ""
+
+
+def _has_script(directory: Path, package: Mapping[str, Any]) -> bool:
+    scripts = package.get("scripts")
+    named = [script for script in _SCRIPTS if isinstance(scripts, dict) and scripts.get(script)]
+    # Source: npm's node-gyp rule: binding.gyp alone means `install: node-gyp rebuild`.
+    built = package.get("gypfile") is not False and (directory / "binding.gyp").is_file()
+    return bool(named) or built
+
+
+def _files(top: Path) -> Iterator[tuple[str, int]]:
+    for directory, _, names in os.walk(top):
+        for name in names:
+            file = os.path.join(directory, name)  # noqa: PTH118 - thousands of them
+            yield file, os.lstat(file).st_size
+
+
+def _listed(directory: Path) -> dict[str, dict[str, Any]]:
+    found = _read(directory / _MODULES / ".package-lock.json").get("packages")
+    return {path: entry for path, entry in found.items() if isinstance(entry, dict)} if isinstance(found, dict) else {}
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(file.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}

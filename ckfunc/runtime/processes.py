@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from ckfunc.model.execution import Limits
+from ckfunc.runtime.cache import MARKER
 from ckfunc.runtime.confinement import Reach, call_confined
-from ckfunc.runtime.contents import MARKER
 from ckfunc.runtime.node import node_executable
 
 _PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096

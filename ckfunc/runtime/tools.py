@@ -14,8 +14,7 @@ from pathlib import Path
 
 from ckfunc.base.files import read_file, write_atomically
 from ckfunc.runtime.cache import hold
-from ckfunc.runtime.contents import is_complete
-from ckfunc.runtime.install import install
+from ckfunc.runtime.install import install, is_complete
 from ckfunc.runtime.policy import NO_POLICY, InstallPolicy
 
 _TABLE = Path(__file__).with_name("tools.json")

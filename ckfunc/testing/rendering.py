@@ -7,8 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ckfunc.base.annotations import Annotation
-from ckfunc.base.diffs import diff_style
-from ckfunc.base.text import Line, beneath_message, escaped, is_frame, printable
+from ckfunc.base.text import Line, beneath_message, diff_style, escaped, is_frame, printable
 from ckfunc.model.function import ConsoleLine
 from ckfunc.testing.case import CaseOutcome, CaseResult, CaseRun, Miss, Tally
 from ckfunc.testing.redacting import ReplacedSecret

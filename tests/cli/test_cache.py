@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ckfunc.runtime.contents import write_marker
+from ckfunc.runtime.install import write_marker
 
 
 @pytest.fixture

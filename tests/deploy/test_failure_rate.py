@@ -11,7 +11,7 @@ import pytest
 
 from ckfunc.deploy.failure_rate import FunctionVerdict, VersionRuns
 from ckfunc.model.function import Invocation, Status
-from ckfunc.model.watch_policy import WatchPolicy, duration_text, percent
+from ckfunc.model.project import WatchPolicy, duration_text, percent
 
 TYPE = "user.sent.message"
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)

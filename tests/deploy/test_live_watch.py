@@ -19,7 +19,7 @@ from ckfunc.base.secrets import Secret
 from ckfunc.deploy.failure_rate import VersionRuns
 from ckfunc.logs.finding import recent
 from ckfunc.model.function import Invocation, Status
-from ckfunc.model.watch_policy import WatchPolicy
+from ckfunc.model.project import WatchPolicy
 
 SENT = "user.sent.message"
 GOOD = "async function handleEvent(event: any) { return event.number; }\n"

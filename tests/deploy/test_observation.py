@@ -26,7 +26,7 @@ from ckfunc.deploy.resources import ENVIRONMENT
 from ckfunc.emulator.store import functions, invocations
 from ckfunc.logs.entries import Trouble
 from ckfunc.model.execution import HandlerError, Outcome
-from ckfunc.model.watch_policy import WatchPolicy
+from ckfunc.model.project import WatchPolicy
 
 SENT, READ = "user.sent.message", "user.read.message"
 POLICY = WatchPolicy().with_texts("1m", "2%", 10)

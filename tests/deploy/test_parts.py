@@ -10,10 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import ckfunc.deploy.show.text
-from ckfunc.base.diffs import unified
 from ckfunc.base.errors import WrongApplication
 from ckfunc.base.secrets import Secret
-from ckfunc.base.text import STYLES
+from ckfunc.base.text import STYLES, unified
 from ckfunc.deploy.plan.plan import ChangeAction, diff
 from ckfunc.deploy.plan.snapshot import require_application
 from ckfunc.deploy.resources import RESOURCES, Snapshot, newlines

@@ -7,8 +7,7 @@ import json
 import pytest
 from deploy.world import World
 
-from ckfunc.base.diffs import MOST_LINES, line_count, unified
-from ckfunc.base.text import STYLES, Line, plain_text
+from ckfunc.base.text import MOST_DIFF_LINES, STYLES, Line, line_count, plain_text, unified
 from ckfunc.deploy.apply.report import DeployReport, Ending, Item, ItemState
 from ckfunc.deploy.show.documents import plan_json
 from ckfunc.deploy.show.text import plan_lines, plan_summary, report_lines, report_summary
@@ -145,8 +144,8 @@ def test_source_diffs_follow_diff_u(before: str, after: str, lines: list[str]) -
 
 
 def test_a_script_of_very_many_lines_is_not_compared_line_by_line() -> None:
-    long = "x\n" * (MOST_LINES + 1)
-    assert list(unified(long, "y", "a", "b")) == ["--- a", "+++ b", f"@@ {MOST_LINES + 1} lines became 1 @@"]
+    long = "x\n" * (MOST_DIFF_LINES + 1)
+    assert list(unified(long, "y", "a", "b")) == ["--- a", "+++ b", f"@@ {MOST_DIFF_LINES + 1} lines became 1 @@"]
     assert list(unified(long, long, "a", "b")) == []
     assert (line_count(""), line_count("a"), line_count("a\nb\n")) == (0, 1, 2)
 

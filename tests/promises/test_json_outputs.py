@@ -27,7 +27,7 @@ from ckfunc.deploy.resources import RESOURCES
 from ckfunc.model.chat import MessageType
 from ckfunc.model.function import Status
 from ckfunc.replay.verdict import ReplayVerdict
-from ckfunc.runtime.audit import SEVERITIES
+from ckfunc.runtime.locks import SEVERITIES
 from ckfunc.scaffold.writing import FileAction
 from ckfunc.testing.case import CaseOutcome
 

@@ -13,8 +13,7 @@ import pytest
 
 from ckfunc.base.files import read_checked, write_checked
 from ckfunc.runtime.cache import CacheRefused, Total, clean, entries, hold, prune_old
-from ckfunc.runtime.contents import write_marker
-from ckfunc.runtime.install import install
+from ckfunc.runtime.install import install, write_marker
 
 DAY_S = 24 * 3600.0
 

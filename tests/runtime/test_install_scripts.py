@@ -11,10 +11,9 @@ from support.npm_registry import SCRIPTED, SCRIPTED_FILES, TINY, registry
 from support.sampling import sampled
 
 from ckfunc.base.errors import DependenciesFailed
-from ckfunc.runtime.contents import packages_of, skipped_scripts
-from ckfunc.runtime.install import install
+from ckfunc.runtime.install import install, packages_of, skipped_scripts
+from ckfunc.runtime.locks import resolve
 from ckfunc.runtime.policy import InstallPolicy
-from ckfunc.runtime.resolution import resolve
 
 NAME = "@acme/native"
 WANTED = {NAME: "^1.0.0"}

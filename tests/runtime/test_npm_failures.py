@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ckfunc.base.errors import DependenciesFailed, PackageUnknown
-from ckfunc.runtime.npm_failures import HOPELESS, UNREACHABLE, explained, failure_of, not_unpacked
+from ckfunc.runtime.npm import HOPELESS, UNREACHABLE, explained, failure_of, not_unpacked
 
 
 @pytest.mark.parametrize(

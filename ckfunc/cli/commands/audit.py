@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ckfunc.base.text import Line
     from ckfunc.model.lock import PackageLock
     from ckfunc.model.outputs import AuditJson
-    from ckfunc.runtime.audit import Vulnerability
+    from ckfunc.runtime.locks import Vulnerability
 
 _STYLES = {"critical": "failure", "high": "failure", "moderate": "update"}
 
@@ -48,8 +48,8 @@ def audit(app: App, level: str) -> int:
     not affect the exit code: the project cannot change these packages.
     """
     from ckfunc.bundle.locking import current_lock, newest_versions
-    from ckfunc.runtime.audit import SEVERITIES
-    from ckfunc.runtime.audit import audit as ask_registry
+    from ckfunc.runtime.locks import SEVERITIES
+    from ckfunc.runtime.locks import audit as ask_registry
 
     with app.output.progress("auditing"):
         policy = app.workspace.install_policy()

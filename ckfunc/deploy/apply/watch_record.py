@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ckfunc.base.clock import parse_timestamp, timestamp
-from ckfunc.model.watch_policy import WatchPolicy
+from ckfunc.model.project import WatchPolicy
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from ckfunc.base.diffs import unified
 from ckfunc.base.errors import EXIT_OK
-from ckfunc.base.text import printable
+from ckfunc.base.text import printable, unified
 from ckfunc.deploy.gates import GateVerdict
 from ckfunc.deploy.plan.plan import ChangeAction, Plan, ResourceChange
 from ckfunc.deploy.resources import BY_KIND, FUNCTIONS

@@ -12,9 +12,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ckfunc.base.annotations import Annotation, AnnotationLevel
-from ckfunc.base.diffs import line_count, styled_diff, unified
 from ckfunc.base.secrets import Secret
-from ckfunc.base.text import Line, Segment, printable
+from ckfunc.base.text import Line, Segment, line_count, printable, styled_diff, unified
 from ckfunc.deploy.apply.report import DeployReport, Ending, Item, ItemState
 from ckfunc.deploy.plan.plan import ChangeAction, CreateFunction, Plan, Put, ResourceChange, Step
 from ckfunc.deploy.resources import BY_KIND, FUNCTIONS

@@ -7,8 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ckfunc.base.clock import timestamp
-from ckfunc.base.diffs import line_count
-from ckfunc.base.text import Segment, printable
+from ckfunc.base.text import Segment, line_count, printable
 from ckfunc.deploy.history import script_digest
 from ckfunc.deploy.resources import newlines
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Literal
 
-from ckfunc.base.diffs import CONTEXT_LINES
+from ckfunc.base.text import DIFF_CONTEXT_LINES
 
 MOST_COMPARED_LINES = 5_000
 """Longer scripts are not compared: that would take too long."""
@@ -44,7 +44,7 @@ def side_by_side(before: str, after: str) -> list[SideBySideRow]:
 
 def _rows(old: list[str], new: list[str]) -> Iterator[SideBySideRow]:
     matcher = SequenceMatcher(None, old, new, autojunk=False)
-    for number, group in enumerate(matcher.get_grouped_opcodes(CONTEXT_LINES)):
+    for number, group in enumerate(matcher.get_grouped_opcodes(DIFF_CONTEXT_LINES)):
         if number:
             yield SideBySideRow("gap")
         for tag, old_from, old_to, new_from, new_to in group:

@@ -1,4 +1,4 @@
-"""Security advisories for locked packages, from npm's registry."""
+"""Locks of npm packages: resolved by npm, and audited for security advisories."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ import json
 import re
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ckfunc.base.errors import CkfuncError
-from ckfunc.model.lock import PLATFORM_RANGES, PackageLock, manifest_of
-from ckfunc.runtime.npm import AUDIT, NpmRun, run_npm
-from ckfunc.runtime.npm_failures import NOT_TRUSTED, explained
+from ckfunc.base.errors import CkfuncError, DependenciesFailed
+from ckfunc.model.lock import LOCK_NAME, PLATFORM_RANGES, InvalidLock, PackageLock, manifest_of
+from ckfunc.runtime.npm import AUDIT, NOT_TRUSTED, RESOLVE, UPGRADE, NpmRun, explained, failure_of, run_npm
 from ckfunc.runtime.policy import InstallPolicy, npm_settings
 
 if TYPE_CHECKING:
@@ -25,6 +24,38 @@ SEVERITIES = ("info", "low", "moderate", "high", "critical")
 
 _CODE = re.compile(rf"\b(?:{NOT_TRUSTED.pattern}|E[A-Z_]{{3,}})\b")
 _BELOW = re.compile(r"<(?!=)\s*v?([\w.+-]+)")
+
+
+def resolve(
+    dependencies: Mapping[str, str],
+    cache: Path,
+    policy: InstallPolicy,
+    lock: PackageLock | None = None,
+    upgrade: Collection[str] = (),
+) -> PackageLock:
+    """Return a lock of these packages (name to version range), which npm resolves. Nothing is installed.
+
+    Versions of `lock` stay if they fit the ranges, except those of the packages in `upgrade`. Packages for every system
+    are included, so that the result does not depend on this one. Raises DependenciesFailed and NodeMissing.
+    """
+    settings = npm_settings(policy.project)
+    with tempfile.TemporaryDirectory(prefix="ckfunc-lock-") as place:
+        directory = Path(place)
+        (directory / "package.json").write_text(json.dumps(manifest_of(dependencies)), encoding="utf-8")
+        file = directory / "package-lock.json"
+        if lock is not None:
+            file.write_text(json.dumps(lock.to_npm()), encoding="utf-8")
+        if lock is None or not upgrade or lock.dependencies != dependencies:
+            _require_success(run_npm(RESOLVE, directory, cache, settings, threading.Event()), settings.unset)
+        if upgrade:
+            command = (*UPGRADE, *sorted(upgrade))
+            _require_success(run_npm(command, directory, cache, settings, threading.Event()), settings.unset)
+        packages = json.loads(file.read_bytes())["packages"]
+    try:
+        return PackageLock.of_entries(dict(dependencies), {path: entry for path, entry in packages.items() if path})
+    except InvalidLock as error:
+        hint = f"{LOCK_NAME} only has packages from a registry: choose another version of the package, or another one"
+        raise DependenciesFailed(f"the lock {error}", hint=hint) from None
 
 
 class AuditFailed(CkfuncError):
@@ -79,6 +110,11 @@ def audit(lock: PackageLock, cache: Path, policy: InstallPolicy) -> tuple[Vulner
         ran = run_npm(AUDIT, directory, cache, settings, threading.Event())
     vulnerabilities = _vulnerabilities(_report(ran), lock)
     return tuple(sorted(vulnerabilities, key=lambda each: (-SEVERITIES.index(each.severity), each.package, each.url)))
+
+
+def _require_success(ran: NpmRun, unset: tuple[str, ...]) -> None:
+    if ran.status or ran.hopeless:
+        raise explained({"code": ran.hopeless} if ran.hopeless else failure_of(ran.output), unset)
 
 
 def _report(ran: NpmRun) -> Mapping[str, Any]:
