@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -142,6 +142,8 @@ class AsgiApp:
                 self._services.requests.end(request.recorded, reply.status, content)
         else:
             await self._send_stream(reply, reply.stream, head, receive, send)
+            if request.recorded is not None:
+                self._services.requests.end(request.recorded, reply.status, b"")
 
     def _caller(self, headers: Mapping[str, str]) -> int | None:
         label = headers.get(CALLER_HEADER)
@@ -212,8 +214,9 @@ class AsgiApp:
         if gate is not None:
             await gate.enter(from_run=call.caller is not None)
         try:
-            made = route.handler(call, self._services)
-            return await made if inspect.isawaitable(made) else made
+            async with self._services.storing(call) if route.stores_file else nullcontext():
+                made = route.handler(call, self._services)
+                return await made if inspect.isawaitable(made) else made
         except Malformed as error:
             raise self._services.failed(error, "") if misread(error) else Refused(str(error)) from None
         except HttpProblem:

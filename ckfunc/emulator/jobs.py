@@ -26,6 +26,7 @@ from ckfunc.emulator.store import files, imports, jobs
 from ckfunc.emulator.store.database import Database, connect
 from ckfunc.emulator.store.files import StoredFile
 from ckfunc.emulator.store.jobs import JobFailed
+from ckfunc.emulator.store.maintenance import checkpoint, is_long, log_of
 from ckfunc.emulator.store.steps import Steps
 from ckfunc.emulator.store.trouble import trouble_with
 from ckfunc.model.job import Job, JobType
@@ -161,8 +162,13 @@ class Jobs:
             await asyncio.sleep(0)
 
     def _on_a_thread(self, path: Path, job: Job, work: Work, loop: asyncio.AbstractEventLoop) -> None:
+        log = log_of(path)
         with closing(connect(path)) as database:
+            # SQLite's own checkpoints run within commits, while the event loop stands still.
+            database.execute("PRAGMA wal_autocheckpoint = 0")
             for _ in self._steps(Attempt(job.id, database, loop, self._database), work):
+                if is_long(log):
+                    checkpoint(path)
                 time.sleep(_PAUSE_S)
 
     def _steps(self, attempt: Attempt, work: Work) -> Steps:
@@ -213,6 +219,7 @@ def export(attempt: Attempt, name: str, rows: Callable[[Database], Iterator[dict
             yield
     content = f"[{','.join(chr(10) + line for line in lines)}\n]\n".encode("utf-8", "replace")
     file = StoredFile(f"{name}-{attempt.job_id}.json", "application/json", content)
+    yield from files.store_parts(attempt.database, file, attempt.turn)
     with attempt.turn():
         attempt.finish(files.FILE_URL + files.add(attempt.database, file))
 

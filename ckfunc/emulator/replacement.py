@@ -16,7 +16,7 @@ from ckfunc.emulator.http.problems import Missing, Refused, Unstorable
 from ckfunc.emulator.jobs import INTERRUPTED
 from ckfunc.emulator.services import EmulatorServices
 from ckfunc.emulator.snapshots import NoSnapshot
-from ckfunc.emulator.store import application, functions, imports, invocations, jobs, sessions, steps
+from ckfunc.emulator.store import application, files, functions, imports, invocations, jobs, sessions, steps
 from ckfunc.emulator.store.database import Database, open_database
 from ckfunc.emulator.store.maintenance import overwrite
 from ckfunc.emulator.store.schema import MIGRATIONS, SCHEMA
@@ -31,6 +31,8 @@ def make_ready(database: Database) -> None:
     invocations.end_abandoned(database, STOPPED)
     sessions.end_all(database)
     steps.run(imports.undo_unfinished(database, database.transaction))
+    files.discard_unfinished(database)
+    steps.run(files.delete_discarded(database))
     jobs.fail_abandoned(database, INTERRUPTED)
 
 

@@ -6,7 +6,8 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Callable, Generator
+from collections.abc import AsyncIterator, Callable, Generator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -24,7 +25,7 @@ from ckfunc.emulator.http.request_log import RequestLog
 from ckfunc.emulator.jobs import Jobs
 from ckfunc.emulator.options import ConversationDrafts, DraftCase, WorkingCopy
 from ckfunc.emulator.snapshots import Snapshots
-from ckfunc.emulator.store import seeds
+from ckfunc.emulator.store import files, seeds
 from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.steps import Steps, release_space
 from ckfunc.emulator.store.trouble import damage, misread, trouble_with
@@ -91,6 +92,26 @@ class EmulatorServices:
         _LOG.error("%s failed", what, exc_info=error)
         return Broken(f"{type(error).__name__}: {error}")
 
+    @asynccontextmanager
+    async def storing(self, call: Call) -> AsyncIterator[None]:
+        """Store the file of a form in steps before a handler stores what refers to it.
+
+        Afterwards, delete in steps what the handler has not used or has replaced.
+        """
+        upload = None
+        if call.is_multipart:
+            with suppress(Refused):  # the handler reports it
+                upload = call.upload()
+        try:
+            if upload is not None and len(upload.content) > files.PART_BYTES:
+                await result_of(files.store_parts(self.database, upload, self.database.transaction))
+            yield
+            await self.database.stored(at_once=True)
+        finally:
+            if upload is not None:
+                files.discard_unfinished(self.database, upload.key)
+            await result_of(files.delete_discarded(self.database))
+
     async def add_seed(self, seed: Seed) -> Seeded:
         """Add what a seed holds and the database does not, in steps, after a running job. Raises Refused."""
         try:
@@ -121,5 +142,5 @@ async def result_of(steps: Generator[None, None, T]) -> T:
 
 async def delete_in_steps(database: Database, steps: Steps) -> None:
     """Take the steps of a deletion, then return its disk space; other requests are answered in between."""
-    for part in (steps, release_space(database)):
+    for part in (steps, files.delete_discarded(database), release_space(database)):
         await result_of(part)

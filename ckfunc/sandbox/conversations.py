@@ -183,8 +183,12 @@ class Conversation:
         new = stored(
             self._database,
             NewMessage(user=UserReference(id=user.id), properties=act.data),
-            StoredFile(safe_name(act.text), given.content_type, given.content),
-            key=f"upload-{self._uploads}",  # a random one would differ each time
+            StoredFile(
+                safe_name(act.text),
+                given.content_type,
+                given.content,
+                key=f"upload-{self._uploads}",  # a random one would differ each time
+            ),
         )
         message_actions.send(context, channel.id, new, user)
         self._services.typing.stop(context, user, channel.id)

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from emulator.conftest import sign_in
 from support.emulators import cold_emulator
 from support.loopback import http_client
+from support.older_formats import make_first_format
 
 from ckfunc.base.files import cache_dir
 from ckfunc.emulator.emulator import Emulator
@@ -15,6 +20,11 @@ from ckfunc.emulator.http.bodies import FILE_BYTES, safe_name, safe_type
 from ckfunc.emulator.http.multipart import split
 from ckfunc.emulator.http.problems import Refused
 from ckfunc.emulator.options import EmulatorOptions
+from ckfunc.emulator.store import files
+from ckfunc.emulator.store.database import Database, open_database
+from ckfunc.emulator.store.files import PART_BYTES, StoredFile
+from ckfunc.emulator.store.schema import MIGRATIONS, SCHEMA
+from ckfunc.emulator.store.steps import run
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 8 + b"\r\n--not a boundary\r\n"
 
@@ -228,6 +238,92 @@ def test_a_field_without_a_name_is_refused_and_the_reason_given(disposition: str
     # RFC 7578 section 4.2: each part has a name, and the encoding of RFC 5987 is not allowed for it.
     with pytest.raises(Refused, match="a field of the multipart form has no `name`"):
         split(f"--x\r\ncontent-disposition: {disposition}\r\n\r\n1\r\n--x--".encode(), "x")
+
+
+LARGE = bytes(range(256)) * (3 * PART_BYTES // 256) + b"the end"
+
+
+def stored_bytes(database: Database) -> list[int]:
+    """Return the sizes of all parts of all files."""
+    return [row[0] for row in database.all("SELECT length(content) FROM file_parts ORDER BY key, number")]
+
+
+def test_a_large_file_is_stored_in_parts_and_downloaded_whole(
+    client: httpx.Client, user: dict[str, Any], database: Database
+) -> None:
+    url = upload(client, content=LARGE).json()["displayPictureUrl"]
+    assert stored_bytes(database) == [PART_BYTES] * 3 + [7]
+    got = client.get(url)
+    assert got.content == LARGE
+    assert (got.headers["content-length"], got.headers["content-type"]) == (str(len(LARGE)), "image/png")
+    head = client.head(url)
+    assert (head.content, head.headers["content-length"]) == (b"", str(len(LARGE)))
+
+
+def test_a_replaced_large_file_leaves_no_parts(client: httpx.Client, user: dict[str, Any], database: Database) -> None:
+    first = upload(client, content=LARGE).json()["displayPictureUrl"]
+    assert client.get(upload(client).json()["displayPictureUrl"]).content == PNG
+    assert client.get(first).headers["content-type"] == "image/svg+xml"
+    assert stored_bytes(database) == [len(PNG)]
+
+
+@pytest.mark.parametrize("to", ["users/9/display-picture", "channels/9/messages", "threads/9/messages"])
+def test_a_refused_large_file_leaves_no_parts(client: httpx.Client, database: Database, to: str) -> None:
+    answer = client.post(f"/v1/{to}", files={"file": ("a.png", LARGE, "image/png")})
+    assert answer.status_code == 404
+    assert stored_bytes(database) == []
+    assert database.value("SELECT count(*) FROM files") == 0
+
+
+def test_no_step_stores_or_deletes_more_than_one_part(tmp_path: Path) -> None:
+    database = open_database(tmp_path / "x.db", SCHEMA)
+    file = StoredFile("a", "text/plain", LARGE)
+    sizes = [sum(stored_bytes(database)) for _ in files.store_parts(database, file, database.transaction)]
+    assert sizes == [PART_BYTES, 2 * PART_BYTES, 3 * PART_BYTES, len(LARGE)]
+    assert files.info(database, file.key) is None  # not yet
+    files.add(database, file)
+    assert b"".join(files.content(database, file.key)) == LARGE
+    files.discard(database, "?", file.key)
+    assert files.info(database, file.key) is None  # no longer
+    sizes = [len(LARGE), *(sum(stored_bytes(database)) for _ in files.delete_discarded(database)), 0]
+    assert all(before - after <= PART_BYTES for before, after in pairwise(sizes))
+    assert database.value("SELECT count(*) FROM files") == 0
+    database.close()
+
+
+def test_the_parts_of_an_interrupted_upload_are_removed_at_the_next_start(tmp_path: Path) -> None:
+    with cold_emulator(tmp_path) as first, http_client(first.url) as client:
+        client.headers["authorization"] = f"Bearer {sign_in(client)}"
+        client.post("/v1/users", json={"name": "jane", "displayName": "Jane"})
+        url = upload(client, content=LARGE).json()["displayPictureUrl"].removeprefix(first.url)
+    database = open_database(tmp_path / "emulator.db", SCHEMA, MIGRATIONS)
+    uploading = files.store_parts(database, StoredFile("a", "text/plain", LARGE), database.transaction)
+    next(uploading)
+    next(uploading)
+    database.close()
+    with cold_emulator(tmp_path) as second, http_client(second.url) as client:
+        assert client.get(url).content == LARGE
+    database = open_database(tmp_path / "emulator.db", SCHEMA, MIGRATIONS)
+    assert sum(stored_bytes(database)) == len(LARGE)
+    database.close()
+
+
+def test_files_of_an_older_database_are_still_there(tmp_path: Path) -> None:
+    path = tmp_path / "emulator.db"
+    open_database(path, SCHEMA, MIGRATIONS).close()
+    with closing(sqlite3.connect(path)) as older:
+        make_first_format(older)
+        older.execute("INSERT INTO files VALUES ('k', 'a.txt', 'text/plain', '2026-01-31T00:00:00Z', ?)", (LARGE,))
+        older.commit()
+    database = open_database(path, SCHEMA, MIGRATIONS)
+    found = files.info(database, "k")
+    assert found is not None
+    assert (found.name, found.content_type, found.size_bytes) == ("a.txt", "text/plain", len(LARGE))
+    assert b"".join(files.content(database, "k")) == LARGE
+    files.discard(database, "?", "k")
+    run(files.delete_discarded(database))
+    assert stored_bytes(database) == []
+    database.close()
 
 
 @pytest.fixture

@@ -5,6 +5,10 @@ from __future__ import annotations
 import sqlite3
 
 _SINCE_FIRST = (
+    "DROP TABLE file_parts",
+    "DROP TABLE files",
+    "CREATE TABLE files (key TEXT PRIMARY KEY, name TEXT NOT NULL, content_type TEXT NOT NULL,"
+    " created_time TEXT NOT NULL, content BLOB NOT NULL) STRICT",
     "DROP INDEX user_sessions_by_token",
     "ALTER TABLE user_sessions DROP COLUMN token",
     "ALTER TABLE message_reports DROP COLUMN reason",

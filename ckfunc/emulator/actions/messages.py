@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from ckfunc.emulator.actions.context import ActionContext
-from ckfunc.emulator.http.bodies import read_json, uploaded_file
+from ckfunc.emulator.http.bodies import read_json
 from ckfunc.emulator.http.calls import Call
 from ckfunc.emulator.http.problems import Refused
 from ckfunc.emulator.store import channels, conversations, deletion, files, messages, notifications
@@ -111,13 +111,13 @@ def read_upload(call: Call) -> tuple[NewMessage, StoredFile]:
             given["properties"] = read_json(parts["properties"].content, None)
         except Refused as error:
             raise Refused(f"field 'properties': {error.explanation}") from None
-    file = uploaded_file(parts)
+    file = call.upload()
     return read_new_file_message(given, _hosted(file, "")), file
 
 
-def stored(database: Database, new: NewMessage, file: StoredFile, key: str | None = None) -> NewMessage:
-    """Store the file of a message under a key (see files.add), and return the message that refers to it."""
-    return replace(new, file=_hosted(file, files.add(database, file, key)))
+def stored(database: Database, new: NewMessage, file: StoredFile) -> NewMessage:
+    """Store the file of a message, and return the message that refers to it."""
+    return replace(new, file=_hosted(file, files.add(database, file)))
 
 
 def _publish_created(context: ActionContext, message: Message, thread: Thread | None) -> None:

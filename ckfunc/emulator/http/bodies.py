@@ -99,10 +99,8 @@ def check_values(document: Any, text: str) -> None:
 
 
 def read_form(body: bytes, content_type: str | None) -> dict[str, str]:
-    """Return the text fields of a form, the last of each name. Raises Refused."""
+    """Return the fields of an urlencoded form, the last of each name. Raises Refused."""
     kind, _ = _content_type(content_type)
-    if kind == "multipart/form-data":
-        return {name: part.text for name, part in read_multipart(body, content_type).items()}
     if kind in ("application/x-www-form-urlencoded", ""):
         try:
             return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=100))

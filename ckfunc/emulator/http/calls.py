@@ -43,6 +43,8 @@ class Call:
     """The parameters in the path, decoded."""
     caller: int | None = None
     _query: list[tuple[str, str]] | None = None
+    _parts: dict[str, Part] | None = None
+    _upload: StoredFile | None = None
 
     def id(self, name: str = "id") -> int:
         """Return a path parameter as a resource id. Raises Refused."""
@@ -94,7 +96,9 @@ class Call:
         return bodies.read_json(self.body, self.headers.get("content-type"))
 
     def form(self) -> dict[str, str]:
-        """Return the text fields of a form body, urlencoded or multipart. Raises Refused."""
+        """Return the fields of a form body that are not files, urlencoded or multipart. Raises Refused."""
+        if self.is_multipart:
+            return {name: part.text for name, part in self.multipart().items() if part.file_name is None}
         return bodies.read_form(self.body, self.headers.get("content-type"))
 
     @property
@@ -103,12 +107,16 @@ class Call:
         return self.headers.get("content-type", "").lower().lstrip().startswith("multipart/form-data")
 
     def upload(self) -> StoredFile:
-        """Return the file of a form with nothing but the field `file`. Raises Refused."""
-        return bodies.uploaded_file(self.multipart())
+        """Return the file in the field `file` of a form; the same one each time. Raises Refused."""
+        if self._upload is None:
+            self._upload = bodies.uploaded_file(self.multipart())
+        return self._upload
 
     def multipart(self) -> dict[str, Part]:
         """Return the parts of a multipart form by name. Raises Refused."""
-        return bodies.read_multipart(self.body, self.headers.get("content-type"))
+        if self._parts is None:
+            self._parts = bodies.read_multipart(self.body, self.headers.get("content-type"))
+        return self._parts
 
 
 @dataclass(frozen=True, slots=True)

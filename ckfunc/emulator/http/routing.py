@@ -52,6 +52,8 @@ class Route:
     access: Access = Access.TOKEN
     body_bytes: int = 2 * MEBIBYTE
     """The largest body that is read."""
+    stores_file: bool = False
+    """Whether the handler stores the file of a form (see `EmulatorServices.storing`)."""
 
 
 @dataclass(slots=True)

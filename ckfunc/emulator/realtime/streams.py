@@ -121,6 +121,6 @@ _PATHS = {
 }
 
 ROUTES = (
-    *(Route("POST", path, upload, Access.PUBLIC, UPLOAD_BYTES) for path, upload in _PATHS.items()),
+    *(Route("POST", path, upload, Access.PUBLIC, UPLOAD_BYTES, stores_file=True) for path, upload in _PATHS.items()),
     *(Route("OPTIONS", path, allow_upload, Access.PUBLIC) for path in _PATHS),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import colorsys
 import zlib
+from collections.abc import AsyncIterator, Iterator
 from html import escape
 from pathlib import Path
 from urllib.parse import quote, unquote_plus
@@ -17,7 +18,8 @@ from ckfunc.emulator.http.problems import Missing, Unavailable
 from ckfunc.emulator.http.routing import Access, Route
 from ckfunc.emulator.services import EmulatorServices
 from ckfunc.emulator.store import files
-from ckfunc.emulator.store.files import StoredFile
+from ckfunc.emulator.store.database import Database
+from ckfunc.emulator.store.files import FileInfo
 
 # A browser shows these and cannot run them. Others are saved: a page from this address has the emulator's rights.
 _SHOWN = ("image/png", "image/jpeg", "image/gif", "image/webp", "image/avif", "application/pdf", "text/plain")
@@ -59,17 +61,18 @@ _PAGE_HEADERS = {
 
 def download_file(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a stored file. Its key is enough; no token is needed."""
-    found = files.get(services.database, call.parameters["key"])
+    key = call.parameters["key"]
+    found = files.info(services.database, key)
     if found is None:
         raise Missing("there is no such file")
-    return _reply(found)
+    return _reply(services.database, key, found)
 
 
 def download_picture(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a display picture: the uploaded one of that key, or a drawing of the name's initials."""
     name = call.parameters["name"]
-    found = files.get(services.database, name)
-    return _drawing(unquote_plus(name)) if found is None else _reply(found)
+    found = files.info(services.database, name)
+    return _drawing(unquote_plus(name)) if found is None else _reply(services.database, name, found)
 
 
 def show_page(call: Call, services: EmulatorServices) -> Reply:
@@ -95,7 +98,7 @@ async def download_chat_client(_call: Call, services: EmulatorServices) -> Reply
     return Reply(content=module, content_type=_PAGE_TYPES[".js"], headers={"cache-control": "no-cache"})
 
 
-def _reply(file: StoredFile) -> Reply:
+def _reply(database: Database, key: str, file: FileInfo) -> Reply:
     shown = file.content_type.partition(";")[0]
     how = "inline" if shown in _SHOWN or shown.startswith(_SHOWN_KINDS) else "attachment"
     plain = file.name.encode("ascii", "replace").decode().replace("?", "_").replace("%", "_")
@@ -105,7 +108,17 @@ def _reply(file: StoredFile) -> Reply:
         "content-disposition": disposition,
         "cache-control": "private, max-age=31536000, immutable",
     }
-    return Reply(content=file.content, content_type=file.content_type, headers=headers)
+    parts = files.content(database, key)
+    if file.size_bytes <= files.PART_BYTES:
+        return Reply(content=b"".join(parts), content_type=file.content_type, headers=headers)
+    headers["content-length"] = str(file.size_bytes)
+    return Reply(stream=_stream(parts), content_type=file.content_type, headers=headers)
+
+
+async def _stream(parts: Iterator[bytes]) -> AsyncIterator[bytes]:
+    for part in parts:
+        yield part
+        await asyncio.sleep(0)  # other requests are answered
 
 
 def _drawing(display_name: str) -> Reply:

@@ -190,7 +190,7 @@ ROUTES = (
     Route("DELETE", "/messages/{id}", delete_message),
     Route("PATCH", "/messages/{id}", update_message, body_bytes=_BODY_BYTES),
     Route("GET", "/channels/{id}/messages", list_channel_messages),
-    Route("POST", "/channels/{id}/messages", send_channel_message, body_bytes=_BODY_BYTES),
+    Route("POST", "/channels/{id}/messages", send_channel_message, body_bytes=_BODY_BYTES, stores_file=True),
     Route("GET", "/channels/{id}/reported-messages", list_channel_reported_messages),
     Route("GET", "/messages/{id}/read-receipts", list_message_read_receipts),
     Route(
@@ -202,6 +202,6 @@ ROUTES = (
     Route("POST", "/channels/{id}/keystrokes", send_channel_keystrokes),
     Route("GET", "/threads/{id}", retrieve_thread),
     Route("GET", "/threads/{id}/messages", list_thread_messages),
-    Route("POST", "/threads/{id}/messages", send_thread_message, body_bytes=_BODY_BYTES),
+    Route("POST", "/threads/{id}/messages", send_thread_message, body_bytes=_BODY_BYTES, stores_file=True),
     Route("POST", "/threads/{id}/keystrokes", send_thread_keystrokes),
 )

@@ -168,7 +168,9 @@ ROUTES = (
     Route("GET", "/users/{id}", retrieve_user),
     Route("PATCH", "/users/{id}", update_user),
     Route("DELETE", "/users/{id}", delete_user),
-    Route("POST", "/users/{id}/display-picture", update_user_display_picture, body_bytes=UPLOAD_BYTES),
+    Route(
+        "POST", "/users/{id}/display-picture", update_user_display_picture, body_bytes=UPLOAD_BYTES, stores_file=True
+    ),
     Route("GET", "/users/{id}/channels", list_user_channels),
     Route("GET", "/users/{id}/messages", list_user_messages),
     Route("GET", "/users/{id}/messages/unread/count", count_user_unread_messages),

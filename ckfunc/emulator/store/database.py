@@ -30,6 +30,9 @@ from ckfunc.emulator.store.trouble import (
 MATCH_FUNCTION = "properties_match"
 """The name of the SQL function on every connection: (properties, conditions), both JSON, to 1 or 0."""
 
+LOG_BYTES = 2 * 1024 * 1024
+"""The size that the write-ahead log keeps; a longer one is due for a checkpoint."""
+
 _CHECKED_BYTES = 4 * 1024 * 1024
 """A database up to this size is checked completely when it is opened, which takes a few milliseconds."""
 
@@ -78,7 +81,8 @@ class Database:
         self._in_transaction = False
         self._call_soon: Callable[[Callable[[], None]], object] | None = None
         self._turn: _Turn | None = None
-        self.every_commits(1, None)
+        self.on_commit: Callable[[], None] | None = None
+        """Called after each commit of transactions and large changes."""
         self._snapshot: tuple[bytes, sqlite3.Connection] | None = None
         self.path: Path | None = None
         """The file; None in memory."""
@@ -123,7 +127,7 @@ class Database:
         try:
             yield
             self.execute("COMMIT")
-            self._count_commit()
+            self.committed()
         except BaseException:
             if self._connection.in_transaction:  # SQLite ends the transaction on its own when the disk is full
                 self.execute("ROLLBACK")
@@ -186,20 +190,16 @@ class Database:
         turn.open = False
         try:
             self.execute("COMMIT")
-            self._count_commit()
+            self.committed()
         except sqlite3.Error as error:
             if self._connection.in_transaction:
                 self.execute("ROLLBACK")
             turn.failure = error
 
-    def every_commits(self, number: int, callback: Callable[[], None] | None) -> None:
-        """Call `callback` after every `number` commits of transactions; None ends that."""
-        self._commits, self._every_commits, self._on_commits = 0, number, callback
-
-    def _count_commit(self) -> None:
-        self._commits += 1
-        if self._on_commits is not None and self._commits % self._every_commits == 0:
-            self._on_commits()
+    def committed(self) -> None:
+        """Report a commit. Call it after a statement outside of transactions that changes much."""
+        if self.on_commit is not None:
+            self.on_commit()
 
     @property
     def uncommitted(self) -> bool:
@@ -337,6 +337,7 @@ _PRAGMAS = (
     "journal_mode = WAL",
     "synchronous = NORMAL",
     "wal_autocheckpoint = 4000",
+    f"journal_size_limit = {LOG_BYTES}",
     "foreign_keys = ON",
 )
 

@@ -133,9 +133,9 @@ def _delete_these(database: Database, ids: Sequence[int], deleting: Deleting) ->
 
 def _remove_files(database: Database, condition: str, *parameters: Any) -> None:
     """Delete the hosted files of messages for which the SQL `condition` is true."""
-    database.execute(
-        "DELETE FROM files WHERE key IN ("  # noqa: S608 - SQL of our own modules
-        f" SELECT substr(json_extract(file, '$.url'), {len(files.FILE_URL) + 1}) FROM messages"
-        f" WHERE file IS NOT NULL AND json_extract(file, '$.type') = 'HOSTED' AND {condition})",
-        parameters,
+    files.discard(
+        database,
+        f"SELECT substr(json_extract(file, '$.url'), {len(files.FILE_URL) + 1}) FROM messages"  # noqa: S608 - our own SQL
+        f" WHERE file IS NOT NULL AND json_extract(file, '$.type') = 'HOSTED' AND {condition}",
+        *parameters,
     )

@@ -12,14 +12,14 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 from ckfunc.base.clock import timestamp
 from ckfunc.emulator.store import channels, deletion, jobs, users
 from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.jobs import JobFailed
-from ckfunc.emulator.store.steps import ROWS, Steps, listed, run
+from ckfunc.emulator.store.steps import ROWS, Steps, Turn, listed, run
 from ckfunc.model.chat import ChannelType
 from ckfunc.model.job import ChannelImport, MemberImport, MessageImport, UserImport
 from ckfunc.model.user import Presence, UserType
@@ -46,9 +46,6 @@ CREATE TABLE IF NOT EXISTS import_steps (
 ) STRICT
 """
 """Migrates a database from version 2 to 3."""
-
-Turn = Callable[[], AbstractContextManager[None]]
-"""Opens a short transaction. Neither the caller nor others wait for long."""
 
 Batch = tuple[int, int]
 """The first and the last position of a batch of staged rows."""

@@ -10,48 +10,54 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from ckfunc.emulator.store.database import Database, open_database, prepared
+from ckfunc.emulator.store.database import LOG_BYTES, Database, open_database, prepared
 from ckfunc.emulator.store.trouble import UNREADABLE, failure_of, refused_by, trouble_with, unusable
-
-_EVERY_COMMITS = 128
 
 
 class Checkpoints:
-    """Runs a checkpoint after every few commits of `database`, whose file is `path`.
+    """Runs a checkpoint when the write-ahead log of `database`, whose file is `path`, is long.
 
-    SQLite still does one within a commit when the log is long, as when this one never catches up.
+    A checkpoint waits for the disk: on the event loop's thread, every request would wait with it.
     """
 
     def __init__(self, database: Database, path: Path) -> None:
-        self._path = path
+        self._path, self._log = path, log_of(path)
         self._thread = ThreadPoolExecutor(1, "ckfunc-checkpoints")
         self._latest: Future[None] | None = None
-        self._connection: sqlite3.Connection | None = None
         self._database = database
-        database.every_commits(_EVERY_COMMITS, self._start)
+        database.on_commit = self._committed
+        database.execute("PRAGMA wal_autocheckpoint = 0")  # SQLite's own run within commits
 
     def close(self) -> None:
-        """Wait for the end of a checkpoint, and close the connection."""
-        self._database.every_commits(_EVERY_COMMITS, None)
-        self._thread.submit(self._close)
+        """Wait for the end of a checkpoint. SQLite runs another one when the database is closed."""
+        self._database.on_commit = None
         self._thread.shutdown()
 
-    def _start(self) -> None:
-        if self._latest is None or self._latest.done():
-            self._latest = self._thread.submit(self._run)
+    def _committed(self) -> None:
+        if (self._latest is None or self._latest.done()) and is_long(self._log):
+            self._latest = self._thread.submit(checkpoint, self._path)
 
-    def _run(self) -> None:
-        try:
-            if self._connection is None:
-                self._connection = sqlite3.connect(self._path, isolation_level=None)
-            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-        except sqlite3.Error:
-            self._close()  # the commits report what is wrong with the database
 
-    def _close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+def log_of(path: Path) -> Path:
+    """Return the write-ahead log of a database."""
+    return path.with_name(f"{path.name}-wal")
+
+
+def is_long(log: Path) -> bool:
+    """Return whether a write-ahead log is due for a checkpoint."""
+    try:
+        return log.stat().st_size > LOG_BYTES
+    except OSError:
+        return False
+
+
+def checkpoint(path: Path) -> None:
+    """Write what the log of a database holds to its file, as far as nobody reads an older state."""
+    try:
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+    except sqlite3.Error:
+        pass  # the commits report what is wrong with the database
 
 
 def copied(path: Path, schema: Sequence[str], migrations: Sequence[str] = ()) -> Database:

@@ -51,5 +51,11 @@ _CLIENTS_ADDED = ";".join(
     (sessions.TOKENS_ADDED, messages.REASONS_ADDED, conversations.SCHEMA, memberships.BLOCKS_SCHEMA)
 )
 
-MIGRATIONS: tuple[str, ...] = (invocations.CALLS_ADDED, imports.STEPS_SCHEMA, _CLIENTS_ADDED, history.TYPING_SCHEMA)
+MIGRATIONS: tuple[str, ...] = (
+    invocations.CALLS_ADDED,
+    imports.STEPS_SCHEMA,
+    _CLIENTS_ADDED,
+    history.TYPING_SCHEMA,
+    files.PARTS_ADDED,
+)
 """SQL that brings a database from one version of its format to the next: the first script from 1 to 2, and so on."""

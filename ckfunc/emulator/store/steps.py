@@ -6,7 +6,8 @@ A generator does a part of the work in each step, in a transaction of its own. O
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 from ckfunc.emulator.store.database import Database
@@ -20,6 +21,9 @@ _SLACK_PAGES = 256
 T = TypeVar("T")
 
 Steps = Generator[None, None, None]
+
+Turn = Callable[[], AbstractContextManager[None]]
+"""Opens a short transaction. Neither the caller nor others wait for long."""
 
 
 def run(steps: Generator[None, None, T]) -> T:
@@ -36,6 +40,7 @@ def delete(database: Database, table: str, condition: str, *parameters: Any, key
     """Delete the rows of a table for which the SQL `condition` is true; `key` identifies a row."""
     sql = f"DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table} WHERE {condition} LIMIT {ROWS})"  # noqa: S608
     while database.execute(sql, parameters).rowcount >= ROWS:
+        database.committed()
         yield
 
 
@@ -57,8 +62,8 @@ def release_space(database: Database) -> Steps:
         return
     while database.value("PRAGMA freelist_count") > _SLACK_PAGES:
         database.all(f"PRAGMA incremental_vacuum({_PAGES})")
+        database.committed()
         yield
-    database.all("PRAGMA wal_checkpoint(PASSIVE)")
 
 
 def listed(ids: Sequence[int]) -> str:

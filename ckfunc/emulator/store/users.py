@@ -195,7 +195,7 @@ def set_display_picture(database: Database, user: User, url: str) -> None:
 def forget_picture(database: Database, user: User) -> None:
     """Delete a user's stored picture, if there is one."""
     if (user.display_picture_url or "").startswith(PICTURES):
-        files.remove(database, (user.display_picture_url or "").removeprefix(PICTURES))
+        files.discard(database, "?", (user.display_picture_url or "").removeprefix(PICTURES))
 
 
 @lru_cache(maxsize=2048)  # most events and responses repeat the same few users

@@ -11,7 +11,7 @@ from ckfunc.emulator.actions import sessions as session_actions
 from ckfunc.emulator.actions.context import ActionContext
 from ckfunc.emulator.actions.messages import stored
 from ckfunc.emulator.actions.reading import emoji_of
-from ckfunc.emulator.http.bodies import UPLOAD_BYTES, uploaded_file
+from ckfunc.emulator.http.bodies import UPLOAD_BYTES
 from ckfunc.emulator.http.calls import Call, Reply, whole_number
 from ckfunc.emulator.http.problems import Denied, Missing, Refused
 from ckfunc.emulator.services import EmulatorServices, delete_in_steps, result_of
@@ -80,7 +80,7 @@ def send_message(call: Call, services: EmulatorServices) -> Reply:
     sent = False
     if call.is_multipart and (part := call.multipart().get("file")) is not None and part.content:
         new = NewMessage(user=UserReference(id=user.id))
-        new = stored(services.database, new, uploaded_file(call.multipart()))
+        new = stored(services.database, new, call.upload())
         message_actions.send(context, channel_id, new, user, thread)
         sent = True
     body = form.get("body", "")
@@ -191,7 +191,7 @@ def _user(services: EmulatorServices, text: str) -> User:
 ROUTES = (
     page_route("/ui/chat", show_chat),
     form_route("/ui/chat/sample", add_sample),
-    form_route("/ui/chat/channels/{id}/messages", send_message, UPLOAD_BYTES),
+    form_route("/ui/chat/channels/{id}/messages", send_message, UPLOAD_BYTES, stores_file=True),
     form_route("/ui/chat/channels/{id}/participants", change_participant),
     form_route("/ui/chat/messages/{id}", change_message),
 )

@@ -19,7 +19,7 @@ KEY_FIELD = "form-key"
 KEY_HEADER = "x-form-key"
 
 
-def form_route(path: str, handler: Handler, body_bytes: int = 2 * MEBIBYTE) -> Route:
+def form_route(path: str, handler: Handler, body_bytes: int = 2 * MEBIBYTE, *, stores_file: bool = False) -> Route:
     """Return the route of a form, which requires the key that the dashboard's own pages send."""
 
     async def checked(call: Call, services: EmulatorServices) -> Reply:
@@ -29,7 +29,7 @@ def form_route(path: str, handler: Handler, body_bytes: int = 2 * MEBIBYTE) -> R
         made: Reply | Awaitable[Reply] = handler(call, services)
         return await made if inspect.isawaitable(made) else made
 
-    return Route("POST", path, checked, Access.CONTROL, body_bytes)
+    return Route("POST", path, checked, Access.CONTROL, body_bytes, stores_file)
 
 
 def page_route(path: str, handler: Handler) -> Route:
