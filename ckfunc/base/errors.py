@@ -37,6 +37,11 @@ class CkfuncError(Exception):
         if exit_code is not None:
             self.exit_code = exit_code
 
+    @property
+    def sentence(self) -> str:
+        """The message and the hint in one sentence."""
+        return self.message + (f"; {self.hint}" if self.hint else "")
+
 
 class UsageProblem(CkfuncError):
     """The command line is not valid."""

@@ -44,6 +44,6 @@ def _read_only(data: Path, options: EmulatorOptions, cache: Path, problem: Ckfun
     """Return an emulator that serves a copy of the data and refuses every change, for the reason in `problem`."""
     if options.on_event is not None:
         options.on_event(f"emulator: read-only: {problem.message}")
-    reason = problem.message + (f"; {problem.hint}" if problem.hint else "")
+    reason = problem.sentence
     copy_of = data if (data / DATABASE).is_file() else None
     return Emulator(None, replace(options, copy_of=copy_of, unwritable=reason, spares=False), cache=cache)

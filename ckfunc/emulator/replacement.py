@@ -116,15 +116,11 @@ def _refused() -> Iterator[None]:
     try:
         yield
     except NoSnapshot as problem:
-        raise Missing(_sentence(problem)) from None
+        raise Missing(problem.sentence) from None
     except CkfuncError as problem:
-        raise Refused(_sentence(problem)) from None
+        raise Refused(problem.sentence) from None
     except OSError as error:
         raise Unstorable(f"the snapshots cannot be read or written: {refused_by(error).sentence}") from None
-
-
-def _sentence(problem: CkfuncError) -> str:
-    return problem.message + (f"; {problem.hint}" if problem.hint else "")
 
 
 def _require_no_job(services: EmulatorServices) -> None:

@@ -10,8 +10,7 @@ from ckfunc.emulator.services import EmulatorServices, delete_in_steps
 from ckfunc.emulator.store import channels, users
 from ckfunc.emulator.store.paging import PageRequest
 from ckfunc.emulator.ui.conversation import channel_title
-from ckfunc.emulator.ui.forms import form_route, page_route, posted_object
-from ckfunc.emulator.ui.rendering import page, redirect
+from ckfunc.emulator.ui.pages import form_route, page, page_route, posted_object, redirect
 from ckfunc.model.chat import ChannelType
 from ckfunc.wire.channels import patched_channel, read_new_channel
 

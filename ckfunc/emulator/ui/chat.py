@@ -1,4 +1,7 @@
-"""The chat page: read and write in a channel as several users, next to each other."""
+"""The chat page, and conversations saved as tests.
+
+Several users read and write in a channel next to each other.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +17,13 @@ from ckfunc.emulator.actions.reading import emoji_of
 from ckfunc.emulator.http.bodies import UPLOAD_BYTES
 from ckfunc.emulator.http.calls import Call, Reply, whole_number
 from ckfunc.emulator.http.problems import Denied, Missing, Refused
+from ckfunc.emulator.options import ConversationDrafts
 from ckfunc.emulator.services import EmulatorServices, delete_in_steps, result_of
-from ckfunc.emulator.store import channels, conversations, seeds, sessions, users
+from ckfunc.emulator.store import channels, conversations, sessions, users
 from ckfunc.emulator.store.paging import PageRequest
 from ckfunc.emulator.ui.conversation import channel_title, members_first, participant, thread_in, timeline
-from ckfunc.emulator.ui.forms import back, form_route, page_route
 from ckfunc.emulator.ui.invocations import read_cursor
-from ckfunc.emulator.ui.rendering import page
+from ckfunc.emulator.ui.pages import HEADERS, back, form_route, on_a_thread, page, page_route
 from ckfunc.model.chat import Channel, ChannelType, Message, NewMessage
 from ckfunc.model.user import User, UserReference
 from ckfunc.scaffold.templates import sample_seed
@@ -113,15 +116,6 @@ async def change_message(call: Call, services: EmulatorServices) -> Reply:
     return _back(call)
 
 
-def _react(context: ActionContext, user: User, message: Message, text: str) -> None:
-    access.writable_channel(context.database, message.channel_id, user)
-    if not text.strip():
-        raise Refused("choose an emoji")
-    emoji = emoji_of(text[:64])
-    if reading.remove_reaction(context, user, message, emoji.character) is None:
-        reading.react(context, user, message, emoji)
-
-
 async def change_participant(call: Call, services: EmulatorServices) -> Reply:
     """Connect or disconnect a user, read all messages, or make the user a member of the channel."""
     form = call.form()
@@ -143,6 +137,69 @@ async def change_participant(call: Call, services: EmulatorServices) -> Reply:
     return _back(call)
 
 
+async def add_sample(call: Call, services: EmulatorServices) -> Reply:
+    """Add two users in a channel, so that there is something to try."""
+    await services.add_seed(sample_seed())
+    return _back(call)
+
+
+async def show_conversation(call: Call, services: EmulatorServices) -> Reply:
+    """Show the conversation of a channel as a test case."""
+    return await _conversation_page(call, services)
+
+
+async def download_conversation(call: Call, services: EmulatorServices) -> Reply:
+    """Answer with the conversation of a channel as a test file."""
+    drafts = _drafts(services)
+    channel = access.channel(services.database, call.id())
+    draft = await on_a_thread(lambda: drafts.draft(channel.id))
+    name = f'attachment; filename="conversation-{channel.id}.yaml"'
+    return Reply(
+        content=draft.text.encode(),
+        headers={**HEADERS, "content-disposition": name},
+        content_type="application/yaml; charset=utf-8",
+    )
+
+
+async def add_conversation(call: Call, services: EmulatorServices) -> Reply:
+    """Add the conversation of a channel to the project's tests."""
+    drafts = _drafts(services)
+    channel = access.channel(services.database, call.id())
+    return await _conversation_page(call, services, await on_a_thread(lambda: drafts.add(channel.id)))
+
+
+async def _conversation_page(call: Call, services: EmulatorServices, command: str | None = None) -> Reply:
+    drafts = _drafts(services)
+    channel = access.channel(services.database, call.id())
+    draft = await on_a_thread(lambda: drafts.draft(channel.id))
+    return page(
+        call,
+        services,
+        "saved_conversation",
+        section="chat",
+        title="Conversation as a test",
+        channel=channel,
+        draft=draft,
+        command=command,
+    )
+
+
+def _drafts(services: EmulatorServices) -> ConversationDrafts:
+    if services.conversations is None:
+        raise Missing("only an emulator that saves its data can save conversations")
+    services.database.commit()
+    return services.conversations()
+
+
+def _react(context: ActionContext, user: User, message: Message, text: str) -> None:
+    access.writable_channel(context.database, message.channel_id, user)
+    if not text.strip():
+        raise Refused("choose an emoji")
+    emoji = emoji_of(text[:64])
+    if reading.remove_reaction(context, user, message, emoji.character) is None:
+        reading.react(context, user, message, emoji)
+
+
 async def _connect(context: ActionContext, channel: Channel, user: User) -> None:
     """Open a session of a user, as a client does, and a chat session in the channel."""
     channel = access.visible_channel(context.database, channel.id, user)
@@ -160,16 +217,6 @@ def _disconnect(context: ActionContext, user: User) -> None:
         if session_id not in context.topics.connections:
             current = users.get(context.database, user.id)
             session_actions.disconnect(context, session_id, current or user)
-
-
-async def add_sample(call: Call, services: EmulatorServices) -> Reply:
-    """Add two users in a channel, so that there is something to try."""
-    async with services.jobs.alone:
-        try:
-            await result_of(seeds.in_steps(services.database, sample_seed()))
-        except seeds.SeedRefused as problem:
-            raise Refused(problem.message) from None
-    return back(call, "/ui/chat")
 
 
 def _back(call: Call) -> Reply:
@@ -194,4 +241,7 @@ ROUTES = (
     form_route("/ui/chat/channels/{id}/messages", send_message, UPLOAD_BYTES, stores_file=True),
     form_route("/ui/chat/channels/{id}/participants", change_participant),
     form_route("/ui/chat/messages/{id}", change_message),
+    page_route("/ui/chat/channels/{id}/test", show_conversation),
+    page_route("/ui/chat/channels/{id}/test.yaml", download_conversation),
+    form_route("/ui/chat/channels/{id}/test", add_conversation),
 )

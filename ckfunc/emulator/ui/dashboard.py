@@ -1,29 +1,17 @@
-"""The dashboard's routes, scripts and styles."""
+"""The dashboard: its routes, its files, and live updates of open pages."""
 
 from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
 
 from ckfunc.emulator.http.calls import Call, Reply
 from ckfunc.emulator.http.problems import HttpProblem, Missing
 from ckfunc.emulator.http.routing import Access, Route, Router
 from ckfunc.emulator.services import EmulatorServices
-from ckfunc.emulator.ui import (
-    channels,
-    chat,
-    data,
-    faults,
-    functions,
-    invocations,
-    messages,
-    requests,
-    runtime,
-    saved_conversation,
-    sessions,
-    trigger,
-    users,
-    working_copy,
-)
-from ckfunc.emulator.ui.live import LiveUpdates
-from ckfunc.emulator.ui.rendering import asset, problem_page
+from ckfunc.emulator.ui import channels, chat, data, faults, functions, invocations, messages, requests, users
+from ckfunc.emulator.ui.pages import HEADERS, asset, problem_page
 
 _ASSETS = {
     "htmx.min.js": "text/javascript; charset=utf-8",
@@ -32,6 +20,54 @@ _ASSETS = {
     "ui.css": "text/css; charset=utf-8",
     "htmx-LICENSE.txt": "text/plain; charset=utf-8",
 }
+
+_LOOK_S = 0.3
+"""The shortest time between two refreshes."""
+_SILENCE_S = 15.0
+"""After this time without an event a comment is sent, so that a lost connection is noticed."""
+
+
+class LiveUpdates:
+    """Wakes all open pages after a change of what they show. One task looks for changes, while a page is open."""
+
+    def __init__(self) -> None:
+        self._streams: set[asyncio.Queue[bytes]] = set()
+        self._watching: asyncio.Task[None] | None = None
+
+    def stream_changes(self, _call: Call, services: EmulatorServices) -> Reply:
+        """Answer with a stream that has an event after each change."""
+        return Reply(headers=HEADERS, content_type="text/event-stream", stream=self._changes(services))
+
+    async def _changes(self, services: EmulatorServices) -> AsyncIterator[bytes]:
+        queue: asyncio.Queue[bytes] = asyncio.Queue()
+        self._streams.add(queue)
+        if self._watching is None or self._watching.done():
+            self._watching = asyncio.create_task(self._watch(services))
+        try:
+            # The page may have been rendered before a change that was made before this stream began.
+            yield b"data: connected\n\n"
+            while text := await queue.get():
+                yield text
+        finally:
+            self._streams.discard(queue)
+
+    async def _watch(self, services: EmulatorServices) -> None:
+        seen, silent_s = _state(services), 0.0
+        while self._streams and not services.ending.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(services.ending.wait(), _LOOK_S)
+            now = _state(services)
+            if now != seen:
+                seen, silent_s = now, 0.0
+                self._send(b"data: changed\n\n")
+            elif (silent_s := silent_s + _LOOK_S) > _SILENCE_S:
+                silent_s = 0.0
+                self._send(b":\n\n")
+        self._send(b"")
+
+    def _send(self, text: bytes) -> None:
+        for queue in self._streams:
+            queue.put_nowait(text)
 
 
 def retrieve_asset(call: Call, _services: EmulatorServices) -> Reply:
@@ -46,18 +82,13 @@ ROUTES = (
     Route("GET", "/ui/assets/{name}", retrieve_asset, Access.CONTROL),
     *functions.ROUTES,
     *invocations.ROUTES,
-    *working_copy.ROUTES,
     *chat.ROUTES,
-    *saved_conversation.ROUTES,
     *users.ROUTES,
     *channels.ROUTES,
     *messages.ROUTES,
-    *sessions.ROUTES,
     *requests.ROUTES,
     *data.ROUTES,
     *faults.ROUTES,
-    *runtime.ROUTES,
-    *trigger.ROUTES,
 )
 
 
@@ -71,3 +102,7 @@ class Dashboard:
     def problem_page(self, problem: HttpProblem) -> Reply:
         """Return the page of an error."""
         return problem_page(problem)
+
+
+def _state(services: EmulatorServices) -> tuple[object, ...]:
+    return *services.database.changes, services.dispatch.printed_lines, services.requests.count, services.faults.version

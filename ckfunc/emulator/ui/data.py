@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from urllib.parse import urlencode
 
-from ckfunc.base.errors import InvalidFiles
 from ckfunc.emulator import replacement
 from ckfunc.emulator.http.bodies import SEED_BYTES
 from ckfunc.emulator.http.calls import Call, Reply
 from ckfunc.emulator.http.problems import Refused
 from ckfunc.emulator.seed_text import read_seed_text
 from ckfunc.emulator.services import EmulatorServices
-from ckfunc.emulator.ui.forms import form_route, page_route
-from ckfunc.emulator.ui.rendering import page, redirect
+from ckfunc.emulator.ui.pages import form_route, on_a_thread, page, page_route, redirect
 from ckfunc.model.job import Seeded
 
 _LONGEST_DONE = 120
@@ -40,10 +37,7 @@ def show_data(call: Call, services: EmulatorServices) -> Reply:
 async def add_seed(call: Call, services: EmulatorServices) -> Reply:
     """Add what a seed holds and the database does not, and show the numbers of added rows."""
     text = _text(call)
-    try:
-        seed, _ = await asyncio.to_thread(read_seed_text, text, "seed")
-    except InvalidFiles as problem:
-        raise Refused("\n".join(str(one) for one in problem.problems)) from None
+    seed, _ = await on_a_thread(lambda: read_seed_text(text, "seed"))
     return _page(call, services, "", await services.add_seed(seed))
 
 

@@ -8,8 +8,7 @@ from typing import Any
 from ckfunc.emulator.http.calls import Call, Reply, whole_number
 from ckfunc.emulator.http.problems import Refused
 from ckfunc.emulator.services import EmulatorServices
-from ckfunc.emulator.ui.forms import form_route, page_route
-from ckfunc.emulator.ui.rendering import page, redirect
+from ckfunc.emulator.ui.pages import form_route, page, page_route, redirect
 from ckfunc.wire.contract import operations
 from ckfunc.wire.faults import MOST_DELAY_MS, MOST_FIRST, read_fault
 

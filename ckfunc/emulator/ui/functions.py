@@ -1,24 +1,38 @@
-"""Pages of functions: the list, one function, one version, two versions compared."""
+"""Pages of functions and of the runtime: versions, charts, comparisons."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from difflib import SequenceMatcher
+from typing import Literal
 
+from ckfunc.base.text import DIFF_CONTEXT_LINES
 from ckfunc.emulator.actions import access
+from ckfunc.emulator.dispatch import runtimes
 from ckfunc.emulator.http.calls import Call, Reply
 from ckfunc.emulator.http.problems import Missing
 from ckfunc.emulator.services import EmulatorServices, result_of
 from ckfunc.emulator.store import functions, invocations
 from ckfunc.emulator.store.invocations import RunFilter
 from ckfunc.emulator.store.paging import CursorRequest, PageRequest
-from ckfunc.emulator.ui.charts import RunChart, run_chart
-from ckfunc.emulator.ui.differences import comparable, side_by_side
-from ckfunc.emulator.ui.forms import form_route, page_route
 from ckfunc.emulator.ui.invocations import latest_runs, read_cursor, read_filter
-from ckfunc.emulator.ui.rendering import page, redirect, visible
-from ckfunc.model.function import Function, FunctionVersion
+from ckfunc.emulator.ui.pages import form_route, page, page_route, redirect, visible
+from ckfunc.model.function import Function, FunctionVersion, Status
 from ckfunc.model.page import Cursor
 from ckfunc.model.triggers import BY_TYPE
+
+WIDTH, HEIGHT = 600, 60
+_BARS = 40
+_GAP = 3
+
+MOST_COMPARED_LINES = 5_000
+"""Longer scripts are not compared: that would take too long."""
+
+MOST_ROWS = 1_000
+
+RowKind = Literal["same", "changed", "gap"]
 
 _MOST_FUNCTIONS = 100
 _CHARTED_RUNS = 500
@@ -128,6 +142,119 @@ def enable_function(call: Call, services: EmulatorServices) -> Reply:
     return redirect(f"/ui/functions/{function.id}")
 
 
+def show_runtime(call: Call, services: EmulatorServices) -> Reply:
+    """Show the runtime. Only the environment value that the query names is part of the page."""
+    runtime = runtimes.current(services.database, services.dispatch.base_url)
+    wanted = call.first("show")
+    variables = [
+        (name, value.reveal() if name == wanted else None) for name, value in sorted(runtime.environment.items())
+    ]
+    return page(
+        call,
+        services,
+        "runtime",
+        section="runtime",
+        title="Runtime",
+        runtime=runtime,
+        variables=variables,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ChartBar:
+    """The runs in one interval: `x` and heights in units of the chart, and the counts."""
+
+    x: float
+    width: float
+    height: float
+    failed_height: float
+    runs: int
+    failures: int
+    start: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RunChart:
+    """Runs and failures in intervals of equal length, the oldest first."""
+
+    bars: tuple[ChartBar, ...]
+    runs: int
+    failures: int
+    start: datetime
+    end: datetime
+
+
+def run_chart(runs: Sequence[tuple[datetime, Status]]) -> RunChart | None:
+    """Return the chart of these runs, in any order; None for no runs."""
+    if not runs:
+        return None
+    start, end = min(moment for moment, _ in runs), max(moment for moment, _ in runs)
+    interval = (end - start) / _BARS
+    counts, failures = [0] * _BARS, [0] * _BARS
+    for moment, status in runs:
+        at = min(int((moment - start) / interval), _BARS - 1) if interval else _BARS - 1
+        counts[at] += 1
+        failures[at] += status is Status.FAILED
+    step, most = WIDTH / _BARS, max(counts)
+    bars = tuple(
+        ChartBar(
+            x=round(at * step, 1),
+            width=round(step - _GAP, 1),
+            height=round(HEIGHT * counts[at] / most, 1),
+            failed_height=round(HEIGHT * failures[at] / most, 1),
+            runs=counts[at],
+            failures=failures[at],
+            start=start + at * interval,
+        )
+        for at in range(_BARS)
+        if counts[at]
+    )
+    return RunChart(bars, len(runs), sum(failures), start, end)
+
+
+@dataclass(frozen=True, slots=True)
+class SideBySideRow:
+    """A row of two texts: the line number and text on each side, None where a side has no line."""
+
+    kind: RowKind
+    old_number: int | None = None
+    old: str | None = None
+    new_number: int | None = None
+    new: str | None = None
+
+
+def comparable(before: str, after: str) -> bool:
+    """Return whether two texts are short enough to be compared."""
+    return max(before.count("\n"), after.count("\n")) <= MOST_COMPARED_LINES
+
+
+def side_by_side(before: str, after: str) -> list[SideBySideRow]:
+    """Return the rows of a comparison: changed lines with their context, at most MOST_ROWS."""
+    rows: list[SideBySideRow] = []
+    for row in _rows(before.removesuffix("\n").split("\n"), after.removesuffix("\n").split("\n")):
+        if len(rows) == MOST_ROWS:
+            break
+        rows.append(row)
+    return rows
+
+
+def _rows(old: list[str], new: list[str]) -> Iterator[SideBySideRow]:
+    matcher = SequenceMatcher(None, old, new, autojunk=False)
+    for number, group in enumerate(matcher.get_grouped_opcodes(DIFF_CONTEXT_LINES)):
+        if number:
+            yield SideBySideRow("gap")
+        for tag, old_from, old_to, new_from, new_to in group:
+            for offset in range(max(old_to - old_from, new_to - new_from)):
+                left, right = old_from + offset, new_from + offset
+                yield SideBySideRow(
+                    "same" if tag == "equal" else "changed",
+                    left + 1 if left < old_to else None,
+                    old[left] if left < old_to else None,
+                    right + 1 if right < new_to else None,
+                    new[right] if right < new_to else None,
+                )
+
+
 def _version(services: EmulatorServices, function: Function, number: int) -> FunctionVersion:
     if not 1 <= number <= function.current_version_number:
         raise Missing(f"{visible(function.type)[:80]} has no version {number}")
@@ -145,4 +272,5 @@ ROUTES = (
     page_route("/ui/functions/{id}/versions/{number}", show_version),
     page_route("/ui/functions/{id}/compare", compare_versions),
     form_route("/ui/functions/{id}/enabled", enable_function),
+    page_route("/ui/runtime", show_runtime),
 )

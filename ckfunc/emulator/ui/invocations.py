@@ -1,25 +1,28 @@
-"""Pages of invocations: filters, one invocation with its details, runs of the same event."""
+"""Pages of invocations: filters, details, runs of an event and of the working copy."""
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ckfunc.base.errors import CkfuncError
 from ckfunc.base.text import beneath_message
 from ckfunc.emulator.dispatch import runtimes
+from ckfunc.emulator.http.bodies import MEBIBYTE
 from ckfunc.emulator.http.calls import Call, Reply
 from ckfunc.emulator.http.problems import Missing, Refused
+from ckfunc.emulator.options import RunComparison, WorkingCopy
 from ckfunc.emulator.services import EmulatorServices
-from ckfunc.emulator.store import invocations
+from ckfunc.emulator.store import functions, invocations
 from ckfunc.emulator.store.invocations import FunctionRun, RunFilter
-from ckfunc.emulator.ui.forms import form_route, page_route
-from ckfunc.emulator.ui.rendering import page, redirect, visible
+from ckfunc.emulator.store.paging import PageRequest
+from ckfunc.emulator.ui.pages import form_route, on_a_thread, page, page_route, posted_object, redirect, visible
 from ckfunc.model.function import ConsoleLine, InvocationDetail, Status
 from ckfunc.model.page import Cursor, Relation
+from ckfunc.model.triggers import BY_TYPE
+from ckfunc.scaffold.templates import sample_text
 
+_MOST_TYPES = 100
 _LONGEST_QUERY = 1000
 _MOST_FRAMES = 100
 _MOST_CONSOLE_LINES = 500
@@ -72,13 +75,6 @@ def shown_run(run: FunctionRun, detail: InvocationDetail) -> ShownRun:
     return ShownRun(invocation.id, run.function_id, run.type, run, detail, summary, stack)
 
 
-def _stack_line(run: FunctionRun, line: str) -> StackLine:
-    found = _FRAME.match(line)
-    if found is None or found["type"] != run.type:
-        return StackLine(line)
-    return StackLine(line.strip(), f"/ui/functions/{run.function_id}/versions/{found['version']}#L{found['line']}")
-
-
 def read_filter(call: Call, function_id: int | None) -> RunFilter:
     """Return the filters in a page's query. Raises Refused."""
     status, query = call.first("status") or None, call.first("query") or None
@@ -123,14 +119,12 @@ def run_again(call: Call, services: EmulatorServices) -> Reply:
 async def show_draft(call: Call, services: EmulatorServices) -> Reply:
     """Show a run as a test case, and the command that adds it to the project."""
     run = requested_run(call, services)
-    if services.draft_case is None:
+    draft_case = services.draft_case
+    if draft_case is None:
         raise Missing("only an emulator that a command runs can draft test cases")
     (shown,) = latest_runs(services, [run])
     environment = runtimes.current(services.database, services.dispatch.base_url).environment
-    try:
-        draft = await asyncio.to_thread(services.draft_case, run.invocation, run.type, shown.detail, environment)
-    except CkfuncError as problem:
-        raise Refused(problem.message + (f"; {problem.hint}" if problem.hint else "")) from None
+    draft = await on_a_thread(lambda: draft_case(run.invocation, run.type, shown.detail, environment))
     return page(
         call,
         services,
@@ -142,6 +136,54 @@ async def show_draft(call: Call, services: EmulatorServices) -> Reply:
     )
 
 
+def show_working_copy(call: Call, services: EmulatorServices) -> Reply:
+    """Show forms that run and compare the working copy; outside of a project, the commands that do so."""
+    return _working_copy_page(call, services, requested_run(call, services))
+
+
+async def run_working_copy(call: Call, services: EmulatorServices) -> Reply:
+    """Run the working copy with the event of an invocation, and show the run."""
+    run = requested_run(call, services)
+    project = _working_copy(services)
+    invocation, detail = await on_a_thread(lambda: project.run(run.invocation, run.type))
+    return _working_copy_page(call, services, run, made=shown_run(replace(run, invocation=invocation), detail))
+
+
+async def compare_working_copy(call: Call, services: EmulatorServices) -> Reply:
+    """Compare an invocation with the working copy, and show both side by side."""
+    run = requested_run(call, services)
+    project, url = _working_copy(services), services.dispatch.base_url
+    compared = await on_a_thread(lambda: project.compare(run.invocation, run.type, url))
+    return _working_copy_page(call, services, run, compared=compared)
+
+
+def show_trigger(call: Call, services: EmulatorServices) -> Reply:
+    """Show the form for an event of a type, by default of the first function's."""
+    found = functions.page(services.database, PageRequest(0, _MOST_TYPES, "type"))
+    types = [one.type for one in found.items]
+    chosen = call.first("type") or next(iter(types), "")
+    return page(
+        call,
+        services,
+        "trigger",
+        section="trigger",
+        title="Trigger",
+        types=types if chosen in types or not chosen else [*types, chosen],
+        chosen=chosen,
+        event=sample_text(chosen) if chosen in BY_TYPE else "{}",
+    )
+
+
+def fire_event(call: Call, services: EmulatorServices) -> Reply:
+    """Run the function for an event, and show the run."""
+    form = call.form()
+    trigger_type = form.get("type", "")
+    made = services.dispatch.fire(trigger_type, posted_object(form, "event"))
+    if made is None:
+        raise Refused(f"no enabled function handles {visible(trigger_type)[:100]!r}; deploy one, or enable it")
+    return redirect(f"/ui/invocations/{made.id}")
+
+
 def requested_run(call: Call, services: EmulatorServices) -> FunctionRun:
     """Return the invocation that a page's path names. Raises Missing."""
     found = invocations.run(services.database, call.id())
@@ -150,8 +192,52 @@ def requested_run(call: Call, services: EmulatorServices) -> FunctionRun:
     return found
 
 
+def _stack_line(run: FunctionRun, line: str) -> StackLine:
+    found = _FRAME.match(line)
+    if found is None or found["type"] != run.type:
+        return StackLine(line)
+    return StackLine(line.strip(), f"/ui/functions/{run.function_id}/versions/{found['version']}#L{found['line']}")
+
+
+def _working_copy(services: EmulatorServices) -> WorkingCopy:
+    if services.working_copy is None:
+        raise Refused("this emulator does not run in a project; use `ckfunc invoke` or `ckfunc replay` in the project")
+    return services.working_copy()
+
+
+def _working_copy_page(
+    call: Call,
+    services: EmulatorServices,
+    run: FunctionRun,
+    *,
+    made: ShownRun | None = None,
+    compared: RunComparison | None = None,
+) -> Reply:
+    (shown,) = latest_runs(services, [run])
+    return page(
+        call,
+        services,
+        "working_copy",
+        section="functions",
+        title=f"Working copy and invocation {shown.id}",
+        run=shown,
+        ended=run.invocation.status is not Status.RUNNING,
+        in_project=services.working_copy is not None,
+        commands=(f"ckfunc invoke {run.type} --from-invocation {shown.id}", f"ckfunc replay {shown.id}"),
+        made=made,
+        compared=compared,
+    )
+
+
 ROUTES = (
     page_route("/ui/invocations/{id}/test", show_draft),
     page_route("/ui/invocations/{id}", show_invocation),
     form_route("/ui/invocations/{id}/again", run_again),
+    page_route("/ui/invocations/{id}/working-copy", show_working_copy),
+    page_route("/ui/invocations/{id}/working-copy/run", show_working_copy),
+    page_route("/ui/invocations/{id}/working-copy/compare", show_working_copy),
+    form_route("/ui/invocations/{id}/working-copy/run", run_working_copy),
+    form_route("/ui/invocations/{id}/working-copy/compare", compare_working_copy),
+    page_route("/ui/trigger", show_trigger),
+    form_route("/ui/trigger", fire_event, 8 * MEBIBYTE),
 )

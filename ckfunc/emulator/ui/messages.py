@@ -10,9 +10,8 @@ from ckfunc.emulator.services import EmulatorServices, delete_in_steps, result_o
 from ckfunc.emulator.store import channels, messages
 from ckfunc.emulator.store.paging import CursorRequest
 from ckfunc.emulator.ui.conversation import channel_title, file_link
-from ckfunc.emulator.ui.forms import form_route, page_route, posted_object
 from ckfunc.emulator.ui.invocations import read_cursor
-from ckfunc.emulator.ui.rendering import page, redirect
+from ckfunc.emulator.ui.pages import form_route, page, page_route, posted_object, redirect
 from ckfunc.wire.messages import patched_message
 
 _PAGE_MESSAGES = 50

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from ckfunc.emulator.http.calls import Call, Reply
 from ckfunc.emulator.http.request_log import RecordedBody, RecordedRequest
 from ckfunc.emulator.services import EmulatorServices
-from ckfunc.emulator.ui.forms import page_route
-from ckfunc.emulator.ui.rendering import page
+from ckfunc.emulator.ui.pages import page, page_route
 
 _MOST_SHOWN = 50
 _SHOWN_CHARACTERS = 1500

@@ -8,9 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 
-from ckfunc.emulator.ui.charts import run_chart
-from ckfunc.emulator.ui.differences import side_by_side
-from ckfunc.emulator.ui.rendering import visible
+from ckfunc.emulator.ui.functions import run_chart, side_by_side
+from ckfunc.emulator.ui.pages import visible
 from ckfunc.model.function import Status
 
 from .conftest import Deploy

@@ -1,20 +1,29 @@
-"""Render pages: templates, headers, and values as people read them."""
+"""Pages and forms of the dashboard: routes, templates, headers and values."""
 
 from __future__ import annotations
 
+import asyncio
 import functools
+import hmac
+import inspect
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
+from urllib.parse import urlsplit
 
 import jinja2
 
+from ckfunc.base.errors import CkfuncError, InvalidFiles
 from ckfunc.base.text import escaped, shortened, size_text
+from ckfunc.emulator.http.bodies import MEBIBYTE, read_json
 from ckfunc.emulator.http.calls import Call, Reply
-from ckfunc.emulator.http.problems import HttpProblem
+from ckfunc.emulator.http.problems import Denied, HttpProblem, Refused
+from ckfunc.emulator.http.routing import Access, Handler, Route
 from ckfunc.emulator.services import EmulatorServices
 from ckfunc.scaffold.templates import templates
+
+T = TypeVar("T")
 
 MOST_SHOWN = 10_000
 """The most characters of one value that a page shows."""
@@ -31,6 +40,9 @@ HEADERS = {
     "cache-control": "no-store",
 }
 """Headers of every page. Pages run no script except ours, and load nothing from elsewhere."""
+
+KEY_FIELD = "form-key"
+KEY_HEADER = "x-form-key"
 
 _DIRECTORY = "ui"
 
@@ -114,6 +126,53 @@ def asset(name: str, content_type: str) -> Reply:
     """Return a script or stylesheet of the dashboard."""
     content = (templates() / _DIRECTORY / name).read_bytes()
     return Reply(content=content, headers=HEADERS, content_type=content_type)
+
+
+def form_route(path: str, handler: Handler, body_bytes: int = 2 * MEBIBYTE, *, stores_file: bool = False) -> Route:
+    """Return the route of a form, which requires the key that the dashboard's own pages send."""
+
+    async def checked(call: Call, services: EmulatorServices) -> Reply:
+        given = call.headers.get(KEY_HEADER) or call.form().get(KEY_FIELD, "")
+        if not hmac.compare_digest(given.encode("utf-8", "replace"), services.form_key.encode()):
+            raise Denied("the form is from an earlier run of the emulator; reload the page")
+        made: Reply | Awaitable[Reply] = handler(call, services)
+        return await made if inspect.isawaitable(made) else made
+
+    return Route("POST", path, checked, Access.CONTROL, body_bytes, stores_file)
+
+
+def page_route(path: str, handler: Handler) -> Route:
+    """Return the route of a page."""
+    return Route("GET", path, handler, Access.CONTROL)
+
+
+def back(call: Call, section: str) -> Reply:
+    """Return to the page that sent a form if it is in `section`, a path; otherwise to the section."""
+    sender = urlsplit(call.headers.get("hx-current-url") or call.headers.get("referer") or "")
+    if sender.netloc == call.headers.get("host") and sender.path == section:
+        return redirect(f"{section}?{sender.query}" if sender.query else section)
+    return redirect(section)
+
+
+def posted_object(form: Mapping[str, str], name: str) -> dict[str, Any]:
+    """Return a field of a form as a JSON object. Raises Refused."""
+    try:
+        document = read_json(form.get(name, "").encode("utf-8", "replace"), None)
+    except Refused as problem:
+        raise Refused(f"{name}: {problem.explanation}") from None
+    if not isinstance(document, dict):
+        raise Refused(f"{name}: the JSON is not an object")
+    return document
+
+
+async def on_a_thread(work: Callable[[], T]) -> T:
+    """Return the result of work on another thread. Raises Refused for expected failures."""
+    try:
+        return await asyncio.to_thread(work)
+    except InvalidFiles as problem:
+        raise Refused("\n".join(map(str, problem.problems)) or problem.message) from None
+    except CkfuncError as problem:
+        raise Refused(problem.sentence) from None
 
 
 def json_text(value: Any, most: int = MOST_SHOWN) -> str:
