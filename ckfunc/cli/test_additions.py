@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ckfunc.base.clock import SystemClock
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, CkfuncError, UsageProblem
 from ckfunc.base.files import write_atomically
 from ckfunc.base.interrupts import wait_for_interrupt
@@ -18,11 +17,10 @@ from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_channels, complete_types
 from ckfunc.cli.options import common_options, pass_app
 from ckfunc.cli.output import NeedsYes
-from ckfunc.logs.finding import read_invocation
 
 if TYPE_CHECKING:
     from ckfunc.model.project import Project
-    from ckfunc.testing.case import CaseResult
+    from ckfunc.testing.drafts import AdditionMaker
     from ckfunc.testing.recording import Addition
 
 # The rooms are imported inside the functions: `--help` and completion need none of them.
@@ -98,8 +96,6 @@ def add(
     whatever looks like a secret are replaced first, in a conversation also names and e-mail addresses. The case is
     shown and run before it is written.
     """
-    from ckfunc.testing.running import run_last_case
-
     if (invocation is None) == (channel is None):
         together = "--invocation and --channel can't be used together"
         problem = together if channel is not None else "--invocation or --channel is missing"
@@ -108,49 +104,13 @@ def add(
         raise UsageProblem("TYPE needs --invocation", hint="a conversation runs all functions")
     if last is not None and channel is None:
         raise UsageProblem("--last needs --channel", hint="remove it, or name a channel")
-    output, project = app.output, project_for_cases(app, None)
-    if channel is not None:
-        addition = _of_channel(app, project, channel, last or 50, name, file)
-    else:
-        addition = _of_invocation(app, project, invocation or 0, trigger_type, name, file)
-    with output.progress("running the case"):
-        result = run_last_case(project, app.toolchain(), addition.path, addition.text)
-    return _offer(app, addition, result, yes=yes)
-
-
-def _of_invocation(
-    app: App, project: Project, invocation: int, trigger_type: str | None, name: str | None, file: Path | None
-) -> Addition:
-    from ckfunc.testing.recording import added, test_file
-
-    output = app.output
-    with output.progress("reading"):
-        entry = read_invocation(app.client(), invocation, trigger_type, target=app.target().name)
-        known = [*app.client().runtime().environment.items(), *_own_values(app)]
-    known += (project.runtime.environment or {}).items()
-    path = app.named(test_file(app.root(), entry.type, file))
-    return added(entry, path, root=app.root(), shown=output.path(path), name=name, environment=known)
-
-
-def _of_channel(app: App, project: Project, channel: str, last: int, name: str | None, file: Path | None) -> Addition:
-    from ckfunc.testing.channels import read_channel_past
-    from ckfunc.testing.past import past_conversation, public_text
-    from ckfunc.testing.recording import addition_to, test_file
-
-    output = app.output
-    path = app.named(test_file(app.root(), "conversations", file))
-    with output.progress("reading"):
-        found = read_channel_past(app.client(), channel, last)
-    known = [*found.past.environment, *_own_values(app), *(project.runtime.environment or {}).items()]
-    return addition_to(
-        path,
-        lambda free: past_conversation(
-            found.past, name=free, start=found.start, environment=known, public=public_text(project)
-        ),
-        root=app.root(),
-        shown=output.path(path),
-        name=name or f"channel {found.channel_id}",
-    )
+    maker = _maker(app, file, name)
+    with app.output.progress("reading"):
+        if channel is not None:
+            addition = maker.of_channel(app.client(), channel, last or 50)
+        else:
+            addition = maker.of_invocation(app.client(), invocation or 0, trigger_type, target=app.target().name)
+    return _offer(app, maker.project, addition, yes=yes)
 
 
 @click.command(
@@ -173,43 +133,40 @@ def record(app: App, name: str | None, file: Path | None, yes: bool) -> int:
     Chat with the dashboard, a web page, `ckfunc chat` or the API. Names, e-mail addresses, all authParams and whatever
     looks like a secret are replaced. The case is shown and run before it is written.
     """
-    from ckfunc.sandbox.history import data_of, past_of
-    from ckfunc.testing.past import past_conversation, public_text
-    from ckfunc.testing.recording import addition_to, require_addable, test_file
-    from ckfunc.testing.running import run_last_case, scope_of
+    from ckfunc.testing.drafts import CONVERSATIONS, Recording
 
-    output, project, clock = app.output, project_for_cases(app, None), SystemClock()
-    path = app.named(test_file(app.root(), "conversations", file))
+    maker = _maker(app, file, name)
+    case_file = maker.file_for(CONVERSATIONS)
     if app.running_emulator() is None:
         raise CkfuncError("the project's emulator is not running", hint="run `ckfunc dev` in another terminal")
     # A recording cannot be repeated like a command, so everything that could refuse it comes first.
-    if not (yes or output.interactive):
+    if not (yes or app.output.interactive):
         problem = "confirmation is required, but there is no terminal; nothing was recorded"
         raise NeedsYes(problem, hint="rerun with --yes")
-    require_addable(path, scope_of(project), root=app.root(), shown=output.path(path), name=name)
-    before, start = data_of(app.emulator_data), clock.now()
-    wait_for_interrupt(lambda: output.talk(("Recording.", "title"), " Press Ctrl-C to finish."))
-    past = past_of(app.emulator_data, before, start)
-    while past.running:  # each run has a time limit
-        clock.sleep(0.1)
-        past = past_of(app.emulator_data, before, start)
-    known = [*past.environment, *_own_values(app), *(project.runtime.environment or {}).items()]
-    addition = addition_to(
-        path,
-        lambda free: past_conversation(past, name=free, start=start, environment=known, public=public_text(project)),
-        root=app.root(),
-        shown=output.path(path),
-        name=name or f"conversation of {start:%Y-%m-%d %H:%M}",
-    )
-    with output.progress("running the case"):
-        result = run_last_case(project, app.toolchain(), path, addition.text)
-    return _offer(app, addition, result, yes=yes)
+    recording = Recording.begin(maker, case_file, app.emulator_data, app.clock)
+    wait_for_interrupt(lambda: app.output.talk(("Recording.", "title"), " Press Ctrl-C to finish."))
+    return _offer(app, maker.project, recording.finish(), yes=yes)
 
 
-def _offer(app: App, addition: Addition, result: CaseResult, *, yes: bool) -> int:
-    """Show a case and its result, and write it once that is confirmed."""
+def _maker(app: App, file: Path | None, name: str | None) -> AdditionMaker:
+    """Return what makes cases for the project's tests."""
+    from ckfunc.testing.drafts import AdditionMaker
+    from ckfunc.testing.recording import CaseFile
+
+    def place(path: Path) -> CaseFile:
+        named = app.named(path)
+        return CaseFile(named, app.root(), app.output.path(named))
+
+    return AdditionMaker(project_for_cases(app, None), place, file, name, tuple(_own_values(app)))
+
+
+def _offer(app: App, project: Project, addition: Addition, *, yes: bool) -> int:
+    """Run a case, show it with its result, and write it once that is confirmed."""
+    from ckfunc.testing.running import run_last_case
 
     output, path = app.output, addition.path
+    with output.progress("running the case"):
+        result = run_last_case(project, app.toolchain(), path, addition.text)
     if output.json:
         output.document(addition.to_json(result, written=yes))
     elif not (yes and output.quiet):

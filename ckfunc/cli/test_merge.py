@@ -16,7 +16,7 @@ from ckfunc.cli.options import FILE, common_options, pass_app
 if TYPE_CHECKING:
     from ckfunc.model.outputs import MergedTestsJson
     from ckfunc.testing.coverage import Coverage
-    from ckfunc.testing.junit_reports import JUnitReport
+    from ckfunc.testing.junit import JUnitReport
 
 # The room is imported inside the functions: `ckfunc test --help` does not need it.
 
@@ -40,9 +40,8 @@ def merge(app: App, files: tuple[Path, ...], junit: Path | None, lcov: Path | No
     Counts are added up. Exits 1 if the report of a shard is missing, a case is in several reports, or the coverage is
     too low, but not if a case has failed.
     """
-    from ckfunc.testing.coverage import merged, require_coverage
-    from ckfunc.testing.coverage_reports import lcov_text, read_lcov
-    from ckfunc.testing.junit_reports import merged_report, read_junit, report_text
+    from ckfunc.testing.coverage import lcov_text, merged, read_lcov, require_coverage
+    from ckfunc.testing.junit import merged_report, read_junit, report_text
 
     texts = [(_text(app, file), app.output.path(app.directory / file)) for file in files]
     reports = [read_junit(text, name) for text, name in texts if _is_xml(text)]
@@ -73,7 +72,7 @@ def _text(app: App, file: Path) -> str:
 
 def read_report(app: App, file: Path) -> JUnitReport:
     """Return the JUnit report in a file. Raises InvalidReport."""
-    from ckfunc.testing.junit_reports import read_junit
+    from ckfunc.testing.junit import read_junit
 
     return read_junit(_text(app, file), app.output.path(app.directory / file))
 
@@ -90,7 +89,7 @@ def _require(has_input: bool, has_output: bool, option: str, kind: str) -> None:
 
 
 def _print(app: App, report: JUnitReport | None, coverage: Coverage | None) -> None:
-    from ckfunc.testing.coverage_reports import coverage_json, coverage_lines
+    from ckfunc.testing.coverage import coverage_json, coverage_lines
     from ckfunc.testing.rendering import summary_line
 
     output = app.output

@@ -1,4 +1,4 @@
-"""Drafts of test cases for an emulator's dashboard: runs and conversations."""
+"""Test cases made from runs and conversations: drafts for the dashboard, and additions."""
 
 from __future__ import annotations
 
@@ -6,23 +6,33 @@ import shlex
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
+from ckfunc.api.client import Client
+from ckfunc.base.clock import Clock
 from ckfunc.base.containment import require_inside
 from ckfunc.base.errors import CkfuncError
 from ckfunc.base.files import write_atomically
 from ckfunc.base.secrets import Secret
 from ckfunc.bundle.workspace import Selection, Workspace
 from ckfunc.emulator.options import CaseDraft, ConversationDraft
+from ckfunc.logs.finding import read_invocation
 from ckfunc.manifest import emulator_target
 from ckfunc.model.function import Invocation, InvocationDetail
 from ckfunc.model.project import Project
-from ckfunc.sandbox.history import past_of_channel
-from ckfunc.testing.past import PublicText, past_conversation, public_text
-from ckfunc.testing.recording import Addition, addition_to, recorded
+from ckfunc.sandbox.acts import Past
+from ckfunc.sandbox.history import data_of, past_of, past_of_channel
+from ckfunc.testing.channels import read_channel_past
+from ckfunc.testing.past import past_addition
+from ckfunc.testing.recording import Addition, CaseFile, addition_to, recorded, require_addable, test_file
+from ckfunc.testing.running import scope_of
 from ckfunc.testing.writing import case_text
 
-_CONVERSATIONS = "tests/conversations.yaml"
+CONVERSATIONS = "conversations"
+"""The test file of conversations, without its suffix."""
+_CONVERSATIONS = f"tests/{CONVERSATIONS}.yaml"
 _NO_FILE = "tests/a new file.yaml"
 
 
@@ -84,17 +94,12 @@ class ConversationDrafter:
         past, start = past_of_channel(self.data, channel_id)
         if past.running:
             raise CkfuncError("a function is still running", hint="try again when it has ended")
-        environment, public = list(past.environment), PublicText()
-        project = self._project()
-        if project is not None:
-            environment += (project.runtime.environment or {}).items()
-            public = public_text(project)
-        return addition_to(
-            path,
-            lambda free: past_conversation(past, name=free, start=start, environment=environment, public=public),
-            root=self.root or path.parent,
-            shown=_CONVERSATIONS,
+        return past_addition(
+            past,
+            CaseFile(path, self.root or path.parent, _CONVERSATIONS),
             name=f"conversation of {start.astimezone():%Y-%m-%d %H:%M}",
+            start=start,
+            project=self._project(),
         )
 
     def _project(self) -> Project | None:
@@ -103,3 +108,78 @@ class ConversationDrafter:
         root, target = self.root, emulator_target(self.root, self.environ)
         with closing(Workspace(Selection(lambda: root, lambda: target, self.environ), self.log, self.log)) as workspace:
             return workspace.load()
+
+
+@dataclass(frozen=True, slots=True)
+class AdditionMaker:
+    """Makes the additions of `ckfunc test add` and `record` for a project with the environment of tests.
+
+    `file` and `name` are those that the user wants, None for the usual ones. `secrets` are variables whose values are
+    secret. `place` checks the path of a test file.
+    """
+
+    project: Project
+    place: Callable[[Path], CaseFile]
+    file: Path | None
+    name: str | None
+    secrets: tuple[tuple[str, Secret], ...]
+
+    def of_invocation(self, client: Client, invocation_id: int, trigger_type: str | None, *, target: str) -> Addition:
+        """Return the addition of an invocation of a target. Only reads.
+
+        Raises NoSuchInvocation, CannotRecord, CannotAddCase, and InvalidCases for an unreadable file.
+        """
+        entry = read_invocation(client, invocation_id, trigger_type, target=target)
+        environment = [*client.runtime().environment.items(), *self.secrets]
+        environment += (self.project.runtime.environment or {}).items()
+        return addition_to(
+            self.file_for(entry.type),
+            lambda free: recorded(entry.invocation, entry.type, entry.detail, name=free, environment=environment),
+            name=self.name or f"invocation {entry.invocation.id}",
+        )
+
+    def of_channel(self, client: Client, channel: str, last: int) -> Addition:
+        """Return the addition of the newest `last` messages of a channel. Only reads.
+
+        Raises CannotRecord, CannotAddCase, and InvalidCases for an unreadable file.
+        """
+        file = self.file_for(CONVERSATIONS)
+        found = read_channel_past(client, channel, last)
+        return self.of_past(found.past, file, found.start, f"channel {found.channel_id}")
+
+    def of_past(self, past: Past, file: CaseFile, start: datetime, name: str) -> Addition:
+        """Return the addition of a conversation, with a `name` unless the user wants another."""
+        return past_addition(
+            past, file, name=self.name or name, start=start, project=self.project, secrets=self.secrets
+        )
+
+    def file_for(self, what: str) -> CaseFile:
+        """Return the test file for a trigger type, or for CONVERSATIONS. Raises UsageProblem and LeadsOutside."""
+        return self.place(test_file(self.project.root, what, self.file))
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A recording of what happens on the emulator with data in `data`, which were `before` at `start`."""
+
+    maker: AdditionMaker
+    file: CaseFile
+    data: Path
+    clock: Clock
+    before: dict[str, Any]
+    start: datetime
+
+    @classmethod
+    def begin(cls, maker: AdditionMaker, file: CaseFile, data: Path, clock: Clock) -> Recording:
+        """Check that the recording can be added to a file, and begin it. Raises what its addition would raise."""
+        require_addable(file, scope_of(maker.project), name=maker.name)
+        before = data_of(data)
+        return cls(maker, file, data, clock, before, clock.now())
+
+    def finish(self) -> Addition:
+        """Wait for running functions, and return the addition. Raises CannotRecord."""
+        past = past_of(self.data, self.before, self.start)
+        while past.running:  # each run has a time limit
+            self.clock.sleep(0.1)
+            past = past_of(self.data, self.before, self.start)
+        return self.maker.of_past(past, self.file, self.start, f"conversation of {self.start:%Y-%m-%d %H:%M}")

@@ -1,4 +1,4 @@
-"""Test results as JUnit XML, for CI systems.
+"""JUnit reports: results written as XML for CI systems, read, and merged.
 
 Source of the format: https://github.com/testmoapp/junitxml, which lists the features that CI systems support.
 """
@@ -6,17 +6,20 @@ Source of the format: https://github.com/testmoapp/junitxml, which lists the fea
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from xml.etree import ElementTree as ET
 
+from ckfunc.base.errors import CkfuncError
 from ckfunc.base.text import printable
 from ckfunc.testing.case import CaseOutcome, CaseResult, Tally, tally
 from ckfunc.testing.rendering import plain_failure
-from ckfunc.testing.sharding import ShardedCases
+from ckfunc.testing.sharding import CaseKey, Shard, ShardedCases, read_shard
 
 # Source: https://www.w3.org/TR/xml/#charsets.
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_SHARD = re.compile(r"ckfunc shard (\S+) of (\d+) cases")
 
 
 def junit(results: Sequence[CaseResult], seconds: float, part: ShardedCases | None = None) -> str:
@@ -74,3 +77,137 @@ def _broken(results: Sequence[CaseResult]) -> int:
 
 def _clean(text: str) -> str:
     return _NOT_XML.sub("\ufffd", printable(text))
+
+
+class InvalidReport(CkfuncError):
+    """A file is not a JUnit report of ckfunc."""
+
+
+class IncompleteReports(CkfuncError):
+    """Reports are not those of all shards of one test run."""
+
+
+@dataclass(frozen=True, slots=True)
+class JUnitCase:
+    """A case in a report: the suite that it is in, and its XML element."""
+
+    suite: str
+    element: ET.Element
+
+    @property
+    def key(self) -> CaseKey:
+        """What identifies the case."""
+        return self.suite, self.element.get("name", "")
+
+    @property
+    def line(self) -> int:
+        """The line of the case in its file."""
+        text = self.element.get("line", "")
+        return int(text) if text.isdecimal() else 0
+
+    @property
+    def seconds(self) -> float:
+        """The duration of its functions."""
+        return _seconds(self.element)
+
+    def has(self, kind: str) -> bool:
+        """Return whether the case has this result: failure, error or skipped."""
+        return self.element.find(kind) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class JUnitReport:
+    """A report. `name` is the file's name in messages, `part` is set for a shard."""
+
+    name: str
+    cases: tuple[JUnitCase, ...]
+    seconds: float
+    part: ShardedCases | None = None
+
+    def durations_s(self) -> dict[CaseKey, float]:
+        """Return the durations of the cases that ran."""
+        return {case.key: case.seconds for case in self.cases if not case.has("skipped")}
+
+    @property
+    def tally(self) -> Tally:
+        """The number of cases by result."""
+        return _tally(self.cases)
+
+
+def read_junit(text: str, name: str) -> JUnitReport:
+    """Return a report. `name` is the file's name in messages. Raises InvalidReport."""
+    try:
+        top = ET.fromstring(text)  # noqa: S314 - expat limits the expansion of entities
+    except ET.ParseError as error:
+        raise _invalid(name, f"it is not XML: {error}") from None
+    if top.tag != "testsuites":
+        raise _invalid(name, f"it begins with <{printable(top.tag)[:40]}>")
+    cases = tuple(JUnitCase(suite.get("name", ""), case) for suite in top for case in suite.iter("testcase"))
+    found = _SHARD.fullmatch(top.get("name", ""))
+    shard = read_shard(found[1]) if found else None
+    return JUnitReport(name, cases, _seconds(top), ShardedCases(shard, int(found[2])) if found and shard else None)
+
+
+def _invalid(name: str, why: str) -> InvalidReport:
+    return InvalidReport(
+        f"{name} is not a JUnit report: {why}", hint="use files that `ckfunc test --junit` has written"
+    )
+
+
+def _seconds(element: ET.Element) -> float:
+    try:
+        return max(0.0, float(element.get("time", "")))
+    except ValueError:
+        return 0.0
+
+
+def merged_report(reports: Sequence[JUnitReport]) -> JUnitReport:
+    """Return one report with all cases. Raises IncompleteReports."""
+    cases = sorted((case for report in reports for case in report.cases), key=lambda case: (case.suite, case.line))
+    if problem := next(_problems(reports), None):
+        raise IncompleteReports(problem, hint="merge the reports of all shards of one test run")
+    return JUnitReport("the merged report", tuple(cases), sum(report.seconds for report in reports))
+
+
+def _problems(reports: Sequence[JUnitReport]) -> Iterator[str]:
+    """Yield why the reports are not those of all shards, or of different cases."""
+    parts = [report.part for report in reports if report.part is not None]
+    numbers = [part.shard.number for part in parts]
+    totals = {(part.shard.total, part.cases) for part in parts}
+    if len(totals) > 1 or 0 < len(parts) < len(reports):
+        yield "the reports come from different test runs"
+    if len(set(numbers)) < len(numbers):
+        yield "a shard has several reports"
+    places: dict[CaseKey, str] = {}
+    for report in reports:
+        for case in report.cases:
+            if (other := places.setdefault(case.key, report.name)) is not report.name:
+                name, file = printable(case.key[1]), printable(case.suite)
+                yield f"the case {name!r} of {file} is in {other} and in {report.name}"
+    for total, count in totals:
+        missing = [str(Shard(number, total)) for number in range(1, total + 1) if number not in numbers]
+        if missing:
+            yield f"no report of {'shard' if len(missing) == 1 else 'the shards'} {', '.join(missing)}"
+        if len(places) != count:
+            yield f"the reports contain {len(places)} of {count} cases"
+
+
+def report_text(report: JUnitReport) -> str:
+    """Return the XML of a report."""
+    top = ET.Element("testsuites", {"name": "ckfunc", **_attributes(report.cases, report.seconds)})
+    for name, group in groupby(report.cases, key=lambda case: case.suite):
+        found = list(group)
+        took = sum(case.seconds for case in found)
+        suite = ET.SubElement(top, "testsuite", {"name": name, **_attributes(found, took)})
+        suite.extend(case.element for case in found)
+    return document(top)
+
+
+def _attributes(cases: Sequence[JUnitCase], seconds: float) -> dict[str, str]:
+    return counts(_tally(cases), sum(case.has("error") for case in cases), seconds)
+
+
+def _tally(cases: Sequence[JUnitCase]) -> Tally:
+    skipped = sum(case.has("skipped") for case in cases)
+    failed = sum(case.has("failure") or case.has("error") for case in cases)
+    return Tally(passed=len(cases) - skipped - failed, failed=failed, skipped=skipped)

@@ -15,7 +15,7 @@ from ckfunc.manifest.tree import MAX_DEPTH
 from ckfunc.model.function import Status
 from ckfunc.model.project import Project
 from ckfunc.sandbox.acts import Act, ChainedRun, Past, PastStep, SaidMessage, Verb
-from ckfunc.testing.recording import CannotRecord, Recorded
+from ckfunc.testing.recording import Addition, CannotRecord, CaseFile, Recorded, addition_to
 from ckfunc.testing.redacting import Redactor, ReplacedSecret
 from ckfunc.testing.steps import NAMES_CHANNEL
 
@@ -36,6 +36,31 @@ def public_text(project: Project) -> PublicText:
     if project.runtime.initialization_script is not None:
         scripts.append(project.runtime.initialization_script.text)
     return PublicText(project.runtime.literals, "\n".join(scripts))
+
+
+def past_addition(
+    past: Past,
+    file: CaseFile,
+    *,
+    name: str,
+    start: datetime,
+    project: Project | None,
+    secrets: Iterable[tuple[str, Secret]] = (),
+) -> Addition:
+    """Return the addition of a conversation that begins at `start` to a test file. Writes nothing.
+
+    `project` has the environment of tests, and public texts; `secrets` are further variables with secret values. Raises
+    CannotRecord, CannotAddCase, and InvalidCases for an unreadable file.
+    """
+    environment, public = [*past.environment, *secrets], PublicText()
+    if project is not None:
+        environment += (project.runtime.environment or {}).items()
+        public = public_text(project)
+    return addition_to(
+        file,
+        lambda free: past_conversation(past, name=free, start=start, environment=environment, public=public),
+        name=name,
+    )
 
 
 def past_conversation(

@@ -21,8 +21,7 @@ from ckfunc.model.job import Seed
 from ckfunc.sandbox.mentions import joined, mentioned
 from ckfunc.testing.case import CONVERSATION, DEFAULT_NOW, Case
 from ckfunc.testing.definition import CASES
-from ckfunc.testing.expectations import read_expectation
-from ckfunc.testing.steps import StepReader
+from ckfunc.testing.steps import StepReader, read_expectation
 from ckfunc.wire.dialects import canonical
 from ckfunc.wire.faults import FaultMistake, read_fault_entry
 from ckfunc.wire.seeds import MalformedSeed, read_seed

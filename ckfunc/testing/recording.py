@@ -13,7 +13,6 @@ from ckfunc.base.documents import deeper_than
 from ckfunc.base.errors import CkfuncError, Problem, UsageProblem
 from ckfunc.base.secrets import Secret
 from ckfunc.base.text import Line
-from ckfunc.logs.entries import LogEntry
 from ckfunc.manifest.sources import Complaint, read_text, without_bom
 from ckfunc.manifest.tree import MAX_DEPTH
 from ckfunc.model.function import ApiCall, Invocation, InvocationDetail, Status
@@ -31,6 +30,15 @@ if TYPE_CHECKING:
 
 class CannotRecord(CkfuncError):
     """An invocation cannot become a test case."""
+
+
+@dataclass(frozen=True, slots=True)
+class CaseFile:
+    """A test file, existing or new, of the project at `root`. Messages call it `shown`."""
+
+    path: Path
+    root: Path
+    shown: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,38 +90,22 @@ def test_file(root: Path, trigger_type: str, wanted: Path | None) -> Path:
     return wanted
 
 
-def added(
-    entry: LogEntry, path: Path, *, root: Path, shown: str, name: str | None, environment: Iterable[tuple[str, Secret]]
-) -> Addition:
-    """Return the addition of an invocation to the test file `path`, existing or new. Writes nothing.
+def addition_to(file: CaseFile, make: Callable[[str], Recorded], *, name: str) -> Addition:
+    """Return the addition of a case to a test file; `make` gets a name that is free there. Writes nothing.
 
-    Messages call the file `shown`. Raises CannotRecord, CannotAddCase, and InvalidCases for an unreadable file.
+    Raises CannotAddCase, and InvalidCases for an unreadable file.
     """
-    return addition_to(
-        path,
-        lambda free: recorded(entry.invocation, entry.type, entry.detail, name=free, environment=environment),
-        root=root,
-        shown=shown,
-        name=name or f"invocation {entry.invocation.id}",
-    )
-
-
-def addition_to(path: Path, make: Callable[[str], Recorded], *, root: Path, shown: str, name: str) -> Addition:
-    """Return the addition of a case to the test file `path`, existing or new; `make` gets a name that is free there.
-
-    Messages call the file `shown`. Raises CannotAddCase, and InvalidCases for an unreadable file.
-    """
-    before = _text_of(path, shown)
+    before = _text_of(file)
     made = make(free_name(name, () if before is None else names_in(before)))
     if before is None:
-        return Addition(path, new_file(made.case, _schema_from(root, path)), made.case, made.redactions)
+        return Addition(file.path, new_file(made.case, _schema_from(file)), made.case, made.redactions)
     bare = without_bom(before)
-    text = before[: len(before) - len(bare)] + with_case(bare, made.case, shown)
-    return Addition(path, text, made.case, made.redactions)
+    text = before[: len(before) - len(bare)] + with_case(bare, made.case, file.shown)
+    return Addition(file.path, text, made.case, made.redactions)
 
 
-def require_addable(path: Path, scope: CaseScope, *, root: Path, shown: str, name: str | None) -> None:
-    """Check that a conversation with this name can be added to the test file `path`, before it is recorded.
+def require_addable(file: CaseFile, scope: CaseScope, *, name: str | None) -> None:
+    """Check that a conversation with this name can be added to a test file, before it is recorded.
 
     Raises what its addition would raise.
     """
@@ -121,25 +113,25 @@ def require_addable(path: Path, scope: CaseScope, *, root: Path, shown: str, nam
     def made(free: str) -> Recorded:
         return Recorded({"name": free, "conversation": [{"user": "jane", "connects": {}}]}, ())
 
-    trial = addition_to(path, made, root=root, shown=shown, name=name or "conversation")
-    read_text_cases(root, path, trial.text, scope)
+    trial = addition_to(file, made, name=name or "conversation")
+    read_text_cases(file.root, file.path, trial.text, scope)
 
 
-def _text_of(path: Path, shown: str) -> str | None:
+def _text_of(file: CaseFile) -> str | None:
     """Return the text of a file, or None if it does not exist."""
-    if not os.path.lexists(path):
+    if not os.path.lexists(file.path):
         return None
-    text = read_text(path, shown)
+    text = read_text(file.path, file.shown)
     if isinstance(text, Complaint):
-        raise refused([Problem(shown, text.line, text.column, text.message, text.hint)])
+        raise refused([Problem(file.shown, text.line, text.column, text.message, text.hint)])
     return text
 
 
-def _schema_from(root: Path, path: Path) -> str:
-    """Return the path of the JSON schema of test files, relative to the file `path`."""
-    schema = root.joinpath(*TESTS_SCHEMA_FILE.split("/"))
+def _schema_from(file: CaseFile) -> str:
+    """Return the path of the JSON schema of test files, relative to a test file."""
+    schema = file.root.joinpath(*TESTS_SCHEMA_FILE.split("/"))
     try:
-        return Path(os.path.relpath(schema, path.parent)).as_posix()
+        return Path(os.path.relpath(schema, file.path.parent)).as_posix()
     except ValueError:  # another drive
         return schema.as_posix()
 

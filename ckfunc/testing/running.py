@@ -38,8 +38,7 @@ from ckfunc.testing.case import (
     Tally,
     tally,
 )
-from ckfunc.testing.coverage import Coverage, CoverageMeter
-from ckfunc.testing.coverage_reports import coverage_json
+from ckfunc.testing.coverage import Coverage, CoverageMeter, coverage_json
 from ckfunc.testing.judging import judge, step_misses
 from ckfunc.testing.reading import DIRECTORY, CaseScope, find_files, read_cases, read_text_cases, refused, shown_path
 from ckfunc.testing.rendering import annotations_of, failure_lines, json_of, summary_line

@@ -11,8 +11,7 @@ from ckfunc.base.text import Line, beneath_message, cells, escaped, is_frame, pr
 from ckfunc.model.function import Status
 from ckfunc.sandbox.acts import Act, SaidMessage, Verb
 from ckfunc.testing.case import CaseResult, CaseRun, Miss, StepRun
-from ckfunc.testing.comparing import shown_error
-from ckfunc.testing.judging import shown_message, shown_notification
+from ckfunc.testing.judging import shown_error, shown_message, shown_notification
 
 if TYPE_CHECKING:
     from ckfunc.model.outputs import CaseRunJson, SentMessageJson, StepJson

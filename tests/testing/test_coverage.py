@@ -9,8 +9,16 @@ import pytest
 from ckfunc.base.text import cells
 from ckfunc.model.execution import StatementList
 from ckfunc.runtime.compiler import CompilerProcess
-from ckfunc.testing.coverage import Coverage, FileCoverage, merged, percentage
-from ckfunc.testing.coverage_reports import InvalidCoverage, coverage_lines, lcov_text, read_lcov
+from ckfunc.testing.coverage import (
+    Coverage,
+    FileCoverage,
+    InvalidCoverage,
+    coverage_lines,
+    lcov_text,
+    merged,
+    percentage,
+    read_lcov,
+)
 
 
 def shown(coverage: Coverage) -> list[str]:

@@ -10,8 +10,7 @@ from testing.files import case, failed, succeeded
 from ckfunc.base.documents import matches
 from ckfunc.model.function import ApiCall, Status
 from ckfunc.testing.case import CaseOutcome, CaseRun, Expectation, ExpectedCall, ExpectedValue, Miss
-from ckfunc.testing.comparing import same_path
-from ckfunc.testing.judging import judge
+from ckfunc.testing.judging import judge, same_path
 
 
 def misses(observed: CaseRun, **expect: Any) -> tuple[Miss, ...]:

@@ -140,8 +140,7 @@ def test(
     run, and the expected consequences of each step. The environment is that of the target `local` unless you pass
     --target. Exits 1 if a case fails, or if there are no cases.
     """
-    from ckfunc.testing.coverage import require_coverage
-    from ckfunc.testing.coverage_reports import lcov_text
+    from ckfunc.testing.coverage import lcov_text, require_coverage
     from ckfunc.testing.junit import junit as junit_of
     from ckfunc.testing.running import CaseOptions, run_tests
 
@@ -184,7 +183,7 @@ def test(
 
 
 def _print_results(app: App, tested: CaseResults) -> None:
-    from ckfunc.testing.coverage_reports import coverage_lines
+    from ckfunc.testing.coverage import coverage_lines
 
     output = app.output
     if output.annotates:

@@ -11,8 +11,7 @@ from testing.files import case, failed, succeeded
 
 from ckfunc.testing.case import CaseOutcome, CaseResult, Expectation, Tally
 from ckfunc.testing.judging import judge
-from ckfunc.testing.junit import junit
-from ckfunc.testing.junit_reports import IncompleteReports, InvalidReport, merged_report, read_junit, report_text
+from ckfunc.testing.junit import IncompleteReports, InvalidReport, junit, merged_report, read_junit, report_text
 from ckfunc.testing.sharding import Shard, ShardedCases
 
 RESULTS = [
