@@ -21,7 +21,7 @@ from ckfunc.base.files import cache_dir
 from ckfunc.base.git import GitMissing, GitRefused, git, trust_command
 from ckfunc.bundle.workspace import Workspace
 from ckfunc.deploy.plan.snapshot import require_application
-from ckfunc.manifest.resolution import GUESTS_ALLOWED
+from ckfunc.manifest.targets import GUESTS_ALLOWED
 from ckfunc.model.project import Target
 from ckfunc.model.triggers import START_SESSION
 from ckfunc.runtime.confinement import isolation

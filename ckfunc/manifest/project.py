@@ -11,16 +11,6 @@ from ckfunc.base.errors import CkfuncError, InvalidManifest, LockOutdated, NoPro
 from ckfunc.base.text import did_you_mean
 from ckfunc.manifest.definition import MANIFEST, MANIFEST_NAME
 from ckfunc.manifest.lock import drift, read_lock
-from ckfunc.manifest.resolution import (
-    ScriptReader,
-    functions_of,
-    guest_warnings,
-    resolve,
-    resolve_application,
-    script_of,
-    setting_places,
-    settings_of,
-)
 from ckfunc.manifest.sources import Complaint, Spelling, read_text, without_bom
 from ckfunc.manifest.tree import parse, refused
 from ckfunc.manifest.validation import Branch, Leaf, validate
@@ -67,16 +57,16 @@ def load(
     if drifted:
         lock, differences = None if differences else lock, ()
     problems = [*found, *targeting.problems(manifest), *_nothing_managed(manifest)]
-    scripts = ScriptReader(root, problems)
-    functions = functions_of(manifest, scripts)
-    initialization = script_of(manifest.branch("runtime"), "initialization_script", scripts)
+    scripts = targeting.ScriptReader(root, problems)
+    functions = targeting.functions_of(manifest, scripts)
+    initialization = targeting.script_of(manifest.branch("runtime"), "initialization_script", scripts)
     try:
         name = targeting.choose(manifest, target, first=lenient)
     except CkfuncError:
         if problems:
             raise refused(*problems) from None
         raise
-    values, unresolvable = resolve(manifest, name, root, environ, lenient=lenient)
+    values, unresolvable = targeting.resolve(manifest, name, root, environ, lenient=lenient)
     problems += unresolvable
     if problems:
         raise refused(*dict.fromkeys(problems))
@@ -96,7 +86,7 @@ def load(
     section = targeting.section(manifest, name)
     gates = _gates(section, manifest)
     watched = _watched(root, manifest, name)
-    switches = settings_of(manifest, name)
+    switches = targeting.settings_of(manifest, name)
     watch = targeting.watch_policy(section)
     return Project(root, bound_target, runtime, functions, warnings, gates, watched, _hooks(manifest), switches, watch)
 
@@ -142,7 +132,7 @@ def find_target(root: Path, target: str | None, environ: Mapping[str, str]) -> t
         if found:
             raise refused(*found) from None
         raise
-    application, unknown = resolve_application(manifest, name, root, environ)
+    application, unknown = targeting.resolve_application(manifest, name, root, environ)
     if serious := (*targeting.concerning(manifest, name, found, chosen=target is not None), *unknown):
         raise refused(*serious)
     return targeting.target_of(manifest, name, application), found
@@ -213,13 +203,13 @@ def environment_texts(root: Path, target: str) -> tuple[dict[str, str] | None, d
 def setting_paths(root: Path, target: str) -> dict[str, tuple[str, ...]]:
     """Return the path in the manifest of each setting of `target`. Raises the same errors as `environment_texts`."""
     manifest = _manifest(root)
-    return setting_places(manifest, target)
+    return targeting.setting_places(manifest, target)
 
 
 def guests_allowed(root: Path) -> tuple[Problem, ...]:
     """Return warnings about guest users. Raises the same errors as `environment_texts`."""
     manifest = _manifest(root)
-    return tuple(guest_warnings(manifest))
+    return tuple(targeting.guest_warnings(manifest))
 
 
 def referenced_variables(root: Path, target: str) -> tuple[str, ...]:

@@ -1,20 +1,36 @@
-"""Targets of a manifest, and the selection of one."""
+"""Targets of a manifest: selection of one, and its values, settings and scripts."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeAlias
 
 from ckfunc.base.errors import CkfuncError, Problem
+from ckfunc.base.secrets import Secret
 from ckfunc.base.text import did_you_mean
-from ckfunc.manifest.definition import MANIFEST_NAME
-from ckfunc.manifest.tree import Mapping, Scalar
-from ckfunc.manifest.validation import Branch, one_of
-from ckfunc.model.project import Target, WatchPolicy
+from ckfunc.manifest.definition import APPLICATION_ID, MANIFEST_NAME
+from ckfunc.manifest.kinds import Rule
+from ckfunc.manifest.sources import Complaint, Spelling, normal_path, read_script, same_letters
+from ckfunc.manifest.tree import Scalar
+from ckfunc.manifest.validation import Branch, Leaf, one_of
+from ckfunc.manifest.variables import expand, lookup, references
+from ckfunc.model.project import Script, Target, WantedFunction, WatchPolicy
+from ckfunc.model.triggers import START_SESSION, display_name
 
 LOCAL = "local"
 DEFAULT = "default"
+
+_Region: TypeAlias = tuple[tuple[int, int], tuple[float, float]]
+"""Line and column of an entry in a mapping, and of the next entry."""
+
+_LITERAL_APPLICATION = Rule(
+    APPLICATION_ID, "is not an application's id or key after ${NAME} is replaced", "an id is a number, a key is a UUID"
+)
+
+GUESTS_ALLOWED = f"guest users are allowed: anyone can start a session unless {START_SESSION} refuses it"
 
 
 class NoSuchTarget(CkfuncError):
@@ -103,9 +119,9 @@ def concerning(manifest: Branch, name: str, found: Iterable[Problem], *, chosen:
     These are errors in `targets`, except in other targets, and in `default_target`, unless the target was `chosen` by
     name. Without a section `targets`, every error counts, because its key may be misspelt.
     """
-    top = _regions(manifest.node)
+    top = _regions(manifest)
     targets = manifest.branch("targets")
-    others = [region for key, region in (_regions(targets.node) if targets else {}).items() if key != name]
+    others = [region for key, region in (_regions(targets) if targets else {}).items() if key != name]
     regions = [top[key] for key in ("targets", *(() if chosen else ("default_target",))) if key in top]
     return [
         each
@@ -114,12 +130,159 @@ def concerning(manifest: Branch, name: str, found: Iterable[Problem], *, chosen:
     ]
 
 
-_Region: TypeAlias = tuple[tuple[int, int], tuple[float, float]]
-"""Line and column of an entry in a mapping, and of the next entry."""
+@dataclass(frozen=True, slots=True)
+class Values:
+    """The resolved values of a target. `environment` is None if it is unmanaged, or if a variable has no value."""
+
+    environment: dict[str, Secret] | None = None
+    application: str | None = None
+    unresolved: tuple[Problem, ...] = ()
+    """Variables without a value, allowed by `lenient`."""
+    literals: frozenset[str] = frozenset()
+    """The names in `environment` whose values do not refer to variables."""
+    unknown: frozenset[str] = frozenset()
+    """The names in `environment` whose values refer to variables without a value."""
 
 
-def _regions(mapping: Mapping) -> dict[str, _Region]:
-    keys = [key for key, _ in mapping.entries if isinstance(key, Scalar)]
+def resolve(
+    manifest: Branch, target: str, root: Path, environ: Mapping[str, str], *, lenient: bool = False
+) -> tuple[Values, tuple[Problem, ...]]:
+    """Return the values that apply to `target`, and a problem for each variable without a value.
+
+    Overridden values and those of other targets are ignored. Problems never contain values. With `lenient`, a reference
+    to a variable without a value stays unchanged, and an application with such a reference is None.
+    """
+    target_section = section(manifest, target)
+    environment = _environment(manifest, target_section)
+    application = target_section.leaf("application") if target_section else None
+    leaves = [*(environment or {}).values(), *([application] if application else [])]
+    values, file_problems = lookup(
+        (name for leaf in leaves for name, _ in references(leaf.text)), root, target, environ
+    )
+    unresolved = tuple(problem for leaf in leaves for problem in _unresolved(leaf, values, target))
+    # If a .env file could not be read, it may define the variables, so they are not reported as missing.
+    problems = [*file_problems, *(() if lenient or file_problems else unresolved)]
+    if problems:
+        return Values(), tuple(problems)
+    if application and any(name not in values for name, _ in references(application.text)):
+        application = None
+    unknown = [
+        name
+        for name, leaf in (environment or {}).items()
+        if any(variable not in values for variable, _ in references(leaf.text))
+    ]
+    values = {name: f"${{{name}}}" for leaf in leaves for name, _ in references(leaf.text)} | values
+    key = expand(application.text, values) if application else None
+    if application and key is not None and not _LITERAL_APPLICATION.allows(key):
+        message, node = f"application {_LITERAL_APPLICATION.wrong}", application.node
+        problems.append(Problem(MANIFEST_NAME, node.line, node.column, message, _LITERAL_APPLICATION.hint))
+    expanded = None
+    if environment is not None:
+        expanded = {name: Secret(expand(leaf.text, values)) for name, leaf in environment.items()}
+    literals = frozenset(name for name, leaf in (environment or {}).items() if not references(leaf.text))
+    return Values(expanded, key, unresolved, literals, frozenset(unknown)), tuple(problems)
+
+
+def resolve_application(
+    manifest: Branch, target: str, root: Path, environ: Mapping[str, str]
+) -> tuple[str | None, tuple[Problem, ...]]:
+    """Return the application that `target` is bound to, and the problems in resolving it."""
+    target_section = section(manifest, target)
+    leaf = target_section.leaf("application") if target_section else None
+    if leaf is None:
+        return None, ()
+    values, file_problems = lookup((name for name, _ in references(leaf.text)), root, target, environ)
+    problems = file_problems or tuple(_unresolved(leaf, values, target))
+    return (None, problems) if problems else (expand(leaf.text, values), ())
+
+
+def settings_of(manifest: Branch, target_name: str) -> dict[str, bool] | None:
+    """Return the settings that the manifest has for a target; None if it has none."""
+    return {path[-1]: leaf.data is True for path, leaf in _settings(manifest, target_name)} or None
+
+
+def setting_places(manifest: Branch, target_name: str) -> dict[str, tuple[str, ...]]:
+    """Return the path in the manifest of each setting of a target."""
+    return {path[-1]: path for path, _ in _settings(manifest, target_name)}
+
+
+def guest_warnings(manifest: Branch) -> Iterator[Problem]:
+    """Yield each place that allows guest users, if there is a function that decides who may start a session.
+
+    Emulators do not count: ChatKitty recommends disabling guest users in production. Source:
+    https://chatkitty.com/docs/guides/securing-user-sessions
+    """
+    functions = manifest.branch("functions")
+    if functions is None or START_SESSION not in functions.keys:
+        return
+    places: dict[tuple[int, int], list[str]] = {}
+    for name in target_names(manifest):
+        leaf = {path[-1]: leaf for path, leaf in _settings(manifest, name)}.get("guest_users")
+        if leaf is not None and leaf.data is True and not target_of(manifest, name, None).emulator:
+            places.setdefault((leaf.node.line, leaf.node.column), []).append(name)
+    for (line, column), names in sorted(places.items()):
+        message = f"on {' and '.join(names)}, {GUESTS_ALLOWED}"
+        yield Problem(MANIFEST_NAME, line, column, message, "write `guest_users: false`")
+
+
+class ScriptReader:
+    """Reads the scripts of a project, each only once; `problems` receives those that cannot be used."""
+
+    def __init__(self, root: Path, problems: list[Problem]) -> None:
+        self._root = root
+        self._problems = problems
+        self._read: dict[str, str | Complaint] = {}
+        self._spelling = Spelling(root)
+
+    def script(self, key: str, leaf: Leaf) -> Script | None:
+        """Return the script that the value of a key names; None, with a problem, if it cannot be used."""
+        path = self._spelling.of(leaf.text)
+        if path not in self._read:
+            self._read[path] = self._text(path, leaf.text)
+        text = self._read[path]
+        # An empty init script is allowed: it disables a deployed one.
+        if isinstance(text, str) and not text.strip() and key == "handler":
+            text = Complaint(f"{path!r} is empty", "a handler needs a top-level function handleEvent")
+        if isinstance(text, str):
+            return Script(path, text)
+        file, line, column = (
+            (path, text.line, text.column) if text.line else (MANIFEST_NAME, leaf.node.line, leaf.node.column)
+        )
+        self._problems.append(Problem(file, line, column, f"{key} {text.message}", text.hint))
+        return None
+
+    def _text(self, path: str, written: str) -> str | Complaint:
+        """Return the text of a script. The path must be spelled as on disk, so that it works on every system."""
+        if path != normal_path(written) and not same_letters(path, written):
+            return Complaint(
+                f"{written!r} is spelled {path!r} on disk", "use the same spelling: other systems distinguish them"
+            )
+        return read_script(self._root, path)
+
+
+def script_of(section: Branch | None, key: str, scripts: ScriptReader) -> Script | None:
+    """Return the script that a key of a section names; None if there is none, or it cannot be used."""
+    leaf = section.leaf(key) if section else None
+    return scripts.script(key, leaf) if leaf else None
+
+
+def functions_of(manifest: Branch, scripts: ScriptReader) -> tuple[WantedFunction, ...] | None:
+    """Return the functions of the manifest whose handlers can be used; None if it does not manage functions."""
+    section = manifest.branch("functions")
+    if section is None:
+        return None
+    functions = []
+    for trigger_type, entry in section.branches():
+        handler = script_of(entry, "handler", scripts)
+        if handler:
+            name = entry.text("name") or display_name(trigger_type)
+            asynchronously = entry.flag("initialize_asynchronously")
+            functions.append(WantedFunction(trigger_type, handler, name, entry.text("description"), asynchronously))
+    return tuple(functions)
+
+
+def _regions(branch: Branch) -> dict[str, _Region]:
+    keys = [key for key, _ in branch.node.entries if isinstance(key, Scalar)]
     begins = [(key.line, key.column) for key in keys]
     ends: list[tuple[float, float]] = [*begins[1:], (math.inf, math.inf)]
     return {key.text: (begin, end) for key, begin, end in zip(keys, begins, ends, strict=True)}
@@ -132,3 +295,35 @@ def _within(problem: Problem, regions: Iterable[_Region]) -> bool:
 def _defined(manifest: Branch) -> tuple[str, ...]:
     targets = manifest.branch("targets")
     return tuple(targets.keys) if targets and targets.keys else (DEFAULT,)
+
+
+def _environment(manifest: Branch, target: Branch | None) -> dict[str, Leaf] | None:
+    runtime = manifest.branch("runtime")
+    base = runtime.branch("environment") if runtime else None
+    override = target.branch("environment") if target else None
+    if base is None and override is None:
+        return None
+    return {**(base.leaves() if base else {}), **(override.leaves() if override else {})}
+
+
+def _unresolved(leaf: Leaf, values: Mapping[str, str], target: str) -> Iterator[Problem]:
+    for name, offset in references(leaf.text):
+        if name not in values:
+            column = leaf.node.column + _source_offset(leaf.node, offset)
+            hint = f"set {name} in the shell, in .env.{target} or in .env"
+            yield Problem(MANIFEST_NAME, leaf.node.line, column, f"${{{name}}} has no value", hint)
+
+
+def _source_offset(node: Scalar, offset: int) -> int:
+    """Return the offset in a scalar's source of the character at `offset` in its text; 0 if it is unknown."""
+    extra = node.end - node.start - len(node.text)
+    return offset + extra // 2 if extra in (0, 2) and not node.block and "\n" not in node.text else 0
+
+
+def _settings(manifest: Branch, target_name: str) -> Iterator[tuple[tuple[str, ...], Leaf]]:
+    """Yield the settings of a target with their paths: those of all targets, then its own, which override them."""
+    own = section(manifest, target_name)
+    for path, branch in (((), manifest), (("targets", target_name), own)):
+        settings = branch.branch("settings") if branch else None
+        for name, leaf in (settings.leaves() if settings else {}).items():
+            yield (*path, "settings", name), leaf
