@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ckfunc.base.files import read_file
 from ckfunc.base.text import digest
-from ckfunc.check.subject import SCRIPT_SUFFIXES
+from ckfunc.check.findings import SCRIPT_SUFFIXES
 
 _MAX_FILES = 20_000
 """In a project with more files, results are not cached."""

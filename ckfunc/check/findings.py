@@ -1,16 +1,28 @@
-"""A finding of a check: one error at one place in the user's files."""
+"""Findings of a check: errors in the files of a project, and their text."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ckfunc.base.annotations import Annotation, AnnotationLevel, of_mistakes
 from ckfunc.base.errors import Problem
+from ckfunc.base.files import read_file
+from ckfunc.base.text import Line, Segment, printable
 
 if TYPE_CHECKING:
     from ckfunc.model.outputs import FindingJson
+
+TYPESCRIPT_SUFFIXES = (".ts", ".mts", ".cts", ".tsx")
+SCRIPT_SUFFIXES = (*TYPESCRIPT_SUFFIXES, ".js", ".mjs", ".cjs", ".jsx")
+
+_TAB = "    "
+_WORD = re.compile(r"""[\w$]+|(["'`])[^"'`]*\1""")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -81,3 +93,120 @@ def annotations_of(findings: Iterable[Finding], warnings: Iterable[str | Problem
         problem = Problem("functions.yaml", 0, 0, warning) if isinstance(warning, str) else warning
         (note,) = of_mistakes([problem], "warning")
         yield replace(note, level=AnnotationLevel.WARNING)
+
+
+def compact_lines(findings: Iterable[Finding]) -> Iterator[Line]:
+    """Yield `path:line:column: message (code)` for each finding."""
+    for finding in findings:
+        message = printable(finding.sentence).replace("\n", " ")
+        yield (
+            Segment(printable(finding.place), "place"),
+            Segment(f": {message}"),
+            Segment(f" ({finding.code})", "muted"),
+        )
+
+
+def full_lines(findings: Iterable[Finding], root: Path, width: int) -> Iterator[Line]:
+    """Yield each finding with its whole message and, for scripts, its source line. `width` is in columns.
+
+    Lines of other files are not shown, because `functions.yaml` may contain secrets.
+    """
+    for path, group in groupby(findings, key=lambda finding: finding.path):
+        source = _source(root / path) if path.endswith(SCRIPT_SUFFIXES) else []
+        for finding in group:
+            yield from _finding(finding, source, width)
+            yield ()
+
+
+def frame(root: Path, place: tuple[str, int, int], width: int) -> Iterator[Line]:
+    """Yield the source line at a path, line and column of a script below `root`; nothing for other files.
+
+    The word that begins at the column is underlined.
+    """
+    path, line, column = place
+    source = _source(root / path) if path.endswith(SCRIPT_SUFFIXES) else []
+    word = _WORD.match(source[line - 1], column - 1) if 0 < line <= len(source) else None
+    yield from _frame(Finding(path, line, column, "", "", len(word[0]) if word else 1), source, width)
+
+
+def _finding(finding: Finding, source: Sequence[str], width: int) -> Iterator[Line]:
+    first, *more = printable(finding.message).splitlines() or [""]
+    yield (
+        Segment(printable(finding.place), "place"),
+        Segment("  "),
+        Segment(finding.code, "failure"),
+        Segment("  "),
+        Segment(first, "title"),
+    )
+    for line in more:
+        yield (Segment("  " + line),)
+    yield from _frame(finding, source, width)
+
+
+def _frame(finding: Finding, source: Sequence[str], width: int) -> Iterator[Line]:
+    if not 0 < finding.line <= len(source):
+        return
+    gutter = len(str(finding.line))
+    shown, caret, length = _excerpt(source[finding.line - 1], finding, width - gutter - 5)
+    yield (Segment(f"  {finding.line} | ", "muted"), Segment(shown))
+    yield (Segment(f"  {' ' * gutter} | ", "muted"), Segment(" " * caret), Segment("^" * length, "failure"))
+
+
+def _excerpt(line: str, finding: Finding, width: int) -> tuple[str, int, int]:
+    """Return the visible part of a line, and the column and the width of the code at fault in it.
+
+    A line that is wider than the terminal is cut on both sides of the code at fault.
+    """
+    units = line.encode("utf-16-le", "surrogatepass")
+    begin = (finding.column - 1) * 2
+    before = _as_displayed(units[:begin])
+    fault = _as_displayed(units[begin : begin + finding.length * 2])
+    after = _as_displayed(units[begin + finding.length * 2 :])
+    caret, available = _columns(before), max(width, 20)
+    if caret + _columns(fault) + _columns(after) > available and caret > available // 2:
+        before = "…" + _right_part(before, available // 3)
+        caret = _columns(before)
+    shown = _left_part(before + fault + after, available)
+    return shown.rstrip(), caret, max(1, min(_columns(fault), available - caret))
+
+
+def _as_displayed(units: bytes) -> str:
+    return printable(units.decode("utf-16-le", "replace")).replace("\t", _TAB)
+
+
+def _columns(text: str) -> int:
+    return sum(_width(character) for character in text)
+
+
+def _width(character: str) -> int:
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+def _left_part(text: str, columns: int) -> str:
+    if _columns(text) <= columns:
+        return text
+    part = ""
+    for character in text:
+        if _columns(part) + _width(character) >= columns:
+            break
+        part += character
+    return part + "…"
+
+
+def _right_part(text: str, columns: int) -> str:
+    part = ""
+    for character in reversed(text):
+        if _columns(part) + _width(character) > columns:
+            break
+        part = character + part
+    return part
+
+
+def _source(path: Path) -> list[str]:
+    try:
+        text = read_file(path).decode("utf-8", "replace")
+    except OSError:
+        return []
+    return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")

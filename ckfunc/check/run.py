@@ -16,7 +16,7 @@ from ckfunc.base.errors import CkfuncError
 from ckfunc.base.files import locked, read_checked, read_file, write_checked
 from ckfunc.base.text import digest
 from ckfunc.check.files import ProjectFiles, list_files
-from ckfunc.check.findings import Finding
+from ckfunc.check.findings import TYPESCRIPT_SUFFIXES, Finding
 from ckfunc.check.settings import (
     CONFIG,
     TYPESCRIPT,
@@ -26,7 +26,7 @@ from ckfunc.check.settings import (
     settings_digest,
     write_settings,
 )
-from ckfunc.check.subject import DIRECTORY, TYPESCRIPT_SUFFIXES, Bundle, Parse, Subject, Tools
+from ckfunc.check.subject import DIRECTORY, Bundle, Parse, Subject, Tools
 from ckfunc.model.project import Script
 from ckfunc.runtime.tools import NODE_TYPES
 

@@ -15,8 +15,8 @@ from typing import Any
 
 from ckfunc.base.files import read_file, write_atomically
 from ckfunc.base.text import digest
-from ckfunc.check.findings import Finding
-from ckfunc.check.subject import DIRECTORY, TYPESCRIPT_SUFFIXES, Subject
+from ckfunc.check.findings import TYPESCRIPT_SUFFIXES, Finding
+from ckfunc.check.subject import DIRECTORY, Subject
 
 TYPESCRIPT = "7.0.2"
 """The version of the compiler, independent of the project's packages, so that all machines get the same result."""

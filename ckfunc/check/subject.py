@@ -9,12 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from ckfunc.check.findings import Finding
+from ckfunc.check.findings import SCRIPT_SUFFIXES, Finding
 from ckfunc.model.execution import SyntaxProblem
 from ckfunc.model.project import Project, Script
 
-TYPESCRIPT_SUFFIXES = (".ts", ".mts", ".cts", ".tsx")
-SCRIPT_SUFFIXES = (*TYPESCRIPT_SUFFIXES, ".js", ".mjs", ".cjs", ".jsx")
 _NOT_FOUND = re.compile(r"^Cannot find module '(\.[^']*)'")
 DIRECTORY = ".ckfunc/check"
 """Directory for settings and results of checks, as deep in the project as the editor's stubs, which refer to it."""

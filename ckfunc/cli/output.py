@@ -361,7 +361,7 @@ class Output:
         """Show the line of a script on a terminal. Lines of other files may contain secrets."""
         if self.root is None or not isinstance(error, InvalidScripts) or not sys.stderr.isatty():
             return
-        from ckfunc.check.render import frame
+        from ckfunc.check.findings import frame
 
         for line in frame(self.root, (problem.path, problem.line, problem.column), _columns() - 2):
             self._write(sys.stderr, ("  ", *line))

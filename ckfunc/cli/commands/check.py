@@ -65,7 +65,7 @@ def _check(app: App, types: Sequence[str]) -> int:
 
 def _print_findings(app: App, checked: CheckedProject) -> None:
     """Print findings: on a terminal with their source lines, otherwise one line each."""
-    from ckfunc.check.render import compact_lines, full_lines
+    from ckfunc.check.findings import compact_lines, full_lines
 
     width = app.output.width()
     if width is None:

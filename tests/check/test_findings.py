@@ -8,8 +8,7 @@ import pytest
 
 from ckfunc.base.errors import Problem
 from ckfunc.base.text import plain_text
-from ckfunc.check.findings import Finding, as_findings
-from ckfunc.check.render import compact_lines, frame, full_lines
+from ckfunc.check.findings import Finding, as_findings, compact_lines, frame, full_lines
 from ckfunc.check.subject import candidate_paths
 from ckfunc.check.typescript import parse_report
 
