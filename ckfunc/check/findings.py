@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING
 from ckfunc.base.annotations import Annotation, AnnotationLevel, of_mistakes
 from ckfunc.base.errors import Problem
 from ckfunc.base.files import read_file
-from ckfunc.base.text import Line, Segment, printable
+from ckfunc.base.text import Line, Segment, cells, cut, printable
 
 if TYPE_CHECKING:
     from ckfunc.model.outputs import FindingJson
@@ -162,43 +161,22 @@ def _excerpt(line: str, finding: Finding, width: int) -> tuple[str, int, int]:
     before = _as_displayed(units[:begin])
     fault = _as_displayed(units[begin : begin + finding.length * 2])
     after = _as_displayed(units[begin + finding.length * 2 :])
-    caret, available = _columns(before), max(width, 20)
-    if caret + _columns(fault) + _columns(after) > available and caret > available // 2:
+    caret, available = cells(before), max(width, 20)
+    if caret + cells(fault) + cells(after) > available and caret > available // 2:
         before = "…" + _right_part(before, available // 3)
-        caret = _columns(before)
-    shown = _left_part(before + fault + after, available)
-    return shown.rstrip(), caret, max(1, min(_columns(fault), available - caret))
+        caret = cells(before)
+    shown = cut(before + fault + after, available)
+    return shown.rstrip(), caret, max(1, min(cells(fault), available - caret))
 
 
 def _as_displayed(units: bytes) -> str:
     return printable(units.decode("utf-16-le", "replace")).replace("\t", _TAB)
 
 
-def _columns(text: str) -> int:
-    return sum(_width(character) for character in text)
-
-
-def _width(character: str) -> int:
-    if unicodedata.combining(character):
-        return 0
-    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
-
-
-def _left_part(text: str, columns: int) -> str:
-    if _columns(text) <= columns:
-        return text
-    part = ""
-    for character in text:
-        if _columns(part) + _width(character) >= columns:
-            break
-        part += character
-    return part + "…"
-
-
 def _right_part(text: str, columns: int) -> str:
     part = ""
     for character in reversed(text):
-        if _columns(part) + _width(character) > columns:
+        if cells(part) + cells(character) > columns:
             break
         part = character + part
     return part
