@@ -20,7 +20,6 @@ from ckfunc.model.chat import (
     NewKeystrokes,
     Notification,
     NotificationData,
-    NotificationType,
     ReadReceipt,
     Thread,
     UnreadSummary,
@@ -252,17 +251,3 @@ def write_notification_data(data: NotificationData, links: Links) -> dict[str, A
     if data.parent is not None:
         document["parent"] = write_message(data.parent, links)
     return document
-
-
-def read_notification_data(document: Any) -> NotificationData:
-    """Read the subject of a notification; raises Malformed."""
-    data = resource(document, "notification data")
-    channel, user = optional(data, "mentionedChannel", dict), optional(data, "mentionedUser", dict)
-    parent = optional(data, "parent", dict)
-    return NotificationData(
-        type=choice(data, "type", NotificationType),
-        message=read_message(data.get("message")),
-        mentioned_channel=None if channel is None else read_channel(channel),
-        mentioned_user=None if user is None else read_user(user),
-        parent=None if parent is None else read_message(parent),
-    )

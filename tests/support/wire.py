@@ -6,13 +6,24 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from ckfunc.model.chat import Invite, Membership, NewChannel, NewMessage, Notification, ReadReceipt, Thread, ThreadType
+from ckfunc.model.chat import (
+    Invite,
+    Membership,
+    NewChannel,
+    NewMessage,
+    Notification,
+    NotificationData,
+    NotificationType,
+    ReadReceipt,
+    Thread,
+    ThreadType,
+)
 from ckfunc.model.job import Job, JobState, JobType
 from ckfunc.model.page import CursorPage
 from ckfunc.model.user import ChatSession, NewUser, UserReference, UserSession
-from ckfunc.wire.channels import read_channel, read_notification_data
+from ckfunc.wire.channels import read_channel
 from ckfunc.wire.links import T
-from ckfunc.wire.messages import write_file
+from ckfunc.wire.messages import read_message, write_file
 from ckfunc.wire.reading import Malformed, choice, moment, optional, optional_moment, required, resource, user_data
 from ckfunc.wire.users import read_user
 
@@ -156,7 +167,7 @@ def read_notification(document: Any) -> Notification:
         recipient_id=_recipient(found),
         title=required(found, "title", str),
         body=required(found, "body", str),
-        data=read_notification_data(found.get("data")),
+        data=_notification_data(found.get("data")),
         created_time=moment(found, "createdTime"),
         channel=None if channel is None else read_channel(channel),
         muted=optional(found, "muted", bool) or False,
@@ -194,4 +205,18 @@ def read_chat_session(document: Any) -> ChatSession:
         channel_id=linked_id(found, "channel"),
         created_time=moment(found, "createdTime"),
         end_time=optional_moment(found, "endTime"),
+    )
+
+
+def _notification_data(document: Any) -> NotificationData:
+    """Read the subject of a notification; raises Malformed."""
+    data = resource(document, "notification data")
+    channel, user = optional(data, "mentionedChannel", dict), optional(data, "mentionedUser", dict)
+    parent = optional(data, "parent", dict)
+    return NotificationData(
+        type=choice(data, "type", NotificationType),
+        message=read_message(data.get("message")),
+        mentioned_channel=None if channel is None else read_channel(channel),
+        mentioned_user=None if user is None else read_user(user),
+        parent=None if parent is None else read_message(parent),
     )
