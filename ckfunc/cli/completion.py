@@ -91,7 +91,7 @@ def complete_channels(ctx: click.Context, _: click.Parameter, incomplete: str) -
 
 
 def _stored(ctx: click.Context, table: str, incomplete: str) -> list[str]:
-    from ckfunc.emulator.names import stored_names
+    from ckfunc.emulator.data_directory import stored_names
 
     try:
         root = _root(ctx)
@@ -104,7 +104,7 @@ def _stored(ctx: click.Context, table: str, incomplete: str) -> list[str]:
 
 def complete_snapshots(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
     """Return the names of the snapshots of the project's emulator that begin with `incomplete`."""
-    from ckfunc.emulator.snapshots import Snapshots
+    from ckfunc.emulator.data import Snapshots
 
     try:
         root = _root(ctx)

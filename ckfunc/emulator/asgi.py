@@ -1,4 +1,4 @@
-"""The ASGI application: routes, access, answers and errors."""
+"""The ASGI application and its server: routes, access, answers and errors."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ from ckfunc.emulator.resources import (
     sessions,
     users,
 )
+from ckfunc.emulator.server import HttpServer, most_files
 from ckfunc.emulator.services import EmulatorServices
 from ckfunc.emulator.store.application import APPLICATION_ID
 from ckfunc.emulator.store.trouble import misread
@@ -40,6 +41,7 @@ from ckfunc.wire.links import Links
 from ckfunc.wire.reading import Malformed
 
 if TYPE_CHECKING:
+    from ckfunc.emulator.realtime.endpoint import ClientEndpoint
     from ckfunc.emulator.ui.dashboard import Dashboard
 
 _OPERATIONS: tuple[Route, ...] = (
@@ -75,6 +77,11 @@ _FOR_PAGES = (["rtm"], ["files"], ["picture"])
 
 _MOST_DROPPED_BYTES = 64 * MEBIBYTE
 """How much of an oversized body is read and discarded before it is refused."""
+
+
+def server_of(services: EmulatorServices, *, loopback_only: bool) -> HttpServer:
+    """Return the server that answers requests."""
+    return HttpServer(AsgiApp(services, loopback_only=loopback_only), _Clients(services, loopback_only=loopback_only))
 
 
 @dataclass(slots=True)
@@ -294,6 +301,31 @@ class AsgiApp:
             (b"x-ckfunc-emulator", self._services.database.id.encode()),
         ]
         return headers + [(name.encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers.items()]
+
+
+class _Clients:
+    """The clients' endpoint; the client protocol is loaded for the first client."""
+
+    def __init__(self, services: EmulatorServices, *, loopback_only: bool) -> None:
+        self._services = services
+        self._loopback_only = loopback_only
+        self._endpoint: ClientEndpoint | None = None
+
+    def accept(self) -> asyncio.Protocol:
+        """Return the protocol for a new connection."""
+        if self._endpoint is None:
+            from ckfunc.emulator.realtime.endpoint import ClientEndpoint
+
+            most = most_files() // 2
+            self._endpoint = ClientEndpoint(self._services, loopback_only=self._loopback_only, most=most)
+        return self._endpoint.accept()
+
+    async def close(self, grace_s: float) -> None:
+        """Close every connection, within `grace_s` seconds."""
+        self._services.ending.set()
+        if self._endpoint is not None:
+            await self._endpoint.close(grace_s)
+        self._services.typing.close()
 
 
 def _is_own(versioned: bool, segments: list[str]) -> bool:

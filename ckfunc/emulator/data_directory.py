@@ -1,7 +1,7 @@
-"""The lock and the address file of a data directory.
+"""Data directories: lock, address file, and names in the database.
 
 One emulator, or one command that changes its files, uses a directory at a time. An emulator writes its address
-next to its database; the address is believed only if it answers.
+next to its database; the address is believed only if it answers. Nothing here imports SQLite before it is needed.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ from ckfunc.base.errors import Busy, CkfuncError
 from ckfunc.base.files import locked, read_file, write_atomically
 
 if TYPE_CHECKING:
-    from ckfunc.emulator.store.trouble import DatabaseTrouble  # imports sqlite3, which finding an address does not need
+    from ckfunc.emulator.store.trouble import DatabaseTrouble  # imports sqlite3
 
 ADDRESS_FILE = "address.json"
 
@@ -29,6 +29,11 @@ DATABASE = "emulator.db"
 KEPT_INVOCATIONS = 100_000
 """The number of recent invocations that an emulator stores, of all functions together."""
 
+TABLES = ("users", "channels")
+"""Tables whose names can be listed."""
+
+_MOST_NAMES = 200
+_BUSY_S = 0.2
 _LOCK = "lock"
 
 
@@ -108,3 +113,18 @@ def lock_directory(data_dir: Path) -> Iterator[None]:
                 hint="use that one, or stop it",
             )
         yield
+
+
+def stored_names(data_dir: Path, table: str, beginning: str) -> list[str]:
+    """Return the first names in one of TABLES that begin with a text, sorted; none if the database cannot be read."""
+    if table not in TABLES:
+        raise ValueError(table)
+    import sqlite3  # finding an address does not need it
+
+    sql = f"SELECT name FROM {table} WHERE substr(name, 1, ?) = ? ORDER BY name LIMIT ?"  # noqa: S608 - one of TABLES
+    try:
+        address = f"{(data_dir / DATABASE).absolute().as_uri()}?mode=ro"
+        with closing(sqlite3.connect(address, uri=True, timeout=_BUSY_S)) as database:
+            return [name for (name,) in database.execute(sql, (len(beginning), beginning, _MOST_NAMES))]
+    except sqlite3.Error:
+        return []

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _WIRING = "ckfunc.emulator.wiring"
-_SERVING = "ckfunc.emulator.serving"
+_SERVING = "ckfunc.emulator.asgi"
 _ANY = ("", "0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
 
 
@@ -275,7 +275,7 @@ class Emulator:
         )
 
     def _server_of(self, services: EmulatorServices) -> HttpServer:
-        from ckfunc.emulator.serving import server_of
+        from ckfunc.emulator.asgi import server_of
 
         return server_of(services, loopback_only=is_loopback(self._host))
 

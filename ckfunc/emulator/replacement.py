@@ -9,13 +9,12 @@ from functools import partial
 from pathlib import Path
 
 from ckfunc.base.errors import CkfuncError
-from ckfunc.emulator.data import copy_data, export_data
+from ckfunc.emulator.data import NoSnapshot, copy_data, export_data
 from ckfunc.emulator.data_directory import write_address
 from ckfunc.emulator.dispatch.dispatcher import STOPPED
 from ckfunc.emulator.http.problems import Missing, Refused, Unstorable
 from ckfunc.emulator.jobs import INTERRUPTED
 from ckfunc.emulator.services import EmulatorServices
-from ckfunc.emulator.snapshots import NoSnapshot
 from ckfunc.emulator.store import application, files, functions, imports, invocations, jobs, sessions, steps
 from ckfunc.emulator.store.database import Database, open_database
 from ckfunc.emulator.store.maintenance import overwrite

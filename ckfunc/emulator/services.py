@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from ckfunc.emulator.actions.context import ActionContext
 from ckfunc.emulator.actions.typing import TypingUsers
+from ckfunc.emulator.data import Snapshots
 from ckfunc.emulator.dispatch.dispatcher import Dispatcher
 from ckfunc.emulator.dispatch.topics import Topics
 from ckfunc.emulator.http.auth import Tokens
@@ -24,7 +25,6 @@ from ckfunc.emulator.http.problems import Broken, HttpProblem, Refused, Unstorab
 from ckfunc.emulator.http.request_log import RequestLog
 from ckfunc.emulator.jobs import Jobs
 from ckfunc.emulator.options import ConversationDrafts, DraftCase, WorkingCopy
-from ckfunc.emulator.snapshots import Snapshots
 from ckfunc.emulator.store import files, seeds
 from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.steps import Steps, release_space

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from ckfunc.base.clock import SystemClock
+from ckfunc.emulator.data import Snapshots
 from ckfunc.emulator.data_directory import DATABASE
 from ckfunc.emulator.dispatch.dispatcher import Dispatcher
 from ckfunc.emulator.http.auth import Tokens
@@ -16,7 +17,6 @@ from ckfunc.emulator.jobs import Jobs
 from ckfunc.emulator.options import EmulatorOptions
 from ckfunc.emulator.replacement import make_ready
 from ckfunc.emulator.services import EmulatorServices, WebPage
-from ckfunc.emulator.snapshots import Snapshots
 from ckfunc.emulator.store import seeds
 from ckfunc.emulator.store.database import Database, open_database
 from ckfunc.emulator.store.maintenance import Checkpoints, copied

@@ -13,10 +13,9 @@ from ckfunc.api.connection import emulator_connection
 from ckfunc.base.containment import require_plain
 from ckfunc.base.errors import Busy, CkfuncError
 from ckfunc.base.files import read_file
-from ckfunc.emulator.data import reset_data, seed_data
+from ckfunc.emulator.data import Snapshots, require_name, reset_data, restore_stored, save_stored, seed_data
 from ckfunc.emulator.data_directory import DATABASE, find_running
 from ckfunc.emulator.seed_text import read_seed_text
-from ckfunc.emulator.snapshots import Snapshots, require_name, restore_stored, save_stored
 from ckfunc.model.job import DataSnapshot, Seed, Seeded
 
 T = TypeVar("T")

@@ -21,9 +21,9 @@ from support.loopback import http_client
 from support.stomp import client_of
 from websockets.exceptions import ConnectionClosed
 
+from ckfunc.emulator.data import SnapshotExists, Snapshots
 from ckfunc.emulator.data_directory import find_running
 from ckfunc.emulator.emulator import Emulator
-from ckfunc.emulator.snapshots import SnapshotExists, Snapshots
 
 TYPE = "some.event"
 ATTEMPTS = 10
