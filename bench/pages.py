@@ -22,7 +22,7 @@ from ckfunc.emulator.replacement import make_ready
 from ckfunc.emulator.store import functions, seeds
 from ckfunc.emulator.store.database import open_database
 from ckfunc.emulator.store.schema import MIGRATIONS, SCHEMA
-from ckfunc.model.function import NewFunction
+from ckfunc.model.application import NewFunction
 from ckfunc.wire.seeds import read_seed
 
 INVOCATIONS = 100_000

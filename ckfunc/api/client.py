@@ -14,20 +14,31 @@ from ckfunc.base.clock import Clock, SystemClock
 from ckfunc.base.errors import UnreadableAnswer
 from ckfunc.base.secrets import Secret, revealed
 from ckfunc.base.text import one_line, shortened
-from ckfunc.model.application import PLATFORM_PREFIX, Application, ApplicationSettings, Runtime
-from ckfunc.model.function import Function, FunctionVersion, Invocation, NewFunction
+from ckfunc.model.application import (
+    PLATFORM_PREFIX,
+    Application,
+    ApplicationSettings,
+    Function,
+    FunctionVersion,
+    Invocation,
+    NewFunction,
+    Runtime,
+)
 from ckfunc.model.page import Page
 from ckfunc.wire.applications import (
     own,
     read_application,
+    read_function,
+    read_invocation,
     read_runtime,
     read_settings,
+    read_version,
     write_dependencies,
+    write_new_function,
     write_script,
     write_settings,
 )
 from ckfunc.wire.dialects import dialect_of
-from ckfunc.wire.functions import read_function, read_invocation, read_version, write_new_function
 from ckfunc.wire.links import read_page
 from ckfunc.wire.reading import Malformed
 

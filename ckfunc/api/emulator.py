@@ -8,11 +8,11 @@ from urllib.parse import quote
 
 from ckfunc.api.client import Client, reading
 from ckfunc.base.errors import NotFound, RequestRejected
+from ckfunc.model.application import InvocationDetail
 from ckfunc.model.fault import ActiveFault, Fault
-from ckfunc.model.function import InvocationDetail
 from ckfunc.model.job import DataSnapshot, Seeded
+from ckfunc.wire.applications import read_detail
 from ckfunc.wire.faults import read_active_fault, write_fault
-from ckfunc.wire.functions import read_detail
 from ckfunc.wire.reading import required, resource
 from ckfunc.wire.seeds import read_seeded, read_snapshot
 

@@ -10,9 +10,8 @@ from typing import Any, Generic, TypeVar
 from ckfunc.api.client import Client, all_items, reading
 from ckfunc.base.errors import NotFound
 from ckfunc.base.text import did_you_mean, is_id, shortened
-from ckfunc.model.chat import Channel, Message
+from ckfunc.model.chat import Channel, Message, User
 from ckfunc.model.page import Page
-from ckfunc.model.user import User
 from ckfunc.wire.channels import read_channel
 from ckfunc.wire.links import read_page
 from ckfunc.wire.messages import read_message

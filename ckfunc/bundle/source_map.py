@@ -11,7 +11,7 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ckfunc.model.function import ConsoleLine, Invocation, InvocationDetail
+from ckfunc.model.application import ConsoleLine, Invocation, InvocationDetail
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _DIGITS = {letter: value for value, letter in enumerate(_LETTERS)}

@@ -9,8 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from ckfunc.logs.entries import LogEntry
-from ckfunc.model.chat import Message
-from ckfunc.model.user import User
+from ckfunc.model.chat import Message, User
 from ckfunc.wire.messages import read_message
 from ckfunc.wire.reading import required, resource
 from ckfunc.wire.users import read_user

@@ -28,8 +28,8 @@ from ckfunc.chat.events import (
 from ckfunc.chat.tables import SYSTEM, message_text, name_text, sender
 from ckfunc.logs.format import failure_lines, outcome, record
 from ckfunc.logs.format import lines as log_lines
-from ckfunc.model.function import Status
-from ckfunc.model.user import User
+from ckfunc.model.application import Status
+from ckfunc.model.chat import User
 from ckfunc.wire.messages import write_file
 
 if TYPE_CHECKING:

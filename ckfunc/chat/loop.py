@@ -20,8 +20,8 @@ from ckfunc.chat.connection import ActionRefused, ChatEnded, ConnectionLost, Ses
 from ckfunc.chat.events import ChannelDeleted, ChatEvent, RunEvent, SessionChange, SessionEvent
 from ckfunc.logs.entries import Item, LogEntry
 from ckfunc.logs.follow import StoppableClock, stream_logs
-from ckfunc.model.function import Status
-from ckfunc.wire.functions import concerns
+from ckfunc.model.application import Status
+from ckfunc.model.triggers import concerns
 
 LOOK_S = 0.2
 RETRY_S = 0.5

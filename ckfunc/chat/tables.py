@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ckfunc.base.text import Line, Segment, cells, cut, escaped, size_text, table
-from ckfunc.model.chat import Channel, Message
-from ckfunc.model.user import User
+from ckfunc.model.chat import Channel, Message, User
 
 USER_HEADINGS = ("ID", "NAME", "DISPLAY NAME", "KIND", "PRESENCE")
 CHANNEL_HEADINGS = ("ID", "TYPE", "NAME", "LAST MESSAGE")

@@ -15,7 +15,7 @@ from ckfunc.bundle.project import Bundler
 from ckfunc.deploy.history import script_digest
 from ckfunc.deploy.resources import newlines
 from ckfunc.manifest.sources import MAX_FILE_BYTES, Complaint
-from ckfunc.model.function import FunctionVersion
+from ckfunc.model.application import FunctionVersion
 from ckfunc.model.project import Script
 
 MOST_BUNDLED = 200

@@ -24,7 +24,7 @@ from ckfunc.base.text import digest
 from ckfunc.deploy.resources import Literals
 
 if TYPE_CHECKING:
-    from ckfunc.model.function import FunctionVersion
+    from ckfunc.model.application import FunctionVersion
 
 _MARK = "// ckfunc-version"
 _KEY_FILE = "application-key"
@@ -52,7 +52,7 @@ class VersionCache:
         version_id, _, expected = rest.partition(" ")
         if mark or not version_id.isdecimal() or expected != _digest(version_id, script):
             return None
-        from ckfunc.model.function import FunctionVersion
+        from ckfunc.model.application import FunctionVersion
 
         return FunctionVersion(int(version_id), version_number, script)
 

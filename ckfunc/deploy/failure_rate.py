@@ -23,7 +23,7 @@ from ckfunc.base.text import printable
 from ckfunc.model.project import WatchPolicy
 
 if TYPE_CHECKING:
-    from ckfunc.model.function import Invocation
+    from ckfunc.model.application import Invocation
     from ckfunc.model.outputs import WatchedVersionJson
 
 EARLIER_RUNS = 100
@@ -61,7 +61,7 @@ class VersionRuns:
 
     def add(self, run: Invocation) -> None:
         """Count a run that has ended, and judge the version. Runs after a breach are not counted."""
-        from ckfunc.model.function import Status
+        from ckfunc.model.application import Status
 
         if run.version_number > self.version:
             self.replaced_by = run.version_number

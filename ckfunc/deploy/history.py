@@ -17,7 +17,7 @@ from ckfunc.model.triggers import display_name
 if TYPE_CHECKING:
     from ckfunc.deploy.cache import VersionCache
     from ckfunc.deploy.resources import Remote
-    from ckfunc.model.function import Function, FunctionVersion
+    from ckfunc.model.application import Function, FunctionVersion
     from ckfunc.model.outputs import ComparisonJson
     from ckfunc.model.project import Project, Script, Target
 

@@ -27,7 +27,7 @@ from ckfunc.deploy.run import DeployContext, carry_out
 from ckfunc.logs.entries import Gap, LogEntry, Recovered, Trouble
 from ckfunc.logs.follow import CheckedClock, follow
 from ckfunc.logs.tail import InvocationListing
-from ckfunc.model.function import Function, Status
+from ckfunc.model.application import Function, Status
 from ckfunc.model.project import Target, WatchPolicy, percent
 
 if TYPE_CHECKING:

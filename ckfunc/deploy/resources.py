@@ -14,8 +14,14 @@ from ckfunc.base.secrets import Secret
 
 if TYPE_CHECKING:
     # Only for annotations: building these classes is most of what the --help of a deploying command costs.
-    from ckfunc.model.application import Application, ApplicationSettings, Runtime
-    from ckfunc.model.function import Function, FunctionVersion, NewFunction
+    from ckfunc.model.application import (
+        Application,
+        ApplicationSettings,
+        Function,
+        FunctionVersion,
+        NewFunction,
+        Runtime,
+    )
     from ckfunc.model.project import Project, Script
 
 Text: TypeAlias = str | Secret

@@ -15,7 +15,7 @@ from ckfunc.logs.entries import LogEntry
 
 if TYPE_CHECKING:
     from ckfunc.api import Client
-    from ckfunc.model.function import FunctionVersion
+    from ckfunc.model.application import FunctionVersion
     from ckfunc.model.project import Project, Script
 
 _INIT_SCRIPT = "initialization-script.ts"

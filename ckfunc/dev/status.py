@@ -15,7 +15,7 @@ from ckfunc.deploy.apply.report import DeployReport
 from ckfunc.deploy.resources import FUNCTIONS
 from ckfunc.logs.entries import LogEntry
 from ckfunc.manifest import function_types
-from ckfunc.model.function import Status
+from ckfunc.model.application import Status
 from ckfunc.model.triggers import BY_TYPE
 from ckfunc.scaffold.templates import sample_event
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from ckfunc.base.secrets import Secret
     from ckfunc.base.text import Line
     from ckfunc.emulator.dispatch.runtimes import ScriptCompiler
+    from ckfunc.model.application import ApiCall, Invocation, InvocationDetail, Status
     from ckfunc.model.execution import Environment, ExecutedRanges
-    from ckfunc.model.function import ApiCall, Invocation, InvocationDetail, Status
 
 
 WEB_DIRECTORY = "web"

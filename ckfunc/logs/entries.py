@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 
 from ckfunc.base.clock import duration_s, parse_timestamp
 from ckfunc.base.errors import UsageProblem
-from ckfunc.model.function import Invocation, InvocationDetail, Status
+from ckfunc.model.application import Invocation, InvocationDetail, Status
 
 _DAYS = {"today": 0, "yesterday": 1}
 _DATED = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")

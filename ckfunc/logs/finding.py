@@ -15,7 +15,7 @@ from ckfunc.base.errors import CkfuncError
 from ckfunc.base.workers import in_order
 from ckfunc.logs.entries import EVERY, Filter, Gap, LogEntry
 from ckfunc.logs.tail import DEEPEST, Tail
-from ckfunc.model.function import Function, Invocation, Status
+from ckfunc.model.application import Function, Invocation, Status
 
 if TYPE_CHECKING:
     from ckfunc.api import Client  # brings the HTTP client, which the --help of commands does not need

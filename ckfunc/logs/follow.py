@@ -18,7 +18,7 @@ from ckfunc.base.workers import in_order
 from ckfunc.logs.entries import EVERY, Filter, Gap, Item, LogEntry, Recovered, Trouble
 from ckfunc.logs.finding import DETAILED_AT_ONCE, Found, cut_off, detailed, newest, started
 from ckfunc.logs.tail import Batch, Tail
-from ckfunc.model.function import Invocation
+from ckfunc.model.application import Invocation
 
 if TYPE_CHECKING:
     from ckfunc.api import Client

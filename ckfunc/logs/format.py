@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from ckfunc.base.clock import timestamp
 from ckfunc.base.text import USUAL_COLUMNS, Line, beneath_message, cells, cut, is_frame, plain, printable
 from ckfunc.logs.entries import Gap, Item, LogEntry, Recovered, Trouble
-from ckfunc.model.function import ConsoleLine, Invocation, InvocationDetail, Status
-from ckfunc.wire.functions import write_call
+from ckfunc.model.application import ConsoleLine, Invocation, InvocationDetail, Status
+from ckfunc.wire.applications import write_call
 
 if TYPE_CHECKING:
     from ckfunc.model.outputs import InvocationJson

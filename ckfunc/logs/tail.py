@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ckfunc.logs.entries import Filter
-from ckfunc.model.function import Function, Invocation, Status
+from ckfunc.model.application import Function, Invocation, Status
 from ckfunc.model.page import Page
 
 if TYPE_CHECKING:

@@ -1,13 +1,17 @@
-"""Applications, their settings and their NodeJS runtime."""
+"""Applications, their settings, NodeJS runtime, functions and invocations."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from ckfunc.base.secrets import Secret
+
+PLATFORM_PREFIX = "CHATKITTY_"
+"""Prefix of the platform's own environment variables, which are never compared and never sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +30,6 @@ class ApplicationSettings:
 
     guest_users: bool = True
     user_created_channels: bool = True
-
-
-PLATFORM_PREFIX = "CHATKITTY_"
-"""Prefix of the platform's own environment variables, which are never compared and never sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,3 +68,91 @@ class Runtime:
     def own_environment(self) -> dict[str, Secret]:
         """Return the variables that are not the platform's own."""
         return {name: value for name, value in self.environment.items() if not name.startswith(PLATFORM_PREFIX)}
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A chat function. `current_version_number` is 0 until a version is created."""
+
+    id: int
+    type: str
+    name: str
+    enabled: bool
+    current_version_number: int
+    description: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewFunction:
+    """The request to create a function."""
+
+    type: str
+    name: str
+    description: str | None = None
+    initialize_asynchronously: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionVersion:
+    """A deployed version of a function; its script never changes."""
+
+    id: int
+    version_number: int
+    handler_script: str
+
+
+class Status(StrEnum):
+    """State of a run."""
+
+    RUNNING = "RUNNING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleLine:
+    """A call of `console.LEVEL` by a handler; `text` may contain newlines."""
+
+    level: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """A run, as the platform lists it. `result` is `{"payload": …}` or `{"error": {name, message, stack}}`."""
+
+    id: int
+    version_number: int
+    status: Status
+    args: Mapping[str, Any]
+    result: Mapping[str, Any]
+    created_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ApiCall:
+    """A request that a handler sent to the Platform API.
+
+    `path` is without the host and /v1, encoded as in the request, with its query: "/channels/1/messages?size=5".
+    `body` is parsed JSON; None if there is none; the fields of a form, with `{"$file": name, …}` for a file; text for
+    other types; `{"$cut": bytes}` if it is too large to store. `status` is 0 until there is a response.
+    """
+
+    method: str
+    path: str
+    body: Any = None
+    status: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class InvocationDetail:
+    """Details of a run that only the emulator provides. `duration_ms` is None while it runs.
+
+    `calls` are the handler's requests to the Platform API, in order; `calls_omitted` counts those above the limit.
+    """
+
+    id: int
+    console: tuple[ConsoleLine, ...] = ()
+    duration_ms: float | None = None
+    calls: tuple[ApiCall, ...] = ()
+    calls_omitted: int = 0

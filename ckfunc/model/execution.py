@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from ckfunc.base.secrets import Secret
-from ckfunc.model.function import ConsoleLine, Status
+from ckfunc.model.application import ConsoleLine, Status
 
 
 @dataclass(frozen=True, slots=True)

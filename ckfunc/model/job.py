@@ -8,8 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from ckfunc.model.chat import ChannelType, NewChannel, NewMessage
-from ckfunc.model.user import NewUser
+from ckfunc.model.chat import ChannelType, NewChannel, NewMessage, NewUser
 
 
 class JobType(StrEnum):

@@ -6,7 +6,9 @@ Manifest, emulator and scaffolds use this table.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from ckfunc.base.text import digest
 
@@ -122,3 +124,20 @@ TRIGGERS: tuple[Trigger, ...] = (
 )
 
 BY_TYPE = {trigger.type: trigger for trigger in TRIGGERS}
+
+
+def concerns(event: Mapping[str, Any], channel_id: int, usernames: Collection[str]) -> bool:
+    """Return whether an event is about a channel, or starts a session of one of these users."""
+    return (
+        event_field(event, "channel", "id") == channel_id
+        or event_field(event, "message", "channelId") == channel_id
+        or event_field(event, "notification", "data", "channelId") == channel_id
+        or event.get("username") in usernames
+    )
+
+
+def event_field(event: Any, *names: str) -> Any:
+    """Return the value at a path of fields, or None."""
+    for name in names:
+        event = event.get(name) if isinstance(event, Mapping) else None
+    return event

@@ -17,8 +17,7 @@ from ckfunc.manifest.definition import (
     fits_type,
     fits_variable,
 )
-from ckfunc.model.application import ApplicationSettings, Runtime
-from ckfunc.model.function import Function, FunctionVersion
+from ckfunc.model.application import ApplicationSettings, Function, FunctionVersion, Runtime
 from ckfunc.model.triggers import display_name, file_stem
 
 JAVASCRIPT_SUFFIXES = (".js", ".mjs", ".cjs")

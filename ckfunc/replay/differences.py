@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Any, TypeAlias
 from urllib.parse import parse_qsl
 
-from ckfunc.model.function import ApiCall, Status
+from ckfunc.model.application import ApiCall, Status
 
 Path: TypeAlias = tuple[str | int, ...]
 Pattern: TypeAlias = tuple[str, ...]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ckfunc.base.clock import timestamp
 from ckfunc.base.secrets import MASK, SHORTEST, Masker, Secret
 from ckfunc.base.text import Line, Segment, diff_style, printable
-from ckfunc.model.function import Invocation, Status
+from ckfunc.model.application import Invocation, Status
 from ckfunc.replay.differences import ABSENT, ANY, INDEX, ORDER, Difference, Observed, Pattern, changes, outcome_of
 from ckfunc.replay.verdict import ReplayVerdict, Runs, judge, samples
 

@@ -11,8 +11,8 @@ from typing import Any, Protocol
 
 from ckfunc.base.interrupts import require_uninterrupted
 from ckfunc.base.workers import each_in
+from ckfunc.model.application import Invocation
 from ckfunc.model.execution import Determinism
-from ckfunc.model.function import Invocation
 from ckfunc.replay.differences import Observed, document_of
 from ckfunc.replay.report import Replay, Run, report
 from ckfunc.replay.verdict import Runs

@@ -17,9 +17,8 @@ from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.history import function_of, version_of
 from ckfunc.deploy.resources import newlines
 from ckfunc.logs.tail import InvocationListing
-from ckfunc.model.application import Runtime
+from ckfunc.model.application import Function, FunctionVersion, Invocation, Runtime, Status
 from ckfunc.model.execution import Determinism
-from ckfunc.model.function import Function, FunctionVersion, Invocation, Status
 from ckfunc.model.project import Project, Script
 from ckfunc.replay.differences import Observed
 from ckfunc.replay.report import Redaction, Replay, places, summary

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypeAlias
 
-from ckfunc.model.function import Status
+from ckfunc.model.application import Status
 from ckfunc.replay.differences import ANY, Difference, Document, Path, Pattern, changes, differences, kind
 
 _MOST_SAMPLES = 200

@@ -15,7 +15,7 @@ from ckfunc.deploy.history import require_handler
 from ckfunc.emulator.data_directory import DATABASE
 from ckfunc.emulator.options import ComparedSide, RunComparison
 from ckfunc.manifest import emulator_target
-from ckfunc.model.function import Invocation, InvocationDetail
+from ckfunc.model.application import Invocation, InvocationDetail
 from ckfunc.model.project import Project
 from ckfunc.replay.differences import Observed
 from ckfunc.replay.report import Hide, replay_lines

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from ckfunc.base.documents import DEEPEST, deeper_than
+from ckfunc.model.application import ConsoleLine
 from ckfunc.model.execution import ExecutedRanges, HandlerError
-from ckfunc.model.function import ConsoleLine
 
 LONGEST = 64 * 1024 * 1024
 _PREFIX = struct.Struct(">II")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ckfunc.base.secrets import revealed
+from ckfunc.model.application import ConsoleLine
 from ckfunc.model.execution import (
     Compiled,
     Determinism,
@@ -20,7 +21,6 @@ from ckfunc.model.execution import (
     HandlerVersion,
     Limits,
 )
-from ckfunc.model.function import ConsoleLine
 from ckfunc.runtime.frames import (
     AGAIN,
     BrokenStream,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 from collections.abc import Iterator
 
-from ckfunc.model.function import ConsoleLine
+from ckfunc.model.application import ConsoleLine
 
 # First lines of the report of a crashing Node: machine code addresses, which are useless to authors of handlers.
 _REPORTS = ("<--- Last few GCs --->", "----- Native stack trace -----")

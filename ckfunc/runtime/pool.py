@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from ckfunc.base.errors import CkfuncError, SystemRefusal
+from ckfunc.model.application import ConsoleLine
 from ckfunc.model.execution import Determinism, Environment, HandlerError, HandlerVersion, Limits, Outcome
-from ckfunc.model.function import ConsoleLine
 from ckfunc.runtime.cache import CacheRefused
 from ckfunc.runtime.confinement import isolation
 from ckfunc.runtime.host import ENDED, Failed, Host, NotBegun, OnConsole, OnCoverage

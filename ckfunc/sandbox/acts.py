@@ -10,8 +10,7 @@ from typing import Any
 
 from ckfunc.base.secrets import Secret
 from ckfunc.emulator.http.bodies import FILE_BYTES
-from ckfunc.model.chat import Channel, ChannelType, Message, MessageType
-from ckfunc.model.user import User
+from ckfunc.model.chat import Channel, ChannelType, Message, MessageType, User
 from ckfunc.sandbox.scripts import Ran
 
 _SHORTEST_WAIT_S = 60

@@ -26,10 +26,9 @@ from ckfunc.emulator.store.application import APPLICATION_ID
 from ckfunc.emulator.store.files import StoredFile
 from ckfunc.emulator.store.invocations import RunFilter
 from ckfunc.emulator.store.paging import CursorRequest, PageRequest
-from ckfunc.model.chat import Channel, ChannelEvent, Message, NewMessage
+from ckfunc.model.chat import Channel, ChannelEvent, ChatSession, Message, NewMessage, User, UserReference
 from ckfunc.model.execution import Compiled, Determinism, Environment, HandlerError, SyntaxProblem
 from ckfunc.model.page import Cursor, Relation
-from ckfunc.model.user import ChatSession, User, UserReference
 from ckfunc.sandbox.acts import Act, ChainedRun, Consequences, SaidMessage, SentNotification, UploadedFile, Verb
 from ckfunc.sandbox.scripts import Ran
 from ckfunc.sandbox.trials import pin

@@ -21,11 +21,10 @@ from ckfunc.emulator.store.invocations import FunctionRun, RunFilter
 from ckfunc.emulator.store.maintenance import copied
 from ckfunc.emulator.store.paging import CursorRequest, PageRequest
 from ckfunc.emulator.store.schema import MIGRATIONS, SCHEMA
-from ckfunc.model.chat import Channel, Message
-from ckfunc.model.function import ApiCall, InvocationDetail, Status
+from ckfunc.model.application import ApiCall, InvocationDetail, Status
+from ckfunc.model.chat import Channel, Message, User
 from ckfunc.model.page import Cursor
 from ckfunc.model.triggers import START_SESSION
-from ckfunc.model.user import User
 from ckfunc.sandbox.acts import (
     Act,
     ChainedRun,

@@ -19,10 +19,9 @@ from ckfunc.base.files import cache_dir
 from ckfunc.bundle.source_map import StackMapper
 from ckfunc.emulator.emulator import Emulator
 from ckfunc.emulator.options import EmulatorOptions
-from ckfunc.model.application import DEFAULT_PACKAGES
+from ckfunc.model.application import DEFAULT_PACKAGES, ConsoleLine
 from ckfunc.model.execution import Compiled, Determinism, Environment, HandlerError, Limits, SyntaxProblem
 from ckfunc.model.fault import ActiveFault, Fault
-from ckfunc.model.function import ConsoleLine
 from ckfunc.model.job import Seed
 from ckfunc.model.project import Script
 from ckfunc.sandbox.acts import Act, ChainedRun, Consequences

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from ckfunc.base.errors import UsageProblem
 from ckfunc.base.secrets import Secret
+from ckfunc.model.application import Invocation, InvocationDetail
 from ckfunc.model.execution import Determinism, ExecutedRanges, Limits
-from ckfunc.model.function import Invocation, InvocationDetail
 from ckfunc.model.project import Project, Script
 from ckfunc.runtime.compiler import CachingCompiler
 from ckfunc.runtime.policy import Policy
-from ckfunc.wire.functions import write_call
+from ckfunc.wire.applications import write_call
 
 if TYPE_CHECKING:
     from ckfunc.model.outputs import HandlerRunJson

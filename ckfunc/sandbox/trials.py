@@ -12,8 +12,8 @@ from ckfunc.emulator.dispatch.dispatcher import Dispatcher
 from ckfunc.emulator.dispatch.runtimes import syntax_error
 from ckfunc.emulator.services import EmulatorServices
 from ckfunc.emulator.store import functions, seeds
+from ckfunc.model.application import ConsoleLine, NewFunction
 from ckfunc.model.execution import Compiled, Determinism, Environment, HandlerError, HandlerVersion, SyntaxProblem
-from ckfunc.model.function import ConsoleLine, NewFunction
 from ckfunc.model.job import Seed
 from ckfunc.model.triggers import START_SESSION
 from ckfunc.sandbox.scripts import Ran, Scripts

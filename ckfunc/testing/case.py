@@ -9,8 +9,8 @@ from enum import StrEnum
 from typing import Any
 
 from ckfunc.base.secrets import Secret
+from ckfunc.model.application import ApiCall, ConsoleLine, Status
 from ckfunc.model.fault import Fault
-from ckfunc.model.function import ApiCall, ConsoleLine, Status
 from ckfunc.model.job import Seed
 from ckfunc.sandbox.acts import Act, SaidMessage, SentNotification
 

@@ -9,8 +9,8 @@ from itertools import takewhile
 
 from ckfunc.api.client import Client
 from ckfunc.api.lists import MessageFilter, PagePart, find_channel, list_users, newest_messages
+from ckfunc.model.application import Function, Invocation, InvocationDetail, Status
 from ckfunc.model.chat import Message
-from ckfunc.model.function import Function, Invocation, InvocationDetail, Status
 from ckfunc.model.triggers import START_SESSION
 from ckfunc.sandbox.acts import (
     Act,

@@ -8,8 +8,8 @@ from ckfunc.emulator.http.bodies import FILE_BYTES
 from ckfunc.manifest import json_schema
 from ckfunc.manifest.definition import ENVIRONMENT, FUNCTION_TYPE
 from ckfunc.manifest.kinds import Data, Entries, Field, Flag, Items, Rule, Section, Text, Whole, schema_of
+from ckfunc.model.application import Status
 from ckfunc.model.chat import ChannelType
-from ckfunc.model.function import Status
 from ckfunc.model.triggers import TRIGGERS
 from ckfunc.scaffold.stubs import Schemas
 from ckfunc.wire.faults import PERCENT

@@ -20,7 +20,7 @@ from ckfunc.bundle.workspace import Selection, Workspace
 from ckfunc.emulator.options import CaseDraft, ConversationDraft
 from ckfunc.logs.finding import read_invocation
 from ckfunc.manifest import emulator_target
-from ckfunc.model.function import Invocation, InvocationDetail
+from ckfunc.model.application import Invocation, InvocationDetail
 from ckfunc.model.project import Project
 from ckfunc.sandbox.acts import Past
 from ckfunc.sandbox.history import data_of, past_of, past_of_channel

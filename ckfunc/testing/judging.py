@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from ckfunc.base.documents import matches
 from ckfunc.base.text import did_you_mean
-from ckfunc.model.function import ApiCall, Status
+from ckfunc.model.application import ApiCall, Status
 from ckfunc.sandbox.acts import SaidMessage, SentNotification
 from ckfunc.testing.case import (
     Case,

@@ -12,7 +12,7 @@ from ckfunc.base.clock import timestamp
 from ckfunc.base.documents import deeper_than
 from ckfunc.base.secrets import Secret
 from ckfunc.manifest.tree import MAX_DEPTH
-from ckfunc.model.function import Status
+from ckfunc.model.application import Status
 from ckfunc.model.project import Project
 from ckfunc.sandbox.acts import Act, ChainedRun, Past, PastStep, SaidMessage, Verb
 from ckfunc.testing.recording import Addition, CannotRecord, CaseFile, Recorded, addition_to

@@ -15,7 +15,7 @@ from ckfunc.base.secrets import Secret
 from ckfunc.base.text import Line
 from ckfunc.manifest.sources import Complaint, read_text, without_bom
 from ckfunc.manifest.tree import MAX_DEPTH
-from ckfunc.model.function import ApiCall, Invocation, InvocationDetail, Status
+from ckfunc.model.application import ApiCall, Invocation, InvocationDetail, Status
 from ckfunc.model.triggers import Trigger
 from ckfunc.scaffold.stubs import TESTS_SCHEMA_FILE
 from ckfunc.testing.case import CaseResult

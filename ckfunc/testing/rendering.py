@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ckfunc.base.annotations import Annotation
 from ckfunc.base.text import Line, beneath_message, diff_style, escaped, is_frame, printable
-from ckfunc.model.function import ConsoleLine
+from ckfunc.model.application import ConsoleLine
 from ckfunc.testing.case import CaseOutcome, CaseResult, CaseRun, Miss, Tally
 from ckfunc.testing.redacting import ReplacedSecret
 from ckfunc.testing.transcript import conversation_lines, run_json, step_json

@@ -17,8 +17,8 @@ from ckfunc.base.text import Line
 from ckfunc.base.workers import each_in
 from ckfunc.bundle.project import Bundler
 from ckfunc.manifest import load
+from ckfunc.model.application import Status
 from ckfunc.model.execution import Determinism
-from ckfunc.model.function import Status
 from ckfunc.model.job import Seed
 from ckfunc.model.project import Project
 from ckfunc.runtime.host import OnCoverage

@@ -12,7 +12,7 @@ from ckfunc.base.clock import duration_s
 from ckfunc.base.text import did_you_mean
 from ckfunc.manifest.tree import Node
 from ckfunc.manifest.validation import Branch, Given, Leaf, one_of
-from ckfunc.model.function import Status
+from ckfunc.model.application import Status
 from ckfunc.sandbox.acts import Act, UploadedFile, Verb
 from ckfunc.testing.case import (
     Expectation,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ckfunc.base.clock import timestamp
 from ckfunc.base.text import Line, beneath_message, cells, escaped, is_frame, printable
-from ckfunc.model.function import Status
+from ckfunc.model.application import Status
 from ckfunc.sandbox.acts import Act, SaidMessage, Verb
 from ckfunc.testing.case import CaseResult, CaseRun, Miss, StepRun
 from ckfunc.testing.judging import shown_error, shown_message, shown_notification

@@ -23,8 +23,9 @@ from ckfunc.model.chat import (
     ReadReceipt,
     Thread,
     UnreadSummary,
+    User,
+    UserReference,
 )
-from ckfunc.model.user import User, UserReference
 from ckfunc.wire.links import Links
 from ckfunc.wire.messages import read_message, write_embedded_message, write_message
 from ckfunc.wire.reading import (

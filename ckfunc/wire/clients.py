@@ -22,8 +22,8 @@ from ckfunc.model.chat import (
     Reaction,
     ReadReceipt,
     Thread,
+    User,
 )
-from ckfunc.model.user import User
 from ckfunc.wire.channels import write_embedded_channel, write_notification_data
 from ckfunc.wire.links import Links
 from ckfunc.wire.messages import write_embedded_message, write_emoji

@@ -21,8 +21,9 @@ from ckfunc.model.chat import (
     MessageType,
     NewMessage,
     ReactionsSummary,
+    User,
+    UserReference,
 )
-from ckfunc.model.user import User, UserReference
 from ckfunc.wire.links import Links
 from ckfunc.wire.reading import (
     Malformed,

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from ckfunc.base.clock import timestamp
-from ckfunc.model.user import CallStatus, ChatSession, NewUser, Presence, User, UserReference, UserSession, UserType
+from ckfunc.model.chat import CallStatus, ChatSession, NewUser, Presence, User, UserReference, UserSession, UserType
 from ckfunc.wire.links import Links
 from ckfunc.wire.reading import (
     Malformed,

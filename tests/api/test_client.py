@@ -19,8 +19,7 @@ from ckfunc.base.errors import (
     UnreadableAnswer,
 )
 from ckfunc.base.secrets import revealed, secret_values
-from ckfunc.model.application import ApplicationSettings
-from ckfunc.model.function import NewFunction, Status
+from ckfunc.model.application import ApplicationSettings, NewFunction, Status
 
 FUNCTION = {"id": 5, "type": "user.sent.message", "name": "N", "enabled": True, "currentVersionNumber": 3}
 VERSION = {"id": 50, "versionNumber": 3, "handlerScript": "x"}

@@ -10,8 +10,7 @@ from support.emulators import cold_emulator
 from ckfunc.api import Client, Connection, emulator
 from ckfunc.base.errors import CredentialsRejected, NotFound, RequestRejected, Unreachable
 from ckfunc.base.secrets import Secret, revealed, secret_values
-from ckfunc.model.application import ApplicationSettings
-from ckfunc.model.function import NewFunction, Status
+from ckfunc.model.application import ApplicationSettings, NewFunction, Status
 from ckfunc.wire.dialects import Dialect
 
 HELLO = "async function handleEvent(event: any, context: any) { console.log('hi', event.username); return [event.n]; }"

@@ -25,9 +25,8 @@ from ckfunc.chat.events import (
 )
 from ckfunc.chat.lines import ChatView, event_lines, event_record
 from ckfunc.logs.entries import LogEntry
-from ckfunc.model.chat import File, Message, MessageType
-from ckfunc.model.function import Invocation, InvocationDetail, Status
-from ckfunc.model.user import Presence, User
+from ckfunc.model.application import Invocation, InvocationDetail, Status
+from ckfunc.model.chat import File, Message, MessageType, Presence, User
 
 NOW = datetime(2026, 11, 27, 12, 0, 5, tzinfo=UTC)
 SENT = datetime(2026, 11, 27, 12, 0, 1, tzinfo=UTC)

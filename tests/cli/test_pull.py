@@ -17,8 +17,7 @@ from ckfunc.api import Client, Connection
 from ckfunc.base.secrets import Secret, secret_values
 from ckfunc.emulator.store import functions
 from ckfunc.emulator.store.database import connect
-from ckfunc.model.application import ApplicationSettings
-from ckfunc.model.function import NewFunction
+from ckfunc.model.application import ApplicationSettings, NewFunction
 
 START, SENT = "user.attempted.start_session", "user.sent.message"
 SECRET = "canary-0xC0FFEE"

@@ -12,19 +12,20 @@ from urllib.parse import parse_qs, urlsplit
 from support.loopback import Reply, Request
 
 from ckfunc.base.secrets import revealed, secret_values
-from ckfunc.model.application import Application, ApplicationSettings, Dependency, Runtime
-from ckfunc.model.function import Function, FunctionVersion
+from ckfunc.model.application import Application, ApplicationSettings, Dependency, Function, FunctionVersion, Runtime
 from ckfunc.model.page import Page
 from ckfunc.wire.applications import (
     read_dependencies,
     read_environment,
+    read_new_function,
     read_script,
     read_settings,
     write_application,
+    write_function,
     write_runtime,
     write_settings,
+    write_version,
 )
-from ckfunc.wire.functions import read_new_function, write_function, write_version
 from ckfunc.wire.links import Links, write_page
 
 KEY = "19b458d0-2b50-491c-8f13-65ec12f3978e"

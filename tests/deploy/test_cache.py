@@ -10,7 +10,7 @@ from deploy.application import KEY
 from deploy.world import World
 
 from ckfunc.deploy.cache import VersionCache
-from ckfunc.model.function import FunctionVersion
+from ckfunc.model.application import FunctionVersion
 
 VERSION = FunctionVersion(id=13515, version_number=34, handler_script="a\r\nb\n\ud800 ünï\n")
 WHERE = "https://api.chatkitty.com#1"

@@ -10,7 +10,7 @@ from fractions import Fraction
 import pytest
 
 from ckfunc.deploy.failure_rate import FunctionVerdict, VersionRuns
-from ckfunc.model.function import Invocation, Status
+from ckfunc.model.application import Invocation, Status
 from ckfunc.model.project import WatchPolicy, duration_text, percent
 
 TYPE = "user.sent.message"

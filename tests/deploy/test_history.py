@@ -17,7 +17,7 @@ from ckfunc.deploy.history import Reference, Rollback, prepare_rollback, referen
 from ckfunc.deploy.plan.plan import make
 from ckfunc.deploy.resources import Snapshot
 from ckfunc.deploy.run import DeployContext, carry_out
-from ckfunc.model.function import FunctionVersion
+from ckfunc.model.application import FunctionVersion
 from ckfunc.model.project import Target
 
 TYPE = "user.sent.message"

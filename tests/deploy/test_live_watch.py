@@ -18,7 +18,7 @@ from ckfunc.api.emulator import trigger
 from ckfunc.base.secrets import Secret
 from ckfunc.deploy.failure_rate import VersionRuns
 from ckfunc.logs.finding import recent
-from ckfunc.model.function import Invocation, Status
+from ckfunc.model.application import Invocation, Status
 from ckfunc.model.project import WatchPolicy
 
 SENT = "user.sent.message"
@@ -55,7 +55,7 @@ class Load:
             assert self._changed.wait_for(lambda: len(self.fired) >= wanted, timeout=120)
 
     def _fire(self) -> None:
-        from ckfunc.wire.functions import read_invocation
+        from ckfunc.wire.applications import read_invocation
 
         while not self._ended.is_set():
             answer = trigger(self._client, SENT, {"number": next(self._numbers)})

@@ -16,8 +16,7 @@ from ckfunc.base.text import STYLES, unified
 from ckfunc.deploy.plan.plan import ChangeAction, diff
 from ckfunc.deploy.plan.snapshot import require_application
 from ckfunc.deploy.resources import RESOURCES, Snapshot, newlines
-from ckfunc.model.application import ApplicationSettings, Dependency, Runtime
-from ckfunc.model.function import Function, FunctionVersion
+from ckfunc.model.application import ApplicationSettings, Dependency, Function, FunctionVersion, Runtime
 from ckfunc.model.project import Target
 
 VALUES = st.dictionaries(st.text(max_size=3), st.text(max_size=3), max_size=5)

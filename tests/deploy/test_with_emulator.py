@@ -18,7 +18,7 @@ from ckfunc.bundle.requirements import Requirements
 from ckfunc.deploy import run
 from ckfunc.deploy.apply.report import DeployReport
 from ckfunc.deploy.cache import VersionCache
-from ckfunc.model.function import NewFunction
+from ckfunc.model.application import NewFunction
 from ckfunc.model.project import Project, Script
 from ckfunc.runtime.compiler import CompilerProcess
 

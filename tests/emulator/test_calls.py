@@ -17,7 +17,7 @@ from ckfunc.emulator.dispatch.recording import MOST_BODY_BYTES, MOST_CALLS
 from ckfunc.emulator.store import invocations
 from ckfunc.emulator.store.database import open_database
 from ckfunc.emulator.store.schema import MIGRATIONS, SCHEMA
-from ckfunc.model.function import ApiCall
+from ckfunc.model.application import ApiCall
 
 TYPE = "some.event"
 FETCH = """

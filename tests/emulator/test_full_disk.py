@@ -23,8 +23,8 @@ from ckfunc.emulator.store.paging import PageRequest
 from ckfunc.emulator.store.schema import SCHEMA
 from ckfunc.emulator.store.steps import run
 from ckfunc.emulator.store.trouble import trouble_with
+from ckfunc.model.application import ConsoleLine, NewFunction, Status
 from ckfunc.model.execution import Compiled, Determinism, Environment, HandlerVersion, Outcome
-from ckfunc.model.function import ConsoleLine, NewFunction, Status
 
 SERVE = """
 import resource

@@ -18,8 +18,8 @@ from ckfunc.emulator.store import application, functions, invocations
 from ckfunc.emulator.store.database import Database, open_database
 from ckfunc.emulator.store.paging import PageRequest
 from ckfunc.emulator.store.schema import SCHEMA
+from ckfunc.model.application import ConsoleLine, Invocation, NewFunction, Status
 from ckfunc.model.execution import Compiled, Determinism, Environment, HandlerVersion, Outcome
-from ckfunc.model.function import ConsoleLine, Invocation, NewFunction, Status
 
 
 class Verbatim:

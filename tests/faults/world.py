@@ -26,8 +26,7 @@ from ckfunc.emulator.emulator import Emulator
 from ckfunc.emulator.store import application, functions
 from ckfunc.emulator.store.database import Database, connect
 from ckfunc.manifest import load
-from ckfunc.model.application import ApplicationSettings
-from ckfunc.model.function import NewFunction
+from ckfunc.model.application import ApplicationSettings, NewFunction
 from ckfunc.model.project import Project
 
 TYPES = (

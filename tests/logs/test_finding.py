@@ -10,7 +10,7 @@ from support.loopback import Reply, Request
 from ckfunc.base.errors import ServiceTrouble
 from ckfunc.logs.entries import Filter, Gap, LogEntry
 from ckfunc.logs.finding import recent
-from ckfunc.model.function import Status
+from ckfunc.model.application import Status
 
 
 def ids(served: Served, limit: int | None = None, **wanted: Any) -> list[int]:

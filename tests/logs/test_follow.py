@@ -14,7 +14,7 @@ from ckfunc.base.errors import ApiFailure, CredentialsRejected
 from ckfunc.logs.entries import Filter, Gap, Item, LogEntry, Recovered, Trouble
 from ckfunc.logs.follow import LOOPBACK, REMOTE, Pace, backoff_s, follow
 from ckfunc.logs.tail import MOST_HELD, InvocationListing
-from ckfunc.model.function import Status
+from ckfunc.model.application import Status
 
 EVERY_ROUND = Pace(quick_s=0.1, idle_s=0.4, functions_s=0.0, per_function_s=0.0)
 

@@ -9,7 +9,7 @@ import pytest
 from ckfunc.base.text import plain
 from ckfunc.logs.entries import Gap, Item, LogEntry, Recovered, Trouble
 from ckfunc.logs.format import cells, json_line, lines, record, summary
-from ckfunc.model.function import ConsoleLine, Invocation, InvocationDetail, Status
+from ckfunc.model.application import ConsoleLine, Invocation, InvocationDetail, Status
 
 AT = datetime(2024, 5, 1, 6, 37, 1, 766000, tzinfo=UTC)
 UNSET: Any = object()

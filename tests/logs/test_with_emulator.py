@@ -16,7 +16,7 @@ from ckfunc.logs.entries import Item, LogEntry
 from ckfunc.logs.finding import recent
 from ckfunc.logs.follow import Pace, follow
 from ckfunc.logs.format import lines
-from ckfunc.model.function import NewFunction, Status
+from ckfunc.model.application import NewFunction, Status
 
 HANDLER = """
 async function handleEvent(event: any) {

@@ -24,8 +24,8 @@ from ckfunc.cli.schemas import OUTPUTS, WITHOUT_JSON, command_schema, commands_w
 from ckfunc.deploy.apply.report import Ending, ItemState
 from ckfunc.deploy.plan.plan import ChangeAction
 from ckfunc.deploy.resources import RESOURCES
+from ckfunc.model.application import Status
 from ckfunc.model.chat import MessageType
-from ckfunc.model.function import Status
 from ckfunc.replay.verdict import ReplayVerdict
 from ckfunc.runtime.locks import SEVERITIES
 from ckfunc.scaffold.writing import FileAction

@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from ckfunc.base.secrets import revealed, secret_values
 from ckfunc.manifest.tree import Mapping, Scalar, parse
 from ckfunc.manifest.variables import expand
-from ckfunc.model.application import Dependency, Runtime
-from ckfunc.model.function import Function, FunctionVersion
+from ckfunc.model.application import Dependency, Function, FunctionVersion, Runtime
 from ckfunc.model.lock import PLATFORM_RANGES, PackageLock
 from ckfunc.model.project import Project, Script, Target, WantedFunction, WantedRuntime
 from ckfunc.pull.merge import Base, read_base, store_base

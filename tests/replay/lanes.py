@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from ckfunc.model.application import ApiCall, Invocation, Status
 from ckfunc.model.execution import Determinism
-from ckfunc.model.function import ApiCall, Invocation, Status
 from ckfunc.replay.differences import Observed
 from ckfunc.replay.report import Replay
 from ckfunc.replay.run import Open, Pair, replay

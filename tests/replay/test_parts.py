@@ -12,8 +12,8 @@ from replay.lanes import PythonLane, World, opening, recorded, replayed
 
 from ckfunc.base.secrets import Secret
 from ckfunc.base.text import plain_text
+from ckfunc.model.application import ApiCall, Status
 from ckfunc.model.chat import ChannelType
-from ckfunc.model.function import ApiCall, Status
 from ckfunc.replay.differences import ABSENT, MOST, Observed, changes, differences, document_of, kind, paired, shape
 from ckfunc.replay.report import Redaction, Replay, place, replay_json, replay_lines
 from ckfunc.replay.run import Pair, determinism_of, replay, variations

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from ckfunc.base.secrets import Secret, secret_values
+from ckfunc.model.application import ConsoleLine
 from ckfunc.model.execution import ApiAccess, Compiled, Environment, HandlerVersion, Limits, Outcome
-from ckfunc.model.function import ConsoleLine
 from ckfunc.runtime.compiler import CompilerProcess
 from ckfunc.runtime.pool import HostPool
 

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
+from ckfunc.model.application import ConsoleLine
 from ckfunc.model.execution import Limits
-from ckfunc.model.function import ConsoleLine
 
 
 def lines(outcome):

@@ -7,8 +7,8 @@ import json
 import pytest
 
 from ckfunc.base.documents import DEEPEST
+from ckfunc.model.application import ConsoleLine
 from ckfunc.model.execution import Limits
-from ckfunc.model.function import ConsoleLine
 from ckfunc.runtime.frames import BrokenStream, read_answer, read_line, request_of
 
 FAST = Limits(time_s=3.0)

@@ -10,8 +10,8 @@ import pytest
 
 from ckfunc.base.errors import CkfuncError
 from ckfunc.cli.app import App
+from ckfunc.model.application import Status
 from ckfunc.model.execution import Determinism
-from ckfunc.model.function import Status
 from ckfunc.model.job import Seed
 from ckfunc.model.project import Script
 from ckfunc.sandbox.acts import Act, Consequences, UploadedFile, Verb

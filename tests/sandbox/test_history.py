@@ -15,9 +15,9 @@ from support.emulators import cold_emulator
 from ckfunc.emulator.emulator import Emulator
 from ckfunc.emulator.services import EmulatorServices
 from ckfunc.emulator.store import functions, invocations, messages
+from ckfunc.model.application import ApiCall, NewFunction
 from ckfunc.model.chat import NewMessage
 from ckfunc.model.execution import Outcome
-from ckfunc.model.function import ApiCall, NewFunction
 from ckfunc.sandbox.acts import Act, UploadedFile, Verb
 from ckfunc.sandbox.history import MOST_ROWS, TooMuchData, data_of, past_of
 from ckfunc.wire.seeds import read_seed

@@ -15,8 +15,8 @@ from ckfunc.cli.app import App
 from ckfunc.emulator.emulator import Emulator
 from ckfunc.emulator.options import EmulatorOptions
 from ckfunc.emulator.store.seeds import SeedRefused
+from ckfunc.model.application import ConsoleLine, Status
 from ckfunc.model.execution import Determinism, Limits
-from ckfunc.model.function import ConsoleLine, Status
 from ckfunc.model.job import Seed
 from ckfunc.model.project import Script
 from ckfunc.sandbox.sandbox import MOST_PROCESSES, NoHandler, Sandbox

@@ -7,20 +7,23 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from ckfunc.model.chat import (
+    ChatSession,
     Invite,
     Membership,
     NewChannel,
     NewMessage,
+    NewUser,
     Notification,
     NotificationData,
     NotificationType,
     ReadReceipt,
     Thread,
     ThreadType,
+    UserReference,
+    UserSession,
 )
 from ckfunc.model.job import Job, JobState, JobType
 from ckfunc.model.page import CursorPage
-from ckfunc.model.user import ChatSession, NewUser, UserReference, UserSession
 from ckfunc.wire.channels import read_channel
 from ckfunc.wire.links import T
 from ckfunc.wire.messages import read_message, write_file

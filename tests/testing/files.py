@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ckfunc.base.errors import UsageProblem
-from ckfunc.model.function import ApiCall, ConsoleLine, Status
+from ckfunc.model.application import ApiCall, ConsoleLine, Status
 from ckfunc.model.job import Seed
 from ckfunc.sandbox.acts import Act, Verb
 from ckfunc.testing.case import DEFAULT_NOW, Case, CaseRun, Expectation, Step, StepExpectation, StepRun

@@ -8,7 +8,7 @@ import pytest
 from testing.files import case, failed, succeeded
 
 from ckfunc.base.documents import matches
-from ckfunc.model.function import ApiCall, Status
+from ckfunc.model.application import ApiCall, Status
 from ckfunc.testing.case import CaseOutcome, CaseRun, Expectation, ExpectedCall, ExpectedValue, Miss
 from ckfunc.testing.judging import judge, same_path
 

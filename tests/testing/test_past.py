@@ -9,8 +9,8 @@ import pytest
 from testing.files import SENT, START, read
 
 from ckfunc.base.secrets import Secret
+from ckfunc.model.application import Invocation, InvocationDetail, Status
 from ckfunc.model.chat import MessageType
-from ckfunc.model.function import Invocation, InvocationDetail, Status
 from ckfunc.sandbox.acts import Act, ChainedRun, Past, PastStep, SaidMessage, SentNotification, UploadedFile, Verb
 from ckfunc.sandbox.scripts import Ran
 from ckfunc.testing.past import PublicText, past_conversation

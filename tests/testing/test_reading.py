@@ -13,8 +13,8 @@ from testing.files import SENT, START, read
 
 from ckfunc.base.secrets import revealed
 from ckfunc.manifest.kinds import schema_of
+from ckfunc.model.application import Status
 from ckfunc.model.fault import Fault
-from ckfunc.model.function import Status
 from ckfunc.testing.case import ExpectedCall, ExpectedValue
 from ckfunc.testing.definition import CASES
 from ckfunc.testing.reading import InvalidCases, NoTestFile, find_files

@@ -13,7 +13,7 @@ from testing.files import case, failed, succeeded
 
 from ckfunc.base.errors import CkfuncError
 from ckfunc.base.text import plain_text
-from ckfunc.model.function import ConsoleLine, Status
+from ckfunc.model.application import ConsoleLine, Status
 from ckfunc.testing.case import Case, CaseOutcome, CaseResult, CaseRun, Expectation, ExpectedValue, Miss, tally
 from ckfunc.testing.judging import judge
 from ckfunc.testing.junit import junit

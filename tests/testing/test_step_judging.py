@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from testing.files import SENT, START, case, failed, step_run, succeeded
 
+from ckfunc.model.application import Status
 from ckfunc.model.chat import MessageType
-from ckfunc.model.function import Status
 from ckfunc.sandbox.acts import SaidMessage, SentNotification
 from ckfunc.testing.case import (
     CaseOutcome,

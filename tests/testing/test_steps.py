@@ -11,7 +11,7 @@ import yaml
 from testing.files import SENT, START, read
 
 from ckfunc.manifest.kinds import schema_of
-from ckfunc.model.function import Status
+from ckfunc.model.application import Status
 from ckfunc.sandbox.acts import Act, UploadedFile, Verb
 from ckfunc.testing.case import (
     CONVERSATION,

@@ -6,8 +6,8 @@ import pytest
 from testing.files import SENT, case, failed, step_run, succeeded
 
 from ckfunc.base.text import cells, plain_text
+from ckfunc.model.application import ApiCall, Status
 from ckfunc.model.chat import MessageType
-from ckfunc.model.function import ApiCall, Status
 from ckfunc.sandbox.acts import Act, SaidMessage, SentNotification, Verb
 from ckfunc.testing.case import CaseResult, CaseRun, ExpectedMessage, ExpectedText, Miss, StepExpectation, tally
 from ckfunc.testing.judging import judge

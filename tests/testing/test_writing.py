@@ -11,7 +11,7 @@ import yaml
 from testing.files import SENT, read
 
 from ckfunc.base.secrets import secret_values
-from ckfunc.model.function import ApiCall, Invocation, InvocationDetail, Status
+from ckfunc.model.application import ApiCall, Invocation, InvocationDetail, Status
 from ckfunc.testing.reading import InvalidCases
 from ckfunc.testing.recording import CannotRecord, free_name, recorded
 from ckfunc.testing.writing import CannotAddCase, case_text, new_file, with_case

@@ -15,8 +15,8 @@ from support import wire
 
 from ckfunc.base.clock import parse_timestamp, timestamp
 from ckfunc.base.secrets import revealed
-from ckfunc.model.function import NewFunction
-from ckfunc.wire import applications, channels, dialects, functions, jobs, links, messages, users
+from ckfunc.model.application import NewFunction
+from ckfunc.wire import applications, channels, dialects, jobs, links, messages, users
 from ckfunc.wire.dialects import Dialect, canonical, dialect_of, spelled
 from ckfunc.wire.links import Links
 
@@ -32,9 +32,9 @@ SINGLE: dict[str, tuple[Callable[[Any], Any], Callable[[Any, Links], Any]]] = {
     "application": (applications.read_application, applications.write_application),
     "settings": (applications.read_settings, lambda settings, _: applications.write_settings(settings)),
     "runtime": (applications.read_runtime, applications.write_runtime),
-    "function": (functions.read_function, lambda one, links: functions.write_function(one, 1, "v0.0.29", links)),
-    "version": (functions.read_version, functions.write_version),
-    "invocation": (functions.read_invocation, functions.write_invocation),
+    "function": (applications.read_function, lambda one, links: applications.write_function(one, 1, "v0.0.29", links)),
+    "version": (applications.read_version, applications.write_version),
+    "invocation": (applications.read_invocation, applications.write_invocation),
     "user": (users.read_user, users.write_user),
     "channel": (channels.read_channel, channels.write_channel),
     "message": (messages.read_message, messages.write_message),
@@ -190,7 +190,7 @@ def _request(body: str, document: Any) -> Any:
         typed = channels.read_new_keystrokes(document)
         return {"keys": typed.keys, "user": wire.write_reference(typed.user)}
     if body == "function":
-        return functions.write_new_function(functions.read_new_function(document))
+        return applications.write_new_function(applications.read_new_function(document))
     if body == "dependencies":
         return applications.write_dependencies(applications.read_dependencies(document))
     if body == "environment":
@@ -222,7 +222,7 @@ def test_a_sample_request_is_understood(sample: dict[str, Any], dialect: Dialect
 
 
 def test_fields_that_new_functions_do_not_have_in_samples_have_defaults() -> None:
-    assert functions.read_new_function({"type": "call.ended", "name": "x"}) == NewFunction("call.ended", "x")
+    assert applications.read_new_function({"type": "call.ended", "name": "x"}) == NewFunction("call.ended", "x")
 
 
 def test_user_data_keeps_its_spelling_in_both_dialects() -> None:

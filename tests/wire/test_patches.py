@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from ckfunc.model.chat import Channel, ChannelType, Message, MessageType
-from ckfunc.model.user import User
+from ckfunc.model.chat import Channel, ChannelType, Message, MessageType, User
 from ckfunc.wire.channels import patched_channel
 from ckfunc.wire.messages import patched_message
 from ckfunc.wire.reading import Malformed, merge

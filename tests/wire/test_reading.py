@@ -6,9 +6,8 @@ from typing import Any
 import pytest
 from support import wire
 
-from ckfunc.model.chat import NewMessage, NotificationType
-from ckfunc.model.user import User
-from ckfunc.wire import applications, channels, functions, links, messages, users
+from ckfunc.model.chat import NewMessage, NotificationType, User
+from ckfunc.wire import applications, channels, links, messages, users
 from ckfunc.wire.links import Links, application_id_in
 from ckfunc.wire.reading import Malformed, required, resource
 
@@ -76,11 +75,11 @@ FUNCTION = {"id": 1, "type": "call.ended", "enabled": True, "currentVersionNumbe
         ),
         (applications.read_application, {"id": 1, "key": "k", "createdTime": "x"}, "'x'"),
         (applications.read_settings, {"guestUsers": "ON", "userCreatedChannels": "ENABLED"}, "'ON', not ENABLED or"),
-        (functions.read_invocation, {**INVOCATION, "status": "LOST"}, "'LOST'"),
+        (applications.read_invocation, {**INVOCATION, "status": "LOST"}, "'LOST'"),
         (applications.read_runtime, {**RUNTIME, "environmentVariables": {"A": 1}}, "variable 'A' is not a string"),
         (applications.read_dependencies, {}, "the dependencies are not a list"),
         (applications.read_environment, [], "the environment variables are not an object"),
-        (functions.read_new_function, {"type": " ", "name": "n"}, "field 'type' is empty"),
+        (applications.read_new_function, {"type": " ", "name": "n"}, "field 'type' is empty"),
         (lambda page: links.read_page(page, "users", users.read_user), {"page": 1}, "field 'page' is an integer"),
         (
             lambda page: wire.read_cursor_page(page, "users", users.read_user),
@@ -132,26 +131,26 @@ def test_an_invocation_detail_may_have_no_duration_yet() -> None:
     for duration in (None, 12.5):
         document = {"id": 1, "console": [{"level": "info", "text": "x"}], "durationMs": duration}
         written = {**document, "calls": [], "callsOmitted": 0}
-        assert functions.write_detail(functions.read_detail(document)) == written
+        assert applications.write_detail(applications.read_detail(document)) == written
 
 
 def test_the_calls_of_a_run_are_read_with_unchanged_bodies() -> None:
     call = {"method": "POST", "path": "/users", "body": {"display_name": "x", "someThing": None}, "status": 201}
     document = {"id": 1, "console": [], "durationMs": 1.0, "calls": [call], "callsOmitted": 3}
-    read = functions.read_detail(document)
+    read = applications.read_detail(document)
     assert (read.calls[0].body, read.calls_omitted) == (call["body"], 3)
-    assert functions.write_detail(read) == document
+    assert applications.write_detail(read) == document
     for wrong in ("text", {"method": "GET", "path": "/x"}):
         with pytest.raises(Malformed):
-            functions.read_detail({**document, "calls": [wrong]})
+            applications.read_detail({**document, "calls": [wrong]})
 
 
 def test_a_function_without_a_name_is_named_after_its_type() -> None:
-    assert functions.read_function(FUNCTION).name == "call.ended"
-    described = functions.read_function({**FUNCTION, "name": "n", "description": "d"})
-    assert functions.write_function(described, 1, "v1", LINKS)["description"] == "d"
-    new = functions.read_new_function({"type": "x", "name": "n", "description": "d"})
-    assert functions.write_new_function(new)["description"] == "d"
+    assert applications.read_function(FUNCTION).name == "call.ended"
+    described = applications.read_function({**FUNCTION, "name": "n", "description": "d"})
+    assert applications.write_function(described, 1, "v1", LINKS)["description"] == "d"
+    new = applications.read_new_function({"type": "x", "name": "n", "description": "d"})
+    assert applications.write_new_function(new)["description"] == "d"
 
 
 def test_the_application_of_a_runtime_is_found_in_its_links_or_its_environment() -> None:

@@ -18,7 +18,7 @@ from ckfunc.cli.options import FILE, common_options, keep_invocations_option, op
 from ckfunc.cli.terminal import key_by_key, on_resize, pressed_keys
 from ckfunc.logs.entries import LogEntry
 from ckfunc.logs.format import summary
-from ckfunc.model.function import Status
+from ckfunc.model.application import Status
 
 if TYPE_CHECKING:
     from ckfunc.deploy.apply.report import DeployReport

@@ -19,7 +19,7 @@ from ckfunc.deploy.history import require_handler
 from ckfunc.emulator.data_directory import DATABASE
 from ckfunc.logs.finding import read_invocation
 from ckfunc.logs.format import console_lines, run_lines, session_line
-from ckfunc.model.function import ConsoleLine, Status
+from ckfunc.model.application import ConsoleLine, Status
 from ckfunc.model.triggers import BY_TYPE
 
 _DEBUGGERS_LOOK_AT = 9229

@@ -18,7 +18,7 @@ from ckfunc.logs.finding import deployed_functions, read_invocation, recent, req
 from ckfunc.logs.follow import CheckedClock
 from ckfunc.logs.follow import follow as following
 from ckfunc.logs.format import json_line, lines, notice, whole
-from ckfunc.model.function import Status
+from ckfunc.model.application import Status
 
 if TYPE_CHECKING:
     from ckfunc.api import Client

@@ -16,9 +16,9 @@ from ckfunc.cli.completion import complete_data, complete_types
 from ckfunc.cli.options import common_options, pass_app
 from ckfunc.logs.entries import LogEntry
 from ckfunc.logs.format import session_line
-from ckfunc.model.function import Status
+from ckfunc.model.application import Status
 from ckfunc.model.triggers import BY_TYPE
-from ckfunc.wire.functions import read_detail, read_invocation
+from ckfunc.wire.applications import read_detail, read_invocation
 
 _EXAMPLE = '{"username": "jane"}'
 

@@ -22,7 +22,7 @@ from ckfunc.deploy.show.versions import HEADINGS, commit_cell, version_cells, ve
 
 if TYPE_CHECKING:
     from ckfunc.deploy.blame import Commit
-    from ckfunc.model.function import FunctionVersion
+    from ckfunc.model.application import FunctionVersion
     from ckfunc.model.project import Script
 
 

@@ -25,7 +25,7 @@ from ckfunc.deploy.apply.report import DONE, Item, ItemState
 from ckfunc.deploy.plan.plan import CreateFunction, CreateVersion, Plan, Put, Step
 from ckfunc.deploy.plan.snapshot import overview, read_part, snapshot_of
 from ckfunc.deploy.resources import BY_KIND, FUNCTIONS, RUNTIME, SETTINGS, Part, Remote, Values
-from ckfunc.model.function import Function
+from ckfunc.model.application import Function
 
 FRESH_S = 0.1
 MOST_READS = 32

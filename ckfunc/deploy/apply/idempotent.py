@@ -18,7 +18,7 @@ from ckfunc.base.text import digest
 from ckfunc.deploy.resources import Part, Remote, newlines
 
 if TYPE_CHECKING:
-    from ckfunc.model.function import Function, FunctionVersion, NewFunction
+    from ckfunc.model.application import Function, FunctionVersion, NewFunction
 
 TRIES = 4
 """How often a write is attempted, at most."""

@@ -32,7 +32,7 @@ from ckfunc.deploy.resources import FUNCTIONS, Remote, Values, script_of
 from ckfunc.model.project import WatchPolicy
 
 if TYPE_CHECKING:
-    from ckfunc.model.function import Function
+    from ckfunc.model.application import Function
 
 FORMAT = 1
 MOST_JOURNALS = 50

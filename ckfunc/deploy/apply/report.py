@@ -16,7 +16,7 @@ from ckfunc.deploy.plan.plan import ChangeAction, Plan
 from ckfunc.deploy.resources import RESOURCES, Wanted
 
 if TYPE_CHECKING:
-    from ckfunc.model.function import Function
+    from ckfunc.model.application import Function
     from ckfunc.model.outputs import ItemJson, ReportJson
 
 

@@ -22,7 +22,7 @@ from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.plan.plan import CreateFunction, CreateVersion, Plan, Put, Step
 from ckfunc.deploy.plan.snapshot import read_part, snapshot_of
 from ckfunc.deploy.resources import BY_KIND, FUNCTIONS, WRITERS, Remote
-from ckfunc.model.function import Function
+from ckfunc.model.application import Function
 
 OnStep: TypeAlias = Callable[[Step | Item], object]
 """Called with each step when it starts and each item when it ends, in the thread that deploys."""

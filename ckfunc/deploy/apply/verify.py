@@ -14,7 +14,7 @@ from ckfunc.deploy.apply.report import DONE, WRONG, DeployReport, Ending, Item, 
 from ckfunc.deploy.plan.plan import Plan, ResourceChange, diff, disabled_warning
 from ckfunc.deploy.plan.snapshot import overview, snapshot_of
 from ckfunc.deploy.resources import BY_KIND, FUNCTIONS, RESOURCES, WRITERS, Remote, Snapshot, script_of
-from ckfunc.model.function import Function
+from ckfunc.model.application import Function
 
 _MOST_READS = 5
 """How often the first of several deploys reads the application, at most, until it is stable."""

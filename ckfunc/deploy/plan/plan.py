@@ -26,7 +26,7 @@ from ckfunc.deploy.resources import (
 from ckfunc.model.triggers import display_name
 
 if TYPE_CHECKING:
-    from ckfunc.model.function import Function, NewFunction
+    from ckfunc.model.application import Function, NewFunction
     from ckfunc.model.project import Project, Script, Target, WantedFunction
 
 SECTIONS = (RUNTIME, SETTINGS)
@@ -234,7 +234,7 @@ def _steps_of(
         return
     for change in changes:
         if change.action is ChangeAction.CREATE:
-            from ckfunc.model.function import NewFunction
+            from ckfunc.model.application import NewFunction
 
             new = wanted[change.name]
             yield CreateFunction(NewFunction(new.type, new.name, new.description, new.initialize_asynchronously))

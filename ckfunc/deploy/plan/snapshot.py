@@ -12,8 +12,7 @@ from ckfunc.base.errors import AmbiguousFunction, WrongApplication
 from ckfunc.base.workers import AT_ONCE, each
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.resources import SETTINGS, Part, Remote, Snapshot
-from ckfunc.model.application import ApplicationSettings, Runtime
-from ckfunc.model.function import Function, FunctionVersion
+from ckfunc.model.application import ApplicationSettings, Function, FunctionVersion, Runtime
 from ckfunc.model.project import Target
 
 

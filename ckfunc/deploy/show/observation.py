@@ -13,7 +13,7 @@ from ckfunc.deploy.failure_rate import FunctionVerdict, VersionRuns
 from ckfunc.deploy.observation import Observation, WatchEnding, WatchState
 from ckfunc.deploy.show.text import item_lines, warning_lines
 from ckfunc.logs.format import failure_lines
-from ckfunc.model.function import Invocation
+from ckfunc.model.application import Invocation
 from ckfunc.model.project import duration_text, percent
 
 _SIGNS = {

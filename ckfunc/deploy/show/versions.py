@@ -13,7 +13,7 @@ from ckfunc.deploy.resources import newlines
 
 if TYPE_CHECKING:
     from ckfunc.deploy.blame import Commit
-    from ckfunc.model.function import Function, FunctionVersion
+    from ckfunc.model.application import Function, FunctionVersion
     from ckfunc.model.outputs import VersionJson
 
 HEADINGS = ("VERSION", "DEPLOYED", "SCRIPT", "LINES", "STATE", "COMMIT")

@@ -6,9 +6,8 @@ from ckfunc.emulator.http.problems import Denied, Missing, Refused
 from ckfunc.emulator.store import channels, functions, memberships, messages, threads, users
 from ckfunc.emulator.store.channels import ChannelAccess
 from ckfunc.emulator.store.database import Database
-from ckfunc.model.chat import Channel, ChannelType, Message, Thread, ThreadType
-from ckfunc.model.function import Function
-from ckfunc.model.user import User, UserReference
+from ckfunc.model.application import Function
+from ckfunc.model.chat import Channel, ChannelType, Message, Thread, ThreadType, User, UserReference
 
 
 def user(database: Database, user_id: int | None) -> User:

@@ -8,8 +8,7 @@ from typing import Any
 from ckfunc.emulator.actions.context import ActionContext
 from ckfunc.emulator.store import channels, conversations, deletion, memberships, sessions, threads
 from ckfunc.emulator.store.steps import Steps
-from ckfunc.model.chat import BlockRecord, Channel, ChannelEvent, ChannelType, Invite, NewChannel, Thread
-from ckfunc.model.user import User
+from ckfunc.model.chat import BlockRecord, Channel, ChannelEvent, ChannelType, Invite, NewChannel, Thread, User
 from ckfunc.wire.channels import write_channel, write_event
 from ckfunc.wire.clients import client_channel, client_channel_block, client_event, client_thread, client_user
 from ckfunc.wire.users import write_user

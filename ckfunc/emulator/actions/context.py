@@ -10,8 +10,7 @@ from ckfunc.emulator.dispatch.dispatcher import Dispatcher
 from ckfunc.emulator.dispatch.topics import Origin, Topics
 from ckfunc.emulator.store import channels
 from ckfunc.emulator.store.database import Database
-from ckfunc.model.chat import Channel
-from ckfunc.model.user import User
+from ckfunc.model.chat import Channel, User
 from ckfunc.wire.clients import client_channel, client_user, topic
 from ckfunc.wire.links import Links
 

@@ -15,8 +15,7 @@ from ckfunc.emulator.store import channels, conversations, deletion, files, mess
 from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.files import StoredFile
 from ckfunc.emulator.store.steps import Steps
-from ckfunc.model.chat import File, FileType, Message, NewMessage, Notification, Thread, ThreadType
-from ckfunc.model.user import User
+from ckfunc.model.chat import File, FileType, Message, NewMessage, Notification, Thread, ThreadType, User
 from ckfunc.wire.channels import write_channel, write_notification
 from ckfunc.wire.clients import client_message, client_notification, topic
 from ckfunc.wire.messages import read_new_file_message, write_message

@@ -6,8 +6,7 @@ from typing import Any
 
 from ckfunc.emulator.actions.context import ActionContext
 from ckfunc.emulator.store import messages, reactions, receipts
-from ckfunc.model.chat import Emoji, Message, MessageReport, Reaction, ReadReceipt
-from ckfunc.model.user import User
+from ckfunc.model.chat import Emoji, Message, MessageReport, Reaction, ReadReceipt, User
 from ckfunc.wire.channels import write_receipt
 from ckfunc.wire.clients import client_reaction, client_receipt, client_report
 from ckfunc.wire.messages import write_message, write_reactions

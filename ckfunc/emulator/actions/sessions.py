@@ -11,11 +11,10 @@ from ckfunc.emulator.dispatch.dispatcher import Dispatcher, FinishedRun
 from ckfunc.emulator.http.problems import Refused
 from ckfunc.emulator.store import application, messages, receipts, sessions, users
 from ckfunc.emulator.store.database import Database
-from ckfunc.model.chat import Channel
+from ckfunc.model.application import ConsoleLine
+from ckfunc.model.chat import Channel, ChatSession, User, UserSession
 from ckfunc.model.execution import Determinism
-from ckfunc.model.function import ConsoleLine
 from ckfunc.model.triggers import START_SESSION
-from ckfunc.model.user import ChatSession, User, UserSession
 from ckfunc.wire.channels import write_channel
 from ckfunc.wire.clients import client_current_user
 from ckfunc.wire.users import write_user

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from ckfunc.emulator.actions.context import ActionContext
 from ckfunc.emulator.store import channels, history
-from ckfunc.model.user import User
+from ckfunc.model.chat import User
 from ckfunc.wire.clients import client_keystrokes
 
 PAUSE_S = 5.0

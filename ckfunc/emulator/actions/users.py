@@ -10,8 +10,7 @@ from ckfunc.emulator.actions.sessions import publish_presence, tell_contacts
 from ckfunc.emulator.store import deletion, files, memberships, users
 from ckfunc.emulator.store.files import StoredFile
 from ckfunc.emulator.store.steps import Steps
-from ckfunc.model.chat import BlockRecord
-from ckfunc.model.user import User
+from ckfunc.model.chat import BlockRecord, User
 from ckfunc.wire.clients import client_current_user, client_user, client_user_block
 
 

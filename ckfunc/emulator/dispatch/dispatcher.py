@@ -23,8 +23,8 @@ from ckfunc.emulator.dispatch.runtimes import (
 from ckfunc.emulator.store import functions, invocations
 from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.trouble import trouble_with
+from ckfunc.model.application import ConsoleLine, Function, FunctionVersion, Invocation, InvocationDetail
 from ckfunc.model.execution import Compiled, Determinism, Environment, HandlerError, HandlerVersion, Outcome
-from ckfunc.model.function import ConsoleLine, Function, FunctionVersion, Invocation, InvocationDetail
 
 MOST_WAITING = 10_000
 """Events that may wait for their run; more fail at once."""

@@ -16,8 +16,8 @@ from ckfunc.emulator.http.multipart import Part
 from ckfunc.emulator.http.problems import Refused
 from ckfunc.emulator.store import invocations
 from ckfunc.emulator.store.database import Database
+from ckfunc.model.application import ApiCall
 from ckfunc.model.execution import Outcome
-from ckfunc.model.function import ApiCall
 
 MOST_CALLS = 200
 """The number of requests recorded for one run; more are only counted."""

@@ -22,8 +22,9 @@ from ckfunc.model.chat import (
     Message,
     MessageReport,
     Thread,
+    User,
+    UserReference,
 )
-from ckfunc.model.user import User, UserReference
 from ckfunc.wire.channels import DIRECT_MEMBERS_LIMIT, patched_channel, read_keys, read_new_channel
 from ckfunc.wire.messages import patched_message, read_client_message, read_file
 from ckfunc.wire.reading import label, optional_label, required, resource, user_data

@@ -16,9 +16,8 @@ from ckfunc.emulator.store import channels, conversations, memberships, messages
 from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.paging import PageRequest
 from ckfunc.emulator.store.steps import run
-from ckfunc.model.chat import Channel, ChannelType, Message
+from ckfunc.model.chat import Channel, ChannelType, Message, User
 from ckfunc.model.page import Page
-from ckfunc.model.user import User
 from ckfunc.wire.clients import (
     client_channel,
     client_channel_block,

@@ -16,7 +16,7 @@ from ckfunc.emulator.http.bodies import read_json
 from ckfunc.emulator.http.problems import Denied, HttpProblem, Missing, Refused
 from ckfunc.emulator.services import EmulatorServices
 from ckfunc.emulator.store.database import Database
-from ckfunc.model.user import User
+from ckfunc.model.chat import User
 from ckfunc.wire.dialects import compact_json
 
 ERROR_QUEUES = ("/user/queue/v1/errors", "/user/queue/errors")

@@ -36,7 +36,7 @@ from ckfunc.emulator.realtime.subscriptions import Subscription, Subscriptions
 from ckfunc.emulator.services import EmulatorServices
 from ckfunc.emulator.store import sessions, users
 from ckfunc.emulator.store.application import APPLICATION_ID
-from ckfunc.model.user import User
+from ckfunc.model.chat import User
 from ckfunc.wire.dialects import compact_json
 from ckfunc.wire.links import Links
 from ckfunc.wire.reading import NAME_LIMIT, Malformed

@@ -24,8 +24,7 @@ from ckfunc.emulator.http.routing import Access, Route
 from ckfunc.emulator.services import EmulatorServices
 from ckfunc.emulator.store import sessions
 from ckfunc.emulator.store.database import Database
-from ckfunc.model.chat import Thread
-from ckfunc.model.user import User, UserReference, UserSession
+from ckfunc.model.chat import Thread, User, UserReference, UserSession
 from ckfunc.wire.clients import client_current_user, client_message
 
 _ALLOWED = {

@@ -9,8 +9,7 @@ from ckfunc.emulator.dispatch.topics import ConnectedClient, Topics
 from ckfunc.emulator.http.problems import Denied, Missing
 from ckfunc.emulator.realtime.requests import Destination
 from ckfunc.emulator.store.database import Database
-from ckfunc.model.chat import Channel
-from ckfunc.model.user import ChatSession, User
+from ckfunc.model.chat import Channel, ChatSession, User
 from ckfunc.wire.clients import CHANNEL_TOPICS, USER_TOPICS
 from ckfunc.wire.stomp import BadFrame, write_frame
 

@@ -24,13 +24,12 @@ from ckfunc.emulator.http.problems import Refused
 from ckfunc.emulator.http.routing import Access, Route
 from ckfunc.emulator.services import EmulatorServices
 from ckfunc.emulator.store import functions, invocations
-from ckfunc.model.chat import Message, MessageReport
-from ckfunc.model.function import InvocationDetail
+from ckfunc.model.application import InvocationDetail
+from ckfunc.model.chat import Message, MessageReport, User, UserReference
 from ckfunc.model.triggers import START_SESSION
-from ckfunc.model.user import User, UserReference
+from ckfunc.wire.applications import write_detail, write_function, write_invocation
 from ckfunc.wire.channels import write_receipt
 from ckfunc.wire.faults import read_fault, write_active_fault
-from ckfunc.wire.functions import write_detail, write_function, write_invocation
 from ckfunc.wire.messages import write_message
 from ckfunc.wire.reading import optional, required, resource
 from ckfunc.wire.seeds import read_seed, write_seeded, write_snapshot

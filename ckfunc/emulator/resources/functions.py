@@ -15,10 +15,17 @@ from ckfunc.emulator.http.routing import Route
 from ckfunc.emulator.services import EmulatorServices
 from ckfunc.emulator.store import functions, invocations
 from ckfunc.manifest.definition import dependency_mistake
-from ckfunc.model.application import DEFAULT_PACKAGES, Dependency
-from ckfunc.model.function import Function
-from ckfunc.wire.applications import read_dependencies, read_environment, read_script, write_runtime
-from ckfunc.wire.functions import read_new_function, write_function, write_invocation, write_version
+from ckfunc.model.application import DEFAULT_PACKAGES, Dependency, Function
+from ckfunc.wire.applications import (
+    read_dependencies,
+    read_environment,
+    read_new_function,
+    read_script,
+    write_function,
+    write_invocation,
+    write_runtime,
+    write_version,
+)
 from ckfunc.wire.reading import required, resource
 
 _FUNCTION_COLUMNS = {

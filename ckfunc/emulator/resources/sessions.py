@@ -13,8 +13,8 @@ from ckfunc.emulator.http.routing import Access, Route
 from ckfunc.emulator.services import EmulatorServices
 from ckfunc.emulator.store import sessions
 from ckfunc.emulator.store.paging import PageRequest
+from ckfunc.model.chat import SessionState, UserReference
 from ckfunc.model.page import Page
-from ckfunc.model.user import SessionState, UserReference
 from ckfunc.wire.links import write_page
 from ckfunc.wire.reading import required, resource
 from ckfunc.wire.users import write_chat_session, write_user_session

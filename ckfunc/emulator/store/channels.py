@@ -16,9 +16,8 @@ from ckfunc.emulator.store import messages, users
 from ckfunc.emulator.store.database import Condition, Database
 from ckfunc.emulator.store.paging import PageRequest, matching_ids, select_page_by_id
 from ckfunc.emulator.store.steps import listed
-from ckfunc.model.chat import Channel, ChannelType, NewChannel
+from ckfunc.model.chat import Channel, ChannelType, NewChannel, User
 from ckfunc.model.page import Page
-from ckfunc.model.user import User
 
 # A direct channel is identified by its members: `member_ids` holds their sorted ids, and is NULL for other channels.
 SCHEMA = """

@@ -13,9 +13,8 @@ from ckfunc.emulator.store import threads as stored_threads
 from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.paging import CursorRequest, PageRequest, select_page, select_page_by_id
 from ckfunc.emulator.store.steps import listed
-from ckfunc.model.chat import Channel, Message, Thread, ThreadType
+from ckfunc.model.chat import Channel, Message, Thread, ThreadType, User
 from ckfunc.model.page import CursorPage, Page
-from ckfunc.model.user import User
 
 # `cleared_id` is the newest message that is no longer shown to the user.
 SCHEMA = """

@@ -14,7 +14,7 @@ from ckfunc.emulator.store import channels, files, users
 from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.steps import ROWS, Steps, batches, listed
 from ckfunc.emulator.store.steps import delete as delete_rows
-from ckfunc.model.user import User
+from ckfunc.model.chat import User
 
 Deleting = Callable[[Sequence[int]], Steps]
 """Called with the ids of messages before they are deleted; returns steps to take after that."""

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.paging import PageRequest, select_page
+from ckfunc.model.application import Function, FunctionVersion, NewFunction
 from ckfunc.model.execution import Compiled, SyntaxProblem
-from ckfunc.model.function import Function, FunctionVersion, NewFunction
 from ckfunc.model.page import Page
 
 SCHEMA = """

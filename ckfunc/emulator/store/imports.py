@@ -20,9 +20,8 @@ from ckfunc.emulator.store import channels, deletion, jobs, users
 from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.jobs import JobFailed
 from ckfunc.emulator.store.steps import ROWS, Steps, Turn, listed, run
-from ckfunc.model.chat import ChannelType
+from ckfunc.model.chat import ChannelType, Presence, UserType
 from ckfunc.model.job import ChannelImport, MemberImport, MessageImport, UserImport
-from ckfunc.model.user import Presence, UserType
 
 _BATCH_CHARACTERS = 128 * 1024
 

@@ -18,8 +18,8 @@ from ckfunc.emulator.store.paging import (
     select_cursor_page,
     select_page,
 )
+from ckfunc.model.application import ApiCall, ConsoleLine, Invocation, InvocationDetail, Status
 from ckfunc.model.execution import HandlerError, Outcome
-from ckfunc.model.function import ApiCall, ConsoleLine, Invocation, InvocationDetail, Status
 from ckfunc.model.page import CursorPage, Page
 
 SCHEMA = """

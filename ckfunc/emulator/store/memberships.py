@@ -9,9 +9,8 @@ from ckfunc.base.clock import parse_timestamp, timestamp
 from ckfunc.emulator.store import users
 from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.paging import PageRequest, select_page
-from ckfunc.model.chat import BlockRecord, Invite, Membership
+from ckfunc.model.chat import BlockRecord, Invite, Membership, User
 from ckfunc.model.page import Page
-from ckfunc.model.user import User
 
 # A moderator is a member; a moderator who leaves the channel no longer moderates it.
 SCHEMA = """

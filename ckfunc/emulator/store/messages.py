@@ -31,9 +31,9 @@ from ckfunc.model.chat import (
     NewMessage,
     Thread,
     ThreadType,
+    User,
 )
 from ckfunc.model.page import CursorPage, Page
-from ckfunc.model.user import User
 from ckfunc.wire.messages import mention_tags, read_file, write_file
 
 # Messages and threads share one sequence of ids: a message and the thread of its replies have the same id.

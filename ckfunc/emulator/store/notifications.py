@@ -10,9 +10,8 @@ from ckfunc.base.clock import parse_timestamp, timestamp
 from ckfunc.emulator.store import channels, conversations, memberships, messages, sessions, users
 from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.paging import CursorRequest, select_cursor_page
-from ckfunc.model.chat import Channel, ChannelType, Message, Notification, NotificationData, NotificationType
+from ckfunc.model.chat import Channel, ChannelType, Message, Notification, NotificationData, NotificationType, User
 from ckfunc.model.page import CursorPage
-from ckfunc.model.user import User
 
 SCHEMA = """
 CREATE TABLE notifications (

@@ -14,9 +14,8 @@ from ckfunc.base.clock import parse_timestamp, timestamp
 from ckfunc.emulator.store import channels, messages, users
 from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.paging import CursorRequest, PageRequest, select_page, window
-from ckfunc.model.chat import Message, ReadReceipt, UnreadSummary
+from ckfunc.model.chat import Message, ReadReceipt, UnreadSummary, User
 from ckfunc.model.page import CursorPage, Page
-from ckfunc.model.user import User
 
 SCHEMA = """
 CREATE TABLE read_receipts (

@@ -10,9 +10,8 @@ from ckfunc.base.errors import CkfuncError
 from ckfunc.emulator.store import channels, messages, users
 from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.imports import CHANNELS, MESSAGES, USERS, discard_notes, members_of, note, undo_unfinished
-from ckfunc.model.chat import ChannelType
+from ckfunc.model.chat import ChannelType, User, UserReference
 from ckfunc.model.job import Seed, SeedChannel, Seeded
-from ckfunc.model.user import User, UserReference
 
 STEP_ROWS = 50
 """How many rows a step adds."""

@@ -12,8 +12,8 @@ from ckfunc.base.clock import parse_timestamp, timestamp
 from ckfunc.emulator.store import users
 from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.paging import PageRequest, select_page, select_page_by_id
+from ckfunc.model.chat import ChatSession, SessionState, User, UserSession
 from ckfunc.model.page import Page
-from ckfunc.model.user import ChatSession, SessionState, User, UserSession
 
 # `token` identifies a session of a client, which can continue it after a lost connection.
 # `users.online` duplicates whether a user has an open session, because all responses with users need it.

@@ -13,8 +13,8 @@ from ckfunc.emulator.store import files
 from ckfunc.emulator.store.database import Condition, Database
 from ckfunc.emulator.store.paging import PageRequest, matching_ids, select_page
 from ckfunc.emulator.store.steps import listed
+from ckfunc.model.chat import CallStatus, Presence, User, UserReference, UserType
 from ckfunc.model.page import Page
-from ckfunc.model.user import CallStatus, Presence, User, UserReference, UserType
 
 SCHEMA = """
 CREATE TABLE users (

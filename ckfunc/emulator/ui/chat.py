@@ -24,8 +24,7 @@ from ckfunc.emulator.store.paging import PageRequest
 from ckfunc.emulator.ui.conversation import channel_title, members_first, participant, thread_in, timeline
 from ckfunc.emulator.ui.invocations import read_cursor
 from ckfunc.emulator.ui.pages import HEADERS, back, form_route, on_a_thread, page, page_route
-from ckfunc.model.chat import Channel, ChannelType, Message, NewMessage
-from ckfunc.model.user import User, UserReference
+from ckfunc.model.chat import Channel, ChannelType, Message, NewMessage, User, UserReference
 from ckfunc.scaffold.templates import sample_seed
 from ckfunc.wire.messages import read_client_message
 

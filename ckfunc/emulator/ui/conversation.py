@@ -14,10 +14,9 @@ from ckfunc.emulator.store.files import FILE_URL
 from ckfunc.emulator.store.invocations import RunFilter
 from ckfunc.emulator.store.paging import CursorRequest
 from ckfunc.emulator.ui.invocations import ShownRun, latest_runs
-from ckfunc.model.chat import Channel, File, Message, Thread, ThreadType
+from ckfunc.model.chat import Channel, File, Message, Thread, ThreadType, User
 from ckfunc.model.page import Cursor
-from ckfunc.model.user import User
-from ckfunc.wire.functions import concerns, event_field
+from ckfunc.model.triggers import concerns, event_field
 
 _MOST_VIEWS = 60
 _COUNTED_MESSAGES = 1000

@@ -19,7 +19,7 @@ from ckfunc.emulator.store.invocations import RunFilter
 from ckfunc.emulator.store.paging import CursorRequest, PageRequest
 from ckfunc.emulator.ui.invocations import latest_runs, read_cursor, read_filter
 from ckfunc.emulator.ui.pages import form_route, page, page_route, redirect, visible
-from ckfunc.model.function import Function, FunctionVersion, Status
+from ckfunc.model.application import Function, FunctionVersion, Status
 from ckfunc.model.page import Cursor
 from ckfunc.model.triggers import BY_TYPE
 

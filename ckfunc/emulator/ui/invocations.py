@@ -17,7 +17,7 @@ from ckfunc.emulator.store import functions, invocations
 from ckfunc.emulator.store.invocations import FunctionRun, RunFilter
 from ckfunc.emulator.store.paging import PageRequest
 from ckfunc.emulator.ui.pages import form_route, on_a_thread, page, page_route, posted_object, redirect, visible
-from ckfunc.model.function import ConsoleLine, InvocationDetail, Status
+from ckfunc.model.application import ConsoleLine, InvocationDetail, Status
 from ckfunc.model.page import Cursor, Relation
 from ckfunc.model.triggers import BY_TYPE
 from ckfunc.scaffold.templates import sample_text

@@ -12,7 +12,7 @@ from ckfunc.emulator.store import channels, conversations, sessions, users
 from ckfunc.emulator.store.conversations import Listed
 from ckfunc.emulator.store.paging import PageRequest
 from ckfunc.emulator.ui.pages import back, form_route, page, page_route, posted_object, redirect
-from ckfunc.model.user import SessionState
+from ckfunc.model.chat import SessionState
 from ckfunc.wire.users import patched_user, read_new_user
 
 _PAGE_USERS = 50

@@ -10,7 +10,7 @@ import httpx
 
 from ckfunc.emulator.ui.functions import run_chart, side_by_side
 from ckfunc.emulator.ui.pages import visible
-from ckfunc.model.function import Status
+from ckfunc.model.application import Status
 
 from .conftest import Deploy
 
