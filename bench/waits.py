@@ -1,8 +1,9 @@
-"""Longest wait of other requests during large deletions, imports, exports, seeds or searches."""
+"""Longest wait of other requests during large deletions, imports, exports, seeds, searches or files."""
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import threading
 import time
@@ -22,6 +23,7 @@ from ckfunc.emulator.store.database import connect
 from ckfunc.wire.seeds import read_seed
 
 MANY = 100_000
+FILE_MB = 30
 ALLOWED_S = 0.1
 NOTHING = "nothing"
 PEOPLE: dict[str, Any] = {
@@ -76,6 +78,12 @@ def _works(client: httpx.Client) -> list[tuple[str, Callable[[], None]]]:
         if state != "FINISHED":
             raise RuntimeError(client.get(f"/emulator/jobs/{answer['id']}").text)
 
+    def file() -> None:
+        answer = client.post("/v1/channels/1/messages", files={"file": ("large.bin", os.urandom(FILE_MB * 1_000_000))})
+        message = answer.raise_for_status().json()
+        _done(client.get(message["file"]["url"]))
+        _done(client.delete(f"/v1/messages/{message['id']}"))
+
     def post(path: str, content: bytes) -> None:
         _done(client.post(path, content=content, headers=as_json))
 
@@ -87,6 +95,7 @@ def _works(client: httpx.Client) -> list[tuple[str, Callable[[], None]]]:
         (f"an import of {MANY} users", lambda: job("/imports/users", users)),
         (f"a search of {MANY} users by properties", lambda: _done(client.get("/v1/users", params=search))),
         (f"a seed of {MANY // 5} messages", lambda: post("/emulator/seed", seed)),
+        (f"a file of {FILE_MB} MB, sent, read and deleted", file),
         ("an event of 7 MB", lambda: post("/emulator/trigger", event)),
     ]
 
