@@ -193,7 +193,7 @@ class Output:
 
     def warn(self, text: str) -> None:
         """Print a warning; nothing with --quiet."""
-        self.talk(("warning: ", "warning"), printable(completed(text, self._settings)))
+        self.talk(("warning: ", "warning"), printable(_from_here(completed(text, self._settings))))
 
     def waiting(self, wait: Wait) -> None:
         """Print that a request will be retried."""
@@ -335,7 +335,7 @@ class Output:
 
     def failure(self, error: CkfuncError) -> None:
         """Print an error: its message, its problems and its hint."""
-        self._write(sys.stderr, (("error: ", "failure"), printable(error.message)))
+        self._write(sys.stderr, (("error: ", "failure"), printable(_from_here(error.message))))
         if isinstance(error, InvalidFiles):
             for problem in error.problems:
                 self._write(sys.stderr, ("  ", printable(str(problem))))
@@ -355,7 +355,7 @@ class Output:
 
     def hint(self, text: str) -> None:
         """Print a hint; its commands get the target and data directory of this command."""
-        self._write(sys.stderr, (("hint: ", "muted"), printable(completed(text, self._settings))))
+        self._write(sys.stderr, (("hint: ", "muted"), printable(_from_here(completed(text, self._settings)))))
 
     def _frame(self, error: InvalidFiles, problem: Problem) -> None:
         """Show the line of a script on a terminal. Lines of other files may contain secrets."""
@@ -446,6 +446,17 @@ class Output:
         """Raise the failure to write stdout again: the first time may have been on a thread that runs a handler."""
         if self._unwritable is not None:
             raise self._unwritable
+
+
+def _from_here(text: str) -> str:
+    """Return a message whose paths below the current directory are relative to it."""
+    try:
+        here = Path.cwd()
+    except FileNotFoundError:  # it was removed
+        return text
+    if here == here.parent:
+        return text
+    return re.sub(rf"(?<![^\s'\"`(=:]){re.escape(f'{here}{os.sep}')}(?=[^\s/])", "", text)
 
 
 def completed(hint: str, settings: Settings) -> str:

@@ -152,6 +152,20 @@ def test_a_path_is_shown_as_one_would_type_it(
     assert shown(tmp_path / "x") == str(tmp_path / "x")
 
 
+def test_errors_name_files_below_the_current_directory_by_relative_paths(
+    ckfunc: Callable[..., Any], local: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(local)
+    for args, message in (
+        (["test", "nope.yaml"], "test file 'nope.yaml' does not exist"),
+        (["deploy", "--plan", "nope.json"], "the plan nope.json cannot be read: No such file or directory"),
+        (["emulator", "import", "nope.db"], "there is no file nope.db"),
+        (["emulator", "export", "x.db"], f"there is no emulator data in {Path('.ckfunc', 'emulator')}"),
+        (["-C", "..", "check"], f"there is no functions.yaml in {local.parent} or above it"),
+    ):
+        assert ckfunc(*args).err.splitlines()[0] == f"error: {message}"
+
+
 def test_an_event_without_its_fields_is_refused_with_a_hint_and_a_mistyped_type_with_the_right_one(
     ckfunc: Callable[..., Any], local: Path
 ) -> None:
