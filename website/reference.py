@@ -10,8 +10,8 @@ from typing import Any
 
 import click
 
+from ckfunc.cli.commands.help import contexts, is_common
 from ckfunc.cli.main import cli
-from ckfunc.cli.manual import contexts, is_common
 from ckfunc.cli.schemas import DRAFT, OUTPUTS, CommandOutput, schema_of
 from ckfunc.manifest.definition import MANIFEST
 from ckfunc.manifest.kinds import Data, Entries, Flag, Items, Kind, Number, Section, Text, Whole

@@ -11,7 +11,7 @@ from ckfunc.base.errors import CkfuncError, NotFound, UsageProblem
 from ckfunc.base.text import Line, Segment, table
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_operations
-from ckfunc.cli.data_directory import data_dir_option, directory
+from ckfunc.cli.emulator_data import data_dir_option, directory
 from ckfunc.cli.options import common_options, pass_app
 from ckfunc.emulator.data_directory import find_running
 

@@ -11,7 +11,7 @@ import click
 from ckfunc.base.errors import UsageProblem
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_channels, complete_users
-from ckfunc.cli.data_directory import data_dir_option, stored_client
+from ckfunc.cli.emulator_data import data_dir_option, stored_client
 from ckfunc.cli.options import F, common_options, pass_app
 
 if TYPE_CHECKING:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
+from ckfunc.base.errors import EXIT_INTERRUPTED, EXIT_OK
 from ckfunc.base.secrets import Secret
 from ckfunc.base.text import USUAL_COLUMNS
 from ckfunc.cli.app import App
 from ckfunc.deploy.apply.journal import JournalRecord
+from ckfunc.deploy.gates import run_hook
 from ckfunc.deploy.observation import (
     Observation,
     WatchContext,
     WatchEnding,
     WatchState,
+    open_watch,
     watch_deploy,
     watched_functions,
 )
@@ -21,8 +25,54 @@ from ckfunc.logs.entries import Gap, Recovered, Trouble
 from ckfunc.logs.format import notice
 from ckfunc.model.project import duration_text
 
+if TYPE_CHECKING:
+    from ckfunc.deploy.apply.report import DeployReport
+    from ckfunc.deploy.run import DeployOptions
+    from ckfunc.model.outputs import ResumedWatchJson
 
-def watch(app: App, record: JournalRecord, former_values: Mapping[str, Secret] | None = None) -> Observation:
+
+def watch_deployed(
+    app: App, options: DeployOptions, report: DeployReport, former_values: Mapping[str, Secret]
+) -> Observation | None:
+    """Watch a deploy that is complete, and return the result; None if it deployed nothing to watch."""
+    record = open_watch(app.root(), report.target, app.client().identity)
+    if record is not None and not (report.changed or options.resume):
+        app.output.hint("the watch of the last deploy was interrupted; `ckfunc deploy --resume` continues it")
+        return None
+    return None if record is None else _watch(app, record, former_values)
+
+
+def resume_watch(app: App, *, dry_run: bool) -> int | None:
+    """Continue the watch of the last deploy and return the exit code; None if nothing is to be watched."""
+    project, client = app.project(), app.client()
+    client.runtime()  # sets the client's identity
+    record = open_watch(project.root, project.target.name, client.identity)
+    if record is None:
+        return None
+    described = f"the watch of the {record.described(app.clock.now())}"
+    if dry_run:
+        assert record.watch is not None  # noqa: S101 - as open_watch promises
+        app.output.talk(("dry run: ", "title"), f"{described} would continue; nothing was written")
+        observation = Observation(record.watch.policy, WatchEnding.NOT_WATCHED)
+    else:
+        app.output.talk(("resuming ", "title"), described)
+        observation = _watch(app, record)
+    document: ResumedWatchJson = {
+        "target": project.target.name,
+        "ok": dry_run or observation.exit_code == EXIT_OK,
+        "watch": observation.to_json(),
+    }
+    if app.output.json:
+        app.output.document(document)
+    if dry_run:
+        return EXIT_OK
+    if observation.exit_code != EXIT_INTERRUPTED:
+        app.output.flush()
+        run_hook("after_deploy", project.hooks.after_deploy, document, project.root, failed="the watch is over")
+    return observation.exit_code
+
+
+def _watch(app: App, record: JournalRecord, former_values: Mapping[str, Secret] | None = None) -> Observation:
     """Watch a deploy until the end, with its progress on the terminal, and print the result unless it is for --json.
 
     `former_values` are the variables before the deploy, if they are known.

@@ -18,8 +18,8 @@ from support.json_outputs import command_of, strict_validator
 
 from ckfunc.chat.events import MessageChange, PresenceChange, SessionChange
 from ckfunc.check.setup import FAIL, OK, WARN
+from ckfunc.cli.commands.help import contexts
 from ckfunc.cli.main import cli
-from ckfunc.cli.manual import contexts
 from ckfunc.cli.schemas import OUTPUTS, WITHOUT_JSON, command_schema, commands_with_json
 from ckfunc.deploy.apply.report import Ending, ItemState
 from ckfunc.deploy.plan.plan import ChangeAction

@@ -10,8 +10,8 @@ from typing import Any
 import click
 from jsonschema import Draft202012Validator
 
+from ckfunc.cli.commands.help import within
 from ckfunc.cli.main import cli
-from ckfunc.cli.manual import within
 from ckfunc.cli.schemas import OUTPUTS, command_schema
 
 

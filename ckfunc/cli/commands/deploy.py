@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -16,7 +17,6 @@ from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_only
 from ckfunc.cli.options import FILE, common_options, pass_app
 from ckfunc.cli.plans import gates_of, print_plan, print_report, try_gates
-from ckfunc.cli.watch_options import policy_of, watch_options
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.gates import GateVerdict, require_passed, run_hook
 from ckfunc.deploy.plan import saved
@@ -25,12 +25,60 @@ from ckfunc.deploy.plan.plan import Plan
 from ckfunc.deploy.resources import ENVIRONMENT
 from ckfunc.deploy.show.documents import plan_json, with_observation
 from ckfunc.deploy.show.text import plan_lines, step_text, verdict_lines
+from ckfunc.model.project import MAX_FAILURES, MOST_MIN_RUNS, WATCH_FOR, WatchPolicy
 
 if TYPE_CHECKING:
     from ckfunc.deploy.apply.report import DeployReport
     from ckfunc.deploy.observation import Observation
     from ckfunc.deploy.run import DeployOptions
-    from ckfunc.model.outputs import RefusedDeployJson, ResumedWatchJson
+    from ckfunc.model.outputs import RefusedDeployJson
+
+_NONE = "none"
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def _pattern_option(
+    name: str, pattern: str, examples: Sequence[str], metavar: str, help_text: str
+) -> Callable[[Command], Command]:
+    """Return an option whose text must match a regular expression, with examples to complete."""
+
+    def matching(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(pattern, value):
+            raise UsageProblem(f"invalid {name} value {value!r}", hint=f"examples: {', '.join(examples)}")
+        return value
+
+    def complete(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+        return [one for one in examples if one.startswith(incomplete)]
+
+    return click.option(name, callback=matching, shell_complete=complete, metavar=metavar, help=help_text)
+
+
+def watch_options(command: Command) -> Command:
+    """Add --watch-for, --max-failures and --min-runs to a command."""
+    for option in (
+        click.option(
+            "--min-runs",
+            type=click.IntRange(1, MOST_MIN_RUNS),
+            metavar="N",
+            help="With --watch-for: runs of a new version needed to judge it. Default: 20.",
+        ),
+        _pattern_option(
+            "--max-failures",
+            MAX_FAILURES,
+            ("2%", "0%", "0.5%", "5%"),
+            "PERCENT",
+            "With --watch-for: share of failures allowed on top of the earlier failure rate. Default: 2%.",
+        ),
+        _pattern_option(
+            "--watch-for",
+            rf"{WATCH_FOR}|{_NONE}",
+            ("10m", "90s", "1h30m", _NONE),
+            "DURATION",
+            "Watch new versions; revert the deploy if too many runs fail. Default: watch_for of the target, or none.",
+        ),
+    ):
+        command = option(command)
+    return command
 
 
 @click.command(
@@ -116,7 +164,9 @@ def deploy(
     if plan_file is not None:
         options = _of_saved_plan(app, options, plan_file)
     elif resume:
-        if (code := _resumed_watch(app, dry_run=dry_run)) is not None:
+        from ckfunc.cli.watched_deploys import resume_watch
+
+        if (code := resume_watch(app, dry_run=dry_run)) is not None:
             return code
         options = _of_unfinished(app, options)
     if not resume:
@@ -160,53 +210,32 @@ def deploy(
     return code
 
 
+def policy_of(
+    usual: WatchPolicy, watch_for: str | None, max_failures: str | None, min_runs: int | None
+) -> WatchPolicy | None:
+    """Return how to watch a deploy: by the options, and for the rest as `usual`; None is not at all.
+
+    Raises UsageProblem.
+    """
+    if watch_for == _NONE:
+        policy = replace(usual, watch_for_s=0.0).with_texts(None, max_failures, min_runs)
+    else:
+        policy = usual.with_texts(watch_for, max_failures, min_runs)
+    if not policy.watch_for_s and (max_failures is not None or min_runs is not None):
+        option = "--max-failures" if max_failures is not None else "--min-runs"
+        raise UsageProblem(f"{option} needs --watch-for", hint="for example, `ckfunc deploy --watch-for 10m`")
+    return policy if policy.watch_for_s else None
+
+
 def _watched(
     app: App, options: DeployOptions, report: DeployReport, former_values: Mapping[str, Secret]
 ) -> Observation | None:
     """Watch a complete deploy if it is to be watched, and return the result."""
     if options.watch is None or not report.ok:
         return None
-    from ckfunc.cli.watched_deploys import watch
-    from ckfunc.deploy.observation import open_watch
+    from ckfunc.cli.watched_deploys import watch_deployed
 
-    record = open_watch(app.root(), report.target, app.client().identity)
-    if record is not None and not (report.changed or options.resume):
-        app.output.hint("the watch of the last deploy was interrupted; `ckfunc deploy --resume` continues it")
-        return None
-    return None if record is None else watch(app, record, former_values)
-
-
-def _resumed_watch(app: App, *, dry_run: bool) -> int | None:
-    """Continue the watch of the last deploy and return the exit code; None if nothing is to be watched."""
-    from ckfunc.cli.watched_deploys import watch
-    from ckfunc.deploy.observation import Observation, WatchEnding, open_watch
-
-    project, client = app.project(), app.client()
-    client.runtime()  # sets the client's identity
-    record = open_watch(project.root, project.target.name, client.identity)
-    if record is None:
-        return None
-    described = f"the watch of the {record.described(app.clock.now())}"
-    if dry_run:
-        assert record.watch is not None  # noqa: S101 - as open_watch promises
-        app.output.talk(("dry run: ", "title"), f"{described} would continue; nothing was written")
-        observation = Observation(record.watch.policy, WatchEnding.NOT_WATCHED)
-    else:
-        app.output.talk(("resuming ", "title"), described)
-        observation = watch(app, record)
-    document: ResumedWatchJson = {
-        "target": project.target.name,
-        "ok": dry_run or observation.exit_code == EXIT_OK,
-        "watch": observation.to_json(),
-    }
-    if app.output.json:
-        app.output.document(document)
-    if dry_run:
-        return EXIT_OK
-    if observation.exit_code != EXIT_INTERRUPTED:
-        app.output.flush()
-        run_hook("after_deploy", project.hooks.after_deploy, document, project.root, failed="the watch is over")
-    return observation.exit_code
+    return watch_deployed(app, options, report, former_values)
 
 
 def _of_saved_plan(app: App, options: DeployOptions, path: Path) -> DeployOptions:

@@ -12,10 +12,9 @@ import click
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, UsageProblem
 from ckfunc.base.files import write_atomically
 from ckfunc.cli.app import App
-from ckfunc.cli.coverage_options import lcov_option, lcov_path, threshold_option
 from ckfunc.cli.options import FILE, common_options, format_option, pass_app
 from ckfunc.cli.test_additions import add, project_for_cases, record
-from ckfunc.cli.test_merge import merge, read_report
+from ckfunc.cli.test_reports import lcov_option, lcov_path, merge, read_report, threshold_option
 
 if TYPE_CHECKING:
     from ckfunc.testing.case import CaseResult

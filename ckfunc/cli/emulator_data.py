@@ -1,0 +1,346 @@
+"""Commands for the data of an emulator: export, import, reset, seed, snapshots."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ckfunc.base.containment import STATE_DIRECTORY
+from ckfunc.base.errors import CkfuncError, NoProject
+from ckfunc.base.text import Segment, size_text, table
+from ckfunc.cli.app import App
+from ckfunc.cli.completion import complete_snapshots
+from ckfunc.cli.options import (
+    FILE,
+    F,
+    common_options,
+    pass_app,
+    yes_option,
+)
+from ckfunc.emulator.data_directory import find_running
+
+if TYPE_CHECKING:
+    from ckfunc.api import Client
+    from ckfunc.model.job import DataSnapshot
+    from ckfunc.sandbox.stored_data import StoredData
+
+# The emulator is imported inside the functions: `ckfunc emulator --help` does not need it.
+
+_HEADINGS = ("NAME", "SAVED", "SIZE")
+
+
+def data_dir_option(function: F) -> F:
+    """Add the option that names the data directory; it may also precede the subcommand."""
+    return click.option(
+        "--data-dir",
+        type=click.Path(path_type=Path, file_okay=False),
+        help="Use the data in this directory (default: the project's).",
+        # `ckfunc emulator --data-dir DIR reset` means the same as the other order.
+        default=lambda: _of_the_group("data_dir"),
+    )(function)
+
+
+def _of_the_group(name: str) -> Any:
+    parent = click.get_current_context().parent
+    return None if parent is None else parent.params.get(name)
+
+
+def directory(app: App, given: Path | None, *, otherwise: str = "--data-dir DIR") -> Path:
+    """Return the directory of the emulator's data, by default the project's.
+
+    Raises NoProject, with a hint to pass `otherwise`.
+    """
+    app.settings.data_dir = given
+    if given:
+        return app.named(given / "data").parent
+    try:
+        return app.root() / STATE_DIRECTORY / "emulator"
+    except NoProject as problem:
+        raise NoProject(problem.message, hint=f"run it in a project, or pass {otherwise}") from None
+
+
+@contextmanager
+def named_failure(what: str) -> Iterator[None]:
+    """Turn an OSError into an error that names the failed action."""
+    try:
+        yield
+    except OSError as error:
+        raise CkfuncError(f"{what}: {error.strerror or error}") from None
+
+
+def stored_data(app: App, given: Path | None) -> StoredData:
+    """Return the data of an emulator that may be running. Raises NoProject."""
+    from ckfunc.sandbox.stored_data import StoredData
+
+    return StoredData(directory(app, given), app.connect)
+
+
+def say_secret(app: App) -> None:
+    """Print that the copy of the data that was just written contains secrets."""
+    app.output.talk(("it contains the runtime's environment variables: treat it as a secret", "muted"))
+
+
+def stored_client(app: App, given: Path | None) -> Client:
+    """Return a client of the emulator of a data directory. If none is running, it runs until the command ends.
+
+    Raises NoData and NoProject.
+    """
+    from ckfunc.api.connection import emulator_connection
+    from ckfunc.emulator.data import require_data
+    from ckfunc.emulator.options import EmulatorOptions
+
+    data = directory(app, given)
+    require_data(data)
+    return app.connect(
+        emulator_connection(find_running(data) or app.start_emulator(EmulatorOptions(spares=False), data))
+    )
+
+
+@click.group(
+    invoke_without_command=True,
+    epilog="""\b
+Examples:
+  ckfunc emulator snapshots                   list snapshots
+  ckfunc emulator snapshots save empty-shop   save all data
+  ckfunc emulator snapshots restore empty-shop
+  ckfunc emulator snapshots remove empty-shop""",
+)
+@data_dir_option
+@common_options
+@pass_app
+@click.pass_context
+def snapshots(ctx: click.Context, app: App, data_dir: Path | None) -> None:
+    """List, save and restore snapshots of the emulator's data.
+
+    A snapshot is a named copy of all data: users, channels, messages, files, functions, runtime and invocations. The
+    emulator may be running.
+    """
+    if ctx.invoked_subcommand is not None:
+        return
+    from ckfunc.wire.seeds import write_snapshot
+
+    saved = stored_data(app, data_dir).snapshots()
+    if app.output.json:
+        app.output.document([write_snapshot(snapshot) for snapshot in saved])
+    elif saved:
+        rows = [
+            [
+                Segment(snapshot.name, "title"),
+                Segment(f"{snapshot.created_time.astimezone():%Y-%m-%d %H:%M:%S}", "muted"),
+                Segment(size_text(snapshot.size_bytes)),
+            ]
+            for snapshot in saved
+        ]
+        app.output.lines(table(_HEADINGS, rows))
+    else:
+        app.output.talk(("no snapshots", "muted"), "; `ckfunc emulator snapshots save NAME` saves one")
+
+
+@snapshots.command(name="save")
+@click.argument("name")
+@data_dir_option
+@yes_option
+@common_options
+@pass_app
+def save(app: App, name: str, data_dir: Path | None, yes: bool) -> None:
+    """Save all data of the emulator as a snapshot.
+
+    If there is a snapshot of this name, you are asked whether to replace it. NAME has letters, digits, dots, hyphens
+    and underscores.
+    """
+    stored = stored_data(app, data_dir)
+    with named_failure("cannot save the snapshot"):
+        replace = any(snapshot.name == name for snapshot in stored.snapshots())
+        if replace and not yes and not _agreed(app, f"Replace snapshot {name}?", "Nothing was saved."):
+            return
+        with app.output.progress("saving"):
+            made = stored.save(name, replace=replace)
+    _report(app, "saved ", made)
+    say_secret(app)
+
+
+@snapshots.command(name="restore")
+@click.argument("name", shell_complete=complete_snapshots)
+@data_dir_option
+@yes_option
+@common_options
+@pass_app
+def restore(app: App, name: str, data_dir: Path | None, yes: bool) -> None:
+    """Replace the emulator's data with a snapshot.
+
+    Asks for confirmation first. The emulator may be running: its clients are disconnected, and can connect again.
+    `ckfunc dev` and `ckfunc watch` then deploy the working copy again.
+    """
+    stored = stored_data(app, data_dir)
+    with named_failure("cannot restore the snapshot"):
+        snapshot = stored.snapshot(name)
+        question = f"Replace all data in {app.output.path(stored.directory)} with snapshot {snapshot.name}?"
+        if stored.exists and not yes and not _agreed(app, question, "Nothing was restored."):
+            return
+        with app.output.progress("restoring"):
+            made = stored.restore(name)
+    _report(app, "restored ", made)
+
+
+@snapshots.command(name="remove")
+@click.argument("name", shell_complete=complete_snapshots)
+@data_dir_option
+@yes_option
+@common_options
+@pass_app
+def remove(app: App, name: str, data_dir: Path | None, yes: bool) -> None:
+    """Delete a snapshot, after a confirmation."""
+    stored = stored_data(app, data_dir)
+    with named_failure("cannot remove the snapshot"):
+        snapshot = stored.snapshot(name)
+        if not yes and not _agreed(app, f"Delete snapshot {snapshot.name}?", "Nothing was deleted."):
+            return
+        removed = stored.remove(name)
+    _report(app, "deleted ", removed)
+
+
+def _report(app: App, word: str, snapshot: DataSnapshot) -> None:
+    from ckfunc.wire.seeds import write_snapshot
+
+    if app.output.json:
+        app.output.document(write_snapshot(snapshot))
+    else:
+        app.output.talk((word, "success"), f"snapshot {snapshot.name} ({size_text(snapshot.size_bytes)})")
+
+
+def _agreed(app: App, question: str, cancelled: str) -> bool:
+    """Ask for confirmation. Raises NeedsYes."""
+    return app.output.confirmed(
+        question,
+        cancelled=cancelled,
+        refusal="confirmation is required, but there is no terminal; nothing was changed",
+    )
+
+
+@click.command(name="export")
+@click.argument("file", type=FILE)
+@data_dir_option
+@common_options
+@pass_app
+def export_command(app: App, file: Path, data_dir: Path | None) -> None:
+    """Copy all data of the emulator to FILE.
+
+    The emulator may be running. FILE is an SQLite database for `ckfunc emulator import`; an existing file is replaced.
+    """
+    from ckfunc.emulator.data import export_data
+
+    data, target = directory(app, data_dir), app.named(file)
+    with app.writing(target):
+        export_data(data, target)
+    app.output.talk(("exported", "success"), f" {app.output.path(data)} to {app.output.path(target)}")
+    say_secret(app)
+
+
+@click.command(name="import")
+@click.argument("file", type=FILE)
+@data_dir_option
+@yes_option
+@common_options
+@pass_app
+def import_command(app: App, file: Path, data_dir: Path | None, yes: bool) -> None:
+    """Replace the emulator's data with an export.
+
+    The emulator must not be running. If it has data, you are asked for confirmation. The data is only replaced once
+    all of FILE has been read.
+    """
+    from ckfunc.emulator.data import import_data
+
+    data, source = directory(app, data_dir), app.directory / file
+    with named_failure(f"cannot import {app.output.path(source)}"):
+        data.mkdir(parents=True, exist_ok=True)
+        if not import_data(source, data, lambda: yes or _deletion_agreed(app, "Replace", data)):
+            app.output.talk("Nothing imported.")
+            return
+    app.output.talk(("imported", "success"), f" {app.output.path(source)} into {app.output.path(data)}")
+
+
+@click.command(name="reset")
+@data_dir_option
+@yes_option
+@common_options
+@pass_app
+def reset_command(app: App, data_dir: Path | None, yes: bool) -> None:
+    """Delete all data of the emulator, after a confirmation.
+
+    The emulator may be running: its clients are disconnected. Snapshots are not deleted; `ckfunc emulator snapshots
+    save NAME` saves one.
+    """
+    stored = stored_data(app, data_dir)
+    data = app.output.path(stored.directory)
+    with named_failure(f"cannot reset {data}"):
+        exists = stored.exists
+        if exists and not yes and not _deletion_agreed(app, "Delete", stored.directory):
+            app.output.talk("Nothing deleted.")
+            return
+        stored.reset()
+    if exists:
+        app.output.talk(("reset: ", "success"), f"{data} is empty")
+    else:
+        app.output.talk(f"nothing to reset: there is no data in {data}")
+
+
+@click.command(
+    name="seed",
+    epilog="""\b
+A seed, in YAML:
+  users:
+    - name: jane@example.com
+      id: 7                         # default: the next free one
+      display_name: Jane            # default: the name
+      is_guest: false               # default
+      properties: {plan: free}      # default: none
+    - name: agent
+  channels:
+    - name: support
+      type: PUBLIC                  # or PRIVATE, or DIRECT
+      display_name: Support         # default: the name
+      creator: agent                # default: nobody
+      members: [jane@example.com, agent]
+      messages:
+        - {user: jane@example.com, body: Hello}
+        - {body: A message from the system}""",
+)
+@click.argument("file", type=FILE)
+@data_dir_option
+@common_options
+@pass_app
+def seed_command(app: App, file: Path, data_dir: Path | None) -> None:
+    """Add the users, channels, members and messages in FILE.
+
+    The emulator may be running. Existing data is not changed, and no function runs, so adding the same file twice
+    changes nothing. Messages are only added to channels that are new.
+    """
+    from ckfunc.sandbox.stored_data import StoredData, read_seed_file
+
+    data = directory(app, data_dir)
+    with named_failure(f"cannot write {app.output.path(data)}"):
+        seed, document = read_seed_file(app.directory / file, app.output.path(app.directory / file))
+        seeded = StoredData(data, app.connect).seed(seed, document)
+    if app.output.json:
+        from ckfunc.wire.seeds import write_seeded
+
+        app.output.document(write_seeded(seeded))
+    else:
+        app.output.talk(
+            ("seeded: ", "success"),
+            f"added {seeded.summary}" if seeded.summary else "nothing to add: the users and channels already exist",
+        )
+
+
+def _deletion_agreed(app: App, verb: str, data: Path) -> bool:
+    """Ask for confirmation before data is deleted. Raises NeedsYes."""
+    return app.output.confirmed(
+        f"{verb} all data of the emulator in {app.output.path(data)}?",
+        shown=[(("`ckfunc emulator export FILE` saves a copy of the data", "muted"),)],
+        refusal=f"{verb.lower().removesuffix('e')}ing the emulator's data requires confirmation; nothing was changed",
+        hint="rerun with --yes; `ckfunc emulator export FILE` saves a copy of the data",
+    )
