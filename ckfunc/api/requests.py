@@ -11,6 +11,7 @@ from ckfunc.api.client import Client
 from ckfunc.base.errors import UnreadableAnswer, UsageProblem
 from ckfunc.base.secrets import Secret
 from ckfunc.base.text import nearest
+from ckfunc.wire.contract import operations
 
 _ENVIRONMENT_FIELDS = ("environmentVariables", "environment_variables")
 _MAX_PAGES = 10_000
@@ -28,8 +29,6 @@ def checked_path(path: str) -> str:
 
 def not_found_hint(client: Client, method: str, path: str) -> str | None:
     """Return a hint for a path that was not found, or None if the API has the operation."""
-    from ckfunc.wire.contract import operations
-
     requested = f"/{path.partition('?')[0].strip('/').removeprefix('v1/')}"
     patterns = {each.path: re.compile(re.sub(r"\\{[^}]*\\}", "[^/]+", re.escape(each.path))) for each in operations()}
     methods = [each.method for each in operations() if patterns[each.path].fullmatch(requested)]

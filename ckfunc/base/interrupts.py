@@ -5,8 +5,10 @@ A KeyboardInterrupt can get lost, for example during an import. ckfunc remembers
 
 from __future__ import annotations
 
+import _thread
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from types import FrameType, SimpleNamespace
 from typing import TYPE_CHECKING
@@ -53,8 +55,6 @@ def wait_for_interrupt(on_begin: Callable[[], None]) -> None:
 
     `on_begin` is called when the wait has begun. Call it on the main thread.
     """
-    import threading
-
     ended = threading.Event()
 
     def end(_number: int, _frame: FrameType | None) -> None:
@@ -79,9 +79,6 @@ def _on_unraisable(error: UnraisableHookArgs) -> None:
     if not issubclass(error.exc_type, KeyboardInterrupt):
         sys.__unraisablehook__(error)
         return
-    import _thread
-    import threading
-
     # Raised later, because an exception in this hook would be lost too.
     timer = threading.Timer(AGAIN_S, _thread.interrupt_main)
     timer.daemon = True

@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ckfunc import __version__
 from ckfunc.base.errors import CkfuncError
@@ -27,11 +27,9 @@ from ckfunc.check.settings import (
     write_settings,
 )
 from ckfunc.check.subject import DIRECTORY, Bundle, Parse, Subject, Tools
+from ckfunc.check.typescript import CompilerReport, run
 from ckfunc.model.project import Script
 from ckfunc.runtime.tools import NODE_TYPES
-
-if TYPE_CHECKING:
-    from ckfunc.check.typescript import CompilerReport
 
 REQUIREMENT = "runtime"
 """The code of an unmet requirement of a script: a package, or the function handleEvent."""
@@ -209,8 +207,6 @@ def _checked_types(subject: Subject, files: ProjectFiles, tools: Callable[[], To
 
 
 def _report(subject: Subject, files: ProjectFiles, tools: Tools) -> CompilerReport:
-    from ckfunc.check.typescript import run  # only needed if something has changed
-
     write_settings(subject, files.declarations, (tools.declarations,))
     return run(tools.compiler, subject.root, ("-p", CONFIG))
 
