@@ -15,11 +15,10 @@ from ckfunc.base.interrupts import require_uninterrupted
 from ckfunc.base.text import digest
 from ckfunc.bundle.project import Bundler, InvalidModules
 from ckfunc.bundle.requirements import Requirements, unresolved
-from ckfunc.check.files import any_mentions, list_files
 from ckfunc.check.findings import Finding, as_findings, counted
 from ckfunc.check.run import REQUIREMENT, check_scripts
 from ckfunc.check.settings import settings_files
-from ckfunc.check.subject import AmbientTypes, Tools, candidate_paths, subject_of
+from ckfunc.check.subject import AmbientTypes, Tools, any_mentions, candidate_paths, list_files, subject_of
 from ckfunc.check.typescript import compiler, declarations_of_node
 from ckfunc.deploy.plan.checks import UNCHECKED, installable
 from ckfunc.manifest import guests_allowed, watched_files

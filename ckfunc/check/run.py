@@ -15,7 +15,6 @@ from ckfunc import __version__
 from ckfunc.base.errors import CkfuncError
 from ckfunc.base.files import locked, read_checked, read_file, write_checked
 from ckfunc.base.text import digest
-from ckfunc.check.files import ProjectFiles, list_files
 from ckfunc.check.findings import TYPESCRIPT_SUFFIXES, Finding
 from ckfunc.check.settings import (
     CONFIG,
@@ -26,7 +25,7 @@ from ckfunc.check.settings import (
     settings_digest,
     write_settings,
 )
-from ckfunc.check.subject import DIRECTORY, Bundle, Parse, Subject, Tools
+from ckfunc.check.subject import DIRECTORY, Bundle, Parse, ProjectFiles, Subject, Tools, list_files
 from ckfunc.check.typescript import CompilerReport, run
 from ckfunc.model.project import Script
 from ckfunc.runtime.tools import NODE_TYPES

@@ -1,14 +1,18 @@
-"""The subject of a check: scripts and their ambient declarations."""
+"""The subject of a check: scripts, ambient declarations, files that affect types."""
 
 from __future__ import annotations
 
+import json
+import os
 import posixpath
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
+from ckfunc.base.files import read_file
+from ckfunc.base.text import digest
 from ckfunc.check.findings import SCRIPT_SUFFIXES, Finding
 from ckfunc.model.execution import SyntaxProblem
 from ckfunc.model.project import Project, Script
@@ -20,9 +24,13 @@ DIRECTORY = ".ckfunc/check"
 Parse: TypeAlias = Callable[[Sequence[Script]], Sequence[SyntaxProblem]]
 """Return the syntax errors that Node finds in scripts."""
 
-
 Bundle: TypeAlias = Callable[[], Sequence[Finding]]
 """Return the errors that prevent scripts from being bundled with the local files that they import, or from running."""
+
+_MAX_FILES = 20_000
+"""In a project with more files, results are not cached."""
+_MAX_SCRIPTS_READ = 1_000
+_DECLARATIONS = (".d.ts", ".d.mts", ".d.cts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,3 +92,98 @@ def candidate_paths(findings: Iterable[Finding]) -> tuple[str, ...]:
             paths[base] = None
             paths.update((path + end, None) for path in bases for end in (*SCRIPT_SUFFIXES, ".d.ts", "/index.ts"))
     return tuple(paths)
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectFiles:
+    """The scripts and declarations of a project: an added or removed file may change how an import resolves.
+
+    `digest` covers their names and the installed packages; None if there are too many files.
+    """
+
+    scripts: tuple[str, ...]
+    digest: str | None
+
+    @property
+    def declarations(self) -> tuple[str, ...]:
+        """The project's own `.d.ts` files."""
+        return tuple(script for script in self.scripts if script.endswith(_DECLARATIONS))
+
+
+def list_files(root: Path, *, max_files: int = _MAX_FILES) -> ProjectFiles:
+    """List the files of a project without hidden directories and `node_modules`; stop after `max_files` files."""
+    found: list[str] = []
+    complete = True
+    for seen, (name, stamp) in enumerate(_walk(str(root), "")):
+        if seen >= max_files:
+            complete = False
+            break
+        found.append(f"{name}{stamp}")
+    scripts = sorted(name for name in found if name.endswith(SCRIPT_SUFFIXES))
+    state = json.dumps([sorted(found), _packages(root)])
+    return ProjectFiles(tuple(scripts), digest(state) if complete else None)
+
+
+def any_mentions(root: Path, scripts: Sequence[str], packages: Iterable[str]) -> bool:
+    """Return whether any of these scripts contains a package name in quotes, as imports do.
+
+    With more than _MAX_SCRIPTS_READ scripts, assumes so without reading them.
+    """
+    names = "|".join(re.escape(package) for package in packages)
+    if not names or len(scripts) > _MAX_SCRIPTS_READ:
+        return bool(names)
+    quoted = re.compile(rf"""["'`](?:{names})["'`/]""")
+    return any(quoted.search(_text(root / script)) for script in scripts)
+
+
+def _text(path: Path) -> str:
+    try:
+        return read_file(path).decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
+def _walk(directory: str, prefix: str) -> Iterator[tuple[str, str]]:
+    try:
+        entries = sorted(os.scandir(directory), key=lambda entry: entry.name)
+    except OSError:
+        return
+    for entry in entries:
+        name = prefix + entry.name
+        try:
+            if entry.is_dir(follow_symlinks=False):
+                if not entry.name.startswith(".") and entry.name != "node_modules":
+                    yield from _walk(entry.path, f"{name}/")
+            elif entry.name.endswith((*SCRIPT_SUFFIXES, ".json")) and entry.is_file():
+                # The content of a package.json decides how imports resolve.
+                yield name, _stamp(entry) if entry.name == "package.json" else ""
+        except OSError:
+            continue
+
+
+def _packages(root: Path) -> list[str]:
+    """Return names and stamps of the packages that imports can resolve to: in the project, and in its parents."""
+    packages = []
+    for directory in (root, *root.parents):
+        modules = directory / "node_modules"
+        for parent in (modules, *_scopes(modules)):
+            try:
+                with os.scandir(parent) as entries:
+                    packages += [f"{parent.name}/{entry.name}{_stamp(entry)}" for entry in entries]
+            except OSError:
+                continue
+    return sorted(packages)
+
+
+def _scopes(modules: Path) -> list[Path]:
+    try:
+        return [path for path in modules.iterdir() if path.name.startswith("@")]
+    except OSError:
+        return []
+
+
+def _stamp(entry: os.DirEntry[str]) -> str:
+    if entry.is_symlink():
+        return f" -> {Path(entry.path).readlink()}"
+    status = entry.stat(follow_symlinks=False)
+    return f" {status.st_mtime_ns} {status.st_size}"

@@ -11,9 +11,9 @@ import pytest
 from check.conftest import GOOD, STUBS, WRONG, World
 
 from ckfunc.base.files import cache_dir, read_checked
-from ckfunc.check.files import list_files
 from ckfunc.check.findings import Finding
 from ckfunc.check.run import CachedCheck, ResultCache
+from ckfunc.check.subject import list_files
 from ckfunc.check.typescript import CompilerBroke, compiler, run
 
 
