@@ -1,4 +1,4 @@
-"""The cache directory: what is listed, what is removed, what stays because it is used, and what stops it."""
+"""The cache directory: listing, cleaning, entries in use, and errors."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def other_process():
         one.communicate(b"\n")
 
 
-def test_what_is_there_is_listed_by_kind_with_its_size(tmp_path):
+def test_cache_entries_are_listed_by_kind_with_their_size(tmp_path):
     installation(tmp_path, "a")
     (tmp_path / "bundles").mkdir()
     (tmp_path / "bundles" / "one.json").write_text("{}")
@@ -61,7 +61,7 @@ def test_what_is_there_is_listed_by_kind_with_its_size(tmp_path):
     assert not found[0].in_use
 
 
-def test_cleaning_removes_what_is_old_and_leaves_locks_and_unknown_files(tmp_path):
+def test_clean_removes_old_entries_but_not_locks_or_unknown_files(tmp_path):
     old, new = installation(tmp_path, "a", age_days=40), installation(tmp_path, "b", age_days=1)
     (tmp_path / "locks").mkdir()
     (tmp_path / "locks" / "deploy.lock").touch()
@@ -78,10 +78,10 @@ def test_cleaning_removes_what_is_old_and_leaves_locks_and_unknown_files(tmp_pat
     assert (tmp_path / "mine").exists()
 
 
-def test_what_a_running_process_uses_is_never_removed(tmp_path, other_process):
+def test_an_installation_in_use_by_another_process_is_never_removed(tmp_path, other_process):
     used, free = installation(tmp_path, "a", age_days=400), installation(tmp_path, "b", age_days=400)
     other_process(used)
-    when = time.time() - 400 * DAY_S  # using it made it new; its lock alone must keep it
+    when = time.time() - 400 * DAY_S  # holding it updated its time, so that only the lock protects it
     os.utime(used / ".ckfunc-installed", (when, when))
     prune_old(tmp_path)
     assert used.is_dir()
@@ -91,7 +91,7 @@ def test_what_a_running_process_uses_is_never_removed(tmp_path, other_process):
     assert [one.path for one in kept] == [used]
 
 
-def test_what_this_process_uses_is_never_removed_and_counts_as_used_now(tmp_path):
+def test_an_installation_in_use_by_this_process_is_never_removed_and_counts_as_new(tmp_path):
     used = installation(tmp_path, "c", age_days=400)
     hold(used)
     prune_old(tmp_path)
@@ -99,7 +99,7 @@ def test_what_this_process_uses_is_never_removed_and_counts_as_used_now(tmp_path
     assert time.time() - (used / ".ckfunc-installed").stat().st_mtime < DAY_S
 
 
-def test_leftovers_of_an_install_that_was_killed_are_removed(tmp_path):
+def test_the_remains_of_a_killed_install_are_removed(tmp_path):
     leftover = tmp_path / "runtimes" / f"{'d' * 32}.new-abc"
     leftover.mkdir(parents=True)
     (leftover / "package.json").write_text("{")
@@ -108,7 +108,7 @@ def test_leftovers_of_an_install_that_was_killed_are_removed(tmp_path):
     assert not leftover.exists()
 
 
-def test_an_old_installation_goes_when_another_is_made(tmp_path):
+def test_installing_removes_old_installations(tmp_path):
     old = installation(tmp_path, "e", age_days=61)
     new = installation(tmp_path, "f", age_days=59)
     install({}, tmp_path)
@@ -116,19 +116,19 @@ def test_an_old_installation_goes_when_another_is_made(tmp_path):
     assert new.is_dir()
 
 
-def test_a_cache_that_cannot_be_written_to_is_said_with_what_helps(tmp_path):
+def test_an_unwritable_cache_is_reported_with_a_hint(tmp_path):
     (tmp_path / "cache").write_text("a file in the way")
     with pytest.raises(CacheRefused, match=r"the cache .* cannot be written to") as caught:
         install({}, tmp_path / "cache")
     assert "CKFUNC_CACHE_DIR" in caught.value.hint
 
 
-def test_other_refusals_are_not_taken_for_the_caches(tmp_path):
+def test_errors_outside_the_cache_are_not_reported_as_cache_errors(tmp_path):
     with pytest.raises(OSError, match="elsewhere"), CacheRefused.reported(tmp_path / "cache"):
         raise OSError(28, "No space left on device", str(tmp_path / "elsewhere"))
 
 
-def test_a_missing_directory_for_temporary_files_is_not_taken_for_the_cache(tmp_path):
+def test_a_missing_temporary_directory_is_not_reported_as_a_cache_error(tmp_path):
     none = FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']")
     assert CacheRefused.of(none, tmp_path / "cache") is None
     above = FileNotFoundError(errno.ENOENT, "No such file or directory", str(tmp_path))
@@ -138,7 +138,7 @@ def test_a_missing_directory_for_temporary_files_is_not_taken_for_the_cache(tmp_
 
 
 @pytest.mark.parametrize("damage", [lambda text: text[:-2], lambda text: text.replace("right", "wrong"), lambda _: ""])
-def test_a_file_that_was_changed_or_cut_short_counts_as_absent(tmp_path, damage):
+def test_a_modified_or_truncated_file_counts_as_absent(tmp_path, damage):
     file = tmp_path / "deep" / "one.json"
     write_checked(file, {"text": "right"})
     assert read_checked(file) == {"text": "right"}

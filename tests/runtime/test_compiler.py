@@ -37,7 +37,7 @@ def one(compiler, source, name="handlers/handler.ts", **options):
         ("const a = <div>x</div>;", 1, 18, "Expression expected"),
     ],
 )
-def test_a_mistake_is_reported_where_it_is_in_the_source(compiler, source, line, column, message):
+def test_a_syntax_error_is_reported_at_its_position_in_the_source(compiler, source, line, column, message):
     problem = one(compiler, source)
     assert isinstance(problem, SyntaxProblem)
     assert (problem.name, problem.line, problem.column) == ("handlers/handler.ts", line, column)
@@ -45,7 +45,7 @@ def test_a_mistake_is_reported_where_it_is_in_the_source(compiler, source, line,
     assert "\n" not in problem.message
 
 
-def test_types_are_removed_and_enums_are_kept(compiler):
+def test_types_are_removed_and_enums_are_compiled(compiler):
     result = one(compiler, "enum E { A = 3 }\nconst a: number = <number>E.A;\nnamespace N { export const b = a; }\n")
     assert isinstance(result, Compiled)
     assert "number" not in result.javascript
@@ -67,11 +67,11 @@ def test_types_are_removed_and_enums_are_kept(compiler):
         ("\ufeff// only a comment", "cjs"),
     ],
 )
-def test_the_kind_of_module_is_what_node_would_take(compiler, source, kind):
+def test_the_module_kind_is_the_one_that_node_would_choose(compiler, source, kind):
     assert one(compiler, source).module_kind == kind
 
 
-def test_imports_used_as_types_alone_are_dropped(compiler):
+def test_imports_used_only_as_types_are_dropped(compiler):
     source = (
         "import { User, find } from 'users';\nimport { Only, Types } from 'types';\nimport Default from 'default';\n"
         "import type { T } from 't';\nimport * as all from 'all';\nimport 'kept';\n"
@@ -83,43 +83,43 @@ def test_imports_used_as_types_alone_are_dropped(compiler):
     assert imports == ['import { find } from "users";', 'import "kept";']
 
 
-def test_a_script_left_without_imports_is_commonjs_again(compiler):
+def test_a_script_whose_imports_are_all_dropped_is_commonjs(compiler):
     result = one(compiler, "import { Only } from 'types';\nconst ms = require('ms');\nfunction handleEvent(o: Only) {}")
     assert result.module_kind == "cjs"
 
 
-def test_every_import_of_a_javascript_file_is_kept(compiler):
+def test_imports_of_a_javascript_file_are_never_dropped(compiler):
     assert "unused" in one(compiler, "import { unused } from 'x';\n", "handlers/a.mjs").javascript
 
 
-def test_a_handler_without_handle_event_is_a_problem_when_asked_for(compiler):
+def test_a_missing_handle_event_is_a_problem_only_for_handlers(compiler):
     assert isinstance(one(compiler, "export const x = 1;"), Compiled)
     problem = one(compiler, "export const x = 1;", handlers=True)
     assert problem == SyntaxProblem("handlers/handler.ts", 1, 1, "there is no top-level function named handleEvent")
     assert isinstance(one(compiler, "exports.handleEvent = () => 1;", handlers=True), Compiled)
 
 
-def test_a_batch_is_answered_in_its_order(compiler):
+def test_results_are_in_the_order_of_the_batch(compiler):
     scripts = [(f"{n}.ts", f"const a{n} = {n};" if n % 3 else "const = 1;") for n in range(60)]
     results = compiler.compile(scripts)
     assert [result.name for result in results] == [name for name, _ in scripts]
     assert [isinstance(result, SyntaxProblem) for result in results] == [n % 3 == 0 for n in range(60)]
 
 
-def test_large_sources_and_strange_characters_pass_through(compiler):
+def test_large_sources_and_unusual_characters_are_compiled(compiler):
     source = "const text = '😀ü';\n" + "text.at(0);\n" * 60_000
     assert "😀ü" in one(compiler, source).javascript
     assert isinstance(one(compiler, "const a = '\ud800';"), Compiled)
 
 
-def test_a_source_that_breaks_node_is_a_problem_of_that_source_alone(compiler):
+def test_a_source_that_crashes_node_does_not_affect_the_others(compiler):
     bad, good = compiler.compile([("deep.ts", "(" * 50_000), ("good.ts", "const a = 1;")])
     assert isinstance(bad, SyntaxProblem)
     assert bad.message.startswith("Node could not compile this: it ")
     assert isinstance(good, Compiled)
 
 
-def test_a_compiler_can_be_used_again_after_close_and_from_several_threads():
+def test_a_compiler_can_be_used_after_close_and_from_several_threads():
     with CompilerProcess() as compiler:
         one(compiler, "const a = 1;")
         compiler.close()
@@ -132,7 +132,7 @@ def test_a_compiler_can_be_used_again_after_close_and_from_several_threads():
     assert [result.javascript.strip() for result in results] == ["let a;"] * 4
 
 
-def test_nodes_public_functions_serve_where_its_inside_cannot_be_reached():
+def test_without_node_internals_the_compiler_uses_public_functions():
     with CompilerProcess(internals=False) as compiler:
         typescript = one(compiler, "type A = 1;\nconst a: number = ;")
         javascript = one(compiler, "type A = 1;\nlet a;\n  let a;")
@@ -145,7 +145,7 @@ def test_nodes_public_functions_serve_where_its_inside_cannot_be_reached():
     assert json.loads(fine.source_map)["mappings"]
 
 
-def test_nothing_is_started_before_the_first_source():
+def test_the_compiler_process_starts_with_the_first_source():
     with CompilerProcess() as compiler:
         assert compiler.compile([]) == ()
         assert compiler._process is None

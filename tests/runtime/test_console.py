@@ -14,7 +14,7 @@ def lines(outcome):
     return [(line.level, line.text) for line in outcome.console]
 
 
-def test_each_call_is_a_line_formatted_as_node_does(run):
+def test_each_console_call_is_formatted_as_in_node(run):
     outcome = run("""
 function handleEvent() {
   console.log('%s is %d', 'x', 3, { a: { b: { c: { d: 1 } } } });
@@ -46,7 +46,7 @@ function handleEvent() {
     ]
 
 
-def test_errors_and_traces_are_shown_with_the_lines_of_the_source(run):
+def test_errors_and_traces_show_source_positions(run):
     outcome = run(
         "type T = 1;\nfunction handleEvent() {\n  console.error(new Error('seen'));\n  console.trace('here');\n}"
     )
@@ -56,7 +56,7 @@ def test_errors_and_traces_are_shown_with_the_lines_of_the_source(run):
     ]
 
 
-def test_what_is_written_to_stdout_and_stderr_becomes_lines(run):
+def test_output_to_stdout_and_stderr_is_split_into_lines(run):
     outcome = run("""
 async function handleEvent() {
   process.stdout.write('one ');
@@ -67,7 +67,7 @@ async function handleEvent() {
     assert lines(outcome) == [("error", "problem"), ("log", "one line"), ("log", "and the rest")]
 
 
-def test_what_is_written_to_descriptors_1_and_2_becomes_lines_in_order(run):
+def test_writes_to_descriptors_1_and_2_become_lines_in_order(run):
     outcome = run("""
 const fs = require('fs');
 async function handleEvent() {
@@ -99,14 +99,14 @@ async function handleEvent() {
     ]
 
 
-def test_es_modules_that_import_a_function_of_fs_are_captured_too(run):
+def test_writes_of_es_modules_that_import_fs_functions_are_captured(run):
     outcome = run(
         "import { writeSync } from 'node:fs';\nexport const handleEvent = () => { writeSync(1, 'seen\\n'); };"
     )
     assert lines(outcome) == [("log", "seen")]
 
 
-def test_writes_to_files_and_their_mistakes_are_nodes_own(run):
+def test_writes_to_files_and_their_errors_are_unchanged(run):
     outcome = run("""
 const fs = require('fs');
 function handleEvent() {
@@ -123,7 +123,7 @@ function handleEvent() {
     assert lines(outcome) == []
 
 
-def test_a_line_that_is_written_in_parts_is_one_line_whatever_completes_it(run):
+def test_a_line_written_in_parts_is_one_line(run):
     outcome = run("""
 function handleEvent() {
   process.stdout.write('Loading… ');
@@ -134,7 +134,7 @@ function handleEvent() {
     assert lines(outcome) == [("log", "Loading… done"), ("log", "naïve 😀"), ("log", "hi")]
 
 
-def test_an_unfinished_line_is_kept_when_the_process_ends(play):
+def test_an_unfinished_line_is_reported_when_the_process_ends(play):
     async def scenario(bench):
         write = "process.stdout.write('whole\\nhalf '); process.stdout.write('a line');"
         hangs = await bench.run(f"function handleEvent() {{ {write} for (;;); }}")
@@ -146,7 +146,7 @@ def test_an_unfinished_line_is_kept_when_the_process_ends(play):
         assert lines(outcome) == [("log", "whole"), ("log", "half a line")]
 
 
-def test_what_threads_print_and_write_appears_under_the_run(run):
+def test_output_of_worker_threads_belongs_to_the_run(run):
     outcome = run("""
 const { Worker } = require('worker_threads');
 async function handleEvent() {
@@ -156,7 +156,7 @@ async function handleEvent() {
     assert sorted(lines(outcome)) == [("log", "printed"), ("log", "rest"), ("log", "written")]
 
 
-def test_what_threads_write_is_limited_and_stops_nobody(run):
+def test_output_of_worker_threads_is_limited_without_stopping_the_run(run):
     outcome = run(
         """
 const { Worker } = require('worker_threads');
@@ -172,7 +172,7 @@ async function handleEvent() {
     assert outcome.console[-1] == ConsoleLine("warn", "[console output beyond 1000 bytes is dropped]")
 
 
-def test_what_belongs_to_no_run_in_particular_says_so_while_several_are_under_way(play):
+def test_thread_output_during_concurrent_runs_is_marked_as_output_of_the_process(play):
     source = """
 const { Worker } = require('worker_threads');
 let worker, ready;
@@ -192,7 +192,7 @@ async function handleEvent({ n }) {
     assert sorted(printed) == [[], [("log", "[process] from a thread")]]
 
 
-def test_warnings_of_node_are_lines_of_the_run_that_caused_them(run):
+def test_node_warnings_are_lines_of_the_run_that_caused_them(run):
     outcome = run("""
 async function handleEvent() {
   process.emitWarning('use another', { type: 'DeprecationWarning', code: 'X1', detail: 'because' });
@@ -206,7 +206,7 @@ async function handleEvent() {
 
 
 @pytest.mark.parametrize("sockets", [True, False])
-def test_the_report_of_a_process_without_memory_is_no_output_of_the_handler(play, sockets):
+def test_the_details_of_an_out_of_memory_report_are_not_handler_output(play, sockets):
     source = "function handleEvent() { console.log('so far'); const a = []; for (;;) a.push({ x: [1, 2, 3] }); }"
     limits = Limits(memory_bytes=32 * 1024 * 1024, time_s=30)
     outcome = play(lambda bench: bench.run(source), limits=limits, sockets=sockets)
@@ -214,7 +214,7 @@ def test_the_report_of_a_process_without_memory_is_no_output_of_the_handler(play
     assert [one for one in lines(outcome) if not one[1].startswith("FATAL ERROR: ")] == [("log", "so far")]
 
 
-def test_where_the_channel_is_stdout_writes_by_javascript_do_not_disturb_it(play):
+def test_javascript_writes_do_not_disturb_a_channel_on_stdout(play):
     source = (
         "function handleEvent() { require('fs').writeSync(1, 'a\\n'); require('fs').writeSync(2, 'b\\n'); return 1; }"
     )
@@ -222,7 +222,7 @@ def test_where_the_channel_is_stdout_writes_by_javascript_do_not_disturb_it(play
     assert (outcome.payload_json, lines(outcome)) == ("1", [("log", "a"), ("error", "b")])
 
 
-def test_much_output_before_the_first_run_is_limited_with_a_line_that_says_so(play):
+def test_excessive_output_before_the_first_run_is_cut_with_a_notice(play):
     source = "for (let i = 0; i < 300; i++) console.log(i);\nfunction handleEvent() {}"
     assert len(play(lambda bench: bench.run(source)).console) == 300
     cut = play(lambda bench: bench.run(source), limits=Limits(console_bytes=200)).console
@@ -230,7 +230,7 @@ def test_much_output_before_the_first_run_is_limited_with_a_line_that_says_so(pl
     assert cut[-1].text == "[console output beyond 200 bytes is dropped]"
 
 
-def test_output_outside_of_runs_is_limited_anew_for_each_run(play):
+def test_output_outside_of_runs_is_limited_separately_for_each_run(play):
     source = "setInterval(() => console.log('x'.repeat(90)), 1);\nfunction handleEvent() {}"
 
     async def scenario(bench):
@@ -256,7 +256,7 @@ def test_lines_arrive_while_the_handler_runs(play):
     assert play(scenario) is False
 
 
-def test_lines_before_an_endless_loop_or_a_crash_are_kept(play):
+def test_lines_before_an_endless_loop_or_a_crash_are_reported(play):
     async def scenario(bench):
         loop = await bench.run("function handleEvent() { console.log('last words'); for (;;); }")
         crash = await bench.run("function handleEvent() { console.log('last words'); process.abort(); }", number=2)
@@ -267,7 +267,7 @@ def test_lines_before_an_endless_loop_or_a_crash_are_kept(play):
         assert outcome.error is not None
 
 
-def test_interleaved_runs_keep_their_output_apart(play):
+def test_output_of_interleaved_runs_is_separate(play):
     source = """
 async function handleEvent({ n }) {
   for (let i = 0; i < 5; i++) {
@@ -284,7 +284,7 @@ async function handleEvent({ n }) {
         assert [line.text for line in outcome.console] == [f"{n}.{i}" for i in range(5)] + [f"{n} end"] * 2
 
 
-def test_too_much_output_is_cut_with_a_line_that_says_so(run):
+def test_excessive_output_is_cut_with_a_notice(run):
     source = "function handleEvent() { for (let i = 0; i < 1000; i++) console.log('x'.repeat(99)); return 'done'; }"
     outcome = run(source, limits=Limits(console_bytes=1000))
     assert outcome.payload_json == '"done"'
@@ -292,7 +292,7 @@ def test_too_much_output_is_cut_with_a_line_that_says_so(run):
     assert outcome.console[-1] == ConsoleLine("warn", "[console output beyond 1000 bytes is dropped]")
 
 
-def test_an_endless_loop_of_output_ends_at_the_time_limit_with_the_first_lines(run):
+def test_endless_output_is_cut_and_the_run_ends_at_the_time_limit(run):
     limits = Limits(time_s=0.7, console_bytes=2000)
     for call in (
         "console.log('x'.repeat(99))",
@@ -305,7 +305,7 @@ def test_an_endless_loop_of_output_ends_at_the_time_limit_with_the_first_lines(r
         assert outcome.console[-1].text == "[console output beyond 2000 bytes is dropped]"
 
 
-def test_what_is_printed_while_loading_appears_with_the_first_run(play):
+def test_output_during_loading_belongs_to_the_first_run(play):
     async def scenario(bench):
         source = "console.log('loading');\nfunction handleEvent() { console.log('running'); }"
         return await bench.run(source), await bench.run(source)
@@ -315,14 +315,14 @@ def test_what_is_printed_while_loading_appears_with_the_first_run(play):
     assert [line.text for line in second.console] == ["running"]
 
 
-def test_what_is_printed_before_loading_fails_appears_with_the_failure(run):
+def test_output_before_a_failed_load_belongs_to_the_failed_run(run):
     seen = []
     outcome = run("console.log('so far');\nthrow new Error('no further');", on_console=seen.append)
     assert [line.text for line in outcome.console] == ["so far"]
     assert tuple(seen) == outcome.console
 
 
-def test_output_after_a_result_is_shown_with_the_next_run_and_names_its_own(play):
+def test_late_output_is_shown_in_the_next_run_with_the_name_of_its_own_run(play):
     async def scenario(bench):
         source = """
 function handleEvent(event) {
@@ -343,7 +343,7 @@ function handleEvent(event) {
         assert error.startswith(f"[{run}] Error: Uncaught exception: too late\n    at ")
 
 
-def test_a_listener_that_fails_does_not_disturb_the_run(play):
+def test_a_failing_console_listener_does_not_disturb_the_run(play):
     told = []
 
     def broken(line):

@@ -1,4 +1,4 @@
-"""The handler's view: both APIs of the context, environment and packages, and nothing of the developer's."""
+"""Handlers' context, environment and packages, separate from the developer's."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from support.sampling import sampled
 from ckfunc.base.secrets import Secret
 from ckfunc.model.execution import ApiAccess
 
-# Versions 30 to 34 of the handler that the Platform API's document shows, verbatim but for what they return and log.
+# Versions 30 to 34 of the handler that the Platform API's document shows, verbatim except for their results and logs.
 _DOCUMENT = """%(top)sasync function handleEvent(event: UserAttemptedStartSessionEvent, context: Context) {
   let email = event.username;
   let displayName = event.authParams.displayName || email;
@@ -86,7 +86,7 @@ def access(server: Loopback) -> ApiAccess:
         (30, [{"status": "SUCCESS"}] * 2),
     ],
 )
-def test_the_documents_own_handler_runs_unchanged(play, number, results):
+def test_the_handler_in_the_api_document_runs_unchanged(play, number, results):
     async def scenario(bench):
         event = {"username": "ann", "authParams": {}}
         return [await bench.run(DOCUMENT_VERSIONS[number], event, number=number) for _ in range(2)]
@@ -105,7 +105,7 @@ def test_the_documents_own_handler_runs_unchanged(play, number, results):
     assert server.requests[3].json() == {"id": 70}
 
 
-def test_the_context_holds_the_real_sdk(run):
+def test_the_context_contains_the_real_sdk(run):
     source = """
 const sdk = require('chatkitty-platform-sdk');
 function handleEvent(event, { ChatKitty }) {
@@ -118,7 +118,7 @@ function handleEvent(event, { ChatKitty }) {
     assert names == ("Application Channels Functions FunctionVersions Imports Jobs Messages Runtime Threads Users")
 
 
-def test_the_older_context_has_every_api_under_its_former_names(run):
+def test_the_legacy_context_has_every_api_under_its_former_names(run):
     source = """
 function handleEvent(event, context) {
   const has = (api, ...names) => names.every((name) => typeof api[name] === 'function');
@@ -139,7 +139,7 @@ function handleEvent(event, context) {
     assert (found["users"], found["channels"], found["same"]) == (True, True, True)
 
 
-def test_a_refused_api_call_says_what_was_asked_and_answered_and_where_in_the_handler(play):
+def test_a_refused_api_call_is_reported_with_its_status_and_handler_position(play):
     source = """
 async function handleEvent(event, context) {
   await Promise.resolve();
@@ -154,12 +154,12 @@ async function handleEvent(event, context) {
     assert "s3cret" not in repr(outcome)
 
 
-def test_an_api_that_does_not_answer_is_named(run):
+def test_an_unreachable_api_is_reported_with_the_request(run):
     error = run("const handleEvent = (e, { ChatKitty }) => ChatKitty.Users.listUsers();").error
     assert error.message.startswith("POST /oauth/token got no response: connect ECONNREFUSED")
 
 
-def test_the_handlers_own_request_is_told_without_its_query_and_token(play):
+def test_a_failed_request_of_the_handler_is_reported_without_query_and_token(play):
     source = """
 const axios = require('axios');
 async function handleEvent({ url }) {
@@ -191,7 +191,7 @@ async function handleEvent({ url }) {
         (503, "<html>busy</html>", ""),
     ]),
 )  # fmt: skip
-def test_a_refused_request_says_its_explanation(play, status, body, said):
+def test_a_refused_request_is_reported_with_its_explanation(play, status, body, said):
     def answer(request: Request) -> Reply:
         if request.path == "/oauth/token":
             return Reply(200, {"access_token": "t0ken-value", "expires_in": 3600, "token_type": "bearer"})
@@ -218,7 +218,7 @@ async function handleEvent(event, context) {
     assert "t0ken" not in repr((plain, wrapped))
 
 
-def test_a_refusal_that_was_read_as_text_or_bytes_says_its_explanation_too(play):
+def test_the_explanation_is_found_in_responses_read_as_text_or_bytes(play):
     source = """
 const axios = require('axios');
 async function handleEvent({ url, responseType }) {
@@ -239,7 +239,7 @@ def test_a_token_in_a_message_is_masked(run):
     assert "abc" not in error.stack
 
 
-def test_process_env_holds_the_runtimes_variables_and_none_of_the_developers(run, monkeypatch):
+def test_process_env_has_the_variables_of_the_runtime_and_not_the_developers(run, monkeypatch):
     monkeypatch.setenv("DEVELOPER_SECRET", "hidden")
     monkeypatch.setenv("NODE_OPTIONS", "--no-such-option")
     outcome = run("const handleEvent = () => ({ ...process.env });", variables={"GREETING": "hi", "N": "0042"})
@@ -275,13 +275,13 @@ export { bump, count, settings, ms as duration };
 """
 
 
-def test_what_the_init_script_exports_is_in_scope_by_name(run):
+def test_exports_of_the_init_script_are_in_scope(run):
     source = "function handleEvent() { bump(); bump(); return [count, settings, duration(1000)]; }"
     outcome = run(source, init=INIT, variables={"GREETING": "hi"})
     assert json.loads(outcome.payload_json) == [2, {"limit": 1000, "greeting": "hi"}, "1s"]
 
 
-def test_a_handler_may_use_an_exported_name_for_itself(play):
+def test_a_handler_may_redeclare_an_exported_name(play):
     async def scenario(bench):
         return [
             await bench.run("const settings = 'own';\nfunction handleEvent() { return settings; }"),
@@ -301,7 +301,7 @@ def test_an_init_script_may_be_commonjs_or_export_nothing(run):
     assert run(source, init="module.exports = null;").payload_json == '"undefined"'
 
 
-def test_an_init_script_that_fails_fails_each_run_with_its_own_lines(play):
+def test_a_failing_init_script_fails_each_run_with_its_own_position(play):
     async def scenario(bench):
         source = "function handleEvent() { return 1; }"
         failed = [await bench.run(source) for _ in range(2)]
@@ -314,6 +314,6 @@ def test_an_init_script_that_fails_fails_each_run_with_its_own_lines(play):
     assert fixed.payload_json == "1"
 
 
-def test_without_the_sdk_among_the_packages_the_context_is_empty(run):
+def test_without_the_sdk_package_the_context_is_empty(run):
     source = "function handleEvent(event, context) { return Object.keys(context); }"
     assert run(source, dependencies={}).payload_json == "[]"

@@ -53,7 +53,7 @@ async function handleEvent() {
 """
 
 
-def test_a_repeated_run_sees_the_same_time_and_the_same_chances_in_another_process(play: Any) -> None:
+def test_a_repeated_run_has_the_same_time_and_random_values_in_another_process(play: Any) -> None:
     async def once(bench: Bench) -> Any:
         return payload(await deterministic_run(bench, EVERYTHING))
 
@@ -81,7 +81,7 @@ function handleEvent() {
 """
 
 
-def test_process_and_machine_are_the_same_everywhere(play: Any) -> None:
+def test_properties_of_process_and_machine_are_constant(play: Any) -> None:
     async def once(bench: Bench) -> Any:
         return payload(await deterministic_run(bench, MACHINE))
 
@@ -92,7 +92,7 @@ def test_process_and_machine_are_the_same_everywhere(play: Any) -> None:
     assert first[-6] == 0
 
 
-def test_a_process_can_end_itself_by_the_number_that_it_is_told(play: Any) -> None:
+def test_a_process_can_kill_itself_by_its_reported_pid(play: Any) -> None:
     async def scenario(bench: Bench) -> Any:
         source = "async function handleEvent() { process.kill(process.pid, 'SIGKILL'); await new Promise(() => {}); }"
         return await deterministic_run(bench, source)
@@ -102,7 +102,7 @@ def test_a_process_can_end_itself_by_the_number_that_it_is_told(play: Any) -> No
     assert outcome.error.name == "ProcessEnded"
 
 
-def test_another_seed_and_another_time_are_another_run(play: Any) -> None:
+def test_another_seed_and_time_give_other_values(play: Any) -> None:
     async def both(bench: Bench) -> Any:
         other = Determinism(SUNDAY.now_ms + 1, 8)
         source = "function handleEvent() { return [Date.now(), Math.random(), crypto.randomUUID()]; }"
@@ -113,7 +113,7 @@ def test_another_seed_and_another_time_are_another_run(play: Any) -> None:
     assert all(one != two for one, two in zip(first, other, strict=True))
 
 
-def test_chances_are_spread_evenly(play: Any) -> None:
+def test_random_values_are_distributed_evenly(play: Any) -> None:
     async def scenario(bench: Bench) -> Any:
         source = "function handleEvent() { return Array.from({ length: 4000 }, Math.random); }"
         return payload(await deterministic_run(bench, source))
@@ -125,7 +125,7 @@ def test_chances_are_spread_evenly(play: Any) -> None:
     assert all(400 < one < 600 for one in counts)
 
 
-def test_a_loop_that_waits_for_time_to_pass_ends(play: Any) -> None:
+def test_a_busy_loop_that_waits_for_the_clock_ends(play: Any) -> None:
     async def scenario(bench: Bench) -> Any:
         source = """async function handleEvent() {
             const until = Date.now() + 3000; while (Date.now() < until);
@@ -140,7 +140,7 @@ def test_a_loop_that_waits_for_time_to_pass_ends(play: Any) -> None:
     assert play(scenario) == [True, 3]
 
 
-def test_runs_side_by_side_have_clocks_of_their_own(play: Any) -> None:
+def test_concurrent_runs_have_their_own_clocks(play: Any) -> None:
     async def scenario(bench: Bench) -> Any:
         import asyncio
 
@@ -158,7 +158,7 @@ def test_runs_side_by_side_have_clocks_of_their_own(play: Any) -> None:
 
 
 @pytest.mark.parametrize("ask", ["fetch('{url}')", "require('axios').get('{url}')", "new WebSocket('{url}')"])
-def test_without_the_network_only_the_platform_is_reached(play: Any, ask: str) -> None:
+def test_without_network_access_every_kind_of_request_is_blocked_and_reported(play: Any, ask: str) -> None:
     async def scenario(bench: Bench) -> Any:
         source = f"async function handleEvent() {{ {ask.format(url='http://127.0.0.1:4999/secret')}; await 0; }}"
         source = source.replace("; await 0", ".then?.(() => 0); await new Promise((done) => setTimeout(done, 200))")
@@ -168,7 +168,7 @@ def test_without_the_network_only_the_platform_is_reached(play: Any, ask: str) -
     assert "network access blocked: 127.0.0.1:4999" in [line.text for line in outcome.console]
 
 
-def test_without_the_network_a_request_fails_with_a_reason(play: Any) -> None:
+def test_a_blocked_request_fails_with_a_reason(play: Any) -> None:
     async def scenario(bench: Bench) -> Any:
         source = """async function handleEvent() {
             try { await fetch('http://example.com/'); } catch (error) { return error.cause.message; }
@@ -178,7 +178,7 @@ def test_without_the_network_a_request_fails_with_a_reason(play: Any) -> None:
     assert play(scenario) == "connect ENETUNREACH example.com:80: this run can only reach the platform"
 
 
-def test_an_environment_that_is_not_deterministic_has_the_time_of_the_machine(play: Any) -> None:
+def test_a_nondeterministic_environment_uses_the_system_clock(play: Any) -> None:
     async def scenario(bench: Bench) -> Mapping[str, Any]:
         return payload(await bench.run("function handleEvent() { return Date.now(); }"))
 

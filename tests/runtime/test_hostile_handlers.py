@@ -14,7 +14,7 @@ from ckfunc.runtime.frames import BrokenStream, read_answer, read_line, request_
 FAST = Limits(time_s=3.0)
 
 
-def test_a_result_may_have_as_many_levels_as_an_event_and_no_more(run):
+def test_a_result_may_be_nested_as_deeply_as_an_event(run):
     source = "function handleEvent({ levels }) { let o = 1; for (let i = 0; i < levels; i++) o = [o]; return o; }"
     assert run(source, {"levels": DEEPEST}).payload_json == "[" * DEEPEST + "1" + "]" * DEEPEST
     for levels in (DEEPEST + 1, 3000):
@@ -33,7 +33,7 @@ def test_a_result_may_have_as_many_levels_as_an_event_and_no_more(run):
         " one.prototype.run = one.prototype.getStore = () => { throw new Error('mine'); };",
     ],
 )
-def test_what_a_handler_does_to_shared_prototypes_does_not_stop_its_answers(play, vandalism):
+def test_changed_shared_prototypes_do_not_prevent_results(play, vandalism):
     async def scenario(bench):
         source = f"function handleEvent() {{ {vandalism} return 1; }}"
         return [await bench.run(source) for _ in range(2)]
@@ -41,27 +41,27 @@ def test_what_a_handler_does_to_shared_prototypes_does_not_stop_its_answers(play
     assert [one.payload_json for one in play(scenario, limits=FAST)] == ["1", "1"]
 
 
-def test_a_failure_keeps_its_reason_when_regular_expressions_are_broken(run):
+def test_a_failure_is_reported_even_if_regular_expressions_are_broken(run):
     source = "function handleEvent() { RegExp.prototype.exec = () => { throw 1; }; throw new Error('x'); }"
     assert run(source, limits=FAST).error.message == "a value that cannot be described was thrown"
 
 
 @pytest.mark.parametrize("print_it", ["console.error(new Error(text))", "console.log(__filename + ' ' + text)"])
-def test_a_long_line_without_spaces_is_printed_at_once(run, print_it):
+def test_a_long_line_without_spaces_is_printed_within_the_time_limit(run, print_it):
     text = "require('crypto').randomBytes(100_000).toString('base64')"
     outcome = run(f"function handleEvent() {{ const text = {text}; {print_it}; return 1; }}", limits=FAST)
     assert outcome.error is None
     assert len(outcome.console[0].text) > 100_000
 
 
-def test_empty_lines_count_as_output_too(run):
+def test_empty_lines_count_as_output(run):
     source = "function handleEvent() { for (;;) console.log(''); }"
     outcome = run(source, limits=Limits(time_s=0.7, console_bytes=1000))
     assert len(outcome.console) < 1010
     assert outcome.console[-1].text == "[console output beyond 1000 bytes is dropped]"
 
 
-def test_of_a_line_that_is_too_long_the_beginning_is_kept(run):
+def test_a_line_beyond_the_limit_is_truncated(run):
     source = "function handleEvent() { console.log('a'); console.log('b'.repeat(1e6)); console.log('c'); return 1; }"
     outcome = run(source, limits=Limits(console_bytes=1000))
     assert outcome.console == (
@@ -71,49 +71,49 @@ def test_of_a_line_that_is_too_long_the_beginning_is_kept(run):
     )
 
 
-def test_a_text_of_many_blank_lines_can_be_thrown(run):
+def test_an_error_with_very_many_blank_lines_can_be_thrown(run):
     source = "function handleEvent() { throw new Error('\\n'.repeat(300_000) + 'x'); }"
     assert run(source, limits=FAST).error.name == "Error"
 
 
-def test_errors_thrown_together_are_all_told(run):
+def test_all_errors_of_a_rejected_promise_any_are_reported(run):
     source = "function handleEvent() { return Promise.any(['a', 'b'].map((one) => Promise.reject(new Error(one)))); }"
     assert run(source).error.message == "All promises were rejected: a; b"
 
 
-def test_an_error_whose_cause_cannot_be_read_keeps_its_message_and_stack(run):
+def test_an_error_with_an_unreadable_cause_has_its_message_and_stack(run):
     trap = "Object.defineProperty(new Error('x'), 'cause', { get() { throw 1; } })"
     error = run(f"function handleEvent() {{ throw {trap}; }}").error
     assert (error.message, error.stack) == ("x", "Error: x\n    at handleEvent (handlers/handler.ts:1:54)")
 
 
-def test_a_stack_of_one_frame_that_is_nodes_own_is_no_stack(run):
+def test_a_stack_with_only_a_node_frame_is_omitted(run):
     source = "function handleEvent() { return require('axios').get('http://127.0.0.1:19/'); }"
     error = run(source).error
     assert error.message == "GET http://127.0.0.1:19/ got no response: connect ECONNREFUSED 127.0.0.1:19"
     assert "node:" not in error.stack
 
 
-def test_a_promise_that_is_thrown_shows_the_users_lines(run):
+def test_a_thrown_promise_shows_positions_in_the_handler(run):
     message = run("function handleEvent() { throw Promise.reject(new Error('inner')); }").error.message
     assert "inner" in message
     assert "handlers/handler.ts:1:" in message
     assert "host.mjs" not in message
 
 
-def test_databases_cannot_be_opened_past_the_limits_on_files(run, tmp_path):
+def test_node_sqlite_cannot_bypass_the_limits_on_files(run, tmp_path):
     file = tmp_path / "developers.db"
     source = "function handleEvent({ file }) { new (require('node:sqlite').DatabaseSync)(file); }"
     assert run(source, {"file": str(file)}).error.message == "No such built-in module: node:sqlite"
     assert not file.exists()
 
 
-def test_a_temporary_directory_that_a_handler_removed_is_there_again_for_the_next_process(play):
+def test_a_removed_temporary_directory_is_recreated_for_the_next_process(play):
     async def scenario(bench):
         remove = "require('fs').rmSync(require('os').tmpdir(), { recursive: true }); return 1;"
         write = "require('fs').writeFileSync(require('os').tmpdir() + '/note', 'x'); return 2;"
         await bench.run(f"function handleEvent() {{ {remove} }}", key="one")
-        # The process that was booted ahead started before; the one after it does not.
+        # The spare process started before the removal; the next process starts after it.
         await bench.run("function handleEvent() {}", key="two")
         return await bench.run(f"function handleEvent() {{ {write} }}", key="three")
 
@@ -138,18 +138,18 @@ def test_a_temporary_directory_that_a_handler_removed_is_there_again_for_the_nex
         ({"id": 1}, ""),
     ],
 )
-def test_a_frame_that_a_handler_forged_is_not_believed(header, body):
+def test_an_invalid_result_frame_is_refused(header, body):
     with pytest.raises(BrokenStream):
         request_of(header), read_answer(header, body)
 
 
 @pytest.mark.parametrize("level", [None, "loud", {"a": 1}, 3])
-def test_a_line_that_a_handler_forged_is_not_believed(level):
+def test_an_invalid_console_frame_is_refused(level):
     with pytest.raises(BrokenStream):
         read_line({"op": "log", "id": 1, "level": level}, "text")
 
 
-def test_forged_frames_end_the_process_with_a_sentence_and_the_next_run_works(play):
+def test_forged_frames_end_the_process_and_the_next_run_works(play):
     forge = """
 const fs = require('fs');
 const head = Buffer.from(JSON.stringify({ op: 'done', ms: 'NaN', id: 999 }));
@@ -173,7 +173,7 @@ function handleEvent(event) {
 
 @pytest.mark.parametrize("directory", ["with a space", "naïve", "100%", "a+b(c)[d]"])
 @pytest.mark.parametrize("export", ["", "export "])
-def test_stacks_name_the_users_lines_wherever_the_cache_lies(run, tmp_path, directory, export):
+def test_stacks_show_handler_positions_for_any_cache_path(run, tmp_path, directory, export):
     source = f"{export}function handleEvent() {{ console.log(new Error('y')); throw new Error('x'); }}"
     outcome = run(source, cache=tmp_path / directory, dependencies={})
     column = len(export)

@@ -1,4 +1,4 @@
-"""Host processes: reused, replaced, restarted, stopped; none left behind."""
+"""Host processes: reuse, replacement, restart and shutdown."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SLOW = "async function handleEvent({ url }) { if (url) await fetch(url); return 
 
 @contextmanager
 def gate():
-    """A server that answers once `open` is called, and a wait until somebody stands before it."""
+    """Serve a response once `open` is called, and yield a function that waits for the request."""
     opened, arrived = threading.Event(), threading.Event()
 
     def answer(request):
@@ -48,7 +48,7 @@ def gate():
 
 
 def running(pid: int) -> bool:
-    """Whether a process does anything: one that nobody has waited for yet does not."""
+    """Return whether a process is running; a zombie is not."""
     state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
     return bool(state.strip()) and not state.strip().startswith("Z")
 
@@ -64,14 +64,14 @@ def payloads(outcomes):
     return [json.loads(outcome.payload_json) for outcome in outcomes]
 
 
-def test_a_module_is_kept_between_the_runs_of_a_version(play):
+def test_runs_of_a_version_share_its_module(play):
     async def scenario(bench):
         return [await bench.run(COUNT, {"n": n}) for n in range(3)]
 
     assert payloads(play(scenario)) == [1, 2, 3]
 
 
-def test_each_function_has_a_process_of_its_own(play):
+def test_each_function_has_its_own_process(play):
     async def scenario(bench):
         return [await bench.run(PID, key=key) for key in ("a", "b", "a", "b")]
 
@@ -91,7 +91,7 @@ async function handleEvent() { if (++arrived === 10) open(); await gate; return 
     assert payloads(play(scenario)) == [10] * 10
 
 
-def test_more_runs_than_fit_at_once_wait_for_their_turn(play):
+def test_runs_beyond_the_concurrency_limit_wait(play):
     async def scenario(bench):
         source = """
 let now = 0, most = 0;
@@ -107,7 +107,7 @@ async function handleEvent() {
     assert 10 < max(payloads(play(scenario))) <= MOST_AT_ONCE
 
 
-def test_a_new_version_is_swapped_in_while_the_old_one_finishes(play):
+def test_a_new_version_runs_while_the_old_version_finishes(play):
     async def scenario(bench):
         pid = await bench.run(PID)
         with gate() as (url, somebody, let_in):
@@ -123,7 +123,7 @@ def test_a_new_version_is_swapped_in_while_the_old_one_finishes(play):
     assert old == [pid, "old"]
 
 
-def test_the_same_script_as_a_new_version_starts_afresh(play):
+def test_a_new_version_of_the_same_script_has_its_own_module(play):
     async def scenario(bench):
         esm = COUNT.replace("function handle", "export function handle")
         return [await bench.run(source, {"n": 0}, number=number) for source in (COUNT, esm) for number in (1, 1, 2, 1)]
@@ -131,7 +131,7 @@ def test_the_same_script_as_a_new_version_starts_afresh(play):
     assert payloads(play(scenario)) == [1, 2, 1, 3] * 2
 
 
-def test_many_versions_can_follow_each_other_and_an_old_one_be_called_again(play):
+def test_an_old_version_can_be_called_after_many_new_ones(play):
     async def scenario(bench):
         sources = [f"function handleEvent() {{ return {n}; }}" for n in range(12)]
         return [await bench.run(sources[n], number=n) for n in [*range(12), 0, 11]]
@@ -139,7 +139,7 @@ def test_many_versions_can_follow_each_other_and_an_old_one_be_called_again(play
     assert payloads(play(scenario)) == [*range(12), 0, 11]
 
 
-def test_a_changed_environment_restarts_the_process_and_what_runs_may_finish(play):
+def test_a_changed_environment_starts_a_new_process_and_current_runs_finish(play):
     async def scenario(bench):
         with gate() as (url, somebody, let_in):
             old = asyncio.ensure_future(bench.run(SLOW, {"url": url}))
@@ -157,7 +157,7 @@ def test_a_changed_environment_restarts_the_process_and_what_runs_may_finish(pla
     play(scenario, spares=True)
 
 
-def test_an_idle_process_is_ended_and_the_next_run_starts_another(play):
+def test_an_idle_process_is_stopped_and_the_next_run_starts_another(play):
     async def scenario(bench):
         (first,) = payloads([await bench.run(PID)])
         while running(first):
@@ -168,7 +168,7 @@ def test_an_idle_process_is_ended_and_the_next_run_starts_another(play):
     assert first != second
 
 
-def test_prepare_makes_everything_ready_and_leaves_errors_to_the_runs(play):
+def test_prepare_loads_handlers_and_leaves_errors_to_their_runs(play):
     async def scenario(bench):
         good, bad = bench.version(PID, key="good"), bench.version("throw new Error('top');", key="bad")
         await bench.hosts.prepare(bench.environment(), [good, bad])
@@ -179,7 +179,7 @@ def test_prepare_makes_everything_ready_and_leaves_errors_to_the_runs(play):
     assert bad.error.message == "top"
 
 
-def test_packages_that_cannot_be_installed_fail_the_run_with_a_sentence(play, tmp_path, monkeypatch):
+def test_a_failed_installation_fails_the_run_with_a_message(play, tmp_path, monkeypatch):
     (tmp_path / "npmrc").write_text("registry=http://127.0.0.1:9/\nfetch-retries=0\n")
     monkeypatch.setenv("npm_config_userconfig", str(tmp_path / "npmrc"))
     monkeypatch.delenv("npm_config_registry", raising=False)
@@ -198,11 +198,11 @@ def test_packages_that_cannot_be_installed_fail_the_run_with_a_sentence(play, tm
     assert first.error.name == "DependenciesFailed"
     assert first.error.message.startswith("npm could not reach its registry (ECONNREFUSED) (")
     assert second.error == first.error
-    assert told == ["installing 1 package with npm"]  # a failure is not repeated for each run
+    assert told == ["installing 1 package with npm"]  # the installation is not retried for each run
     assert without.payload_json
 
 
-def test_no_node_fails_the_run_with_a_sentence(play, monkeypatch, tmp_path):
+def test_a_missing_node_fails_the_run_with_a_message(play, monkeypatch, tmp_path):
     async def scenario(bench):
         version = bench.version("function handleEvent() {}")
         monkeypatch.setenv("CKFUNC_NODE", str(tmp_path / "nothing"))
@@ -213,7 +213,7 @@ def test_no_node_fails_the_run_with_a_sentence(play, monkeypatch, tmp_path):
     assert "which is not a program" in outcome.error.message
 
 
-def test_a_cancelled_caller_does_not_disturb_the_others(play):
+def test_a_cancelled_caller_does_not_affect_other_callers(play):
     async def scenario(bench):
         with gate() as (url, somebody, let_in):
             cancelled = asyncio.ensure_future(bench.run(SLOW, {"url": url}))
@@ -226,7 +226,7 @@ def test_a_cancelled_caller_does_not_disturb_the_others(play):
     assert play(scenario).payload_json
 
 
-def test_close_ends_what_runs_with_a_sentence(play):
+def test_close_ends_current_runs_with_a_message(play):
     async def scenario(bench):
         (pid,) = payloads([await bench.run(PID)])
         hanging = asyncio.ensure_future(bench.run("function handleEvent() { for (;;); }", number=2))
@@ -244,7 +244,7 @@ def test_close_ends_what_runs_with_a_sentence(play):
 
 
 @pytest.mark.skipif(not Path("/dev/fd").is_dir(), reason="descriptors cannot be counted here")
-def test_no_descriptor_is_left_open(play):
+def test_all_descriptors_are_closed(play):
     async def scenario(bench):
         await bench.run(PID)
         await bench.run("function handleEvent() { process.abort(); }", number=2)
@@ -257,7 +257,7 @@ def test_no_descriptor_is_left_open(play):
     assert len(list(Path("/dev/fd").iterdir())) == before
 
 
-def test_hosts_work_in_a_loop_of_another_thread(play):
+def test_hosts_work_in_an_event_loop_of_another_thread(play):
     results = []
 
     async def scenario(bench):
@@ -272,7 +272,7 @@ def test_hosts_work_in_a_loop_of_another_thread(play):
     assert fine.payload_json
 
 
-def test_plain_pipes_serve_where_there_are_no_socket_pairs(play):
+def test_hosts_work_over_pipes_without_socket_pairs(play):
     async def scenario(bench):
         return [
             await bench.run(COUNT, {"n": 1}),
@@ -301,7 +301,7 @@ def test_plain_pipes_serve_where_there_are_no_socket_pairs(play):
         pytest.param("setInterval(() => {}, 5); return 1;", marks=pytest.mark.slow),
     ],
 )
-def test_no_process_survives_ckfunc_even_if_it_is_killed(tmp_path, cache, body):
+def test_processes_end_even_if_ckfunc_is_killed(tmp_path, cache, body):
     program = tmp_path / "program.py"
     program.write_text(
         textwrap.dedent(f"""
@@ -344,14 +344,14 @@ def test_no_process_survives_ckfunc_even_if_it_is_killed(tmp_path, cache, body):
     assert not Path(scratch).exists()
 
 
-def test_secrets_do_not_appear_in_an_environments_repr():
+def test_secrets_are_not_in_the_repr_of_an_environment():
     api = ApiAccess("http://127.0.0.1:9", "http://127.0.0.1:9", "client", Secret("s3cret-value"))
     shown = repr(Environment({}, {"KEY": Secret("s3cret-value")}, api))
     assert "s3cret" not in shown
     assert "client" in shown
 
 
-def test_close_ends_an_install_that_takes_long(play, tmp_path, monkeypatch):
+def test_close_stops_a_running_installation(play, tmp_path, monkeypatch):
     """The registry here never answers."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         (tmp_path / "npmrc").write_text(f"registry=http://127.0.0.1:{silent.getsockname()[1]}/\n")
@@ -370,5 +370,5 @@ def test_close_ends_an_install_that_takes_long(play, tmp_path, monkeypatch):
     assert outcome.error.message == "the installation of the packages was stopped"
 
 
-def test_hosts_that_were_never_used_close_at_once(cache):
+def test_unused_hosts_can_be_closed(cache):
     asyncio.run(HostPool(limits=Limits(), cache=cache).close())

@@ -1,4 +1,4 @@
-"""Installing packages: once per list, whole or not at all, with the user's registry, and failures in a sentence."""
+"""Installation of packages: cached, atomic, with the user's npm settings."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ckfunc.runtime.install import install, is_installed, runtime_directory
 
 @pytest.fixture
 def npm(tmp_path, monkeypatch):
-    """An npm without the developer's configuration; returns how to point it at a registry."""
+    """Isolate npm from the developer's configuration, and return a function that selects a registry."""
     monkeypatch.setenv("npm_config_cache", str(tmp_path / "npm-cache"))
     monkeypatch.setenv("npm_config_userconfig", str(tmp_path / "npmrc"))
     for name in ("npm_config_registry", "NPM_CONFIG_REGISTRY", "NODE_EXTRA_CA_CERTS"):
@@ -27,7 +27,7 @@ def npm(tmp_path, monkeypatch):
     return use
 
 
-def test_packages_come_from_the_registry_in_the_users_npmrc_with_its_token(tmp_path, npm, monkeypatch):
+def test_packages_come_from_the_registry_in_npmrc_with_its_token(tmp_path, npm, monkeypatch):
     monkeypatch.setenv("COMPANY_TOKEN", "t0ken")
     progress = []
     with registry(TINY) as server:
@@ -40,7 +40,7 @@ def test_packages_come_from_the_registry_in_the_users_npmrc_with_its_token(tmp_p
     assert progress[1].startswith("installed 1 package in ")
 
 
-def test_what_is_installed_needs_no_npm_again(tmp_path, npm):
+def test_an_existing_installation_is_reused_without_npm(tmp_path, npm):
     with registry(TINY) as server:
         npm(server.url)
         first = install({"tiny": "1.2.3"}, tmp_path)
@@ -51,19 +51,19 @@ def test_what_is_installed_needs_no_npm_again(tmp_path, npm):
     assert progress == []
 
 
-def test_the_directory_depends_on_the_list_and_not_on_its_order(tmp_path):
+def test_the_directory_does_not_depend_on_the_order_of_packages(tmp_path):
     one = runtime_directory({"a": "1", "b": "2"}, tmp_path)
     assert one == runtime_directory({"b": "2", "a": "1"}, tmp_path)
     assert one != runtime_directory({"a": "1", "b": "3"}, tmp_path)
 
 
-def test_no_dependencies_need_no_npm(tmp_path):
+def test_an_empty_list_is_installed_without_npm(tmp_path):
     progress = []
     assert is_installed(install({}, tmp_path, progress.append))
     assert progress == []
 
 
-def test_installs_at_once_make_one_directory(tmp_path, npm):
+def test_concurrent_installs_share_one_directory(tmp_path, npm):
     with registry(TINY) as server:
         npm(server.url)
         with ThreadPoolExecutor(4) as threads:
@@ -83,7 +83,7 @@ def test_installs_at_once_make_one_directory(tmp_path, npm):
         ),
     ],
 )
-def test_npm_settings_that_would_leave_something_out_do_not_count(tmp_path, npm, monkeypatch, setting):
+def test_npm_settings_that_would_omit_packages_are_ignored(tmp_path, npm, monkeypatch, setting):
     value = {"omit": "peer", "install-strategy": "linked"}.get(setting, "true")
     monkeypatch.setenv(f"npm_config_{setting.replace('-', '_')}", value)
     with registry(TINY, {**TINY, "name": "user", "dependencies": {"tiny": "1"}}) as server:
@@ -97,7 +97,7 @@ def test_npm_settings_that_would_leave_something_out_do_not_count(tmp_path, npm,
     "damage",
     ["cut short", "marker", *(pytest.param(name, marks=pytest.mark.slow) for name in ("deleted", "directory"))],
 )
-def test_a_damaged_installation_is_made_again(tmp_path, npm, damage):
+def test_a_damaged_installation_is_repaired(tmp_path, npm, damage):
     with registry(TINY) as server:
         npm(server.url)
         directory = install({"tiny": "1.2.3"}, tmp_path / "cache")
@@ -116,7 +116,7 @@ def test_a_damaged_installation_is_made_again(tmp_path, npm, damage):
     assert is_installed(directory)
 
 
-def test_another_registry_is_another_installation_and_another_token_is_not(tmp_path, npm):
+def test_the_installation_depends_on_the_registry_and_not_on_the_token(tmp_path, npm):
     def directory(*lines: str) -> Path:
         npm("http://127.0.0.1:9", *lines)
         return runtime_directory({"tiny": "1.2.3"}, tmp_path)
@@ -129,7 +129,7 @@ def test_another_registry_is_another_installation_and_another_token_is_not(tmp_p
     assert directory("registry=http://me:secret@127.0.0.1:9/") == plain
 
 
-def test_a_tool_with_other_contents_than_the_published_ones_is_refused(tmp_path, npm):
+def test_a_tool_with_another_integrity_hash_is_refused(tmp_path, npm):
     with registry(TINY) as server:
         npm(server.url)
         with pytest.raises(DependenciesFailed, match=r"contents of tiny@1\.2\.3 differ") as caught:
@@ -137,7 +137,7 @@ def test_a_tool_with_other_contents_than_the_published_ones_is_refused(tmp_path,
     assert caught.value.hint
 
 
-def test_an_install_that_was_killed_is_swept_up_and_done_again(tmp_path, npm):
+def test_a_killed_install_is_cleaned_up_and_repeated(tmp_path, npm):
     with registry(TINY) as server:
         npm(server.url)
         directory = runtime_directory({"tiny": "1.2.3"}, tmp_path)
@@ -166,7 +166,7 @@ def test_an_install_that_was_killed_is_swept_up_and_done_again(tmp_path, npm):
         ]
     ),
 )
-def test_a_failure_is_one_sentence_with_a_hint_and_leaves_nothing(tmp_path, npm, dependencies, status, message):
+def test_a_failure_is_one_sentence_with_a_hint_and_leaves_no_files(tmp_path, npm, dependencies, status, message):
     with registry(TINY, status=status) as server:
         npm(server.url)
         with pytest.raises(DependenciesFailed) as caught:
@@ -178,14 +178,14 @@ def test_a_failure_is_one_sentence_with_a_hint_and_leaves_nothing(tmp_path, npm,
     assert {path.suffix for path in (tmp_path / "cache" / "runtimes").iterdir()} == {".lock", ".used"}
 
 
-def test_being_offline_is_said_as_such(tmp_path, npm):
+def test_an_unreachable_registry_is_reported(tmp_path, npm):
     npm("http://127.0.0.1:9")
     with pytest.raises(DependenciesFailed, match=r"npm could not reach its registry \(ECONNREFUSED\)"):
         install({"tiny": "1.2.3"}, tmp_path / "cache")
 
 
-def test_packages_of_which_a_file_could_not_be_unpacked_are_not_installed(tmp_path, npm):
-    # A name that no file system takes stands for a disk that is full: to npm both are warnings.
+def test_an_unpacking_error_fails_the_installation(tmp_path, npm):
+    # A file name that is too long simulates a full disk, because npm only warns about either.
     with registry({**TINY, "files": ["x" * 300]}) as server:
         npm(server.url)
         with pytest.raises(DependenciesFailed, match="npm could not unpack the packages: ENAMETOOLONG") as caught:
@@ -194,7 +194,7 @@ def test_packages_of_which_a_file_could_not_be_unpacked_are_not_installed(tmp_pa
     assert {path.suffix for path in (tmp_path / "cache" / "runtimes").iterdir()} == {".lock", ".used"}
 
 
-def test_packages_that_do_not_fit_together_are_said_to_be(tmp_path, npm):
+def test_conflicting_packages_are_reported(tmp_path, npm):
     picky = {"name": "picky", "version": "1.0.0", "peerDependencies": {"tiny": "^2.0.0"}}
     with registry(TINY, picky) as server:
         npm(server.url)
@@ -204,6 +204,6 @@ def test_packages_that_do_not_fit_together_are_said_to_be(tmp_path, npm):
             install({"tiny": "1.2.3", "picky": "1.0.0"}, tmp_path / "cache")
 
 
-def test_the_cache_may_be_named_by_a_relative_path(tmp_path, npm, monkeypatch):
+def test_the_cache_may_be_a_relative_path(tmp_path, npm, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert install({}, Path("cache")).is_absolute()

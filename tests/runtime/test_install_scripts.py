@@ -1,4 +1,4 @@
-"""Install scripts of packages: only those that the manifest lists, without secrets, and named when they did not run."""
+"""Install scripts of packages: allowed by the manifest, and run without secrets."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def allowing(*names: str, dependencies=WANTED) -> InstallPolicy:
     return InstallPolicy(None, dependencies, names)
 
 
-def test_a_listed_package_runs_its_script_without_any_secret(tmp_path, home, monkeypatch):
+def test_an_allowed_script_runs_without_secrets(tmp_path, home, monkeypatch):
     for name in ("NPM_TOKEN", "NODE_AUTH_TOKEN", "SSH_AUTH_SOCK", "CHATKITTY_CLIENT_SECRET", "TOKEN_OF_NPMRC"):
         monkeypatch.setenv(name, "s3cret-of-mine")
     monkeypatch.setenv("HTTPS_PROXY", "http://me:s3cret-of-mine@127.0.0.1:9")
@@ -54,7 +54,7 @@ def test_a_listed_package_runs_its_script_without_any_secret(tmp_path, home, mon
     assert skipped_scripts(directory) == ()
 
 
-def test_a_listed_package_runs_its_script_when_its_locked_version_is_installed(tmp_path, home):
+def test_an_allowed_script_runs_for_the_locked_version(tmp_path, home):
     with registry(SCRIPTED, files={NAME: SCRIPTED_FILES}) as server:
         (home / ".npmrc").write_text(f"registry={server.url}/\n")
         lock = resolve(WANTED, tmp_path / "cache", InstallPolicy())
@@ -73,12 +73,12 @@ def test_a_listed_package_runs_its_script_when_its_locked_version_is_installed(t
             InstallPolicy(),
             allowing("@acme/other"),
             allowing(f"{NAME}@2.0.0"),
-            allowing(NAME, dependencies={}),  # the API asked for the package, not the manifest
+            allowing(NAME, dependencies={}),  # the package is requested through the API, not by the manifest
             allowing(NAME, dependencies={NAME: "^2.0.0"}),
         ]
     ),
 )
-def test_no_other_script_runs_and_the_package_is_named_with_the_line_to_add(tmp_path, home, policy):
+def test_other_scripts_are_skipped_and_reported_with_the_line_to_add(tmp_path, home, policy):
     said = []
     with registry(SCRIPTED, files={NAME: SCRIPTED_FILES}) as server:
         (home / ".npmrc").write_text(f"registry={server.url}/\n")
@@ -88,7 +88,7 @@ def test_no_other_script_runs_and_the_package_is_named_with_the_line_to_add(tmp_
     assert 'add `allow_scripts: ["@acme/native"]` under `runtime` in functions.yaml' in said[-1]
 
 
-def test_allowing_a_script_is_another_installation(tmp_path, home):
+def test_allowing_a_script_makes_another_installation(tmp_path, home):
     with registry(SCRIPTED, files={NAME: SCRIPTED_FILES}) as server:
         (home / ".npmrc").write_text(f"registry={server.url}/\n")
         without = install(WANTED, tmp_path / "cache")
@@ -97,7 +97,7 @@ def test_allowing_a_script_is_another_installation(tmp_path, home):
     assert (allowed / "node_modules" / NAME / "made.js").is_file()
 
 
-def test_scripts_that_registries_do_not_tell_of_are_found(tmp_path):
+def test_scripts_that_registries_do_not_report_are_found(tmp_path):
     top = tmp_path / "node_modules"
     packages = {
         "gyp": ({}, True),
@@ -115,7 +115,7 @@ def test_scripts_that_registries_do_not_tell_of_are_found(tmp_path):
     assert [one.name for one in packages_of(tmp_path) if one.has_script] == ["gyp", "pre"]
 
 
-def test_a_script_that_fails_is_named_with_its_reason(tmp_path, home):
+def test_a_failed_script_is_reported_with_its_reason(tmp_path, home):
     broken = {**SCRIPTED, "scripts": {"install": "node -e \"throw new Error('no compiler here')\""}}
     with registry(broken) as server:
         (home / ".npmrc").write_text(f"registry={server.url}/\n")
@@ -124,7 +124,7 @@ def test_a_script_that_fails_is_named_with_its_reason(tmp_path, home):
     assert "allow_scripts" in caught.value.hint
 
 
-def test_a_run_that_misses_what_a_script_makes_names_the_package(tmp_path, home, play):
+def test_a_file_missing_because_of_a_skipped_script_is_explained(tmp_path, home, play):
     source = "async function handleEvent() { return require('@acme/native'); }"
     user = {**TINY, "dependencies": WANTED}
     files = {NAME: SCRIPTED_FILES, "tiny": {"index.js": "module.exports = require('./gone.js');"}}

@@ -1,4 +1,4 @@
-"""Handlers that reach for what is the developer's: files, sockets, processes, and the host's own channel."""
+"""Isolation of handlers from files, sockets, processes and the host's channel."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def result(outcome: Any) -> Any:
 
 
 @pytest.mark.parametrize("place", [".env", "made.txt"])
-def test_webassembly_opens_no_file_of_the_developer(run: Any, secrets: Path, place: str) -> None:
+def test_webassembly_cannot_open_the_developers_files(run: Any, secrets: Path, place: str) -> None:
     source = f"""{WASI}
         function handleEvent({{ root, place }}) {{ return wasi({{ '/': root }})(place, place !== '.env'); }}"""
     assert run(source, {"root": str(secrets), "place": place}).error.message == (
@@ -75,20 +75,20 @@ def test_webassembly_opens_no_file_of_the_developer(run: Any, secrets: Path, pla
 
 
 @needs_files
-def test_webassembly_still_has_the_temporary_directory(run: Any) -> None:
+def test_webassembly_can_use_the_temporary_directory(run: Any) -> None:
     source = f"{WASI} function handleEvent() {{ return wasi({{ '/': require('os').tmpdir() }})('note', true); }}"
     assert result(run(source)) == 0
 
 
 @needs_files
 @pytest.mark.parametrize("name", ["environ", "mem", "maps", "cwd/functions.yaml", "root/etc/hosts"])
-def test_nothing_of_the_process_that_started_a_handler_is_read(run: Any, name: str) -> None:
+def test_the_parent_process_cannot_be_read_through_proc(run: Any, name: str) -> None:
     source = f"{WASI} function handleEvent({{ name }}) {{ return wasi({{ '/': '/proc/' + process.ppid }})(name); }}"
     assert result(run(source, {"name": name})) != 0
 
 
 @needs_files
-def test_a_link_that_a_handler_makes_leads_nowhere(run: Any, secrets: Path) -> None:
+def test_symbolic_links_do_not_bypass_the_isolation(run: Any, secrets: Path) -> None:
     source = f"""{WASI}
         function handleEvent({{ root }}) {{
           const place = require('os').tmpdir();
@@ -106,7 +106,7 @@ const connect = (path) => new Promise((resolve) => require('net').connect(path)
 
 @needs_sockets
 @pytest.mark.parametrize("where", ["main", "worker"])
-def test_no_unix_socket_is_connected_to(run: Any, agent: str, where: str) -> None:
+def test_a_handler_cannot_connect_to_a_unix_socket(run: Any, agent: str, where: str) -> None:
     inside = f"{CONNECT} const path = {json.dumps(agent)};"
     if where == "main":
         source = f"{inside} function handleEvent() {{ return connect(path); }}"
@@ -121,7 +121,7 @@ def test_no_unix_socket_is_connected_to(run: Any, agent: str, where: str) -> Non
 
 
 @needs_files
-def test_no_abstract_socket_is_connected_to(run: Any) -> None:
+def test_a_handler_cannot_connect_to_an_abstract_socket(run: Any) -> None:
     name = f"\0ckfunc-test-{os.getpid()}"
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(name)
@@ -132,7 +132,7 @@ def test_no_abstract_socket_is_connected_to(run: Any) -> None:
 
 @needs_sockets
 @pytest.mark.parametrize("place", ["0", "0, '127.0.0.1'", "require('os').tmpdir() + '/socket'"])
-def test_nothing_listens(run: Any, place: str) -> None:
+def test_a_handler_cannot_listen(run: Any, place: str) -> None:
     source = f"""function handleEvent() {{
       const server = require('net').createServer();
       return new Promise((resolve) => {{
@@ -142,7 +142,7 @@ def test_nothing_listens(run: Any, place: str) -> None:
     assert result(run(source)) == "EACCES"
 
 
-def test_requests_names_and_datagrams_still_go_out(run: Any) -> None:
+def test_connections_dns_lookups_and_datagrams_are_allowed(run: Any) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stats:
         stats.bind(("127.0.0.1", 0))
         stats.settimeout(10)
@@ -163,19 +163,19 @@ def test_requests_names_and_datagrams_still_go_out(run: Any) -> None:
 
 @pytest.mark.parametrize("signal", ["0", "'SIGTERM'", "'SIGKILL'"])
 @pytest.mark.parametrize("target", ["process.ppid", "1"])
-def test_no_signal_reaches_another_process(run: Any, signal: str, target: str) -> None:
+def test_a_handler_cannot_signal_another_process(run: Any, signal: str, target: str) -> None:
     source = f"""function handleEvent() {{
       try {{ return process.kill({target}, {signal}); }} catch (error) {{ return error.code; }}
     }}"""
     assert result(run(source)) == "EPERM"
 
 
-def test_a_process_may_still_signal_itself(run: Any) -> None:
+def test_a_handler_can_signal_its_own_process(run: Any) -> None:
     assert result(run("function handleEvent() { return process.kill(process.pid, 0); }")) is True
 
 
 @needs_files
-def test_no_signal_of_a_worker_reaches_another_process(run: Any) -> None:
+def test_a_worker_thread_cannot_signal_another_process(run: Any) -> None:
     source = """function handleEvent() {
       const { Worker } = require('worker_threads');
       const script = "let it; try { it = process.kill(process.ppid, 0); } catch (e) { it = e.code; }"
@@ -199,7 +199,7 @@ def test_no_signal_of_a_worker_reaches_another_process(run: Any) -> None:
         ]
     ),
 )
-def test_other_ways_to_write_a_file_are_closed(run: Any, tmp_path: Path, write: str) -> None:
+def test_other_ways_to_write_a_file_are_blocked(run: Any, tmp_path: Path, write: str) -> None:
     source = f"function handleEvent({{ file }}) {{ try {{ {write}; }} catch {{}} return 1; }}"
     run(source, {"file": str(tmp_path / "written")})
     assert list(tmp_path.iterdir()) == []
@@ -221,9 +221,7 @@ def test_only_the_thread_that_starts_a_process_is_confined(tmp_path: Path) -> No
 # -- other projects ----------------------------------------------------------------------------------------------------
 
 
-def test_scripts_and_compiled_code_of_other_projects_are_out_of_reach(
-    compiler: Any, cache: Path, tmp_path: Path
-) -> None:
+def test_scripts_and_compiled_code_of_other_projects_cannot_be_read(compiler: Any, cache: Path, tmp_path: Path) -> None:
     other = tmp_path.name
     look = f"""{WASI}
         const {{ readdirSync, readFileSync }} = require('fs');
@@ -255,7 +253,7 @@ def test_scripts_and_compiled_code_of_other_projects_are_out_of_reach(
     asyncio.run(scenario())
 
 
-def test_what_belongs_to_no_project_is_removed_at_the_end(run: Any, tmp_path: Path) -> None:
+def test_scripts_without_a_project_are_removed_on_close(run: Any, tmp_path: Path) -> None:
     for _ in range(2):
         run("function handleEvent() {}", cache=tmp_path, dependencies={})
         assert [one.name.partition("-")[2] for one in (tmp_path / "compiled").iterdir()] == ["clean"]
@@ -291,7 +289,7 @@ function forge(header, body = '') {
         ]
     ),
 )
-def test_a_forged_frame_ends_the_process_with_a_sentence(play: Any, header: str) -> None:
+def test_a_forged_frame_ends_the_process_with_a_message(play: Any, header: str) -> None:
     source = f"""{FORGE} function handleEvent({{ fine }}) {{
       if (fine) return 'fine';
       forge({header}, '"forged"');
@@ -306,7 +304,7 @@ def test_a_forged_frame_ends_the_process_with_a_sentence(play: Any, header: str)
     assert result(after) == "fine"
 
 
-def test_frames_need_their_seal_however_they_are_cut() -> None:
+def test_frames_are_accepted_only_with_their_seal_in_chunks_of_any_size() -> None:
     seal = b"0123456789abcdef"
     whole = seal + encode({"op": "ready"}) + seal + encode({"op": "done", "id": 1}, "1")
     for size in (1, 5, 17, len(whole)):
@@ -318,12 +316,12 @@ def test_frames_need_their_seal_however_they_are_cut() -> None:
             list(Decoder(seal).feed(forged))
 
 
-def test_a_header_without_end_is_a_broken_stream() -> None:
+def test_a_header_nested_too_deeply_is_refused() -> None:
     with pytest.raises(BrokenStream):
         list(Decoder().feed(b"\0\x0f\x42\x44" + b"\0\x0f\x42\x40" + b"[" * 1_000_000))
 
 
-# -- what a run leaves to the next -------------------------------------------------------------------------------------
+# -- effects of a run on the next --------------------------------------------------------------------------------------
 
 REPLACED = {
     "JSON": "JSON.parse = () => 'mine';",
@@ -338,7 +336,7 @@ REPLACED = {
     "the console": "console.log = () => {};",
     "the working directory": "process.chdir(require('os').tmpdir());",
     "the host's listeners": "process.removeAllListeners('unhandledRejection');",
-    "what checks": "Reflect.ownKeys = Object.getOwnPropertyDescriptor = () => []; JSON.parse = () => 'mine';",
+    "the checks": "Reflect.ownKeys = Object.getOwnPropertyDescriptor = () => []; JSON.parse = () => 'mine';",
 }
 LOOK = """
   return [JSON.parse('1'), [...[1, 2]].length, 'a,b'.split(',').length, new Map().size, typeof ({}).injected,
@@ -349,7 +347,7 @@ LOOK = """
 
 
 @pytest.mark.parametrize("name", sampled(REPLACED, every=3))
-def test_the_next_run_finds_built_ins_as_they_were(play: Any, name: str) -> None:
+def test_changed_built_ins_are_restored_for_the_next_run(play: Any, name: str) -> None:
     source = f"""
       const pid = process.pid;
       async function handleEvent({{ leave }}) {{
@@ -366,7 +364,7 @@ def test_the_next_run_finds_built_ins_as_they_were(play: Any, name: str) -> None
     assert result(after) == result(before)
 
 
-def test_what_is_replaced_after_the_answer_counts_too(play: Any) -> None:
+def test_built_ins_changed_after_the_result_are_restored(play: Any) -> None:
     source = """function handleEvent({ leave }) {
       if (leave) setTimeout(() => { JSON.parse = () => 'mine'; }, 20);
       return JSON.parse.name;
@@ -391,7 +389,7 @@ def test_what_is_replaced_after_the_answer_counts_too(play: Any) -> None:
         ),
     ],
 )
-def test_a_process_that_a_run_keeps_busy_is_replaced_before_the_next(play: Any, spin: str) -> None:
+def test_a_process_that_is_still_busy_is_replaced_before_the_next_run(play: Any, spin: str) -> None:
     source = f"function handleEvent({{ leave }}) {{ if (leave) {{ {spin} }} return 1; }}"
 
     async def scenario(bench: Bench) -> Any:
@@ -402,7 +400,7 @@ def test_a_process_that_a_run_keeps_busy_is_replaced_before_the_next(play: Any, 
     assert [result(one) for one in play(scenario)] == [1, 1, 1]
 
 
-def test_a_new_version_is_not_loaded_into_a_process_that_is_kept_busy(play: Any) -> None:
+def test_a_new_version_is_not_loaded_into_a_busy_process(play: Any) -> None:
     async def scenario(bench: Bench) -> Any:
         await bench.run("function handleEvent() { setImmediate(() => { for (;;); }); return 1; }", number=1)
         await asyncio.sleep(0.05)
@@ -411,7 +409,7 @@ def test_a_new_version_is_not_loaded_into_a_process_that_is_kept_busy(play: Any)
     assert result(play(scenario)) == 2
 
 
-def test_what_scripts_add_while_they_load_stays_and_costs_no_process(play: Any) -> None:
+def test_globals_added_during_loading_stay_in_the_same_process(play: Any) -> None:
     source = """
       BigInt.prototype.toJSON = function () { return String(this); };
       globalThis.calls = { count: 0 };

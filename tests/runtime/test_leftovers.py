@@ -1,4 +1,4 @@
-"""Processes that are used again: a run sees nothing of those before it, and where that is not certain begins anew."""
+"""Reused processes: state of earlier runs is removed, or the process replaced."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from ckfunc.model.execution import Determinism, Environment
 
 NOW = Determinism(1_714_557_600_000, 7)
 PROCESS = "performance.nodeTiming.bootstrapComplete"
-"""What tells one process from another, where all have the same number."""
+"""Distinguishes processes, because all of them report the same pid."""
 
-# What a handler sees at first, and what it leaves behind; whether the process can be used again.
+# An expression that the handler evaluates first, a statement that leaves something behind, and whether the process is
+# reused.
 LEFTOVERS = {
     "nothing": ("1", "", True),
     "a variable of its module": ("count", "count += 1;", True),
     "a global variable": ("typeof globalThis.left", "globalThis.left = 1;", True),
     "a global symbol": ("typeof globalThis[Symbol.for('left')]", "globalThis[Symbol.for('left')] = 1;", True),
-    "a global that is gone": ("typeof structuredClone", "delete globalThis.structuredClone;", True),
+    "a deleted global": ("typeof structuredClone", "delete globalThis.structuredClone;", True),
     "another Date": ("Date.name", "globalThis.Date = class Other {};", True),
     "a method of all arrays": ("typeof [].left", "Array.prototype.left = () => 1;", True),
     "another JSON.stringify": (
@@ -37,7 +38,7 @@ LEFTOVERS = {
         True,
     ),
     "an environment variable": ("process.env.LEFT", "process.env.LEFT = 'x';", True),
-    "an environment variable that is gone": ("process.env.KEPT", "delete process.env.KEPT;", True),
+    "a deleted environment variable": ("process.env.KEPT", "delete process.env.KEPT;", True),
     "a property of the process": ("typeof process.left", "process.left = 1;", True),
     "another function of the process": ("process.nextTick.name", "process.nextTick = function other() {};", True),
     "a built-in module": (
@@ -54,9 +55,9 @@ LEFTOVERS = {
     "a package": ("require('ms').left", "require('ms').left = 1;", True),
     "the context": ("typeof context.left", "context.left = 1;", True),
     "the client of all runs": ("typeof context.ChatKitty.left", "context.ChatKitty.left = 1;", True),
-    "an API of it": ("context.ChatKitty.Users.left", "context.ChatKitty.Users.left = 1;", True),
-    "what the init script exports": ("kept.size", "kept.set('a', 1);", True),
-    "a variable in its place": ("typeof counter", "globalThis.counter = 'text';", True),
+    "an API of the client": ("context.ChatKitty.Users.left", "context.ChatKitty.Users.left = 1;", True),
+    "an export of the init script": ("kept.size", "kept.set('a', 1);", True),
+    "a global in place of an export": ("typeof counter", "globalThis.counter = 'text';", True),
     "fetch's dispatcher": (
         "typeof globalThis[Symbol.for('undici.globalDispatcher.1')].left",
         "globalThis[Symbol.for('undici.globalDispatcher.1')] = { left: 1 };",
@@ -68,13 +69,13 @@ LEFTOVERS = {
         True,
     ),
     "a package of the platform": ("require('axios').defaults.left", "require('axios').defaults.left = 1;", False),
-    "a package of the platform that is loaded anew": (
+    "a package of the platform that is loaded again": (
         "require('axios').left",
         "delete require.cache[require.resolve('axios')]; require('axios').left = 1;",
         False,
     ),
     "a timer": ("1", "setInterval(() => {}, 1000);", False),
-    "a timer that waits": ("typeof globalThis.late", "setTimeout(() => { globalThis.late = 1; }, 5000);", False),
+    "a pending timer": ("typeof globalThis.late", "setTimeout(() => { globalThis.late = 1; }, 5000);", False),
     "a listener": ("process.listenerCount('left')", "process.on('left', () => {});", False),
     "frozen arrays": ("Object.isFrozen(Array.prototype)", "Object.freeze(Array.prototype);", False),
     "a constant": (
@@ -82,13 +83,13 @@ LEFTOVERS = {
         "Object.defineProperty(globalThis, 'fixed', { value: 1 });",
         False,
     ),
-    "another parent of all arrays": (
+    "another prototype of all arrays": (
         "Object.getPrototypeOf(Array.prototype) === Object.prototype",
         "Object.setPrototypeOf(Array.prototype, { __proto__: Object.prototype, left: 1 });",
         False,
     ),
     "an import": ("(await import('node:os')).default.left", "(await import('node:os')).default.left = 1;", False),
-    "a mask of files": ("process.umask()", "process.umask(0o77);", False),
+    "the umask": ("process.umask()", "process.umask(0o77);", False),
 }
 
 INIT = "export const kept = new Map(); export let counter = 1;"
@@ -111,7 +112,7 @@ async def seen(bench: Bench, environment: Environment, source: str, event: dict[
     "name",
     [pytest.param(name, marks=pytest.mark.slow if number % 4 else ()) for number, name in enumerate(LEFTOVERS)],
 )
-def test_the_next_run_sees_nothing_of_the_one_before(play: Any, name: str) -> None:
+def test_the_next_run_sees_no_state_of_the_previous_run(play: Any, name: str) -> None:
     look, leave, used_again = LEFTOVERS[name]
     source = f"""
         declare const require: any, kept: any, counter: any;
@@ -127,7 +128,7 @@ def test_the_next_run_sees_nothing_of_the_one_before(play: Any, name: str) -> No
         environment = determinism(bench)
         first = await seen(bench, environment, source)
         if leave:
-            # Without beginning anew there is something to see, or something that goes on.
+            # Without a reset, the same process runs again.
             again = await seen(bench, environment, source)
             assert again[0] == first[0]
         await bench.hosts.reset()
@@ -142,7 +143,7 @@ def test_the_next_run_sees_nothing_of_the_one_before(play: Any, name: str) -> No
     play(scenario)
 
 
-def test_a_module_that_imports_is_never_loaded_into_the_same_process_again(play: Any) -> None:
+def test_an_es_module_with_imports_is_never_reloaded_into_the_same_process(play: Any) -> None:
     source = "import ms from 'ms'; export const handleEvent = async () => [" + PROCESS + ", ms('1s')];"
 
     async def scenario(bench: Bench) -> None:
@@ -160,7 +161,7 @@ def test_a_module_that_imports_is_never_loaded_into_the_same_process_again(play:
     play(scenario)
 
 
-def test_what_a_run_did_to_the_console_and_the_clock_is_gone_too(play: Any) -> None:
+def test_a_changed_console_and_clock_are_restored(play: Any) -> None:
     source = """
         async function handleEvent(event: any) {
           console.log('hello');
@@ -184,7 +185,7 @@ def test_what_a_run_did_to_the_console_and_the_clock_is_gone_too(play: Any) -> N
     play(scenario)
 
 
-def test_a_process_that_was_killed_is_replaced(play: Any) -> None:
+def test_a_killed_process_is_replaced(play: Any) -> None:
     async def scenario(bench: Bench) -> None:
         environment = determinism(bench)
         source = "async function handleEvent(e: any) { if (e.die) process.reallyExit(3); return " + PROCESS + "; }"

@@ -1,4 +1,4 @@
-"""Every way in which npm fails has a sentence and a hint that helps."""
+"""Messages and hints for failures of npm."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ from ckfunc.runtime.npm import HOPELESS, UNREACHABLE, explained, failure_of, not
         ("EWHATEVER", "something new", "npm install failed: something new", "runtime.dependencies"),
     ],
 )
-def test_a_failure_has_its_sentence_and_hint(code, summary, sentence, hint):
+def test_each_npm_failure_has_a_message_and_a_hint(code, summary, sentence, hint):
     problem = explained({"code": code, "summary": summary})
     assert sentence in problem.message
     assert hint in problem.hint
@@ -51,7 +51,7 @@ def test_a_failure_has_its_sentence_and_hint(code, summary, sentence, hint):
     assert "\n" not in problem.message
 
 
-def test_a_private_package_whose_token_is_not_set_says_so_and_is_not_unknown():
+def test_an_unset_token_is_reported_for_a_private_package_that_is_not_found():
     failure = {"code": "E404", "summary": "'@acme/x@1' is not in this registry."}
     problem = explained(failure, ("line 2 of .npmrc uses ${NPM_TOKEN}, which is not set",))
     assert "line 2 of .npmrc uses ${NPM_TOKEN}, which is not set" in problem.message
@@ -59,12 +59,12 @@ def test_a_private_package_whose_token_is_not_set_says_so_and_is_not_unknown():
     assert isinstance(explained(failure), PackageUnknown)
 
 
-def test_what_npm_says_that_is_not_json_is_shown():
+def test_npm_output_that_is_not_json_is_shown():
     assert explained(failure_of("npm exploded")).message == "npm install failed: npm exploded"
     assert explained(failure_of('{"error": [1]}')).message.startswith("npm install failed")
 
 
-def test_a_full_disk_while_unpacking_says_to_make_room():
+def test_a_full_disk_while_unpacking_has_a_hint_to_free_up_space():
     full, other = not_unpacked("ENOSPC: no space left\n on device"), not_unpacked("ENAMETOOLONG: name too long")
     assert isinstance(full, DependenciesFailed)
     assert "free up space" in full.hint
@@ -80,11 +80,11 @@ def test_a_full_disk_while_unpacking_says_to_make_room():
         ("npm http fetch GET 200 https://r/CERT_x 12ms", False),
     ],
 )
-def test_a_request_that_cannot_succeed_is_not_repeated(line, hopeless):
+def test_a_request_that_cannot_succeed_is_not_retried(line, hopeless):
     assert bool(HOPELESS.search(line)) is hopeless
     assert bool(UNREACHABLE.search(line)) is hopeless
 
 
-def test_only_the_last_attempt_to_reach_a_registry_is_final():
+def test_a_registry_is_unreachable_only_after_the_last_attempt():
     line = "npm http fetch GET https://r/x attempt {} failed with ECONNREFUSED"
     assert [bool(UNREACHABLE.search(line.format(attempt))) for attempt in (1, 2, 3)] == [False, False, True]

@@ -1,4 +1,4 @@
-"""Settings of npm: the project's over the user's over the global ones, and only those that may count."""
+"""Settings of npm: precedence of files, and settings that are ignored."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def place(tmp_path):
     return read
 
 
-def test_the_project_wins_over_the_user_and_the_user_over_the_global_file(place):
+def test_project_settings_override_user_settings_which_override_global_ones(place):
     found = place(
         "@acme:registry=http://one/\n", "@acme:registry=http://two/\nproxy=http://p:1\n", "proxy=http://q:1\ntag=next"
     )
@@ -37,7 +37,7 @@ def test_the_project_wins_over_the_user_and_the_user_over_the_global_file(place)
     assert found.identity == (("@acme:registry", "http://one"), ("tag", "next"))
 
 
-def test_the_environment_wins_over_every_file(place):
+def test_the_environment_overrides_every_file(place):
     found = place("registry=http://one/", npm_config_registry="http://two/", NPM_CONFIG_IGNORE_SCRIPTS="true")
     assert found.npmrc.reveal() == ""
     assert revealed(found.variables) == {"npm_config_registry": "http://two/"}
@@ -56,11 +56,11 @@ def test_the_environment_wins_over_every_file(place):
         "; a=b",
     ],
 )
-def test_settings_that_would_change_what_is_installed_are_left_out(place, line):
+def test_settings_that_would_change_the_installation_are_ignored(place, line):
     assert place(f"{line}\n# registry=http://x/\n").npmrc.reveal() == ""
 
 
-def test_a_file_further_up_in_the_repository_counts_and_one_above_it_does_not(place):
+def test_parent_directories_are_searched_up_to_the_root_of_the_repository(place):
     place()
     (place.project / ".npmrc").unlink()
     environ = {"HOME": str(place.home), "PATH": ""}
@@ -70,7 +70,7 @@ def test_a_file_further_up_in_the_repository_counts_and_one_above_it_does_not(pl
     assert npm_settings(place.project, environ).npmrc.reveal() == "tag = top\n"
 
 
-def test_variables_are_handed_on_and_their_values_are_in_no_line(place):
+def test_variables_are_passed_on_and_their_values_are_not_written(place):
     found = place("//host/:_authToken=${MY_TOKEN}\n", MY_TOKEN="s3cret", OTHER="x")
     assert found.npmrc.reveal() == "//host/:_authToken = ${MY_TOKEN}\n"
     assert revealed(found.variables) == {"MY_TOKEN": "s3cret"}
@@ -78,20 +78,20 @@ def test_variables_are_handed_on_and_their_values_are_in_no_line(place):
     assert found.identity == ()
 
 
-def test_credentials_whose_variable_is_not_set_are_left_out_and_said(place):
+def test_credentials_with_an_unset_variable_are_omitted_and_reported(place):
     found = place("registry=http://one/\n//one/:_authToken=${NPM_TOKEN}\n")
     assert found.npmrc.reveal() == "registry = http://one/\n"
     assert found.unset == ("line 2 of .npmrc uses ${NPM_TOKEN}, which is not set",)
     assert place("//one/:_authToken=${NPM_TOKEN?}\n").unset == ()
 
 
-def test_a_registry_whose_variable_is_not_set_is_an_error_at_its_line(place):
+def test_a_registry_with_an_unset_variable_is_an_error_at_its_line(place):
     with pytest.raises(NpmrcProblem, match=r"line 1 of ~/\.npmrc uses \$\{HOST\}, which is not set") as caught:
         place(users="registry=https://${HOST}/npm/")
     assert caught.value.hint == "set HOST in the environment; npm settings do not use .env files"
 
 
-def test_files_of_certificates_are_meant_where_they_are_written(place):
+def test_paths_of_certificates_are_relative_to_their_npmrc(place):
     found = place("cafile=certificates/own.pem\n", "//host/:certfile=~/mine.pem\n")
     assert found.npmrc.reveal() == (
         f"//host/:certfile = {place.home / 'mine.pem'}\ncafile = {place.project / 'certificates/own.pem'}\n"
@@ -99,11 +99,11 @@ def test_files_of_certificates_are_meant_where_they_are_written(place):
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"", b"=\n==\n[section]\n"])
-def test_what_is_no_npmrc_has_no_settings(tmp_path, content):
+def test_an_invalid_npmrc_has_no_settings(tmp_path, content):
     (tmp_path / ".npmrc").write_bytes(content)
     assert npm_settings(tmp_path, {"PATH": ""}).npmrc.reveal() == ""
 
 
-def test_no_home_and_no_project_have_no_settings():
+def test_without_a_home_and_a_project_there_are_no_settings():
     assert npm_settings(None, {"PATH": ""}).npmrc.reveal() == ""
     assert npm_settings(Path("/"), {"HOME": "relative", "PATH": ""}).npmrc.reveal() == ""

@@ -1,4 +1,4 @@
-"""The parts below: frames, where Node is, the warden, scripts on disk, how a process ended."""
+"""Frames, the Node executable, the warden, scripts on disk and exit descriptions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ posix_only = pytest.mark.skipif(sys.platform == "win32", reason="process groups 
 
 
 @pytest.mark.parametrize("size", [1, 3, 1000])
-def test_frames_survive_being_cut_anywhere(size):
+def test_frames_are_read_in_chunks_of_any_size(size):
     messages = [({"op": "a", "text": "ü\ud800"}, ""), ({}, "body ü 😀"), ({"n": [1, None]}, "x" * 5000)]
     data = b"".join(encode(*message) for message in messages)
     decoder = Decoder()
@@ -41,17 +41,17 @@ def test_frames_survive_being_cut_anywhere(size):
         b"\x00\x00\x00\x07\x00\x00\x00\x02{}\xff",
     ],
 )
-def test_what_is_no_frame_is_refused(data):
+def test_an_invalid_frame_is_refused(data):
     with pytest.raises(BrokenStream):
         list(Decoder().feed(data))
 
 
-def test_node_is_the_one_that_ckfunc_brings():
+def test_the_default_node_is_the_one_installed_with_ckfunc():
     assert node_version(node_executable()).startswith("v24.")
     assert npm_script().is_file()
 
 
-def test_another_node_can_be_named(monkeypatch, tmp_path):
+def test_another_node_can_be_selected(monkeypatch, tmp_path):
     real = node_executable()
     monkeypatch.setenv("CKFUNC_NODE", str(real))
     assert node_executable() == real
@@ -62,7 +62,7 @@ def test_another_node_can_be_named(monkeypatch, tmp_path):
 
 
 @posix_only
-def test_a_program_that_is_no_node_is_missing(monkeypatch, tmp_path):
+def test_a_program_that_is_not_node_is_refused(monkeypatch, tmp_path):
     impostor = tmp_path / "node"
     impostor.write_text("#!/bin/sh\nexit 3\n")
     impostor.chmod(0o755)
@@ -72,14 +72,14 @@ def test_a_program_that_is_no_node_is_missing(monkeypatch, tmp_path):
 
 
 @posix_only
-def test_the_shim_directory_holds_a_node_and_nothing_else(tmp_path):
+def test_the_shim_directory_contains_only_node(tmp_path):
     directory = shim_directory(tmp_path)
     assert shim_directory(tmp_path) == directory
     assert [one.name for one in directory.iterdir()] == ["node"]
     assert (directory / "node").resolve() == node_executable().resolve()
 
 
-def test_the_bare_environment_has_nothing_of_the_developers():
+def test_the_bare_environment_has_no_variables_of_the_developer():
     kept = bare_environment({"HOME": "/home/x", "PATH": "/bin", "SystemRoot": "C:\\Windows", "SECRET": "x"})
     assert kept == {"SystemRoot": "C:\\Windows", "TZ": "UTC", "LANG": "C.UTF-8"}
 
@@ -89,7 +89,7 @@ def test_the_bare_environment_has_nothing_of_the_developers():
     [(0, "ended with exit code 0"), (7, "ended with exit code 7"), (-9, "was ended by SIGKILL"), (-99, "signal 99")],
 )
 @posix_only
-def test_how_a_process_ended_is_said_in_words(code, text):
+def test_the_end_of_a_process_is_described(code, text):
     assert text in death(code)
 
 
@@ -100,7 +100,7 @@ def sleeper() -> subprocess.Popen[bytes]:
 
 
 @posix_only
-def test_a_warden_kills_what_is_left_when_it_is_closed_and_spares_what_was_released():
+def test_a_closed_warden_kills_watched_processes_and_not_released_ones():
     left, released = sleeper(), sleeper()
     try:
         with Warden() as warden:
@@ -117,7 +117,7 @@ def test_a_warden_kills_what_is_left_when_it_is_closed_and_spares_what_was_relea
 
 
 @posix_only
-def test_a_warden_that_was_killed_is_replaced():
+def test_a_killed_warden_is_replaced():
     process = sleeper()
     try:
         with Warden() as warden:
@@ -129,16 +129,16 @@ def test_a_warden_that_was_killed_is_replaced():
     finally:
         kill_group(process)
         process.wait()
-    kill_group(process)  # a process that is gone is left alone
+    kill_group(process)  # killing an ended process does nothing
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="there is no /proc")
-def test_memory_is_measured_where_the_system_tells():
+def test_the_memory_of_an_existing_process_is_measured():
     assert resident_bytes(os.getpid()) > 1_000_000
     assert resident_bytes(4_000_000) is None
 
 
-def test_a_script_is_written_once_under_a_name_that_depends_on_its_content(tmp_path):
+def test_the_file_name_of_a_script_depends_on_its_content(tmp_path):
     script = Compiled("handlers/on message.ts", "function handleEvent() {}", "{}", "cjs")
     placed = place(script, tmp_path)
     assert place(script, tmp_path) == placed
@@ -148,7 +148,7 @@ def test_a_script_is_written_once_under_a_name_that_depends_on_its_content(tmp_p
     assert other["file"] != placed["file"]
 
 
-def test_compiled_code_of_a_new_owner_is_kept_however_old_the_code_that_it_starts_with_is(tmp_path):
+def test_new_compiled_code_is_not_removed_even_if_copied_from_old_code(tmp_path):
     runtime = tmp_path / "packages"
     clean = tmp_path / "compiled" / f"{runtime.name}-clean"
     clean.mkdir(parents=True)
@@ -161,7 +161,7 @@ def test_compiled_code_of_a_new_owner_is_kept_however_old_the_code_that_it_start
     assert clean.exists()
 
 
-def test_scripts_that_nothing_uses_for_weeks_are_removed(tmp_path):
+def test_scripts_unused_for_weeks_are_removed(tmp_path):
     scripts, others = (CompiledCode(tmp_path, owner).scripts(tmp_path) for owner in ("this project", "another"))
     old, used = (place(Compiled(f"{name}.ts", "", "{}", "mjs"), scripts) for name in ("old", "used"))
     theirs = place(Compiled("old.ts", "", "{}", "mjs"), others)

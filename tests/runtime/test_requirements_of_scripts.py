@@ -56,9 +56,9 @@ REFUSED = {
 }
 
 
-def test_the_host_runs_what_counts_as_a_handler_and_nothing_else(play):
+def test_the_host_runs_exactly_the_valid_handlers(play):
     async def scenario(bench):
-        # In two processes: what a script leaves in the global scope is there for the next one.
+        # In two processes, because a script's global variables are visible to the next script.
         return [
             [await bench.run(source, number=number, key=key) for number, source in enumerate(sources)]
             for key, sources in (("run", RUN), ("refused", REFUSED))
@@ -71,13 +71,13 @@ def test_the_host_runs_what_counts_as_a_handler_and_nothing_else(play):
 
 
 @pytest.mark.parametrize("source", RUN)
-def test_a_function_that_the_host_finds_makes_a_handler(compiler, source):
+def test_a_script_with_a_valid_handler_compiles(compiler, source):
     (result,) = compiler.compile([("handlers/a.ts", source)], handlers=True)
     assert isinstance(result, Compiled), result
 
 
 @pytest.mark.parametrize(("source", "expected"), REFUSED.items())
-def test_a_script_without_such_a_function_is_refused_at_its_place(compiler, source, expected):
+def test_a_script_without_a_valid_handler_is_refused_with_the_position(compiler, source, expected):
     (problem,) = compiler.compile([("handlers/a.ts", source)], handlers=True)
     assert (problem.line, problem.column) == expected[:2], problem
     assert problem.message.startswith(expected[2])
@@ -125,7 +125,7 @@ def imports(compiler, source, name="handlers/a.ts"):
         ("function load() { const require = (name) => name; return require('inside'); }", []),
     ],
 )
-def test_imports_are_found_where_they_are_written(compiler, source, expected):
+def test_imports_are_found_with_their_positions(compiler, source, expected):
     assert imports(compiler, source) == expected
 
 
@@ -137,13 +137,13 @@ def test_imports_are_found_where_they_are_written(compiler, source, expected):
         ("export { promisifyy } from 'node:util';", ("node:util", 1, 28, "promisifyy", None)),
     ],
 )
-def test_a_name_that_a_module_of_node_does_not_export_is_found(compiler, source, expected):
+def test_a_name_missing_from_a_node_module_is_found(compiler, source, expected):
     (result,) = compiler.compile([("handlers/a.ts", source)])
     (found,) = result.imports
     assert (found.name, found.line, found.column, found.missing.name, found.missing.instead) == expected
 
 
-def test_names_that_modules_of_node_export_are_not_listed(compiler):
+def test_names_exported_by_node_modules_are_not_listed(compiler):
     source = (
         "import fs, { default as same, readFile, type Stats, Dirent } from 'node:fs';\nimport * as path from 'path';\n"
         "import { setTimeout as wait } from 'node:timers/promises';\nimport { type Nope } from 'node:os';\n"
@@ -154,7 +154,7 @@ def test_names_that_modules_of_node_export_are_not_listed(compiler):
     assert result.imports == ()
 
 
-def test_an_import_that_handles_its_own_failure_is_guarded(compiler):
+def test_an_import_with_error_handling_is_guarded(compiler):
     source = (
         "try { require('a'); } catch {}\ntry { require('b'); } finally {}\nimport('c').catch(() => 1);\n"
         "import('d').then(() => 1, () => 2);\nimport('e').then(() => 1);\n"
@@ -165,7 +165,7 @@ def test_an_import_that_handles_its_own_failure_is_guarded(compiler):
     assert [one.name for one in result.imports if not one.guarded] == ["b", "e", "f", "g"]
 
 
-def test_long_expressions_are_no_mistake(compiler):
+def test_long_expressions_are_compiled(compiler):
     (result,) = compiler.compile([("a.ts", f"const a = 1{' + 1' * 3000};\nfunction handleEvent() {{}}")], handlers=True)
     assert isinstance(result, Compiled)
     assert result.imports == ()

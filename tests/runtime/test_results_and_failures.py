@@ -39,7 +39,7 @@ def test_the_returned_value_is_the_payload(run):
         ]
     ),
 )
-def test_every_way_to_write_a_handler_runs(run, source):
+def test_every_form_of_handler_runs(run, source):
     assert run(source).payload_json == '"yes"'
 
 
@@ -59,7 +59,7 @@ def test_lone_surrogates_become_replacement_characters(run):
     assert outcome.console[0].text == "log \ufffd"
 
 
-def test_a_thrown_error_is_told_with_the_lines_of_the_typescript_source(run):
+def test_a_thrown_error_is_reported_with_typescript_positions(run):
     source = """
 interface Input {
   name: string;
@@ -83,25 +83,25 @@ async function handleEvent(event: Input) {
     ]
 
 
-def test_the_same_holds_for_an_es_module(run):
+def test_an_error_of_an_es_module_is_reported_with_typescript_positions(run):
     source = (
         "import ms from 'ms';\ntype T = string;\n\nexport function handleEvent() {\n  throw new Error(ms(1000));\n}\n"
     )
     assert run(source).error.stack == "Error: 1s\n    at handleEvent (handlers/handler.ts:5:9)"
 
 
-def test_the_cause_of_an_error_is_told_too(run):
+def test_the_cause_of_an_error_is_reported(run):
     error = run("function handleEvent() { throw new Error('outer', { cause: new Error('inner') }); }").error
     assert "Caused by: Error: inner\n    at handleEvent (handlers/handler.ts:1:" in error.stack
 
 
 def stack_of(run, thrown):
-    """The stack of what is thrown, with every place of the handler shortened to PLACE."""
+    """Return the stack of a thrown value, with every position in the handler replaced by PLACE."""
     stack = run(f"function handleEvent() {{ {thrown} }}").error.stack
     return re.sub(r"handleEvent \(handlers/handler.ts:1:\d+\)", "PLACE", stack).split("\n")
 
 
-def test_causes_are_told_one_after_another_each_with_its_own_frames(run):
+def test_nested_causes_are_reported_in_order_with_their_frames(run):
     thrown = "throw new Error('a', { cause: new TypeError('b', { cause: new RangeError('c', { cause: 'text' }) }) });"
     assert stack_of(run, thrown) == [
         "Error: a",
@@ -120,17 +120,17 @@ def test_causes_are_told_one_after_another_each_with_its_own_frames(run):
         [("null", "null"), ("{ code: 7 }", "{ code: 7 }"), ("42", "42"), ("undefined", None), ("['a']", "[ 'a' ]")]
     ),
 )
-def test_a_cause_that_is_no_error_is_shown_as_it_is(run, cause, shown):
+def test_a_cause_that_is_not_an_error_is_shown_as_a_value(run, cause, shown):
     lines = stack_of(run, f"throw new Error('x', {{ cause: {cause} }});")
     assert lines[2:] == ([] if shown is None else [f"Caused by: {shown}"])
 
 
-def test_causes_that_lead_back_to_an_error_end_there(run):
+def test_circular_causes_are_shown_once(run):
     lines = stack_of(run, "const a = new Error('a'); a.cause = new Error('b', { cause: a }); throw a;")
     assert lines[2:] == ["Caused by: Error: b", "    at PLACE", "Caused by: Error: a [described above]"]
 
 
-def test_errors_that_were_thrown_together_are_told_each_and_what_is_left_out_is_counted(run):
+def test_errors_of_an_aggregate_are_reported_and_omitted_ones_are_counted(run):
     thrown = (
         "throw new AggregateError([new Error('a', { cause: 'why' }), 'b', ...Array.from({ length: 20 }, () => 'c')],"
         " 'many', { cause: new Error('d') });"
@@ -147,7 +147,7 @@ def test_errors_that_were_thrown_together_are_told_each_and_what_is_left_out_is_
     assert lines[-3:] == ["  … 12 more errors", "Caused by: Error: d", "    at PLACE"]
 
 
-def test_an_error_and_the_one_that_it_suppressed_are_both_told(run):
+def test_a_suppressed_error_is_reported_with_the_thrown_error(run):
     assert stack_of(run, "throw new SuppressedError(new Error('closing'), new Error('reading'), 'both');") == [
         "SuppressedError: both",
         "    at PLACE",
@@ -158,7 +158,7 @@ def test_an_error_and_the_one_that_it_suppressed_are_both_told(run):
     ]
 
 
-def test_properties_of_an_error_are_shown_but_what_a_request_was_sent_with(run):
+def test_properties_of_an_error_are_shown_without_settings_of_the_request(run):
     thrown = (
         "throw Object.assign(new Error('x'), { code: 'E_X', errno: -2, details: [{ field: 'a' }],"
         " response: { status: 418, body: 'tea', headers: { 'set-cookie': 'hidden' } }, config: { auth: 'hidden' } });"
@@ -176,7 +176,7 @@ def test_properties_of_an_error_are_shown_but_what_a_request_was_sent_with(run):
     assert stack_of(run, "throw { message: 'x', code: 5 };") == ["Error: x", "    { code: 5 }"]
 
 
-def test_the_source_that_a_syntax_error_shows_is_kept(run):
+def test_the_source_excerpt_of_a_syntax_error_is_shown(run):
     assert stack_of(run, "new (require('vm').Script)('foo bar');") == [
         "SyntaxError: Unexpected identifier 'bar'",
         "evalmachine.<anonymous>:1",
@@ -186,7 +186,7 @@ def test_the_source_that_a_syntax_error_shows_is_kept(run):
     ]
 
 
-def test_an_error_of_another_realm_is_told_like_any_other(run):
+def test_an_error_of_another_realm_is_reported_like_any_other(run):
     code = "throw new RangeError('far', { cause: new Error('inner') })"
     assert stack_of(run, f"require('vm').runInNewContext(`{code}`);") == [
         "RangeError: far",
@@ -201,23 +201,23 @@ def test_an_error_of_another_realm_is_told_like_any_other(run):
     ]
 
 
-def test_a_message_that_looks_like_a_stack_stays_a_message(run):
+def test_a_message_that_looks_like_a_stack_is_unchanged(run):
     error = run(r"function handleEvent() { throw new Error('one\n    at fake (x.js:1:1)\ntwo'); }").error
     assert error.message == "one\n    at fake (x.js:1:1)\ntwo"
     assert error.stack.startswith(f"Error: {error.message}\n    at handleEvent (")
 
 
-def test_an_error_without_frames_still_has_its_cause(run_alone):
+def test_the_cause_of_an_error_without_frames_is_reported(run_alone):
     lines = stack_of(run_alone, "Error.stackTraceLimit = 0; throw new Error('x', { cause: new Error('y') });")
     assert lines == ["Error: x", "Caused by: Error: y"]
 
 
-def test_what_is_cut_from_a_long_message_is_counted(run):
+def test_omitted_characters_of_a_long_message_are_counted(run):
     error = run("function handleEvent() { throw new Error('x'.repeat(20_000)); }").error
     assert error.message == f"{'x' * 16_384}… 3616 more characters"
 
 
-def test_the_frames_of_an_error_with_a_very_long_message_are_not_lost(run):
+def test_an_error_with_a_very_long_message_has_its_frames(run):
     thrown = "new Error('x'.repeat(100_000), { cause: new Error('y'.repeat(100_000)) })"
     error = run(f"function handleEvent() {{ throw {thrown}; }}").error
     head, frame, cause, *rest = error.stack.split("\n")
@@ -227,7 +227,7 @@ def test_the_frames_of_an_error_with_a_very_long_message_are_not_lost(run):
     assert rest[0].startswith("    at handleEvent (")
 
 
-def test_printed_errors_keep_what_follows_the_frames_of_the_host(run):
+def test_printed_errors_have_their_properties_and_causes(run):
     thrown = "console.error(Object.assign(new Error('x'), { code: 5 }), new Error('y', { cause: new Error('z') }));"
     (line,) = run(f"function handleEvent() {{ {thrown} }}").console
     text = re.sub(r"handleEvent \(handlers/handler.ts:1:\d+\)", "PLACE", line.text)
@@ -254,7 +254,7 @@ def test_printed_errors_keep_what_follows_the_frames_of_the_host(run):
         ]
     ),
 )
-def test_anything_can_be_thrown(run, thrown, message):
+def test_any_value_can_be_thrown(run, thrown, message):
     error = run(f"async function handleEvent() {{ throw {thrown}; }}").error
     assert error.message == message
     assert error.name == "Error"
@@ -273,7 +273,7 @@ def test_anything_can_be_thrown(run, thrown, message):
         ]
     ),
 )
-def test_a_result_that_is_no_json_fails_with_a_sentence(run, value, reason):
+def test_a_result_that_is_not_json_fails_with_a_message(run, value, reason):
     error = run(f"function handleEvent() {{ return {value}; }}", limits=Limits(result_bytes=1000)).error
     assert error.name == "ResultError"
     assert reason in error.message
@@ -349,7 +349,7 @@ def test_a_result_that_is_no_json_fails_with_a_sentence(run, value, reason):
         every=3,
     ),
 )
-def test_it_fails_with_a_sentence_and_the_next_run_works(play, body, name, message):
+def test_a_failed_run_has_a_message_and_the_next_run_works(play, body, name, message):
     async def scenario(bench):
         source = f"function handleEvent(event) {{ if (event.fine) return 'fine'; {body} }}"
         return await bench.run(source), await bench.run(source, {"fine": True})
@@ -390,7 +390,7 @@ def test_it_fails_with_a_sentence_and_the_next_run_works(play, body, name, messa
         ]
     ),
 )
-def test_what_fails_while_loading_fails_the_run_and_a_fixed_version_works(play, source, message):
+def test_a_failed_load_fails_the_run_and_a_fixed_version_works(play, source, message):
     async def scenario(bench):
         return await bench.run(source), await bench.run("function handleEvent() { return 1; }", number=2)
 
@@ -407,7 +407,7 @@ def test_what_fails_while_loading_fails_the_run_and_a_fixed_version_works(play, 
         "const kept = []; for (;;) { kept.push(Buffer.alloc(4e6, 1)); await new Promise((go) => setTimeout(go, 1)); }",
     ],
 )
-def test_a_handler_that_hoards_memory_is_stopped(play, hoard):
+def test_a_handler_beyond_the_memory_limit_is_stopped(play, hoard):
     async def scenario(bench):
         first = await bench.run(f"async function handleEvent() {{ {hoard} }}")
         return first, await bench.run("function handleEvent() { return 1; }", number=2)
@@ -418,7 +418,7 @@ def test_a_handler_that_hoards_memory_is_stopped(play, hoard):
     assert after.payload_json == "1"
 
 
-def test_a_handler_that_overwrites_builtins_breaks_nothing_of_the_host(play):
+def test_a_handler_that_overwrites_built_ins_does_not_break_the_host(play):
     vandal = """
 function handleEvent() {
   JSON.stringify = () => { throw new Error('mine'); };
@@ -447,7 +447,7 @@ export function handleEvent() {
     assert run(source).payload_json == '"kept"'
 
 
-def test_packages_may_look_which_system_they_are_on(run):
+def test_packages_can_detect_the_operating_system(run):
     source = """
 const fs = require('fs');
 const places = ['/etc/alpine-release', '/etc/os-release', '/usr/bin/ldd'];
@@ -455,7 +455,7 @@ function handleEvent() { return places.map((place) => fs.existsSync(place)).leng
     assert run(source).payload_json == "3"
 
 
-def test_the_files_of_the_developer_cannot_be_read(run, tmp_path):
+def test_the_developers_files_cannot_be_read(run, tmp_path):
     (tmp_path / "secret.txt").write_text("mine")
     places = [str(tmp_path / "secret.txt"), "/proc/1/environ", "../../secret", "/root", "/home"]
     source = """
@@ -480,7 +480,7 @@ function handleEvent() {
     assert run(source).payload_json == "42"
 
 
-def test_a_run_that_is_stopped_stops_those_that_share_its_process_and_says_so(play):
+def test_a_stopped_run_stops_the_other_runs_in_its_process_with_an_explanation(play):
     source = """
 function handleEvent(event) {
   if (event.spin) for (;;);
