@@ -12,7 +12,7 @@ from ckfunc.base.errors import CkfuncError
 from ckfunc.base.text import did_you_mean
 from ckfunc.emulator.actions import channels as channel_actions
 from ckfunc.emulator.actions import messages as message_actions
-from ckfunc.emulator.actions import sessions as session_actions
+from ckfunc.emulator.actions import users as user_actions
 from ckfunc.emulator.actions.access import visible_channel, writable_channel
 from ckfunc.emulator.actions.context import ActionContext
 from ckfunc.emulator.actions.messages import stored
@@ -140,7 +140,7 @@ class Conversation:
                 await self._connect(act)
             case Verb.DISCONNECTS:
                 user = self._user(act)
-                session_actions.disconnect(self._context(user), self._sessions.pop(user.name), user)
+                user_actions.disconnect(self._context(user), self._sessions.pop(user.name), user)
                 self._chats = {key: chat for key, chat in self._chats.items() if key[0] != user.name}
             case _ if act.user is None:
                 self._act_as_system(act)
@@ -156,15 +156,15 @@ class Conversation:
     async def _connect(self, act: Act) -> None:
         context, name = self._context(), act.user or ""
         event = {"username": name, "authParams": dict(act.data)}
-        decision = await session_actions.attempt_start_session(context.database, context.dispatch, event)
+        decision = await user_actions.attempt_start_session(context.database, context.dispatch, event)
         if decision.user is None or not decision.allowed:
             raise Denied(decision.reason or "the session was denied")
-        self._sessions[name] = session_actions.connect(context, decision.user, _AGENT)
+        self._sessions[name] = user_actions.connect(context, decision.user, _AGENT)
 
     def _open(self, act: Act) -> None:
         user = self._user(act)
         channel = visible_channel(self._database, self._channel(act).id, user)
-        opened = session_actions.open_chat(self._context(user), self._sessions[user.name], user, channel)
+        opened = user_actions.open_chat(self._context(user), self._sessions[user.name], user, channel)
         self._chats[user.name, channel.id] = opened
 
     def _close(self, act: Act) -> None:
@@ -172,7 +172,7 @@ class Conversation:
         chat = self._chats.pop((user.name, channel.id), None)
         if chat is None:
             raise Missing(f"{user.name!r} has not opened channel {title(channel)!r}")
-        session_actions.close_chat(self._context(user), chat)
+        user_actions.close_chat(self._context(user), chat)
 
     def _upload(self, act: Act) -> None:
         user = self._user(act)

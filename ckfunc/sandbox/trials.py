@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from ckfunc.emulator.actions.sessions import attempt_start_session
+from ckfunc.emulator.actions.users import attempt_start_session
 from ckfunc.emulator.dispatch import runtimes
 from ckfunc.emulator.dispatch.dispatcher import Dispatcher
 from ckfunc.emulator.dispatch.runtimes import syntax_error

@@ -10,7 +10,7 @@ import httpx
 from support.emulators import cold_emulator
 
 from ckfunc.emulator.data_directory import DATABASE
-from ckfunc.emulator.store import reactions, receipts
+from ckfunc.emulator.store import reading
 from ckfunc.emulator.store.database import connect
 from ckfunc.model.chat import Emoji
 from ckfunc.wire.seeds import read_seed
@@ -40,8 +40,10 @@ def inhabited(data_dir: Path) -> Iterator[str]:
                 database.value(f"SELECT max(id) FROM {table} WHERE {condition}")
                 for table, condition in (("users", "name = 'dan'"), ("messages", "TRUE"), ("channels", "TRUE"))
             )
-            receipts.add(database, message, dan)
-            reactions.add(database, message, dan, Emoji("😀", "grinning face", ("grinning",), ("smile", "happy")))
+            reading.add_receipt(database, message, dan)
+            reading.add_reaction(
+                database, message, dan, Emoji("😀", "grinning face", ("grinning",), ("smile", "happy"))
+            )
         report = {"username": "dan", "messageId": message}
         assert httpx.post(f"{emulator.url}/emulator/reports", json=report, trust_env=False).status_code == 200
         opened = httpx.post(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ckfunc.emulator.actions.context import ActionContext
-from ckfunc.emulator.store import messages, reactions, receipts
+from ckfunc.emulator.store import messages, reading
 from ckfunc.model.chat import Emoji, Message, MessageReport, Reaction, ReadReceipt, User
 from ckfunc.wire.channels import write_receipt
 from ckfunc.wire.clients import client_reaction, client_receipt, client_report
@@ -20,7 +20,7 @@ _LONGEST_EMOJI = 64
 
 def read(context: ActionContext, user: User, message: Message) -> ReadReceipt | None:
     """Store that a user has read a message; return the receipt, or None if there is one already."""
-    receipt = receipts.add(context.database, message.id, user.id)
+    receipt = reading.add_receipt(context.database, message.id, user.id)
     if receipt is not None:
         _fire_read(context, user, message, receipt)
         _publish_receipt(context, message, receipt, "message.read_receipt.created")
@@ -30,7 +30,9 @@ def read(context: ActionContext, user: User, message: Message) -> ReadReceipt | 
 def read_all(context: ActionContext, user: User, unread: list[int]) -> None:
     """Store that a user has read these messages."""
     with context.database.transaction():
-        added = [receipt for one in unread if (receipt := receipts.add(context.database, one, user.id)) is not None]
+        added = [
+            receipt for one in unread if (receipt := reading.add_receipt(context.database, one, user.id)) is not None
+        ]
     found = messages.by_ids(context.database, (one.message_id for one in added))
     for receipt in added:
         message = found[receipt.message_id]
@@ -40,18 +42,18 @@ def read_all(context: ActionContext, user: User, unread: list[int]) -> None:
 
 def unread(context: ActionContext, user: User, message: Message) -> None:
     """Make a message unread for a user."""
-    receipt = receipts.get(context.database, message.id, user.id)
+    receipt = reading.get_receipt(context.database, message.id, user.id)
     if receipt is not None:
-        receipts.remove(context.database, message.id, user.id)
+        reading.remove_receipt(context.database, message.id, user.id)
         _publish_receipt(context, message, receipt, "message.read_receipt.deleted")
 
 
 def react(context: ActionContext, user: User, message: Message, emoji: Emoji) -> Reaction:
     """Add a user's reaction to a message; an existing one is returned."""
     links = context.links
-    added = reactions.add(context.database, message.id, user.id, emoji)
+    added = reading.add_reaction(context.database, message.id, user.id, emoji)
     if added is None:
-        found = reactions.get(context.database, message.id, user.id, emoji.character)
+        found = reading.get_reaction(context.database, message.id, user.id, emoji.character)
         assert found is not None  # noqa: S101 - it was not added because it exists
         context.publish_to(user.id, "reactions", "message.reaction.created", lambda: client_reaction(found, links))
         return found
@@ -74,7 +76,7 @@ def _reacted(context: ActionContext, user: User, message: Message, emoji: Emoji)
 
 def remove_reaction(context: ActionContext, user: User, message: Message, character: str) -> Reaction | None:
     """Remove a user's reaction to a message; return it, or None if there was none."""
-    removed = reactions.remove(context.database, message.id, user.id, character)
+    removed = reading.remove_reaction(context.database, message.id, user.id, character)
     if removed is not None:
         _publish_reaction(context, message, removed, "message.reaction.removed")
     return removed
@@ -82,14 +84,14 @@ def remove_reaction(context: ActionContext, user: User, message: Message, charac
 
 def report(context: ActionContext, report: MessageReport) -> None:
     """Store a user's report of a message."""
-    messages.report(context.database, report)
+    reading.report(context.database, report)
     user_id = report.user.id
     context.publish_to(user_id, "messages", "message.report.created", lambda: client_report(report, context.links))
 
 
 def remove_report(context: ActionContext, user: User, message: Message) -> None:
     """Remove a user's report of a message."""
-    messages.unreport(context.database, message.id, user.id)
+    reading.unreport(context.database, message.id, user.id)
     removed = MessageReport(message.id, user, context.database.now())
     context.publish_to(user.id, "messages", "message.report.deleted", lambda: client_report(removed, context.links))
 

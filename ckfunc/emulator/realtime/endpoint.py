@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from ckfunc.emulator.realtime.queues import Outbox
 from ckfunc.emulator.realtime.requests import TooManyClients
 from ckfunc.emulator.realtime.session import ClientSession
-from ckfunc.emulator.realtime.socket import ClientSocket
+from ckfunc.emulator.realtime.socket import ClientSocket, Outbox
 from ckfunc.emulator.services import EmulatorServices
 
 MOST_CLIENTS = 4096

@@ -12,7 +12,7 @@ from ckfunc.emulator.http.problems import Missing, Refused
 from ckfunc.emulator.realtime import streams
 from ckfunc.emulator.realtime.lists import cursor_request, page_request, paged, written_cursor_page, written_page
 from ckfunc.emulator.realtime.requests import ClientRequest, Destination
-from ckfunc.emulator.store import channels, conversations, memberships, messages, reactions, receipts, users
+from ckfunc.emulator.store import channels, conversations, memberships, messages, reading, users
 from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.paging import PageRequest
 from ckfunc.emulator.store.steps import run
@@ -99,7 +99,7 @@ def _own_messages(request: ClientRequest, at: Destination) -> Any:
 
 
 def _unread_messages_count(request: ClientRequest, _at: Destination) -> Any:
-    return {"count": receipts.unread_count(request.database, request.user.id)}
+    return {"count": reading.unread_count(request.database, request.user.id)}
 
 
 def _contacts(request: ClientRequest, at: Destination) -> Any:
@@ -183,7 +183,7 @@ def _channel_messages(request: ClientRequest, at: Destination) -> Any:
 def _channel_messages_count(request: ClientRequest, at: Destination) -> Any:
     channel = access.visible_channel(request.database, at.id, request.user)
     if request.flag("unread"):
-        return {"count": receipts.unread_in(request.database, channel.id, request.user.id)}
+        return {"count": reading.unread_in(request.database, channel.id, request.user.id)}
     return {"count": messages.count_in_channel(request.database, channel.id)}
 
 
@@ -208,7 +208,7 @@ def _message_or_none(request: ClientRequest, message: Message | None) -> Any:
 
 def _channel_unread(request: ClientRequest, at: Destination) -> Any:
     channel = access.visible_channel(request.database, at.id, request.user)
-    return {"exists": receipts.has_unread(request.database, channel.id, request.user.id)}
+    return {"exists": reading.has_unread(request.database, channel.id, request.user.id)}
 
 
 def _members(request: ClientRequest, at: Destination) -> Any:
@@ -327,13 +327,13 @@ RELAYS: Mapping[str, Relay] = {
     "channels.calls": _calls,
     "messages": _message,
     "messages.read_receipts": _MessagePages(
-        "receipts", receipts.SORTABLE, receipts.DEFAULT_ORDER, receipts.page, client_receipt
+        "receipts", reading.RECEIPTS_SORTABLE, reading.RECEIPTS_ORDER, reading.receipts_page, client_receipt
     ),
     "messages.reactions": _MessagePages(
-        "reactions", reactions.SORTABLE, reactions.DEFAULT_ORDER, reactions.page, client_reaction
+        "reactions", reading.REACTIONS_SORTABLE, reading.REACTIONS_ORDER, reading.reactions_page, client_reaction
     ),
     "messages.reports": _MessagePages(
-        "reports", messages.REPORTS_SORTABLE, messages.REPORTS_ORDER, messages.reports_page, client_report
+        "reports", reading.REPORTS_SORTABLE, reading.REPORTS_ORDER, reading.reports_page, client_report
     ),
     "messages.report_count": _reports_count,
     "messages.replies": _replies,

@@ -8,14 +8,13 @@ import sqlite3
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from ckfunc.emulator.actions import sessions as actions
+from ckfunc.emulator.actions import users as actions
 from ckfunc.emulator.actions.context import ActionContext
 from ckfunc.emulator.dispatch.topics import Origin
 from ckfunc.emulator.http.auth import API_KEY, check_client_origin, check_host
 from ckfunc.emulator.http.problems import Denied, HttpProblem, Missing, Refused, Unstorable
 from ckfunc.emulator.realtime import subscriptions
 from ckfunc.emulator.realtime.actions import perform
-from ckfunc.emulator.realtime.queues import Inbox, Outbox
 from ckfunc.emulator.realtime.relays import relayed
 from ckfunc.emulator.realtime.requests import (
     ERROR_QUEUES,
@@ -31,7 +30,7 @@ from ckfunc.emulator.realtime.requests import (
     read_topic,
     wants_heartbeats,
 )
-from ckfunc.emulator.realtime.socket import MOST_UNSENT_BYTES, PATH, ClientSocket, SocketRequest
+from ckfunc.emulator.realtime.socket import MOST_UNSENT_BYTES, PATH, ClientSocket, Inbox, Outbox, SocketRequest
 from ckfunc.emulator.realtime.subscriptions import Subscription, Subscriptions
 from ckfunc.emulator.services import EmulatorServices
 from ckfunc.emulator.store import sessions, users
@@ -40,14 +39,7 @@ from ckfunc.model.chat import User
 from ckfunc.wire.dialects import compact_json
 from ckfunc.wire.links import Links
 from ckfunc.wire.reading import NAME_LIMIT, Malformed
-from ckfunc.wire.stomp import (
-    HEARTBEAT,
-    BadFrame,
-    StompFrame,
-    is_plain_ack,
-    read_frame,
-    write_frame,
-)
+from ckfunc.wire.stomp import HEARTBEAT, BadFrame, StompFrame, is_plain_ack, read_frame, write_frame
 
 CONNECT_TIMEOUT_S = 10.0
 HEARTBEAT_S = 60.0

@@ -1,13 +1,16 @@
-"""The WebSocket of one client: handshake, messages in and out, limits.
+"""The WebSocket of one client: handshake, frames in and out, limits.
 
 It is served by uvicorn in place of uvicorn's own WebSocket protocols: messages are handled when they arrive, without a
-task or a queue for each connection.
+task or a queue for each connection. A client's frames are handled in order, in turn with other clients. Frames to
+clients are held until the writes of a turn are stored.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+import sqlite3
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Protocol, cast
 from urllib.parse import parse_qs
 
@@ -18,6 +21,7 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
+from ckfunc.emulator.store.database import Database
 from ckfunc.wire.stomp import MOST_FRAME_BYTES
 
 PATH = "/rtm/websocket"
@@ -25,6 +29,10 @@ SUBPROTOCOL = Subprotocol("v12.stomp")
 
 MOST_UNSENT_BYTES = 4 * 1024 * 1024
 """How much may wait for a client that does not read; a client with more is disconnected."""
+
+MOST_AT_ONCE = 20
+"""Frames of one client that are handled before other clients have their turn."""
+
 _WHOLE_TEXT, _MASKED = 0x81, 0x80
 """The first byte of a message that is not fragmented, and a bit of the second. Source: RFC 6455 section 5.2."""
 _DATA = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
@@ -59,9 +67,84 @@ class SocketRequest:
         self.origin = _last(request, "Origin")
 
 
-def _last(request: Request, name: str) -> str | None:
-    values = request.headers.get_all(name)
-    return values[-1] if values else None
+class Inbox:
+    """Passes each frame to `handle`. Frames wait for work that was begun; nothing is read from the client meanwhile."""
+
+    def __init__(self, socket: ClientSocket, handle: Callable[[bytes], None]) -> None:
+        self._socket = socket
+        self._handle = handle
+        self._loop = asyncio.get_running_loop()
+        self._waiting: deque[bytes] = deque()
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether work is in progress."""
+        return self._task is not None
+
+    def add(self, frames: Iterable[bytes]) -> None:
+        """Handle frames that arrived together, now or when it is their turn."""
+        waiting = bool(self._waiting)
+        self._waiting += frames
+        if not waiting:
+            self._go_on()
+
+    def begin(self, work: Awaitable[None]) -> None:
+        """Do what takes longer; it must not raise."""
+        self._task = asyncio.ensure_future(self._until_done(work))
+
+    def clear(self) -> None:
+        """Discard what waits."""
+        self._waiting.clear()
+
+    async def _until_done(self, work: Awaitable[None]) -> None:
+        try:
+            await work
+        finally:
+            self._task = None
+        self._go_on()
+
+    def _go_on(self) -> None:
+        handled = 0
+        while self._waiting and self._task is None:
+            if handled == MOST_AT_ONCE:
+                self._loop.call_soon(self._go_on)
+                break
+            handled += 1
+            self._handle(self._waiting.popleft())
+        if self._waiting:
+            self._socket.pause()
+        else:
+            self._socket.resume()
+
+
+Release = Callable[[sqlite3.Error | None], None]
+"""Sends a client's frames, or discards them if what they report could not be stored. Never raises."""
+
+
+class Outbox:
+    """The clients with frames that are held. Clients never learn of what may still be undone."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._held: list[Release] = []
+
+    def hold(self, release: Release) -> None:
+        """Release a client's frames when what was written is stored, at the latest at the end of this turn."""
+        if not self._held:
+            self._database.when_settled(self._release)
+        self._held.append(release)
+
+    def flush(self) -> None:
+        """Store what this turn has written so far, and release all frames."""
+        if self._held:
+            self._database.commit()
+            self._release(self._database.failure)
+
+    def _release(self, failure: sqlite3.Error | None) -> None:
+        held, self._held = self._held, []
+        for release in held:
+            release(failure)
 
 
 class ClientSocket(asyncio.Protocol):
@@ -246,3 +329,8 @@ def _header(length: int) -> bytes:
     if length < 65536:
         return b"\x81\x7e" + length.to_bytes(2, "big")
     return b"\x81\x7f" + length.to_bytes(8, "big")
+
+
+def _last(request: Request, name: str) -> str | None:
+    values = request.headers.get_all(name)
+    return values[-1] if values else None

@@ -15,7 +15,7 @@ from ckfunc import __version__
 from ckfunc.base.text import is_id
 from ckfunc.emulator import replacement
 from ckfunc.emulator.actions import access, reading
-from ckfunc.emulator.actions.sessions import attempt_start_session
+from ckfunc.emulator.actions.users import attempt_start_session
 from ckfunc.emulator.dispatch.dispatcher import FinishedRun
 from ckfunc.emulator.dispatch.runtimes import RUNTIME_ID, RUNTIME_VERSION
 from ckfunc.emulator.http.bodies import MEBIBYTE, SEED_BYTES

@@ -12,7 +12,7 @@ from ckfunc.emulator.http.paging import cursor_reply, cursor_request, page_reply
 from ckfunc.emulator.http.problems import Refused
 from ckfunc.emulator.http.routing import Route
 from ckfunc.emulator.services import EmulatorServices, delete_in_steps, result_of
-from ckfunc.emulator.store import application, messages, receipts, threads
+from ckfunc.emulator.store import application, messages, reading, threads
 from ckfunc.emulator.store.threads import DEEPEST
 from ckfunc.model.chat import Channel, Thread, ThreadType
 from ckfunc.wire.applications import write_application
@@ -47,7 +47,7 @@ def list_channel_reported_messages(call: Call, services: EmulatorServices) -> Re
     """Answer with a page of a channel's reported messages."""
     channel = access.channel(services.database, call.id())
     request = page_request(call, messages.SORTABLE, messages.DEFAULT_ORDER)
-    page = messages.reported_page(services.database, channel.id, request)
+    page = reading.reported_page(services.database, channel.id, request)
     return page_reply(
         call, "messages", page, [write_message(message, call.links) for message in page.items], request=request
     )
@@ -87,16 +87,16 @@ def update_message(call: Call, services: EmulatorServices) -> Reply:
 def list_message_read_receipts(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a page of a message's read receipts."""
     message = access.message(services.database, call.id())
-    request = page_request(call, receipts.SORTABLE, receipts.DEFAULT_ORDER)
-    page = receipts.page(services.database, message.id, request)
+    request = page_request(call, reading.RECEIPTS_SORTABLE, reading.RECEIPTS_ORDER)
+    page = reading.receipts_page(services.database, message.id, request)
     items = [write_receipt(receipt, call.links) for receipt in page.items]
     return page_reply(call, "receipts", page, items, request=request)
 
 
 def retrieve_application_message_read_receipt_summaries(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a page of the numbers of unread messages, for each member of each channel."""
-    request = page_request(call, receipts.SUMMARIES_SORTABLE, receipts.SUMMARIES_ORDER)
-    page = receipts.summaries_page(services.database, request)
+    request = page_request(call, reading.SUMMARIES_SORTABLE, reading.SUMMARIES_ORDER)
+    page = reading.summaries_page(services.database, request)
     items = [write_unread_summary(summary, call.links) for summary in page.items]
     return page_reply(call, "summaries", page, items, request=request)
 

@@ -1,6 +1,8 @@
-"""Users, with their channels, messages, notifications and secrets."""
+"""Users, with their channels, messages, notifications, secrets and sessions."""
 
 from __future__ import annotations
+
+from typing import TypeVar
 
 from ckfunc.emulator.actions import access
 from ckfunc.emulator.actions import users as actions
@@ -8,18 +10,35 @@ from ckfunc.emulator.http.bodies import UPLOAD_BYTES
 from ckfunc.emulator.http.calls import Call, Reply
 from ckfunc.emulator.http.paging import cursor_reply, cursor_request, page_reply, page_request, property_conditions
 from ckfunc.emulator.http.problems import Missing, Refused
-from ckfunc.emulator.http.routing import Route
+from ckfunc.emulator.http.routing import Access, Route
 from ckfunc.emulator.services import EmulatorServices, delete_in_steps, result_of
-from ckfunc.emulator.store import application, channels, messages, notifications, receipts, users
+from ckfunc.emulator.store import application, channels, messages, notifications, reading, sessions, users
+from ckfunc.emulator.store.paging import PageRequest
 from ckfunc.emulator.store.steps import run
+from ckfunc.model.chat import SessionState, UserReference
+from ckfunc.model.page import Page
 from ckfunc.wire.applications import write_application
 from ckfunc.wire.channels import write_channel, write_notification
+from ckfunc.wire.links import write_page
 from ckfunc.wire.messages import read_file, write_message
-from ckfunc.wire.reading import NAME_LIMIT, resource
-from ckfunc.wire.users import patched_user, read_new_user, read_secret, write_secret, write_user
+from ckfunc.wire.reading import NAME_LIMIT, required, resource
+from ckfunc.wire.users import (
+    patched_user,
+    read_new_user,
+    read_secret,
+    write_chat_session,
+    write_secret,
+    write_user,
+    write_user_session,
+)
+
+T = TypeVar("T")
 
 _FILTERS = ("name", "properties", "unread")
-_UNREAD = {None: "TRUE", True: receipts.HAS_UNREAD, False: f"NOT {receipts.HAS_UNREAD}"}
+_UNREAD = {None: "TRUE", True: reading.HAS_UNREAD, False: f"NOT {reading.HAS_UNREAD}"}
+
+CONTROLLED = "ckfunc"
+"""The user agent of a session opened by a control."""
 
 
 async def list_users(call: Call, services: EmulatorServices) -> Reply:
@@ -108,7 +127,7 @@ def list_user_messages(call: Call, services: EmulatorServices) -> Reply:
     user = access.user(services.database, call.id())
     wanted = call.flag("unread")
     if wanted:
-        page = receipts.unread_page(services.database, user.id, cursor_request(call))
+        page = reading.unread_page(services.database, user.id, cursor_request(call))
     else:
         page = run(messages.page(services.database, cursor_request(call), username=user.name))
     items = [write_message(message, call.links) for message in page.items]
@@ -118,7 +137,7 @@ def list_user_messages(call: Call, services: EmulatorServices) -> Reply:
 def count_user_unread_messages(call: Call, services: EmulatorServices) -> Reply:
     """Answer with the number of unread messages in a user's channels."""
     user = access.user(services.database, call.id())
-    return Reply({"count": receipts.unread_count(services.database, user.id)})
+    return Reply({"count": reading.unread_count(services.database, user.id)})
 
 
 def list_user_notifications(call: Call, services: EmulatorServices) -> Reply:
@@ -154,11 +173,73 @@ def remove_user_secret(call: Call, services: EmulatorServices) -> Reply:
     return Reply(write_user(user, call.links))
 
 
+def list_user_sessions(call: Call, services: EmulatorServices) -> Reply:
+    """Answer with a page of the user sessions: all, or those in a state."""
+    request = page_request(call, sessions.USER_SESSIONS_SORTABLE, "user_sessions.id ASC")
+    page = sessions.user_sessions_page(services.database, request, _state(call))
+    return _page_reply(call, page, [write_user_session(session, call.links) for session in page.items], request)
+
+
+def list_chat_sessions(call: Call, services: EmulatorServices) -> Reply:
+    """Answer with a page of the chat sessions: all, or those in a state."""
+    request = page_request(call, sessions.CHAT_SESSIONS_SORTABLE, "chat_sessions.id ASC")
+    page = sessions.chat_sessions_page(services.database, request, _state(call))
+    return _page_reply(call, page, [write_chat_session(session, call.links) for session in page.items], request)
+
+
+def open_chat_session(call: Call, services: EmulatorServices) -> Reply:
+    """Let a user open a channel, as a client does: the event is fired, and messages there no longer notify the user.
+
+    The user connects for it, unless there is an open session already.
+    """
+    database = services.database
+    body = resource(call.json(), "session")
+    user = access.referred_user(database, UserReference(username=required(body, "username", str)), "'username'")
+    channel = access.channel(database, required(body, "channelId", int))
+    context = services.context(call)
+    session_id = sessions.open_session_of(database, user.id)
+    if session_id is None:
+        session_id = actions.connect(context, user, CONTROLLED)
+    return Reply(write_chat_session(actions.open_chat(context, session_id, user, channel), call.links))
+
+
+def close_chat_session(call: Call, services: EmulatorServices) -> Reply:
+    """Let a user leave a channel; a session opened by a control ends with its last channel."""
+    database = services.database
+    found = sessions.get_chat(database, call.id())
+    if found is None:
+        raise Missing(f"there is no chat session {call.id()}")
+    context = services.context(call)
+    actions.close_chat(context, found)
+    if found.session.user_agent == CONTROLLED and not sessions.open_chats(database, found.session.id):
+        actions.disconnect(context, found.session.id, found.session.user)
+    closed = sessions.get_chat(database, found.id)
+    assert closed is not None  # noqa: S101 - it was found above
+    return Reply(write_chat_session(closed, call.links))
+
+
 def _secret_name(call: Call) -> str:
     name = call.parameters["name"]
     if len(name) > NAME_LIMIT:
         raise Refused(f"the secret's name has {len(name)} characters; at most {NAME_LIMIT} are allowed")
     return name
+
+
+def _state(call: Call) -> SessionState | None:
+    text = call.first("state")
+    if not text:
+        return None
+    try:
+        return SessionState(text.upper())
+    except ValueError:
+        raise Refused(f"query parameter 'state' is {text[:60]!r}, not one of {', '.join(SessionState)}") from None
+
+
+def _page_reply(call: Call, page: Page[T], items: list[dict[str, object]], request: PageRequest) -> Reply:
+    # Unlike all other lists, these two have page links without the application.
+    href = f"{call.links.base}/v1{call.path}"
+    filters = tuple(pair for pair in call.query() if pair[0] == "state")
+    return Reply(write_page("sessions", page, items, href, (*filters, *request.query)))
 
 
 ROUTES = (
@@ -178,4 +259,8 @@ ROUTES = (
     Route("GET", "/users/{id}/secrets/{name}", retrieve_user_secret),
     Route("PUT", "/users/{id}/secrets/{name}", set_user_secret),
     Route("DELETE", "/users/{id}/secrets/{name}", remove_user_secret),
+    Route("GET", "/user-sessions", list_user_sessions),
+    Route("GET", "/chat-sessions", list_chat_sessions),
+    Route("POST", "/emulator/sessions", open_chat_session, Access.CONTROL),
+    Route("DELETE", "/emulator/sessions/{id}", close_chat_session, Access.CONTROL),
 )

@@ -8,7 +8,7 @@ from enum import Enum
 from functools import partial
 from typing import Any
 
-from ckfunc.emulator.store import channels, messages, receipts, users
+from ckfunc.emulator.store import channels, messages, reading, users
 from ckfunc.emulator.store import threads as stored_threads
 from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.paging import CursorRequest, PageRequest, select_page, select_page_by_id
@@ -62,7 +62,7 @@ _MEMBER = "channels.id IN (SELECT channel_id FROM channel_members WHERE user_id 
 
 _UNREAD = (
     "SELECT members.channel_id FROM channel_members AS members WHERE members.user_id = ?1 AND EXISTS"  # noqa: S608
-    f" (SELECT 1 FROM messages WHERE messages.channel_id = members.channel_id AND {receipts.IS_UNREAD})"
+    f" (SELECT 1 FROM messages WHERE messages.channel_id = members.channel_id AND {reading.IS_UNREAD})"
 )
 
 
@@ -229,7 +229,7 @@ def unread_ids(database: Database, user_id: int, channel_id: int, thread: Thread
         condition, value = messages.in_thread(thread)
         source, parameters = condition, [value]
     rows = database.all(
-        f"SELECT messages.id FROM (SELECT ? AS user_id) AS members, messages WHERE {source} AND {receipts.IS_UNREAD}",  # noqa: S608
+        f"SELECT messages.id FROM (SELECT ? AS user_id) AS members, messages WHERE {source} AND {reading.IS_UNREAD}",  # noqa: S608
         user_id,
         *parameters,
     )

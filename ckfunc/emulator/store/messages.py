@@ -9,32 +9,26 @@ from functools import partial
 from typing import Any
 
 from ckfunc.base.clock import parse_timestamp, timestamp
-from ckfunc.emulator.store import reactions, users
+from ckfunc.emulator.store import users
 from ckfunc.emulator.store.database import Database
-from ckfunc.emulator.store.paging import (
-    CursorRequest,
-    PageRequest,
-    search_cursor_page,
-    select_cursor_page,
-    select_page,
-    select_page_by_id,
-)
+from ckfunc.emulator.store.paging import CursorRequest, search_cursor_page, select_cursor_page
 from ckfunc.emulator.store.threads import NEXT_ID
 from ckfunc.model.chat import (
     Channel,
     ChannelType,
+    Emoji,
     Mention,
     MentionType,
     Message,
-    MessageReport,
     MessageType,
     NewMessage,
+    ReactionsSummary,
     Thread,
     ThreadType,
     User,
 )
-from ckfunc.model.page import CursorPage, Page
-from ckfunc.wire.messages import mention_tags, read_file, write_file
+from ckfunc.model.page import CursorPage
+from ckfunc.wire.messages import mention_tags, read_emoji, read_file, write_file
 
 # Messages and threads share one sequence of ids: a message and the thread of its replies have the same id.
 SCHEMA = """
@@ -79,8 +73,6 @@ SORTABLE = {"id": "messages.id", "type": "messages.type", "createdTime": "messag
 """Columns by which offset lists of messages can be sorted, as SQL."""
 
 DEFAULT_ORDER = "messages.id DESC"
-REPORTS_SORTABLE = {"id": "reports.user_id", "createdTime": "reports.created_time"}
-REPORTS_ORDER = "reports.created_time ASC"
 
 _MOST_MENTIONS = 100
 """How many mentions in a text are stored, at most. The platform documents no limit; this one is ours."""
@@ -235,41 +227,6 @@ def select_messages(
     return select_cursor_page(database, _COLUMNS, source, parameters, request=request, read=partial(_read, database))
 
 
-def reported_page(database: Database, channel_id: int, request: PageRequest) -> Page[Message]:
-    """Return a page of a channel's reported messages."""
-    source = "messages WHERE channel_id = ? AND id IN (SELECT message_id FROM message_reports)"
-    read = partial(by_ids, database)
-    return select_page_by_id(database, "messages", source, (channel_id,), request=request, read=read)
-
-
-def report(database: Database, report: MessageReport) -> None:
-    """Store that a user reported a message. Repeated reports count once."""
-    database.execute(
-        "INSERT OR IGNORE INTO message_reports (message_id, user_id, created_time, reason, properties)"
-        " VALUES (?, ?, ?, ?, ?)",
-        (
-            report.message_id,
-            report.user.id,
-            timestamp(report.created_time),
-            report.reason,
-            json.dumps(dict(report.properties)),
-        ),
-    )
-
-
-def reports_page(database: Database, message_id: int, request: PageRequest) -> Page[MessageReport]:
-    """Return a page of the reports of a message."""
-    columns = "users.*, message_id, reason, reports.properties AS details, reports.created_time AS report_time"
-    source = "message_reports AS reports JOIN users ON users.id = reports.user_id WHERE message_id = ?"
-    return select_page(database, columns, source, (message_id,), request=request, read=_report)
-
-
-def unreport(database: Database, message_id: int, user_id: int) -> bool:
-    """Delete a user's report of a message, and return whether it existed."""
-    sql = "DELETE FROM message_reports WHERE message_id = ? AND user_id = ?"
-    return database.execute(sql, (message_id, user_id)).rowcount > 0
-
-
 def update(database: Database, message: Message) -> Message:
     """Store the fields of a message that a patch can change, and return the message with its new mentions."""
     edited = None if message.last_edited_time is None else timestamp(message.last_edited_time)
@@ -290,19 +247,9 @@ def in_thread(thread: Thread) -> tuple[str, int]:
     return "parent_id IS NULL AND thread_id IS NULL AND channel_id = ?", thread.channel_id
 
 
-def _report(row: sqlite3.Row) -> MessageReport:
-    return MessageReport(
-        message_id=row["message_id"],
-        user=users.read(row),
-        created_time=parse_timestamp(row["report_time"]),
-        reason=row["reason"],
-        properties=json.loads(row["details"]),
-    )
-
-
 def _read(database: Database, rows: Sequence[sqlite3.Row]) -> tuple[Message, ...]:
     senders = users.by_ids(database, (row["user_id"] for row in rows))
-    reacted = reactions.summaries(database, [row["id"] for row in rows if row["has_reactions"]])
+    reacted = _reactions(database, [row["id"] for row in rows if row["has_reactions"]])
     mentioned = _resolved(database, {row["id"]: row["mentions"] for row in rows if row["mentions"]})
     return tuple(
         Message(
@@ -326,6 +273,31 @@ def _read(database: Database, rows: Sequence[sqlite3.Row]) -> tuple[Message, ...
         )
         for row in rows
     )
+
+
+def _reactions(database: Database, message_ids: Sequence[int]) -> dict[int, tuple[ReactionsSummary, ...]]:
+    """Return the reactions to these messages, by message: one summary per emoji, in order of first use."""
+    if not message_ids:
+        return {}
+    rows = database.all(
+        "SELECT message_id, character, user_id, emoji FROM reactions"
+        " WHERE message_id IN (SELECT value FROM json_each(?)) ORDER BY created_time, user_id",
+        json.dumps(list(message_ids)),
+    )
+    users_by_id = users.by_ids(database, (row["user_id"] for row in rows))
+    emojis: dict[tuple[int, str], Emoji] = {}
+    reacted: dict[int, dict[str, list[int]]] = {}
+    for row in rows:
+        key = row["message_id"], row["character"]
+        emojis.setdefault(key, read_emoji(json.loads(row["emoji"])))
+        reacted.setdefault(row["message_id"], {}).setdefault(row["character"], []).append(row["user_id"])
+    return {
+        message_id: tuple(
+            ReactionsSummary(emojis[message_id, character], tuple(users_by_id[user_id] for user_id in ids))
+            for character, ids in by_character.items()
+        )
+        for message_id, by_character in reacted.items()
+    }
 
 
 def _mentions_in(database: Database, text: str | None) -> str | None:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from ckfunc.emulator.actions import access, reading
 from ckfunc.emulator.actions import channels as channel_actions
 from ckfunc.emulator.actions import messages as message_actions
-from ckfunc.emulator.actions import sessions as session_actions
+from ckfunc.emulator.actions import users as user_actions
 from ckfunc.emulator.actions.context import ActionContext
 from ckfunc.emulator.actions.messages import stored
 from ckfunc.emulator.actions.reading import emoji_of
@@ -203,11 +203,11 @@ async def _connect(context: ActionContext, channel: Channel, user: User) -> None
     """Open a session of a user, as a client does, and a chat session in the channel."""
     channel = access.visible_channel(context.database, channel.id, user)
     event = {"username": user.name, "authParams": {}}
-    decision = await session_actions.attempt_start_session(context.database, context.dispatch, event)
+    decision = await user_actions.attempt_start_session(context.database, context.dispatch, event)
     if not decision.allowed:
         raise Denied(f"the session was denied: {decision.reason}")
-    session_id = session_actions.connect(context, user, _AGENT)
-    session_actions.open_chat(context, session_id, user, channel)
+    session_id = user_actions.connect(context, user, _AGENT)
+    user_actions.open_chat(context, session_id, user, channel)
 
 
 def _disconnect(context: ActionContext, user: User) -> None:
@@ -215,7 +215,7 @@ def _disconnect(context: ActionContext, user: User) -> None:
     for session_id in sessions.open_session_ids(context.database, user.id):
         if session_id not in context.topics.connections:
             current = users.get(context.database, user.id)
-            session_actions.disconnect(context, session_id, current or user)
+            user_actions.disconnect(context, session_id, current or user)
 
 
 def _back(call: Call) -> Reply:

@@ -8,7 +8,7 @@ from datetime import datetime
 from urllib.parse import urlsplit
 
 from ckfunc.emulator.services import EmulatorServices, result_of
-from ckfunc.emulator.store import channels, invocations, messages, receipts, sessions, threads, users
+from ckfunc.emulator.store import channels, invocations, messages, reading, sessions, threads, users
 from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.files import FILE_URL
 from ckfunc.emulator.store.invocations import RunFilter
@@ -86,7 +86,7 @@ def participant(services: EmulatorServices, channel: Channel, user: User) -> Par
         channels.is_member(database, channel.id, user.id),
         sessions.is_present(database, channel.id, user.id),
         any(one.user_id == user.id for one in connected),
-        receipts.recent_unread(database, channel.id, user.id, _COUNTED_MESSAGES),
+        reading.recent_unread(database, channel.id, user.id, _COUNTED_MESSAGES),
     )
 
 
@@ -111,7 +111,7 @@ async def timeline(
     shown = list(found.items)
     if thread is not None and thread.type is ThreadType.MESSAGE and (parent := messages.get(database, thread.id)):
         shown.append(parent)
-    readers = receipts.readers(database, [one.id for one in shown])
+    readers = reading.readers(database, [one.id for one in shown])
     rows = [_message_row(one, participants, readers.get(one.id, ())) for one in shown]
     if cursor == Cursor():
         since = min((row.time for row in rows), default=None) if found.has_next else None

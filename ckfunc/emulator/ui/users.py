@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ckfunc.emulator.actions import access
-from ckfunc.emulator.actions import sessions as session_actions
 from ckfunc.emulator.actions import users as actions
 from ckfunc.emulator.http.calls import Call, Reply
 from ckfunc.emulator.http.problems import Denied, Missing, Refused
@@ -95,7 +94,7 @@ def end_session(call: Call, services: EmulatorServices) -> Reply:
     if connection is not None:
         connection.end(Denied("the session was ended in the dashboard"))
     elif session.end_time is None:
-        session_actions.disconnect(services.context(call), session.id, session.user)
+        actions.disconnect(services.context(call), session.id, session.user)
     return back(call, "/ui/sessions")
 
 

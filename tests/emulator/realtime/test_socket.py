@@ -1,18 +1,28 @@
-"""Bytes of a WebSocket, however they are divided."""
+"""Bytes of a WebSocket however they are divided, and frames while the writes of a turn are stored."""
 
 from __future__ import annotations
 
 import base64
+import json
 import os
 import socket
+import sqlite3
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
+from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from support.killable import Killable
+from support.stomp import StompClient, client_of
+from support.talk import Talk
+from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
 
 from ckfunc.emulator.emulator import Emulator
+from ckfunc.emulator.services import EmulatorServices
 
 CONNECT = b"CONNECT\naccept-version:1.2\nStompX-User:ann\n\n\0"
 READ = b"SUBSCRIBE\nid:%d\ndestination:/application/v1/user.relay\n\n\0"
@@ -77,3 +87,139 @@ def test_a_message_without_a_mask_ends_the_connection(emulator: Emulator) -> Non
         client.sendall(Frame(Opcode.TEXT, READ % 1).serialize(mask=False))
         while client.recv(65536):
             pass
+
+
+FAILURES = {
+    "commit": (
+        "CREATE TABLE dangling (id INTEGER REFERENCES messages DEFERRABLE INITIALLY DEFERRED)",
+        "CREATE TRIGGER failing AFTER INSERT ON messages WHEN new.body = 'bad' BEGIN"
+        " INSERT INTO dangling VALUES (-1); END",
+    ),
+    "statement": (
+        "CREATE TRIGGER failing AFTER INSERT ON messages WHEN new.body = 'bad' BEGIN"
+        " SELECT raise(ROLLBACK, 'no space'); END",
+    ),
+}
+"""SQL after which a message `bad` undoes everything that the same turn has written."""
+
+
+@contextmanager
+def one_turn(emulator: Emulator) -> Iterator[None]:
+    """Let the emulator read whatever is sent meanwhile in one turn of its loop."""
+    begun, over = threading.Event(), threading.Event()
+
+    async def stand_still(_services: EmulatorServices) -> None:
+        begun.set()
+        over.wait()
+
+    standing = threading.Thread(target=emulator.within, args=(stand_still,))
+    standing.start()
+    begun.wait()
+    try:
+        yield
+    finally:
+        over.set()
+        standing.join()
+
+
+def say(client: StompClient, channel: dict[str, Any], body: str, receipt: str) -> None:
+    message = {"type": "TEXT", "body": body}
+    client.send("SEND", {"destination": channel["_actions"]["message"], "receipt": receipt}, json.dumps(message))
+
+
+def stored(path: Path) -> list[str]:
+    with closing(sqlite3.connect(path)) as database:
+        return [row[0] for row in database.execute("SELECT body FROM messages ORDER BY id")]
+
+
+def test_messages_of_one_turn_are_delivered_in_the_order_in_which_they_are_stored(
+    emulator: Emulator, talk: Talk, tmp_path: Path
+) -> None:
+    with one_turn(emulator):
+        for number in range(30):
+            say(talk.ann, talk.channel, f"ann {number}", f"r{number}")
+            say(talk.bob, talk.bobs, f"bob {number}", f"r{number}")
+    orders = [[client.event("channel.message.created")["body"] for _ in range(60)] for client in (talk.ann, talk.bob)]
+    assert orders[0] == orders[1] == stored(tmp_path / "emulator" / "emulator.db")
+    for who in ("ann", "bob"):
+        assert [one for one in orders[0] if one.startswith(who)] == [f"{who} {number}" for number in range(30)]
+
+
+@pytest.mark.parametrize("failing", FAILURES)
+def test_a_turn_that_is_not_stored_is_an_error_for_its_senders_and_nothing_for_others(
+    emulator: Emulator, talk: Talk, tmp_path: Path, failing: str
+) -> None:
+    async def prepare(services: EmulatorServices) -> None:
+        for sql in FAILURES[failing]:
+            services.database.execute(sql)
+
+    emulator.within(prepare)
+    with one_turn(emulator):
+        say(talk.ann, talk.channel, "good", "of ann")
+        say(talk.bob, talk.bobs, "bad", "of bob")
+    for client, name in ((talk.ann, "of ann"), (talk.bob, "of bob")):
+        answer = client.next()
+        assert (answer.command, answer.headers["receipt-id"]) == ("MESSAGE", name)
+        assert answer.headers["destination"] == "/user/queue/v1/errors"
+        assert "timestamp" in answer.document
+        assert client.events() == []
+    assert stored(tmp_path / "emulator" / "emulator.db") == []
+    sent = talk.ann.do(talk.channel["_actions"]["message"], {"type": "TEXT", "body": "again"})
+    assert talk.bob.event("channel.message.created") == sent
+
+
+def test_what_was_stored_before_in_the_same_turn_is_answered_and_delivered(emulator: Emulator, talk: Talk) -> None:
+    async def prepare(services: EmulatorServices) -> None:
+        for sql in FAILURES["commit"]:
+            services.database.execute(sql)
+
+    emulator.within(prepare)
+    create = talk.ann.user["_actions"]["createChannel"]
+    with one_turn(emulator):
+        say(talk.ann, talk.channel, "good", "first")
+        # A transaction of its own, after which a new group begins.
+        talk.ann.send("SEND", {"destination": create, "receipt": "second"}, '{"type":"PUBLIC","name":"news"}')
+        say(talk.ann, talk.channel, "bad", "third")
+    receipts: dict[str, str] = {}
+    while "third" not in receipts:
+        answer = talk.ann.next()
+        receipts |= {answer.headers["receipt-id"]: answer.command} if "receipt-id" in answer.headers else {}
+    assert receipts == {"first": "RECEIPT", "second": "RECEIPT", "third": "MESSAGE"}
+    assert talk.bob.event("channel.message.created")["body"] == "good"
+
+
+def press(client: StompClient, channel: dict[str, Any], name: str, seen: set[str], enough: threading.Event) -> None:
+    """Send messages until the emulator is gone, noting those with a receipt, and those of others that arrive."""
+    with suppress(ConnectionClosed):
+        for number in range(1_000_000):
+            say(client, channel, f"{name} {number}", f"{name} {number}")
+            while (found := client.next()).command != "RECEIPT":
+                if found.document.get("type") == "channel.message.created":
+                    seen.add(found.document["resource"]["body"])
+            seen.add(found.headers["receipt-id"])
+            if len(seen) > 200:
+                enough.set()
+
+
+def test_every_message_that_a_client_has_seen_is_stored_when_the_emulator_is_killed(tmp_path: Path) -> None:
+    emulator = Killable(tmp_path / "data")
+    seen: dict[str, set[str]] = {name: set() for name in ("ann", "bob", "cid", "dan")}
+    enough = threading.Event()
+    with ExitStack() as opened:
+        clients = {name: opened.enter_context(client_of(emulator.url, name)) for name in seen}
+        channel = clients["ann"].do(clients["ann"].user["_actions"]["createChannel"], {"type": "PUBLIC", "name": "tea"})
+        for name, client in clients.items():
+            if name != "ann":
+                assert client.act(f"/application/v1/channels/{channel['id']}.join").command == "RECEIPT"
+            client.open_chat(channel)
+        pressing = [
+            threading.Thread(target=press, args=(client, channel, name, seen[name], enough))
+            for name, client in clients.items()
+        ]
+        for one in pressing:
+            one.start()
+        assert enough.wait(60)
+        emulator.kill()
+        for one in pressing:
+            one.join()
+    assert set().union(*seen.values()) <= set(stored(tmp_path / "data" / "emulator.db"))

@@ -4,7 +4,7 @@ import httpx
 import pytest
 from support.calls import answered, explanation, items, send
 
-from ckfunc.emulator.store import reactions, receipts
+from ckfunc.emulator.store import reading
 from ckfunc.emulator.store.database import Database
 from ckfunc.model.chat import Emoji
 
@@ -18,9 +18,9 @@ def test_receipts_say_who_read_a_message_and_when(
 ) -> None:
     message = send(client, user={"username": "ann"})
     assert items(client, "messages/1/read-receipts") == []
-    assert receipts.add(database, message["id"], room["bob"]) is not None
-    assert receipts.add(database, message["id"], room["bob"]) is None
-    receipts.add(database, message["id"], room["cy"])
+    assert reading.add_receipt(database, message["id"], room["bob"]) is not None
+    assert reading.add_receipt(database, message["id"], room["bob"]) is None
+    reading.add_receipt(database, message["id"], room["cy"])
     first, second = items(client, "messages/1/read-receipts")
     base = f"{str(client.base_url).rstrip('/')}/v1/applications/1"
     bob = client.get(f"/v1/users/{room['bob']}").json()
@@ -46,14 +46,14 @@ def test_summaries_count_what_each_member_has_not_read(
     answered(client.post("/v1/channels", json={"type": "PRIVATE", "name": "q", "members": [{"username": "ann"}]}))
     by_ann = send(client, user={"username": "ann"})
     send(client)
-    receipts.add(database, by_ann["id"], room["bob"])
+    reading.add_receipt(database, by_ann["id"], room["bob"])
 
     def unread() -> list[tuple[str, int, int]]:
         return [(one["user"]["name"], one["channel"]["id"], one["count"]) for one in items(client, SUMMARIES)]
 
     assert unread() == [("ann", 1, 1), ("ann", 2, 0), ("bob", 1, 1), ("cy", 1, 2)]
-    assert receipts.remove(database, by_ann["id"], room["bob"])
-    assert not receipts.remove(database, by_ann["id"], room["bob"])
+    assert reading.remove_receipt(database, by_ann["id"], room["bob"])
+    assert not reading.remove_receipt(database, by_ann["id"], room["bob"])
     assert unread()[2] == ("bob", 1, 2)
     first = items(client, SUMMARIES)[0]
     assert first["channel"]["lastReceivedMessage"]["type"] == "SYSTEM_TEXT"
@@ -86,8 +86,8 @@ def test_reactions_are_summed_up_by_emoji(client: httpx.Client, room: dict[str, 
     send(client)
     assert "reactions" not in client.get("/v1/messages/1").json()
     for name, emoji in (("bob", THUMBS_UP), ("ann", HEART), ("cy", THUMBS_UP)):
-        assert reactions.add(database, 1, room[name], emoji)
-    assert not reactions.add(database, 1, room["cy"], THUMBS_UP)
+        assert reading.add_reaction(database, 1, room[name], emoji)
+    assert not reading.add_reaction(database, 1, room["cy"], THUMBS_UP)
     shown = client.get("/v1/messages/1").json()["reactions"]
     assert {one["emoji"]["character"]: [user["name"] for user in one["users"]] for one in shown} == {
         "👍": ["bob", "cy"],
@@ -101,8 +101,8 @@ def test_reactions_are_summed_up_by_emoji(client: httpx.Client, room: dict[str, 
         "tags": ["approve", "ok"],
     }
     assert items(client, "channels/1/messages")[0]["reactions"] == shown
-    assert reactions.remove(database, 1, room["ann"], "❤")
-    assert not reactions.remove(database, 1, room["ann"], "❤")
+    assert reading.remove_reaction(database, 1, room["ann"], "❤")
+    assert not reading.remove_reaction(database, 1, room["ann"], "❤")
     assert [one["count"] for one in client.get("/v1/messages/1").json()["reactions"]] == [2]
 
 
@@ -128,8 +128,8 @@ def test_reported_messages_are_listed_by_channel(
 
 def test_what_hangs_on_a_message_goes_with_it(client: httpx.Client, room: dict[str, int], database: Database) -> None:
     send(client, user={"username": "ann"})
-    receipts.add(database, 1, room["bob"])
-    reactions.add(database, 1, room["bob"], HEART)
+    reading.add_receipt(database, 1, room["bob"])
+    reading.add_reaction(database, 1, room["bob"], HEART)
     report(client, 1, "bob")
     answered(client.delete("/v1/messages/1"))
     tables = ("read_receipts", "reactions", "message_reports", "notifications", "messages")
