@@ -14,8 +14,8 @@ contain (`{"level": 3}`). Several `properties` must all match.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias, TypeVar
 
 from ckfunc.emulator.http.bodies import read_json
 from ckfunc.emulator.http.calls import Call, Reply, whole_number
@@ -24,7 +24,12 @@ from ckfunc.emulator.store.database import Condition
 from ckfunc.emulator.store.paging import CursorRequest, PageRequest
 from ckfunc.model.page import Cursor, CursorPage, Page, Relation
 from ckfunc.wire.dialects import camel
-from ckfunc.wire.links import write_cursor_page, write_page
+from ckfunc.wire.links import Links, write_cursor_page, write_page
+
+T = TypeVar("T")
+
+Write: TypeAlias = Callable[[T, Links], Mapping[str, Any]]
+"""Returns an item of a list as JSON."""
 
 DEFAULT_SIZE = 25
 LARGEST_SIZE = 2000
@@ -92,12 +97,13 @@ def cursor_request(call: Call) -> CursorRequest:
 
 
 def cursor_reply(
-    call: Call, name: str, page: CursorPage[Any], items: list[Any], filters: tuple[tuple[str, str], ...] = ()
+    call: Call, name: str, page: CursorPage[T], write: Write[T], filters: tuple[tuple[str, str], ...] = ()
 ) -> Reply:
-    """Return a page of written `items` under `_embedded.name`, with links to the requested cursor list.
+    """Return a page, each item written with `write`, under `_embedded.name`, with links to the requested cursor list.
 
     `filters` are the list's own query parameters, repeated in the links.
     """
+    items = [write(item, call.links) for item in page.items]
     return Reply(write_cursor_page(name, page, items, call.links.href(call.path[1:]), filters))
 
 
@@ -137,14 +143,15 @@ def _parsed(text: str) -> Any:
 def page_reply(
     call: Call,
     name: str,
-    page: Page[Any],
-    items: list[Any],
+    page: Page[T],
+    write: Write[T],
     *,
     request: PageRequest,
     filters: tuple[tuple[str, str], ...] = (),
 ) -> Reply:
-    """Return a page of written `items` under `_embedded.name`, with links to the requested offset list.
+    """Return a page, each item written with `write`, under `_embedded.name`, with links to the requested offset list.
 
     `filters` are the list's own query parameters, repeated in the links.
     """
+    items = [write(item, call.links) for item in page.items]
     return Reply(write_page(name, page, items, call.links.href(call.path[1:]), (*filters, *request.query)))

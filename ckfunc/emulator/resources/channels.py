@@ -42,9 +42,8 @@ async def list_channels(call: Call, services: EmulatorServices) -> Reply:
         properties=property_conditions(call),
     )
     page = await result_of(searching)
-    items = [write_channel(channel, call.links) for channel in page.items]
     filters = tuple(pair for pair in call.query() if pair[0] in _FILTERS)
-    return page_reply(call, "channels", page, items, request=request, filters=filters)
+    return page_reply(call, "channels", page, write_channel, request=request, filters=filters)
 
 
 def create_channel(call: Call, services: EmulatorServices) -> Reply:
@@ -89,8 +88,7 @@ def list_channel_members(call: Call, services: EmulatorServices) -> Reply:
     channel = access.channel(services.database, call.id())
     request = page_request(call, users.SORTABLE, users.DEFAULT_ORDER)
     page = users.members_page(services.database, channel.id, request)
-    items = [write_user(user, call.links) for user in page.items]
-    return page_reply(call, "users", page, items, request=request)
+    return page_reply(call, "users", page, write_user, request=request)
 
 
 def add_channel_member(call: Call, services: EmulatorServices) -> Reply:
@@ -123,8 +121,7 @@ def list_channel_memberships(call: Call, services: EmulatorServices) -> Reply:
     channel = access.channel(services.database, call.id())
     request = page_request(call, memberships.MEMBERSHIPS_SORTABLE, memberships.MEMBERSHIPS_ORDER)
     page = memberships.memberships_page(services.database, channel.id, request)
-    items = [write_membership(membership, call.links) for membership in page.items]
-    return page_reply(call, "memberships", page, items, request=request)
+    return page_reply(call, "memberships", page, write_membership, request=request)
 
 
 def list_channel_moderators(call: Call, services: EmulatorServices) -> Reply:
@@ -132,8 +129,7 @@ def list_channel_moderators(call: Call, services: EmulatorServices) -> Reply:
     channel = access.channel(services.database, call.id())
     request = page_request(call, users.SORTABLE, users.DEFAULT_ORDER)
     page = memberships.moderators_page(services.database, channel.id, request)
-    items = [write_user(user, call.links) for user in page.items]
-    return page_reply(call, "users", page, items, request=request)
+    return page_reply(call, "users", page, write_user, request=request)
 
 
 def add_channel_moderator(call: Call, services: EmulatorServices) -> Reply:
@@ -160,8 +156,7 @@ def list_channel_participants(call: Call, services: EmulatorServices) -> Reply:
     channel = access.channel(services.database, call.id())
     request = page_request(call, users.SORTABLE, users.DEFAULT_ORDER)
     page = sessions.participants_page(services.database, channel.id, request)
-    items = [write_user(user, call.links) for user in page.items]
-    return page_reply(call, "users", page, items, request=request)
+    return page_reply(call, "users", page, write_user, request=request)
 
 
 def list_channel_invites(call: Call, services: EmulatorServices) -> Reply:
@@ -169,8 +164,7 @@ def list_channel_invites(call: Call, services: EmulatorServices) -> Reply:
     channel = access.channel(services.database, call.id())
     request = page_request(call, memberships.INVITES_SORTABLE, memberships.INVITES_ORDER)
     page = memberships.invites_page(services.database, channel.id, request)
-    items = [write_invite(invite, call.links) for invite in page.items]
-    return page_reply(call, "invites", page, items, request=request)
+    return page_reply(call, "invites", page, write_invite, request=request)
 
 
 def send_channel_invite(call: Call, services: EmulatorServices) -> Reply:

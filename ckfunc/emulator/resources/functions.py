@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from ckfunc.emulator.actions import access
 from ckfunc.emulator.dispatch import runtimes
@@ -26,6 +27,7 @@ from ckfunc.wire.applications import (
     write_runtime,
     write_version,
 )
+from ckfunc.wire.links import Links
 from ckfunc.wire.reading import required, resource
 
 _FUNCTION_COLUMNS = {
@@ -83,8 +85,7 @@ def list_nodejs_runtime_functions(call: Call, services: EmulatorServices) -> Rep
     """Answer with a page of all functions."""
     request = page_request(call, _FUNCTION_COLUMNS)
     page = functions.page(services.database, request)
-    items = [write_function(function, RUNTIME_ID, RUNTIME_VERSION, call.links) for function in page.items]
-    return page_reply(call, "functions", page, items, request=request)
+    return page_reply(call, "functions", page, _written, request=request)
 
 
 def create_nodejs_runtime_function(call: Call, services: EmulatorServices) -> Reply:
@@ -92,12 +93,12 @@ def create_nodejs_runtime_function(call: Call, services: EmulatorServices) -> Re
     new = read_new_function(call.json())
     if functions.find_by_type(services.database, new.type) is not None:
         raise Refused(f"a function of type {new.type[:80]} already exists; create a version of it")
-    return _function_reply(call, functions.create(services.database, new))
+    return Reply(_written(functions.create(services.database, new), call.links))
 
 
 def retrieve_function(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a function."""
-    return _function_reply(call, access.function(services.database, call.id()))
+    return Reply(_written(access.function(services.database, call.id()), call.links))
 
 
 def retrieve_function_current_version(call: Call, services: EmulatorServices) -> Reply:
@@ -122,9 +123,7 @@ def list_function_versions(call: Call, services: EmulatorServices) -> Reply:
     function = access.function(services.database, call.id())
     request = page_request(call, _VERSION_COLUMNS, "id DESC")
     page = functions.version_page(services.database, function.id, request)
-    return page_reply(
-        call, "versions", page, [write_version(version, call.links) for version in page.items], request=request
-    )
+    return page_reply(call, "versions", page, write_version, request=request)
 
 
 async def create_function_version(call: Call, services: EmulatorServices) -> Reply:
@@ -141,17 +140,11 @@ def list_function_invocations(call: Call, services: EmulatorServices) -> Reply:
     function = access.function(services.database, call.id())
     request = page_request(call, _INVOCATION_COLUMNS, "id DESC")
     page = invocations.page(services.database, function.id, request)
-    return page_reply(
-        call,
-        "invocations",
-        page,
-        [write_invocation(invocation, call.links) for invocation in page.items],
-        request=request,
-    )
+    return page_reply(call, "invocations", page, write_invocation, request=request)
 
 
-def _function_reply(call: Call, function: Function) -> Reply:
-    return Reply(write_function(function, RUNTIME_ID, RUNTIME_VERSION, call.links))
+def _written(function: Function, links: Links) -> dict[str, Any]:
+    return write_function(function, RUNTIME_ID, RUNTIME_VERSION, links)
 
 
 def _check_packages(wanted: Iterable[Dependency]) -> None:

@@ -93,9 +93,8 @@ def list_jobs(call: Call, services: EmulatorServices) -> Reply:
     request = page_request(call, jobs.SORTABLE, "jobs.id ASC")
     running = call.flag("running") or False
     page = jobs.page(services.database, request, running=running)
-    items = [write_job(job, call.links) for job in page.items]
     filters = (("running", "true" if running else "false"),)
-    return page_reply(call, "jobs", page, items, request=request, filters=filters)
+    return page_reply(call, "jobs", page, write_job, request=request, filters=filters)
 
 
 def retrieve_job(call: Call, services: EmulatorServices) -> Reply:

@@ -48,9 +48,7 @@ def list_channel_reported_messages(call: Call, services: EmulatorServices) -> Re
     channel = access.channel(services.database, call.id())
     request = page_request(call, messages.SORTABLE, messages.DEFAULT_ORDER)
     page = reading.reported_page(services.database, channel.id, request)
-    return page_reply(
-        call, "messages", page, [write_message(message, call.links) for message in page.items], request=request
-    )
+    return page_reply(call, "messages", page, write_message, request=request)
 
 
 def send_channel_message(call: Call, services: EmulatorServices) -> Reply:
@@ -89,16 +87,14 @@ def list_message_read_receipts(call: Call, services: EmulatorServices) -> Reply:
     message = access.message(services.database, call.id())
     request = page_request(call, reading.RECEIPTS_SORTABLE, reading.RECEIPTS_ORDER)
     page = reading.receipts_page(services.database, message.id, request)
-    items = [write_receipt(receipt, call.links) for receipt in page.items]
-    return page_reply(call, "receipts", page, items, request=request)
+    return page_reply(call, "receipts", page, write_receipt, request=request)
 
 
 def retrieve_application_message_read_receipt_summaries(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a page of the numbers of unread messages, for each member of each channel."""
     request = page_request(call, reading.SUMMARIES_SORTABLE, reading.SUMMARIES_ORDER)
     page = reading.summaries_page(services.database, request)
-    items = [write_unread_summary(summary, call.links) for summary in page.items]
-    return page_reply(call, "summaries", page, items, request=request)
+    return page_reply(call, "summaries", page, write_unread_summary, request=request)
 
 
 def retrieve_thread(call: Call, services: EmulatorServices) -> Reply:
@@ -154,10 +150,9 @@ async def _page_of(
         query=query,
     )
     page = await result_of(searching)
-    items = [write_message(message, call.links) for message in page.items]
     given = (("username", username), ("query", query))
     filters = tuple((name, value) for name, value in given if value is not None)
-    return cursor_reply(call, "messages", page, items, filters)
+    return cursor_reply(call, "messages", page, write_message, filters)
 
 
 def _send(call: Call, services: EmulatorServices, channel_id: int, thread: Thread | None = None) -> Reply:

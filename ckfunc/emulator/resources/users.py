@@ -8,7 +8,14 @@ from ckfunc.emulator.actions import access
 from ckfunc.emulator.actions import users as actions
 from ckfunc.emulator.http.bodies import UPLOAD_BYTES
 from ckfunc.emulator.http.calls import Call, Reply
-from ckfunc.emulator.http.paging import cursor_reply, cursor_request, page_reply, page_request, property_conditions
+from ckfunc.emulator.http.paging import (
+    Write,
+    cursor_reply,
+    cursor_request,
+    page_reply,
+    page_request,
+    property_conditions,
+)
 from ckfunc.emulator.http.problems import Missing, Refused
 from ckfunc.emulator.http.routing import Access, Route
 from ckfunc.emulator.services import EmulatorServices, delete_in_steps, result_of
@@ -52,9 +59,8 @@ async def list_users(call: Call, services: EmulatorServices) -> Reply:
         condition=_UNREAD[call.flag("unread")],
     )
     page = await result_of(searching)
-    items = [write_user(user, call.links) for user in page.items]
     filters = tuple(pair for pair in call.query() if pair[0] in _FILTERS)
-    return page_reply(call, "users", page, items, request=request, filters=filters)
+    return page_reply(call, "users", page, write_user, request=request, filters=filters)
 
 
 def check_user_exists(call: Call, services: EmulatorServices) -> Reply:
@@ -114,8 +120,7 @@ def list_user_channels(call: Call, services: EmulatorServices) -> Reply:
     user = access.user(services.database, call.id())
     request = page_request(call, channels.SORTABLE, channels.DEFAULT_ORDER)
     page = run(channels.page(services.database, request, member_id=user.id))
-    items = [write_channel(channel, call.links) for channel in page.items]
-    return page_reply(call, "channels", page, items, request=request)
+    return page_reply(call, "channels", page, write_channel, request=request)
 
 
 def list_user_messages(call: Call, services: EmulatorServices) -> Reply:
@@ -130,8 +135,7 @@ def list_user_messages(call: Call, services: EmulatorServices) -> Reply:
         page = reading.unread_page(services.database, user.id, cursor_request(call))
     else:
         page = run(messages.page(services.database, cursor_request(call), username=user.name))
-    items = [write_message(message, call.links) for message in page.items]
-    return cursor_reply(call, "messages", page, items, (("unread", "true"),) if wanted else ())
+    return cursor_reply(call, "messages", page, write_message, (("unread", "true"),) if wanted else ())
 
 
 def count_user_unread_messages(call: Call, services: EmulatorServices) -> Reply:
@@ -144,9 +148,7 @@ def list_user_notifications(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a page of a user's notifications, newest first."""
     user = access.user(services.database, call.id())
     page = notifications.page(services.database, user.id, cursor_request(call))
-    return cursor_reply(
-        call, "notifications", page, [write_notification(notification, call.links) for notification in page.items]
-    )
+    return cursor_reply(call, "notifications", page, write_notification)
 
 
 def retrieve_user_secret(call: Call, services: EmulatorServices) -> Reply:
@@ -177,14 +179,14 @@ def list_user_sessions(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a page of the user sessions: all, or those in a state."""
     request = page_request(call, sessions.USER_SESSIONS_SORTABLE, "user_sessions.id ASC")
     page = sessions.user_sessions_page(services.database, request, _state(call))
-    return _page_reply(call, page, [write_user_session(session, call.links) for session in page.items], request)
+    return _page_reply(call, page, write_user_session, request)
 
 
 def list_chat_sessions(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a page of the chat sessions: all, or those in a state."""
     request = page_request(call, sessions.CHAT_SESSIONS_SORTABLE, "chat_sessions.id ASC")
     page = sessions.chat_sessions_page(services.database, request, _state(call))
-    return _page_reply(call, page, [write_chat_session(session, call.links) for session in page.items], request)
+    return _page_reply(call, page, write_chat_session, request)
 
 
 def open_chat_session(call: Call, services: EmulatorServices) -> Reply:
@@ -235,10 +237,11 @@ def _state(call: Call) -> SessionState | None:
         raise Refused(f"query parameter 'state' is {text[:60]!r}, not one of {', '.join(SessionState)}") from None
 
 
-def _page_reply(call: Call, page: Page[T], items: list[dict[str, object]], request: PageRequest) -> Reply:
+def _page_reply(call: Call, page: Page[T], write: Write[T], request: PageRequest) -> Reply:
     # Unlike all other lists, these two have page links without the application.
     href = f"{call.links.base}/v1{call.path}"
     filters = tuple(pair for pair in call.query() if pair[0] == "state")
+    items = [write(session, call.links) for session in page.items]
     return Reply(write_page("sessions", page, items, href, (*filters, *request.query)))
 
 
