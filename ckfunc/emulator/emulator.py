@@ -7,6 +7,7 @@ import errno
 import logging
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import wait
@@ -211,7 +212,8 @@ class Emulator:
     def _run(self, listener: socket.socket, held: ExitStack) -> None:
         with held:
             try:
-                asyncio.run(self._serve(listener))
+                with asyncio.Runner(loop_factory=_new_loop) as runner:
+                    runner.run(self._serve(listener))
             except BaseException as error:
                 self._failure = error
             finally:
@@ -278,6 +280,20 @@ class Emulator:
         from ckfunc.emulator.asgi import server_of
 
         return server_of(services, loopback_only=is_loopback(self._host))
+
+
+if sys.platform == "win32":
+
+    def _new_loop() -> asyncio.AbstractEventLoop:
+        return asyncio.new_event_loop()
+
+else:
+
+    def _new_loop() -> asyncio.AbstractEventLoop:
+        """Return an event loop of uvloop, which does the same work in less time. It does not exist for Windows."""
+        import uvloop  # commands that only read an emulator's address do not need it
+
+        return uvloop.new_event_loop()
 
 
 def _harmless(tell: Callable[[str], None] | None) -> Callable[[str], None]:
