@@ -59,7 +59,7 @@ class Decoder:
                 if len(buffer) < end:
                     break
                 try:
-                    header = json.loads(buffer[head_at:body_at])
+                    header = json.loads(buffer[head_at:body_at].decode())
                     body = buffer[body_at:end].decode()
                 except (ValueError, RecursionError) as error:
                     raise BrokenStream("a frame is not valid JSON") from error

@@ -51,6 +51,8 @@ ALTER TABLE invocation_details ADD COLUMN calls_omitted INTEGER NOT NULL DEFAULT
 """
 """Migrates a database from version 1 to 2."""
 
+_text = json.JSONEncoder(ensure_ascii=False).encode  # json.dumps would create an encoder for each text
+
 _COLUMNS = "id, version_number, status, args, result, created_time"
 
 
@@ -65,7 +67,7 @@ def begin(database: Database, function_id: int, version_number: int, args: Mappi
             function_id,
             function_id,
             version_number,
-            json.dumps(args, ensure_ascii=False),
+            _text(args),
             timestamp(now),
         )
     return Invocation(invocation_id, version_number, Status.RUNNING, args, {}, now)
@@ -262,7 +264,7 @@ def _result(outcome: Outcome) -> str:
     if outcome.error is None:
         return f'{{"payload": {outcome.payload_json or "null"}}}'
     error = {"name": outcome.error.name, "message": outcome.error.message, "stack": outcome.error.stack}
-    return json.dumps({"error": error}, ensure_ascii=False)
+    return _text({"error": error})
 
 
 def _invocation(row: sqlite3.Row) -> Invocation:
