@@ -22,11 +22,11 @@ from ckfunc.emulator.data_directory import lock_directory, remove_address, write
 from ckfunc.emulator.http.auth import is_loopback
 from ckfunc.emulator.options import EmulatorOptions
 from ckfunc.model.execution import HandlerError
+from ckfunc.runtime.pool import HostPool
 
 if TYPE_CHECKING:
     from ckfunc.emulator.server import HttpServer
     from ckfunc.emulator.services import EmulatorServices
-    from ckfunc.runtime.pool import HostPool
 
 T = TypeVar("T")
 
@@ -220,8 +220,6 @@ class Emulator:
                 self._ready.set()
 
     async def _serve(self, listener: socket.socket) -> None:
-        from ckfunc.runtime.pool import HostPool
-
         self._loop = asyncio.get_running_loop()
         self._end = asyncio.Event()
         async with AsyncExitStack() as opened:

@@ -68,7 +68,7 @@ def group_channel(channel: Channel, otherwise: str) -> Channel:
     return channel
 
 
-def check_visible(database: Database, channel_id: int | None, user: User) -> ChannelAccess:
+def _check_visible(database: Database, channel_id: int | None, user: User) -> ChannelAccess:
     """Return what a channel is to a user who can see it: public, or one of the user's. Raises Missing."""
     found = None if channel_id is None else channels.access_of(database, channel_id, user.id)
     if found is None or not (found.member or found.type is ChannelType.PUBLIC):
@@ -84,7 +84,7 @@ def check_writable(database: Database, channel_id: int | None, user: User) -> No
 
 
 def _check_own(database: Database, channel_id: int | None, user: User) -> ChannelAccess:
-    found = check_visible(database, channel_id, user)
+    found = _check_visible(database, channel_id, user)
     if not found.member:
         raise Denied(f"{user.name!r} is not a member of channel {channel_id}; join it first")
     return found
@@ -92,7 +92,7 @@ def _check_own(database: Database, channel_id: int | None, user: User) -> Channe
 
 def visible_channel(database: Database, channel_id: int | None, user: User) -> Channel:
     """Return a channel that is public, or that the user is a member of. Raises Missing, also for other channels."""
-    check_visible(database, channel_id, user)
+    _check_visible(database, channel_id, user)
     return _channel(database, channel_id)
 
 
@@ -131,7 +131,7 @@ def moderates(database: Database, channel: Channel, user: User) -> bool:
 def visible_message(database: Database, message_id: int | None, user: User) -> Message:
     """Return a message of a channel that the user can see. Raises Missing."""
     found = message(database, message_id)
-    check_visible(database, found.channel_id, user)
+    _check_visible(database, found.channel_id, user)
     return found
 
 
@@ -151,7 +151,7 @@ def own_message(database: Database, message_id: int | None, user: User, *, moder
 def visible_thread(database: Database, thread_id: int | None, user: User) -> Thread:
     """Return a thread of a channel that the user can see. Raises Missing."""
     found = thread(database, thread_id)
-    check_visible(database, found.channel_id, user)
+    _check_visible(database, found.channel_id, user)
     return found
 
 

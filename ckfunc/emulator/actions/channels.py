@@ -37,15 +37,10 @@ def create(context: ActionContext, new: NewChannel, creator: User | None, member
 def update(context: ActionContext, changed: Channel) -> None:
     """Store a changed channel."""
     channels.update(context.database, changed)
-    publish_updated(context, changed)
-
-
-def publish_updated(context: ActionContext, channel: Channel) -> None:
-    """Publish that a channel has changed."""
-    of = f"channels/{channel.id}"
-    context.publish(of, "", "channel.self.updated", lambda: _seen_by_member(context, channel))
-    for user_id in channels.member_ids(context.database, channel.id):
-        context.publish_channel(user_id, "user.channel.updated", channel)
+    of = f"channels/{changed.id}"
+    context.publish(of, "", "channel.self.updated", lambda: _seen_by_member(context, changed))
+    for user_id in channels.member_ids(context.database, changed.id):
+        context.publish_channel(user_id, "user.channel.updated", changed)
 
 
 def delete(context: ActionContext, channel: Channel) -> Steps:

@@ -35,18 +35,18 @@ CREATE TABLE hidden_messages (
 CREATE INDEX hidden_messages_of_user ON hidden_messages (user_id)
 """
 
-VISIBLE = (
+_VISIBLE = (
     "messages.id > coalesce((SELECT cleared_id FROM channel_preferences AS own"
     " WHERE own.channel_id = messages.channel_id AND own.user_id = {user}), 0)"
     " AND NOT EXISTS (SELECT 1 FROM hidden_messages WHERE message_id = messages.id AND user_id = {user})"
 )
 """SQL that is true for a row of `messages` that a user sees; `{user}` is SQL for the user's id."""
 
-NOT_HIDDEN = (
+_NOT_HIDDEN = (
     "NOT EXISTS (SELECT 1 FROM channel_preferences AS own"
-    " WHERE own.channel_id = channels.id AND own.user_id = {user} AND own.hidden)"
+    " WHERE own.channel_id = channels.id AND own.user_id = ?1 AND own.hidden)"
 )
-"""SQL that is true for a row of `channels` that a user has not hidden."""
+"""SQL that is true for a row of `channels` that the user `?1` has not hidden."""
 
 SORTABLE = {
     **channels.SORTABLE,
@@ -54,7 +54,7 @@ SORTABLE = {
 }
 DEFAULT_ORDER = channels.DEFAULT_ORDER
 
-MOST_THREADS = 2000
+_MOST_THREADS = 2000
 """How many threads of a channel are listed, at most."""
 
 _MOST_CONTEXT = 2000
@@ -69,7 +69,7 @@ _UNREAD = (
 class Listed(Enum):
     """SQL that selects the listed channels of the user `?1`."""
 
-    OWN = f"{_MEMBER} AND {NOT_HIDDEN}"
+    OWN = f"{_MEMBER} AND {_NOT_HIDDEN}"
     JOINABLE = f"channels.type = 'PUBLIC' AND NOT {_MEMBER}"
     UNREAD = f"channels.id IN ({_UNREAD})"
 
@@ -100,7 +100,7 @@ def channels_count(database: Database, user_id: int, listed: Listed, *, kind: st
 
 
 def _channels(user_id: int, listed: Listed, name: str | None, kind: str | None) -> tuple[str, tuple[Any, ...]]:
-    source, parameters = f"channels WHERE {listed.value.format(user='?1')}", [user_id]
+    source, parameters = f"channels WHERE {listed.value}", [user_id]
     conditions: list[Any] = list(parameters)
     for column, value in (("channels.name", name), ("channels.type", kind)):
         if value is not None:
@@ -123,7 +123,7 @@ def messages_page(
     parameters: list[int] = [user_id]
     if channel_id is not None:
         where, parameters = "channel_id = ?", [channel_id]
-    conditions = [where, VISIBLE.format(user=str(int(user_id)))]
+    conditions = [where, _VISIBLE.format(user=str(int(user_id)))]
     if files_only:
         conditions.append("type IN ('FILE', 'SYSTEM_FILE')")
     if main_thread:
@@ -207,7 +207,7 @@ def threads(database: Database, channel_id: int, *, main: bool, standalone_only:
     rows = database.all(
         "SELECT id FROM threads WHERE channel_id = ? AND type = 'STANDALONE' ORDER BY id LIMIT ?",
         channel_id,
-        MOST_THREADS,
+        _MOST_THREADS,
     )
     ids = [row[0] for row in rows]
     if not standalone_only:
@@ -215,7 +215,7 @@ def threads(database: Database, channel_id: int, *, main: bool, standalone_only:
             "SELECT DISTINCT parent_id FROM messages WHERE parent_id IN"
             " (SELECT id FROM messages WHERE channel_id = ?) ORDER BY parent_id LIMIT ?",
             channel_id,
-            MOST_THREADS,
+            _MOST_THREADS,
         )
         ids += [row[0] for row in rows]
     all_threads = (stored_threads.get(database, thread_id) for thread_id in ids)
