@@ -1,4 +1,4 @@
-"""Test files of a made-up project, and cases made by hand."""
+"""Test files of a sample project, and cases built in code."""
 
 from __future__ import annotations
 

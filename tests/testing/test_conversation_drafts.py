@@ -49,7 +49,7 @@ def project(tmp_path: Path) -> Path:
 
 @pytest.fixture(params=["in a project", "alone"])
 def web(request: pytest.FixtureRequest, project: Path) -> Iterator[httpx.Client]:
-    """A browser on the dashboard of an emulator, with a channel of two users who have talked."""
+    """Open the dashboard of an emulator that has a channel with messages of two users."""
     data = project / ".ckfunc/emulator"
     data.mkdir(parents=True)
     drafter = ConversationDrafter(project if request.param == "in a project" else None, {}, data, lambda _: None)
@@ -126,14 +126,14 @@ def test_a_conversation_is_shown_and_downloaded_without_personal_details(web: ht
 
 
 @pytest.mark.parametrize("web", ["alone"], indirect=True)
-def test_outside_of_a_project_it_can_only_be_downloaded(web: httpx.Client) -> None:
+def test_outside_a_project_a_conversation_can_only_be_downloaded(web: httpx.Client) -> None:
     assert "Add to" not in web.get("/ui/chat/channels/1/test").text
     refused = web.post("/ui/chat/channels/1/test")
     assert (refused.status_code, "does not run in a project" in refused.text) == (400, True)
 
 
 @pytest.mark.parametrize("web", ["in a project"], indirect=True)
-def test_what_cannot_be_saved_is_explained(web: httpx.Client, project: Path) -> None:
+def test_a_conversation_that_cannot_be_saved_is_explained(web: httpx.Client, project: Path) -> None:
     assert "this channel has no messages; write some first" in web.get("/ui/chat/channels/2/test").text
     assert web.get("/ui/chat/channels/99/test").status_code == 404
     (project / "functions.yaml").write_text("version: 2\n")

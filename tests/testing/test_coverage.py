@@ -1,4 +1,4 @@
-"""Coverage of lines: sums, parts, percentages and reports."""
+"""Line coverage: sums, ranges, percentages and reports."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def coverage(**files: Sequence[int]) -> Coverage:
     return Coverage(tuple(FileCoverage(path, dict(enumerate(counts, 1))) for path, counts in files.items()))
 
 
-def test_several_measurements_add_up_and_lcov_files_keep_them() -> None:
+def test_measurements_are_added_and_survive_an_lcov_round_trip() -> None:
     total = merged([coverage(b=[1, 0, 2]), coverage(a=[0], b=[1, 0])])
     assert total == Coverage((FileCoverage("a", {1: 0}), FileCoverage("b", {1: 2, 2: 0, 3: 2})))
     assert read_lcov(lcov_text(total), "lcov.info") == total
@@ -37,7 +37,7 @@ def test_several_measurements_add_up_and_lcov_files_keep_them() -> None:
     assert read_lcov("", "lcov.info") == Coverage(())
 
 
-def test_uncovered_lines_are_shown_as_parts_across_lines_without_code() -> None:
+def test_uncovered_ranges_span_lines_without_code() -> None:
     file = FileCoverage("a.ts", {2: 0, 3: 0, 7: 0, 9: 1, 12: 0, 14: 3, 20: 0, 21: 0})
     assert file.uncovered_ranges() == ((2, 7), (12, 12), (20, 21))
 
@@ -48,7 +48,7 @@ def test_only_full_coverage_is_100_percent() -> None:
     assert shown(coverage(**{"a.ts": [1] * 9999 + [0]}))[1] == "a.ts  9999/10000  99.9%    10000"
 
 
-def test_the_table_has_80_columns_whatever_the_names() -> None:
+def test_the_table_has_at_most_80_columns() -> None:
     lines = shown(coverage(**{"handlers/" + "文" * 60 + ".ts": [1, 0] * 60, "a\x1b[31m.ts": [1]}))
     assert all(cells(line) <= 80 for line in lines)
     assert lines[1].endswith("…")
@@ -66,13 +66,13 @@ def test_the_table_has_80_columns_whatever_the_names() -> None:
         ("<testsuites/>", "lcov.info:1: '<testsuites/>' is not a record of line coverage"),
     ],
 )
-def test_other_files_are_not_read_as_lcov(text: str, problem: str) -> None:
+def test_files_that_are_not_lcov_are_refused(text: str, problem: str) -> None:
     with pytest.raises(InvalidCoverage) as raised:
         read_lcov(text, "lcov.info")
     assert raised.value.message == problem
 
 
-def test_statements_are_found_in_lists_of_their_function() -> None:
+def test_statements_are_found_in_nested_lists() -> None:
     code = "let a = 1;\nfunction f(x) { if (x) return () => x; else { g(); h(); } }\nclass C { m() { f(); } }\n"
     with CompilerProcess() as compiler:
         (compiled,) = compiler.compile([("a.js", code)])

@@ -77,7 +77,7 @@ def test_the_command_selects_the_emulator(web: httpx.Client, root: Path, targets
     assert copied(web.get("/ui/invocations/1/test").text)[0] == f"ckfunc test add --invocation 1{option}"
 
 
-def test_a_run_that_is_too_deep_or_gone_cannot_be_drafted(web: httpx.Client) -> None:
+def test_a_run_that_is_nested_too_deeply_or_does_not_exist_cannot_be_drafted(web: httpx.Client) -> None:
     deep = "x"
     for _ in range(60):
         deep = [deep]  # type: ignore[assignment]

@@ -36,12 +36,12 @@ def misses(observed: CaseRun, **expect: Any) -> tuple[Miss, ...]:
         ({}, [], False, False),
     ],
 )
-def test_json_is_compared_as_json(expected: Any, actual: Any, exact: bool, subset: bool) -> None:
+def test_values_are_compared_as_json(expected: Any, actual: Any, exact: bool, subset: bool) -> None:
     assert matches(expected, actual, subset=False) is exact
     assert matches(expected, actual, subset=True) is subset
 
 
-def test_a_run_that_ends_otherwise_than_expected_is_told_with_the_error() -> None:
+def test_an_unexpected_status_is_reported_with_the_error() -> None:
     (miss,) = misses(failed("boom", name="TypeError"))
     assert (miss.what, miss.message) == ("status", "expected success, but it failed: TypeError: boom")
     (miss,) = misses(succeeded(), status=Status.FAILED, error="boom")
@@ -49,14 +49,14 @@ def test_a_run_that_ends_otherwise_than_expected_is_told_with_the_error() -> Non
     assert misses(failed("boom"), status=Status.FAILED) == ()
 
 
-def test_an_error_is_expected_by_a_part_of_its_message_or_an_expression() -> None:
+def test_an_expected_error_is_part_of_the_message_or_a_regular_expression() -> None:
     assert misses(failed("code 42 is wrong"), status=Status.FAILED, error="42", error_matches=r"^code \d+") == ()
     (first, second) = misses(failed("no"), status=Status.FAILED, error="42", error_matches=r"^code \d+")
     assert (first.expected, first.actual) == ("42", "no")
     assert (second.expected, second.actual) == (r"^code \d+", "no")
 
 
-def test_a_result_is_expected_exactly_or_in_part() -> None:
+def test_a_result_is_compared_exactly_or_as_a_subset() -> None:
     assert misses(succeeded({"a": 1}), result=ExpectedValue({"a": 1})) == ()
     assert misses(succeeded({"a": 1, "b": 2}), result=ExpectedValue({"a": 1}, subset=True)) == ()
     (miss,) = misses(succeeded({"b": 2, "a": 1}), result=ExpectedValue({"a": 2}))
@@ -67,7 +67,7 @@ def test_a_result_is_expected_exactly_or_in_part() -> None:
     assert misses(succeeded(), result=ExpectedValue(None)) == ()
 
 
-def test_printed_lines_are_expected_in_their_order() -> None:
+def test_expected_lines_must_be_printed_in_order() -> None:
     printed = ("hello jane", "bye jane", "hello again")
     assert misses(succeeded(console=printed), console=("hello", "bye", "hello")) == ()
     (miss,) = misses(succeeded(console=printed), console=("bye", "hello jane"))
@@ -80,7 +80,7 @@ SEND = ApiCall("POST", "/channels/1/messages", {"type": "TEXT", "body": "hi"}, 2
 READ = ApiCall("GET", "/users?size=5&page=1", None, 200)
 
 
-def test_calls_are_expected_in_their_order_with_others_among_them() -> None:
+def test_expected_calls_must_be_made_in_order_among_others() -> None:
     made = succeeded(calls=(READ, SEND, READ))
     body = ExpectedValue({"body": "hi"}, subset=True)
     assert misses(made, calls=(ExpectedCall("POST", "/channels/*/messages", body, 201),)) == ()
@@ -97,7 +97,7 @@ def test_calls_are_expected_in_their_order_with_others_among_them() -> None:
     assert miss.actual == "no calls"
 
 
-def test_a_call_with_another_body_or_answer_is_shown_beside_what_was_expected() -> None:
+def test_a_call_with_another_body_or_status_is_shown_with_the_expected_one() -> None:
     wanted = ExpectedCall("POST", "/channels/1/messages", ExpectedValue({"body": "bye"}, subset=True))
     (miss,) = misses(succeeded(calls=(SEND,)), calls=(wanted,))
     assert miss.message == "POST /channels/1/messages was made with a different body"
@@ -106,7 +106,7 @@ def test_a_call_with_another_body_or_answer_is_shown_beside_what_was_expected() 
     assert miss.message == "POST any path had status 201, not 400"
 
 
-def test_no_calls_and_no_other_calls_can_be_expected() -> None:
+def test_a_case_can_expect_no_calls_or_no_other_calls() -> None:
     assert misses(succeeded(), calls=()) == ()
     (miss,) = misses(succeeded(calls=(SEND,)), calls=())
     assert miss.message == "expected no calls, but it made 1"
@@ -130,5 +130,5 @@ def test_no_calls_and_no_other_calls_can_be_expected() -> None:
         ("/users/a b", "/users/a%20b", True),
     ],
 )
-def test_a_path_may_leave_segments_and_the_query_open(wanted: str, path: str, same: bool) -> None:
+def test_an_expected_path_may_have_wildcards_and_omit_the_query(wanted: str, path: str, same: bool) -> None:
     assert same_path(wanted, path) is same

@@ -45,7 +45,7 @@ def test_reports_of_shards_become_the_report_of_the_whole_run() -> None:
     assert merged(junit(RESULTS[:2], 1.0), junit(RESULTS[2:], 3.5)) == whole
 
 
-def test_durations_are_those_of_cases_that_ran() -> None:
+def test_only_cases_that_ran_have_durations() -> None:
     assert read_junit(junit(RESULTS, 1.0), "all.xml").durations_s() == {
         ("tests/a.yaml", "passes"): 0.002,
         ("tests/a.yaml", "fails <here>"): 0.002,
@@ -68,13 +68,13 @@ def test_durations_are_those_of_cases_that_ran() -> None:
         ),
     ],
 )
-def test_reports_that_are_not_those_of_one_run_are_refused(texts: list[str], problem: str) -> None:
+def test_incomplete_or_mixed_reports_are_refused(texts: list[str], problem: str) -> None:
     with pytest.raises(IncompleteReports) as raised:
         merged(*texts)
     assert raised.value.message == problem
 
 
 @pytest.mark.parametrize("text", ["", "<a", "<html/>", "<testsuites><testsuite></testsuites>"])
-def test_other_files_are_no_reports(text: str) -> None:
+def test_files_that_are_not_junit_reports_are_refused(text: str) -> None:
     with pytest.raises(InvalidReport, match=re.escape("a.xml is not a JUnit report: ")):
         read_junit(text, "a.xml")

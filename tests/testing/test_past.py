@@ -1,4 +1,4 @@
-"""Past conversations as test cases: steps, expectations, and what is replaced."""
+"""Past conversations as test cases: steps, expectations and redactions."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def case(*steps: PastStep, data: dict[str, Any] | None = None, scripts: str = ""
     return past_conversation(past, name="a talk", start=NOON, environment=known, public=public)
 
 
-def test_steps_have_the_channel_of_the_one_before_and_expect_what_happened(tmp_path: Any) -> None:
+def test_steps_inherit_the_channel_and_expect_the_observed_consequences(tmp_path: Any) -> None:
     answer = SaidMessage(2, "desk", None, MessageType.SYSTEM_TEXT, "welcome")
     changed = SaidMessage(1, "desk", "zoe", MessageType.TEXT, "***", changed=True)
     made = case(
@@ -105,7 +105,7 @@ def test_steps_have_the_channel_of_the_one_before_and_expect_what_happened(tmp_p
     ]
 
 
-def test_names_and_addresses_are_replaced_everywhere_unless_they_are_words_of_the_scripts() -> None:
+def test_names_and_addresses_are_replaced_unless_the_scripts_contain_them() -> None:
     made = case(
         PastStep(NOON, Act(Verb.CONNECTS, "jane@corp.com", data={"displayName": "Jane Doe", "code": "s3cr3t"})),
         PastStep(NOON, Act(Verb.CONNECTS, "staff")),
@@ -123,7 +123,7 @@ def test_names_and_addresses_are_replaced_everywhere_unless_they_are_words_of_th
     assert {one.reason for one in made.redactions} >= {"a user's name", "a display name", "an e-mail address"}
 
 
-def test_secret_variables_are_replaced_and_public_ones_only_if_they_were_sent() -> None:
+def test_secret_variables_are_always_replaced_and_public_variables_only_if_sent() -> None:
     step = PastStep(NOON, Act(Verb.CONNECTS, "zoe", data={"code": "4711"}), runs=[ran(START, {"payload": "hush-hush"})])
     made = case(step, SECRET="hush-hush", PUBLIC="4711", OPEN="desk")
     assert made.case["environment"] == {"PUBLIC": "0002", "SECRET": "redacted-1"}
@@ -132,6 +132,6 @@ def test_secret_variables_are_replaced_and_public_ones_only_if_they_were_sent() 
     assert "environment" not in unsent.case
 
 
-def test_nothing_cannot_be_recorded() -> None:
+def test_an_empty_conversation_cannot_be_recorded() -> None:
     with pytest.raises(CannotRecord, match="nothing has happened"):
         case()

@@ -52,7 +52,7 @@ cases:
 """
 
 
-def test_a_file_says_what_happens_what_is_there_and_what_must_come_of_it(tmp_path: Path) -> None:
+def test_a_file_with_every_key_is_read(tmp_path: Path) -> None:
     first, second, third, fourth = read(tmp_path, WHOLE)
     assert (first.file, first.line, first.name, first.type) == ("tests/a.yaml", 8, "everything", SENT)
     assert first.event == {
@@ -86,7 +86,7 @@ def test_a_file_says_what_happens_what_is_there_and_what_must_come_of_it(tmp_pat
     )
 
 
-def test_the_editor_schema_takes_what_the_reader_takes() -> None:
+def test_the_editor_schema_accepts_valid_files_and_refuses_invalid_ones() -> None:
     schema = schema_of(CASES, "tests")
     jsonschema.Draft7Validator.check_schema(schema)
     jsonschema.validate(yaml.safe_load(WHOLE), schema, cls=jsonschema.Draft7Validator)
@@ -95,7 +95,7 @@ def test_the_editor_schema_takes_what_the_reader_takes() -> None:
             jsonschema.validate(wrong, schema, cls=jsonschema.Draft7Validator)
 
 
-def test_an_event_lies_over_the_sample_or_a_file(tmp_path: Path) -> None:
+def test_an_event_is_merged_over_the_sample_or_a_file(tmp_path: Path) -> None:
     (tmp_path / "tests/events").mkdir(parents=True)
     (tmp_path / "tests/events/one.json").write_text(json.dumps({"message": {"body": "from a file", "id": 1}}))
     text = """\
@@ -196,7 +196,7 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize(("text", "told"), MISTAKES)
-def test_a_mistake_is_told_with_its_place(tmp_path: Path, text: str, told: str) -> None:
+def test_a_mistake_is_reported_at_its_position(tmp_path: Path, text: str, told: str) -> None:
     (tmp_path / "tests").mkdir()
     (tmp_path / "tests/broken.json").write_text("{")
     (tmp_path / "tests/list.json").write_text("[]")
@@ -205,7 +205,7 @@ def test_a_mistake_is_told_with_its_place(tmp_path: Path, text: str, told: str) 
     assert any(told in str(problem) for problem in caught.value.problems), caught.value.problems
 
 
-def test_all_mistakes_of_all_files_are_told_at_once(tmp_path: Path) -> None:
+def test_mistakes_of_all_files_are_reported_together(tmp_path: Path) -> None:
     (tmp_path / "tests").mkdir()
     (tmp_path / "tests/b.yml").write_text("cases: 1\n")
     with pytest.raises(InvalidCases) as caught:
@@ -215,7 +215,7 @@ def test_all_mistakes_of_all_files_are_told_at_once(tmp_path: Path) -> None:
     assert len(caught.value.problems) >= 6
 
 
-def test_a_directory_is_searched_a_file_is_taken_and_nothing_else(tmp_path: Path) -> None:
+def test_files_are_found_in_directories_or_by_path(tmp_path: Path) -> None:
     assert find_files(tmp_path) == ()
     (tmp_path / "tests/deep").mkdir(parents=True)
     for name in ("tests/b.yaml", "tests/deep/a.yml", "tests/event.json"):
@@ -228,7 +228,7 @@ def test_a_directory_is_searched_a_file_is_taken_and_nothing_else(tmp_path: Path
 
 
 @pytest.mark.parametrize("text", ["", "x", "cases: [", "- a", "cases: [[]]", "cases: [1, [], null, {}]", "? [a]\n: b"])
-def test_whatever_a_file_holds_it_is_read_or_refused_with_a_place(tmp_path: Path, text: Any) -> None:
+def test_a_file_without_valid_cases_is_refused_with_positions(tmp_path: Path, text: Any) -> None:
     with pytest.raises(InvalidCases) as caught:
         read(tmp_path, text)
     assert all(problem.path == "tests/a.yaml" and problem.line for problem in caught.value.problems)

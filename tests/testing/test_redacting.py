@@ -46,7 +46,7 @@ def redacted(document: Any, environment: dict[str, str] | None = None) -> Any:
         {"password": 4711},
     ],
 )
-def test_what_looks_like_a_secret_is_taken_out(document: Any) -> None:
+def test_apparent_secrets_are_replaced(document: Any) -> None:
     text = repr(redacted(document))
     hidden = ("hidden", "at all", JWT, RANDOM, "9f86d0", "19b458d0", "4711")
     assert not [one for one in hidden if one in text], text
@@ -67,11 +67,11 @@ def test_what_looks_like_a_secret_is_taken_out(document: Any) -> None:
         {"body": "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "digits": "12345678901234567890"},
     ],
 )
-def test_what_is_no_secret_stays(document: Any) -> None:
+def test_values_that_are_not_secrets_are_unchanged(document: Any) -> None:
     assert redacted(document) == document
 
 
-def test_a_value_of_the_environment_is_found_as_addresses_and_headers_have_it() -> None:
+def test_an_environment_value_is_found_in_url_and_base64_encoding() -> None:
     document = {
         "a": "x?code=sesame%2B1%20x&y",
         "b": "c2VzYW1lKzEgeA==",
@@ -86,7 +86,7 @@ def test_a_value_of_the_environment_is_found_as_addresses_and_headers_have_it() 
     }
 
 
-def test_equal_secrets_get_equal_placeholders_wherever_they_stand() -> None:
+def test_equal_secrets_have_equal_placeholders_everywhere() -> None:
     event = {"authParams": {"code": "open sesame", "name": "Jane"}, "username": "Jane"}
     outcome = {"error": "open sesame is not the code", "a": {"open sesame": "Janet"}}
     redactor = Redactor(())
@@ -103,7 +103,7 @@ def test_equal_secrets_get_equal_placeholders_wherever_they_stand() -> None:
     ]
 
 
-def test_placeholders_have_the_form_of_what_they_stand_for() -> None:
+def test_placeholders_have_the_format_of_the_replaced_values() -> None:
     params = {
         "mail": "jane@example.com",
         "pin": "0042",
@@ -122,7 +122,7 @@ def test_placeholders_have_the_form_of_what_they_stand_for() -> None:
     }
 
 
-def test_values_of_environment_variables_are_taken_out_and_their_variables_named() -> None:
+def test_values_of_environment_variables_are_replaced_and_the_variables_reported() -> None:
     redactor = Redactor(
         secret_values(
             {"STAFF_CODE": "0042", "DESK": "front desk", "DEBUG": "true", "N": "1", "UNUSED": "not there"}
@@ -140,7 +140,7 @@ def test_values_of_environment_variables_are_taken_out_and_their_variables_named
     ]
 
 
-def test_the_platforms_addresses_stay_and_its_credentials_are_replaced_without_setting_variables() -> None:
+def test_platform_credentials_are_replaced_without_a_variable_and_addresses_unchanged() -> None:
     environment = {
         "CHATKITTY_CHAT_SERVICE_BASE_URL": "http://127.0.0.1:4310",
         "CHATKITTY_APPLICATION_ID": "123456",

@@ -30,7 +30,7 @@ def number(one: Case) -> int:
 
 
 @pytest.mark.parametrize("jobs", [1, 4, 50])
-def test_results_come_in_the_order_of_the_cases_whoever_is_done_first(jobs: int) -> None:
+def test_results_are_in_the_order_of_the_cases(jobs: int) -> None:
     open_places: list[int] = []
     late = threading.Event()
 
@@ -38,7 +38,7 @@ def test_results_come_in_the_order_of_the_cases_whoever_is_done_first(jobs: int)
     def place() -> Iterator[Try]:
         def attempt(one: Case) -> CaseRun:
             if number(one) == 0 and jobs > 1:
-                assert late.wait(10)  # the first is the last to end
+                assert late.wait(10)  # the first case ends last
             if number(one) == 19:
                 late.set()
             return succeeded(number(one))
@@ -53,7 +53,7 @@ def test_results_come_in_the_order_of_the_cases_whoever_is_done_first(jobs: int)
     assert open_places == []
 
 
-def test_a_case_that_cannot_be_tried_is_broken_and_the_others_go_on() -> None:
+def test_a_case_that_cannot_run_is_broken_and_the_others_continue() -> None:
     @contextmanager
     def place() -> Iterator[Try]:
         def attempt(one: Case) -> CaseRun:
@@ -69,7 +69,7 @@ def test_a_case_that_cannot_be_tried_is_broken_and_the_others_go_on() -> None:
 
 
 @pytest.mark.parametrize("error", [CkfuncError("no Node"), ValueError("a bug"), KeyboardInterrupt()])
-def test_what_keeps_a_place_from_being_made_ends_the_run(error: BaseException) -> None:
+def test_an_error_while_preparing_a_worker_ends_the_run(error: BaseException) -> None:
     @contextmanager
     def place() -> Iterator[Try]:
         raise error
@@ -79,7 +79,7 @@ def test_what_keeps_a_place_from_being_made_ends_the_run(error: BaseException) -
         list(run_all(cases(5), place, jobs=2))
 
 
-def test_who_has_seen_enough_ends_the_run() -> None:
+def test_a_caller_that_stops_early_ends_the_run() -> None:
     tried: list[int] = []
 
     @contextmanager
@@ -98,7 +98,7 @@ def test_who_has_seen_enough_ends_the_run() -> None:
     assert not [one for one in threading.enumerate() if one.name.startswith("ckfunc-worker")]
 
 
-def test_skipped_and_left_out_cases_are_not_tried() -> None:
+def test_skipped_and_left_out_cases_are_not_run() -> None:
     @contextmanager
     def place() -> Iterator[Try]:
         yield lambda one: succeeded()
@@ -114,7 +114,7 @@ def test_skipped_and_left_out_cases_are_not_tried() -> None:
     assert list(run_all([], place, jobs=1)) == []
 
 
-def test_cases_are_chosen_by_file_name_or_type() -> None:
+def test_cases_are_selected_by_file_name_or_type() -> None:
     several = [case(name="Greets"), case(name="b", file="tests/greeting.yaml"), case(name="c", type="call.ended")]
     assert [one.name for one in matching(several, "greet")] == ["Greets", "b"]
     assert [one.name for one in matching(several, "CALL.")] == ["c"]
@@ -142,7 +142,7 @@ def results() -> Sequence[CaseResult]:
     ]
 
 
-def test_a_list_of_lines_tells_how_each_case_went() -> None:
+def test_each_case_has_a_line_with_its_outcome() -> None:
     shown = plain_text(result_line(one) for one in results()).splitlines()
     assert shown[0].startswith("  ✓ fine  ")
     assert shown[3:6] == ["  ✗ broken", "  ○ later (skipped: why not)", "  ○ unwanted (left out)"]
@@ -153,7 +153,7 @@ def test_a_list_of_lines_tells_how_each_case_went() -> None:
     assert str(tally([])) == "no cases"
 
 
-def test_failures_are_shown_cut_to_what_can_be_read_and_harmless() -> None:
+def test_failures_are_truncated_and_sanitized() -> None:
     shown = [plain_text(failure_lines(one)) for one in results() if one.bad]
     wrong, thrown, broken, loud, long = shown
     assert wrong.startswith("✗ tests/a.yaml:3 › wrong\n  the result differs\n    - expected  + actual\n")
@@ -173,7 +173,7 @@ def test_a_failure_shows_causes_and_properties_of_the_error_once() -> None:
     )
 
 
-def test_data_and_junit_tell_the_same() -> None:
+def test_json_and_junit_reports_have_the_same_outcomes() -> None:
     data = json_of(results(), tally(results()), 1.5)
     assert (data["ok"], data["failed"], data["leftOut"], data["durationMs"]) == (False, 5, 1, 1500.0)
     assert [one["verdict"] for one in data["cases"]] == [

@@ -1,4 +1,4 @@
-"""Shards: every case in exactly one, of similar duration, the same on every machine."""
+"""Shards: complete, balanced, and the same on every machine."""
 
 from __future__ import annotations
 
@@ -52,6 +52,6 @@ def test_with_durations_shards_take_the_same_time() -> None:
 
 
 @pytest.mark.parametrize("text", ["0/2", "3/2", "1/0", "1", "1/2/3", "a/b", "-1/2", "1/1001", " 1/2", "٣/٤", "01/2"])
-def test_other_texts_are_no_shards(text: str) -> None:
+def test_an_invalid_shard_is_refused(text: str) -> None:
     assert read_shard(text) is None
     assert read_shard("2/2") == Shard(2, 2)

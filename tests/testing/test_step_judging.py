@@ -65,11 +65,11 @@ def ran(*runs: tuple[str, CaseRun]) -> StepRun:
         ({"deleted": True}, False),
     ],
 )
-def test_a_message_is_expected_by_each_of_its_fields(wanted: dict[str, Any], met: bool) -> None:
+def test_each_field_of_an_expected_message_is_compared(wanted: dict[str, Any], met: bool) -> None:
     assert (misses(said(HELLO), messages=(ExpectedMessage(**wanted),)) == ()) is met
 
 
-def test_messages_are_expected_in_their_order_with_others_among_them() -> None:
+def test_expected_messages_must_occur_in_order_among_others() -> None:
     first, second = ExpectedMessage("jane"), ExpectedMessage(system=True)
     assert misses(said(HELLO, GONE, ANSWER), messages=(first, second)) == ()
     (miss,) = misses(said(HELLO, ANSWER), messages=(second, first))
@@ -97,7 +97,7 @@ def test_expected_messages_are_shown_with_the_fields_that_are_compared() -> None
     assert miss.actual == 'jane in desk: hello {"a": 1, "b": 2}'
 
 
-def test_functions_are_expected_in_their_order_with_others_among_them() -> None:
+def test_expected_functions_must_run_in_order_among_others() -> None:
     sent = ExpectedRun(SENT, Expectation(result=ExpectedValue(1)))
     start = ExpectedRun(START, Expectation())
     both = ran((START, succeeded()), (SENT, succeeded(2)), (SENT, succeeded(1)))
@@ -114,7 +114,7 @@ def test_functions_are_expected_in_their_order_with_others_among_them() -> None:
     assert miss.message == "expected no functions to run, but 3 did"
 
 
-def test_a_function_that_fails_fails_the_step_unless_that_is_expected() -> None:
+def test_a_failed_function_fails_the_step_unless_the_failure_is_expected() -> None:
     broken = ran((SENT, failed("boom", name="TypeError")))
     (miss,) = misses(broken)
     assert (miss.what, miss.message) == ("status", f"{SENT} failed: TypeError: boom")
@@ -122,7 +122,7 @@ def test_a_function_that_fails_fails_the_step_unless_that_is_expected() -> None:
     assert [miss.what for miss in misses(broken, functions=())] == ["status", "functions"]
 
 
-def test_a_refusal_is_expected_by_a_part_of_its_reason_or_an_expression() -> None:
+def test_an_expected_refusal_is_part_of_the_reason_or_a_regular_expression() -> None:
     denied = step_run(refusal="wrong code 7", runs=((START, failed("wrong code 7")),))
     assert misses(denied, refusal=ExpectedText(None, "wrong", r"\d$")) == ()
     (miss,) = misses(denied)
@@ -133,7 +133,7 @@ def test_a_refusal_is_expected_by_a_part_of_its_reason_or_an_expression() -> Non
     assert (miss.message, miss.expected) == ("expected the step to be refused, but it succeeded", "wrong")
 
 
-def test_files_and_typing_users_are_expected_by_name() -> None:
+def test_expected_files_and_typing_users_are_compared_by_name() -> None:
     file = SaidMessage(4, "desk", None, MessageType.SYSTEM_FILE, None, "a.png")
     assert misses(said(file), messages=(ExpectedMessage(system=True, file="a.png"),)) == ()
     (miss,) = misses(said(file), messages=(ExpectedMessage(system=True, file="b.png"),))
@@ -147,7 +147,7 @@ def test_files_and_typing_users_are_expected_by_name() -> None:
         )
 
 
-def test_notifications_and_presence_are_expected_for_each_user() -> None:
+def test_expected_notifications_and_presence_are_compared_by_user() -> None:
     caused = step_run(
         notifications=(SentNotification("ben", "jane sent a message", "hello", "desk"),),
         online={"jane": True, "ben": False},

@@ -79,7 +79,7 @@ def test_only_the_last_steps_of_a_long_conversation_are_shown() -> None:
     assert "  ✗ step 51, line 99: the step was refused: no" in shown
 
 
-def test_differences_are_marked_as_diff_marks_them() -> None:
+def test_differences_are_marked_as_in_a_side_by_side_diff() -> None:
     shown = plain_text(side_by_side(Miss("a", "b", "one\ntwo\nthree\nfive", "one\n2\nfour\nfive\nsix")))
     assert [line[4:].split() for line in shown.splitlines()] == [
         ["expected", "actual"],

@@ -35,7 +35,7 @@ def written(tmp_path: Path, before: str, case: dict[str, Any] = CASE) -> Any:
     pairs = enumerate(zip(before, after, strict=False))
     same = next((index for index, (one, other) in pairs if one != other), len(before))
     rest = len(before) - same
-    assert after.endswith(before[same:]), "something that was there is gone or moved"
+    assert after.endswith(before[same:]), "an existing line was removed or moved"
     assert rest == 0 or after[len(after) - rest - 1] == "\n"
     added = read(tmp_path, after)[-1]
     assert (added.name, added.type, added.event) == (case["name"], case["type"], case["event"])
@@ -44,7 +44,7 @@ def written(tmp_path: Path, before: str, case: dict[str, Any] = CASE) -> Any:
     return after
 
 
-def test_a_new_file_holds_the_case(tmp_path: Path) -> None:
+def test_a_new_file_contains_the_case(tmp_path: Path) -> None:
     text = new_file(CASE, "../.ckfunc/tests.schema.json")
     (added,) = read(tmp_path, text)
     assert added.event == CASE["event"]
@@ -73,17 +73,17 @@ COMMENTED = "  # first\n  - name: a\n    type: user.sent.message\n    event: {}\
         "# only this\n---\ncases: # here\n  - {name: a, event: {}, type: user.sent.message}\n",
     ],
 )
-def test_a_case_is_put_last_and_no_other_line_changes(tmp_path: Path, before: str) -> None:
+def test_a_case_is_appended_and_no_other_line_changes(tmp_path: Path, before: str) -> None:
     once = written(tmp_path, before)
     written(tmp_path, once, {**CASE, "name": "another"})
 
 
-def test_newlines_stay_what_they_are(tmp_path: Path) -> None:
+def test_crlf_newlines_are_preserved(tmp_path: Path) -> None:
     after = with_case("type: user.sent.message\r\ncases:\r\n  - {name: a, event: {}}\r\n", CASE, "a.yaml")
     assert after.count("\n") == after.count("\r\n")
 
 
-def test_an_empty_line_between_cases_is_kept_up() -> None:
+def test_a_new_case_follows_an_empty_line_if_the_others_do() -> None:
     before = "type: user.sent.message\ncases:\n  - name: a\n    event: {}\n\n  - name: b\n    event: {}\n"
     assert '\n\n  - name: "invocation 7"\n' in with_case(before, CASE, "a.yaml")
 
@@ -91,7 +91,7 @@ def test_an_empty_line_between_cases_is_kept_up() -> None:
 @pytest.mark.parametrize(
     "before", ["", "cases: []", "cases: [{name: a, event: {}}]", "{cases: []}", "- a", "cases:\n", "x: 1"]
 )
-def test_a_file_that_cannot_be_added_to_is_refused(before: str) -> None:
+def test_a_file_to_which_no_case_can_be_added_is_refused(before: str) -> None:
     with pytest.raises(CannotAddCase):
         with_case(before, CASE, "a.yaml")
 
@@ -127,19 +127,19 @@ def test_a_file_that_is_not_yaml_is_refused_with_its_place() -> None:
         2**60,
     ],
 )
-def test_every_value_is_written_as_what_it_is(tmp_path: Path, value: Any) -> None:
+def test_values_survive_a_round_trip_through_yaml(tmp_path: Path, value: Any) -> None:
     wide = {"name": "a" * 90, "deep": [{"x": "b" * 120, "v": value}, [value, "c" * 120]], "d": {"e" * 100: value}}
     (added,) = read(tmp_path, new_file({**CASE, "event": {"v": value, "w": wide}}, "x"))
     assert added.event == {"v": value, "w": wide}
 
 
-def test_characters_that_hide_or_reorder_text_are_escapes(tmp_path: Path) -> None:
+def test_characters_that_hide_or_reorder_text_are_escaped(tmp_path: Path) -> None:
     text = new_file({**CASE, "event": {"a\u202e": "\u2066x\u200b"}}, "x.json")
     assert r'"a\u202e": "\u2066x\u200b"' in text
     assert read(tmp_path, text)[0].event == {"a\u202e": "\u2066x\u200b"}
 
 
-def test_half_a_surrogate_pair_becomes_what_yaml_can_hold() -> None:
+def test_a_lone_surrogate_becomes_a_replacement_character() -> None:
     assert yaml.safe_load(case_text({"name": "a", "event": {"x": "\ud83d"}}))[0]["event"] == {"x": "\ufffd"}
 
 
@@ -157,7 +157,7 @@ def test_a_run_becomes_a_case_with_its_outcome() -> None:
     assert recorded(mute, SENT, None, name="a", environment=()).case["expect"] == {"status": "FAILED"}
 
 
-def test_calls_that_an_emulator_recorded_are_expected() -> None:
+def test_recorded_calls_become_expected_calls() -> None:
     calls = (
         ApiCall("POST", "/users", {"name": "a"}, 201),
         ApiCall("GET", "/users/1", None, 0),
@@ -179,7 +179,7 @@ def test_calls_that_an_emulator_recorded_are_expected() -> None:
     assert "other_calls" not in more.case["expect"]
 
 
-def test_what_the_handler_read_from_the_environment_is_set_by_the_case() -> None:
+def test_environment_values_in_the_run_become_variables_of_the_case() -> None:
     run = invocation(args={"authParams": {"code": "0042"}}, result={"payload": {"greeting": "good morning"}})
     made = recorded(
         run, SENT, None, name="a", environment=secret_values({"CODE": "0042", "GREETING": "good morning"}).items()
@@ -189,7 +189,7 @@ def test_what_the_handler_read_from_the_environment_is_set_by_the_case() -> None
     assert [one.placeholder for one in made.redactions] == ["0001", "redacted-2"]
 
 
-def test_a_run_that_is_not_over_or_too_deep_is_no_case() -> None:
+def test_a_running_or_too_deeply_nested_run_cannot_become_a_case() -> None:
     with pytest.raises(CannotRecord, match="still running"):
         recorded(invocation(Status.RUNNING), SENT, None, name="a", environment=())
     deep: Any = 1
@@ -199,5 +199,5 @@ def test_a_run_that_is_not_over_or_too_deep_is_no_case() -> None:
         recorded(invocation(args=deep), SENT, None, name="a", environment=())
 
 
-def test_a_name_that_is_taken_gets_a_number() -> None:
+def test_a_duplicate_name_gets_a_number() -> None:
     assert [free_name("a", taken) for taken in ((), ("a",), ("a", "a (2)"))] == ["a", "a (2)", "a (3)"]
