@@ -25,7 +25,7 @@ NOW = datetime(2024, 5, 1, 12, 0, 0, tzinfo=UTC)
         ("0s", timedelta()),
     ],
 )
-def test_a_span_is_counted_back_from_now(text: str, before: timedelta) -> None:
+def test_a_duration_is_subtracted_from_now(text: str, before: timedelta) -> None:
     assert parse_since(text, NOW) == NOW - before
 
 
@@ -40,11 +40,11 @@ def test_a_span_is_counted_back_from_now(text: str, before: timedelta) -> None:
         ("2024-04-30", datetime(2024, 4, 30, 3, tzinfo=UTC)),
     ],
 )
-def test_a_moment_without_an_offset_is_on_the_local_clock(text: str, moment: datetime) -> None:
+def test_a_time_without_an_offset_is_local(text: str, moment: datetime) -> None:
     assert parse_since(text, NOW, timezone(timedelta(hours=-3))) == moment
 
 
-def test_the_machines_own_zone_is_the_default() -> None:
+def test_the_default_is_the_system_time_zone() -> None:
     assert parse_since("2024-04-30T10:00:00", NOW) == datetime(2024, 4, 30, 10).astimezone()
 
 
@@ -67,20 +67,20 @@ def test_the_machines_own_zone_is_the_default() -> None:
         "10:30",
     ],
 )
-def test_anything_else_is_a_usage_error_with_examples(text: str) -> None:
+def test_an_invalid_value_is_a_usage_error_with_examples(text: str) -> None:
     with pytest.raises(UsageProblem, match="invalid --since value") as caught:
         parse_since(text, NOW)
     assert caught.value.exit_code == EXIT_USAGE
     assert caught.value.hint and "10m" in caught.value.hint
 
 
-def test_today_and_yesterday_begin_at_midnight_on_the_local_clock() -> None:
-    zone = timezone(timedelta(hours=-13))  # where it is still the day before
+def test_today_and_yesterday_begin_at_local_midnight() -> None:
+    zone = timezone(timedelta(hours=-13))  # a zone where it is still the previous day
     assert parse_since("today", NOW) == NOW.astimezone().replace(hour=0, minute=0).astimezone(UTC)
     assert parse_since("today", NOW, zone) == datetime(2024, 4, 30, 13, tzinfo=UTC)
     assert parse_since(" Yesterday ", NOW, zone) == datetime(2024, 4, 29, 13, tzinfo=UTC)
 
 
-def test_another_option_is_named_in_its_own_error() -> None:
+def test_an_error_names_the_option() -> None:
     with pytest.raises(UsageProblem, match="invalid --until value 'soon'"):
         parse_since("soon", NOW, option="--until")

@@ -20,7 +20,7 @@ def ids(served: Served, limit: int | None = None, **wanted: Any) -> list[int]:
     return [one.invocation.id for one in found if isinstance(one, LogEntry)]
 
 
-def test_the_newest_over_all_functions_come_oldest_first() -> None:
+def test_the_newest_invocations_of_all_functions_are_listed_oldest_first() -> None:
     with invocations("a", "b") as served:
         for _ in range(5):
             served.add(1)
@@ -31,14 +31,14 @@ def test_the_newest_over_all_functions_come_oldest_first() -> None:
         assert ids(served, limit=0) == []
 
 
-def test_no_functions_and_no_invocations_are_an_empty_log() -> None:
+def test_without_functions_or_invocations_the_log_is_empty() -> None:
     with invocations() as served:
         assert ids(served, limit=5) == []
     with invocations("a") as served:
         assert ids(served, limit=5) == []
 
 
-def test_what_is_wanted_is_searched_for_on_older_pages() -> None:
+def test_matching_invocations_are_searched_on_older_pages() -> None:
     with invocations("a") as served:
         served.add(1, 3, status="FAILED")
         served.add(1, 250)
@@ -48,14 +48,14 @@ def test_what_is_wanted_is_searched_for_on_older_pages() -> None:
         assert ids(served, limit=9, version=1, status=Status.FAILED) == [1, 2, 3]
 
 
-def test_since_ends_the_search_where_the_rows_are_older() -> None:
+def test_the_search_ends_at_rows_older_than_since() -> None:
     with invocations("a") as served:
         served.add(1, 1000)
         assert ids(served, since=BEGAN + timedelta(seconds=996)) == [996, 997, 998, 999, 1000]
         assert len(served.pages()) == 1
 
 
-def test_rows_added_while_pages_are_read_are_neither_repeated_nor_do_they_hide_others() -> None:
+def test_rows_added_during_paging_cause_no_duplicates_or_omissions() -> None:
     with invocations("a") as served:
         served.add(1, 400)
 
@@ -68,21 +68,21 @@ def test_rows_added_while_pages_are_read_are_neither_repeated_nor_do_they_hide_o
 
 
 @pytest.mark.slow
-def test_a_platform_that_gives_the_oldest_first_is_read_from_its_end() -> None:
+def test_a_list_sorted_oldest_first_is_read_from_the_end() -> None:
     with invocations("a", sorts=False) as served:
         served.add(1, 10_000)
         assert ids(served, limit=5) == [9996, 9997, 9998, 9999, 10_000]
         assert len(served.pages()) <= 3
 
 
-def test_a_platform_that_grants_small_pages_only_is_read_on() -> None:
+def test_a_platform_with_small_pages_is_read_completely() -> None:
     for sorts in (True, False):
         with invocations("a", granted=7, sorts=sorts) as served:
             served.add(1, 100)
             assert ids(served, limit=30) == list(range(71, 101))
 
 
-def test_an_emulator_adds_console_output_and_duration_of_what_has_ended() -> None:
+def test_an_emulator_adds_console_output_and_duration_of_ended_invocations() -> None:
     with invocations("a", emulator_id="e1") as served:
         served.add(1, 150)
         served.add(1, status="RUNNING")
@@ -97,19 +97,19 @@ def test_an_emulator_adds_console_output_and_duration_of_what_has_ended() -> Non
         assert sum("/emulator/invocations" in call for call in served.server.calls()) == 2
 
 
-def test_the_real_platform_is_not_asked_for_an_emulators_details() -> None:
+def test_the_real_platform_is_not_asked_for_emulator_details() -> None:
     with invocations("a") as served:
         served.add(1, 3)
         assert ids(served, limit=3) == [1, 2, 3]
         assert not any("/emulator" in call for call in served.server.calls())
 
 
-def test_trouble_is_raised_when_only_listing() -> None:
+def test_an_error_while_listing_is_raised() -> None:
     with invocations("a", "b") as served:
         served.before = lambda request: Reply(500) if "functions/2/" in request.path else None
         with served.client() as client, pytest.raises(ServiceTrouble):
             list(recent(client, client.functions(), limit=3))
 
 
-def test_a_gap_is_an_item_of_its_own() -> None:
+def test_gaps_of_different_functions_are_different() -> None:
     assert Gap("a", "x") != Gap(None, "x")

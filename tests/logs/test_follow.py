@@ -26,7 +26,7 @@ def followed(
     limit: int | None = 0,
     **wanted: Any,
 ) -> list[Item]:
-    """Follow while `steps` happen, one before each round."""
+    """Follow the logs, and call one of `steps` before each round."""
     items: list[Item] = []
     with served.client() as client:
         try:
@@ -47,10 +47,10 @@ def shown(items: list[Item]) -> list[tuple[int, str, bool]]:
     return [(one.invocation.id, one.invocation.status.value, one.again) for one in items if isinstance(one, LogEntry)]
 
 
-# -- neither skipped nor repeated --------------------------------------------------------------------------------
+# -- completeness ------------------------------------------------------------------------------------------------
 
 
-def test_only_what_comes_after_the_start_is_given_unless_a_backlog_is_wanted() -> None:
+def test_only_new_invocations_are_reported_unless_a_backlog_is_requested() -> None:
     with invocations("a") as served:
         served.add(1, 50)
         assert ids(followed(served, lambda: served.add(1, 2))) == [51, 52]
@@ -59,7 +59,7 @@ def test_only_what_comes_after_the_start_is_given_unless_a_backlog_is_wanted() -
         assert ids(followed(served, lambda: served.add(1), limit=None, since=since)) == [52, 53, 54]
 
 
-def test_the_first_invocation_ever_is_given() -> None:
+def test_the_first_invocation_of_a_function_is_reported() -> None:
     with invocations("a") as served:
         assert ids(followed(served, nothing, lambda: served.add(1), nothing)) == [1]
 
@@ -68,7 +68,7 @@ def test_the_first_invocation_ever_is_given() -> None:
 @pytest.mark.parametrize(
     "burst", sampled([1, 9, 10, 11, 99, 100, 101, 750, pytest.param(2500, marks=pytest.mark.slow)])
 )
-def test_a_burst_between_two_rounds_is_given_whole_and_in_order(burst: int, sorts: bool) -> None:
+def test_a_burst_between_two_rounds_is_reported_completely_and_in_order(burst: int, sorts: bool) -> None:
     with invocations("a", sorts=sorts) as served:
         served.add(1, 25)
         items = followed(served, lambda: served.add(1, burst), nothing, lambda: served.add(1))
@@ -99,7 +99,7 @@ def test_rows_inserted_between_pages_are_neither_lost_nor_repeated(sorts: bool) 
 
 
 @pytest.mark.slow
-def test_functions_are_merged_by_id_even_when_rows_come_while_others_are_asked() -> None:
+def test_rows_of_all_functions_are_merged_by_id_even_if_added_during_a_round() -> None:
     with invocations(*"abcdefghij") as served:
 
         def before(request: Request) -> None:
@@ -111,10 +111,10 @@ def test_functions_are_merged_by_id_even_when_rows_come_while_others_are_asked()
         found = ids(items)
         assert found == sorted(found)
         assert found[-1] == 300
-        assert len(found) >= 290  # but for those that came before the first look had ended
+        assert len(found) >= 290  # except for those added before the first listing ended
 
 
-def test_a_row_that_becomes_visible_late_is_given_all_the_same() -> None:
+def test_a_row_that_becomes_visible_late_is_reported() -> None:
     with invocations("a") as served:
         served.add(1, 5)
         items = followed(served, lambda: served.put(1, 9), lambda: served.put(1, 8), nothing)
@@ -122,13 +122,13 @@ def test_a_row_that_becomes_visible_late_is_given_all_the_same() -> None:
 
 
 @pytest.mark.slow
-def test_ten_thousand_invocations_are_followed_in_flat_memory() -> None:
+def test_ten_thousand_invocations_are_followed_in_constant_memory() -> None:
     with invocations("a", "b") as served:
         counts: list[int] = []
         peaks: list[int] = []
 
         def step() -> None:
-            # The served rows themselves are dropped, so that only what the follower keeps can grow.
+            # The served rows are dropped, so that only the follower's own memory can grow.
             for number in (1, 2):
                 served.rows[number] = served.rows[number][-300:]
             served.server.requests.clear()
@@ -153,14 +153,14 @@ def test_ten_thousand_invocations_are_followed_in_flat_memory() -> None:
 
 
 @pytest.mark.slow
-def test_ten_thousand_at_once_are_given_in_order_without_a_gap() -> None:
+def test_ten_thousand_invocations_at_once_are_reported_in_order() -> None:
     with invocations("a") as served:
         served.add(1, 3)
         assert ids(followed(served, lambda: served.add(1, 10_000))) == list(range(4, 10_004))
         assert len(served.pages()) < 230
 
 
-def test_an_idle_round_costs_one_request_for_each_function() -> None:
+def test_an_idle_round_makes_one_request_per_function() -> None:
     with invocations("a", "b") as served:
         served.add(1, 500)
 
@@ -177,7 +177,7 @@ def test_an_idle_round_costs_one_request_for_each_function() -> None:
 # -- RUNNING -----------------------------------------------------------------------------------------------------
 
 
-def test_an_invocation_that_is_running_is_given_again_when_it_ends() -> None:
+def test_a_running_invocation_is_reported_again_when_it_ends() -> None:
     with invocations("a") as served:
         items = followed(
             served,
@@ -191,7 +191,7 @@ def test_an_invocation_that_is_running_is_given_again_when_it_ends() -> None:
 
 
 @pytest.mark.parametrize("sorts", [True, False])
-def test_running_ones_are_found_again_far_back_in_the_list(sorts: bool) -> None:
+def test_running_invocations_are_found_far_back_in_the_list(sorts: bool) -> None:
     with invocations("a", sorts=sorts) as served:
         served.add(1, 40)
 
@@ -210,7 +210,7 @@ def test_running_ones_are_found_again_far_back_in_the_list(sorts: bool) -> None:
         assert len(items) == 1 + 700 + 3 + 1500 + 4
 
 
-def test_running_ones_of_the_backlog_are_given_again_too() -> None:
+def test_running_invocations_of_the_backlog_are_reported_again() -> None:
     with invocations("a") as served:
         served.add(1, status="RUNNING")
         served.add(1, 60)
@@ -220,7 +220,7 @@ def test_running_ones_of_the_backlog_are_given_again_too() -> None:
 
 
 @pytest.mark.slow
-def test_one_that_stays_running_is_asked_for_less_and_less_often() -> None:
+def test_a_long_running_invocation_is_checked_less_and_less_often() -> None:
     with invocations("a") as served:
         served.add(1, status="RUNNING")
         served.add(1, 500)
@@ -229,7 +229,7 @@ def test_one_that_stays_running_is_asked_for_less_and_less_often() -> None:
         assert 3 <= len(searches) <= 12
 
 
-def test_a_running_one_that_is_removed_is_forgotten() -> None:
+def test_a_removed_running_invocation_is_no_longer_checked() -> None:
     with invocations("a") as served:
         served.add(1, status="RUNNING")
         served.add(1, 50)
@@ -238,7 +238,7 @@ def test_a_running_one_that_is_removed_is_forgotten() -> None:
         assert sum("size=100" in page for page in served.pages()) < 6
 
 
-def test_status_is_matched_when_an_invocation_has_ended() -> None:
+def test_the_status_filter_applies_again_when_an_invocation_ends() -> None:
     with invocations("a") as served:
 
         def steps() -> list[Callable[[], object]]:
@@ -251,7 +251,7 @@ def test_status_is_matched_when_an_invocation_has_ended() -> None:
         ]
 
 
-def test_other_versions_are_left_out() -> None:
+def test_other_versions_are_filtered_out() -> None:
     with invocations("a") as served:
 
         def add() -> None:
@@ -261,7 +261,7 @@ def test_other_versions_are_left_out() -> None:
         assert ids(followed(served, add, version=2)) == [3]
 
 
-def test_searching_for_a_row_copes_with_a_list_that_shrank() -> None:
+def test_a_row_is_found_after_the_list_has_shrunk() -> None:
     for sorts in (True, False):
         with invocations("a", sorts=sorts) as served, served.client() as client:
             served.add(1, 950)
@@ -275,13 +275,13 @@ def test_searching_for_a_row_copes_with_a_list_that_shrank() -> None:
             assert dict(listing.find([900], 50, 100)) == {900: None}
 
 
-def test_a_row_newer_than_the_list_shows_is_left_for_later() -> None:
+def test_a_row_that_is_not_yet_listed_is_searched_again_later() -> None:
     with invocations("a") as served, served.client() as client:
         served.add(1, 30)
         assert list(InvocationListing(client, 1).find([29, 99], 1, 10))[1:] == []
 
 
-def test_a_row_that_keeps_moving_is_left_for_later() -> None:
+def test_a_row_that_keeps_moving_is_searched_again_later() -> None:
     with invocations("a") as served, served.client() as client:
         served.add(1, 100)
 
@@ -298,7 +298,7 @@ def test_a_row_that_keeps_moving_is_left_for_later() -> None:
         assert len(served.pages()) < 30
 
 
-# -- trouble -----------------------------------------------------------------------------------------------------
+# -- errors ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -312,7 +312,7 @@ def test_a_row_that_keeps_moving_is_left_for_later() -> None:
         Reply(403),
     ],
 )
-def test_errors_are_shown_with_the_next_try_and_survived(broken: Reply) -> None:
+def test_following_continues_after_errors_and_reports_the_next_attempt(broken: Reply) -> None:
     with invocations("a") as served:
         served.add(1, 2)
 
@@ -333,7 +333,7 @@ def test_errors_are_shown_with_the_next_try_and_survived(broken: Reply) -> None:
         assert ids([one for one in items if isinstance(one, LogEntry)]) == list(range(3, 154))
 
 
-def test_an_error_in_the_middle_of_a_burst_loses_nothing() -> None:
+def test_an_error_during_a_burst_loses_no_invocation() -> None:
     with invocations("a", "b") as served:
         asked = 0
 
@@ -356,7 +356,7 @@ def test_an_error_in_the_middle_of_a_burst_loses_nothing() -> None:
         assert len(found) == 2000
 
 
-def test_console_output_is_not_lost_to_an_error_either() -> None:
+def test_an_error_loses_no_console_output() -> None:
     with invocations("a", emulator_id="e1") as served:
 
         def begin() -> None:
@@ -374,7 +374,7 @@ def test_console_output_is_not_lost_to_an_error_either() -> None:
         assert items[1].detail.console[0].text == "hello"
 
 
-def test_one_function_in_trouble_does_not_hold_up_the_others() -> None:
+def test_errors_of_one_function_do_not_delay_the_others() -> None:
     with invocations("a", "b") as served:
 
         def begin() -> None:
@@ -389,7 +389,7 @@ def test_one_function_in_trouble_does_not_hold_up_the_others() -> None:
         assert [one.type if isinstance(one, LogEntry) else type(one) for one in items] == ["b", Trouble, "a", Recovered]
 
 
-def test_a_token_that_expires_in_the_middle_is_renewed_unseen() -> None:
+def test_a_token_that_expires_while_following_is_renewed_silently() -> None:
     with invocations("a") as served:
 
         def begin() -> None:
@@ -400,14 +400,14 @@ def test_a_token_that_expires_in_the_middle_is_renewed_unseen() -> None:
         assert served.tokens == 2
 
 
-def test_credentials_that_are_refused_at_the_start_end_it() -> None:
+def test_following_ends_if_the_credentials_are_refused_at_the_start() -> None:
     with invocations("a") as served:
         served.before = lambda request: Reply(401) if "/oauth" in request.path else None
         with pytest.raises(CredentialsRejected):
             followed(served, nothing)
 
 
-def test_an_error_that_is_a_bug_of_ours_is_not_swallowed() -> None:
+def test_a_programming_error_is_raised() -> None:
     class Broken:
         connection = None
 
@@ -419,10 +419,10 @@ def test_the_backoff_doubles_up_to_half_a_minute() -> None:
     assert [backoff_s(failed) for failed in (1, 2, 3, 4, 5, 6, 100)] == [1, 2, 4, 8, 16, 30, 30]
 
 
-# -- functions and databases that come and go --------------------------------------------------------------------
+# -- added and removed functions and databases -------------------------------------------------------------------
 
 
-def test_a_function_created_while_following_is_picked_up_from_its_first_invocation() -> None:
+def test_a_function_created_while_following_is_followed_from_its_first_invocation() -> None:
     with invocations("a") as served:
 
         def create() -> None:
@@ -432,7 +432,7 @@ def test_a_function_created_while_following_is_picked_up_from_its_first_invocati
         assert ids(followed(served, create, nothing, lambda: served.add(2))) == list(range(1, 122))
 
 
-def test_only_the_types_asked_for_are_followed_also_those_that_do_not_exist_yet() -> None:
+def test_only_requested_types_are_followed_including_those_created_later() -> None:
     with invocations("a") as served:
 
         def create() -> None:
@@ -446,7 +446,7 @@ def test_only_the_types_asked_for_are_followed_also_those_that_do_not_exist_yet(
         assert items[0].type == "b"
 
 
-def test_a_function_that_is_gone_is_said_to_be() -> None:
+def test_a_removed_function_is_reported() -> None:
     with invocations("a", "b") as served:
 
         def remove() -> None:
@@ -458,7 +458,7 @@ def test_a_function_that_is_gone_is_said_to_be() -> None:
         assert ids([one for one in items if isinstance(one, LogEntry)]) == [1]
 
 
-def test_a_function_that_is_gone_between_two_looks_at_the_list_is_noticed_by_its_404() -> None:
+def test_a_404_reveals_a_function_removed_between_two_listings() -> None:
     with invocations("a", "b") as served, served.client() as client:
         clock = ScriptedClock(lambda: served.functions.pop(2), nothing, nothing)
         items: list[Item] = []
@@ -468,7 +468,7 @@ def test_a_function_that_is_gone_between_two_looks_at_the_list_is_noticed_by_its
         assert [type(one) for one in items] == [Trouble, Gap, Recovered]
 
 
-def test_rows_that_were_removed_before_they_could_be_read_are_a_gap() -> None:
+def test_rows_removed_before_they_were_read_are_reported_as_a_gap() -> None:
     with invocations("a") as served:
         served.add(1, 50)
 
@@ -482,7 +482,7 @@ def test_rows_that_were_removed_before_they_could_be_read_are_a_gap() -> None:
         assert ids(items[1:]) == list(range(251, 451))
 
 
-def test_a_log_that_starts_over_with_low_ids_is_followed_on() -> None:
+def test_following_continues_after_a_log_reset() -> None:
     with invocations("a") as served:
         served.add(1, 500)
 
@@ -496,7 +496,7 @@ def test_a_log_that_starts_over_with_low_ids_is_followed_on() -> None:
         assert ids(items[1:]) == [1, 2]
 
 
-def test_a_copy_of_the_list_that_lags_behind_repeats_nothing() -> None:
+def test_an_outdated_copy_of_the_list_causes_no_duplicates() -> None:
     with invocations("a") as served:
         served.add(1, 20)
         newest = served.rows[1][-3:]
@@ -511,7 +511,7 @@ def test_a_copy_of_the_list_that_lags_behind_repeats_nothing() -> None:
         assert ids(followed(served, lag, nothing, catch_up, nothing)) == [21]
 
 
-def test_an_emulator_that_comes_back_with_another_database_is_followed_on() -> None:
+def test_following_continues_after_an_emulator_changes_its_database() -> None:
     with invocations("a", emulator_id="e1") as served:
         served.add(1, 20)
 
@@ -528,7 +528,7 @@ def test_an_emulator_that_comes_back_with_another_database_is_followed_on() -> N
         assert ids(items[1:]) == [6]
 
 
-def test_another_database_is_noticed_between_two_looks_at_the_functions_too() -> None:
+def test_another_database_is_detected_between_two_listings_of_functions() -> None:
     with invocations("a", emulator_id="e1") as served, served.client() as client:
 
         def other() -> None:
@@ -549,7 +549,7 @@ def test_another_database_is_noticed_between_two_looks_at_the_functions_too() ->
 # -- pace --------------------------------------------------------------------------------------------------------
 
 
-def test_rounds_are_quick_while_something_happens_and_slow_down_when_nothing_does() -> None:
+def test_rounds_are_frequent_during_activity_and_slow_down_when_idle() -> None:
     with invocations("a") as served, served.client() as client:
         clock = ScriptedClock(*[nothing] * 10, lambda: served.add(1), nothing)
         with pytest.raises(Finished):
@@ -560,7 +560,7 @@ def test_rounds_are_quick_while_something_happens_and_slow_down_when_nothing_doe
         assert LOOPBACK.quick_s < clock.slept[12] < LOOPBACK.idle_s
 
 
-def test_a_running_invocation_keeps_the_pace_quick_for_a_while() -> None:
+def test_rounds_stay_frequent_for_a_while_during_a_running_invocation() -> None:
     with invocations("a") as served, served.client() as client:
         clock = ScriptedClock(lambda: served.add(1, status="RUNNING"), *[nothing] * 200)
         with pytest.raises(Finished):
@@ -569,11 +569,11 @@ def test_a_running_invocation_keeps_the_pace_quick_for_a_while() -> None:
         assert clock.slept[-1] == LOOPBACK.idle_s
 
 
-def test_many_functions_on_the_platform_are_asked_less_often() -> None:
+def test_many_remote_functions_are_polled_less_often() -> None:
     assert REMOTE.next_s(1.0, active=True, functions=3) == 1.0
     assert REMOTE.next_s(1.0, active=True, functions=100) == 5.0
     assert REMOTE.next_s(2.9, active=False, functions=1) == 3.0
 
 
-def test_trouble_is_an_api_failure_in_words() -> None:
+def test_rejected_credentials_are_an_api_failure() -> None:
     assert issubclass(CredentialsRejected, ApiFailure)

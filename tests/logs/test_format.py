@@ -40,14 +40,14 @@ def text(item: Item, **how: Any) -> list[str]:
     return [plain(line) for line in lines(item, **how)]
 
 
-def test_an_invocation_is_a_line_with_its_result_under_it() -> None:
+def test_an_invocation_is_one_line_followed_by_its_result() -> None:
     assert text(entry()) == [
         "06:37:01.766 [468510] user.attempted.start_session v34 SUCCEEDED  jane@x.org",
         '  → ["Hello jane@x.org"]',
     ]
 
 
-def test_console_output_and_duration_are_shown_when_they_are_known() -> None:
+def test_console_output_and_duration_are_shown_if_known() -> None:
     said = (ConsoleLine("log", "one\ntwo"), ConsoleLine("error", "three"))
     assert text(entry(console=said), width=100) == [
         "06:37:01.766 [468510] user.attempted.start_session v34 SUCCEEDED 12 ms  jane@x.org",
@@ -74,7 +74,7 @@ def test_a_failure_shows_its_message_and_its_mapped_stack() -> None:
     assert made[1][0][1] == "failure"
 
 
-def test_causes_and_properties_stand_where_the_stack_has_them() -> None:
+def test_causes_and_properties_are_shown_in_the_order_of_the_stack() -> None:
     stack = """Error: outer
     at handleEvent (handlers/a.ts:3:9)
     { code: 'E_X' }
@@ -97,13 +97,13 @@ Caused by: SyntaxError: bad
 @pytest.mark.parametrize(
     ("name", "message", "head", "shown"),
     [
-        ("NotFound", "gone", "Error: gone", ["  NotFound: gone"]),  # a name that was set later
-        ("Error", "while reading: gone", "Error: gone", ["  Error: while reading: gone"]),  # so was the message
+        ("NotFound", "gone", "Error: gone", ["  NotFound: gone"]),  # the name was set later
+        ("Error", "while reading: gone", "Error: gone", ["  Error: while reading: gone"]),  # the message was set later
         ("TypeError", "TypeError", "TypeError", ["  TypeError"]),
         ("Error", "gone", "Error: other words", ["  Error: gone", "  Error: other words"]),
     ],
 )
-def test_the_head_of_a_stack_is_shown_when_the_message_lacks_it(
+def test_the_first_line_of_a_stack_is_shown_unless_it_repeats_the_message(
     name: str, message: str, head: str, shown: list[str]
 ) -> None:
     error = {"name": name, "message": message, "stack": f"{head}\n    at f (a.ts:1:1)"}
@@ -111,13 +111,13 @@ def test_the_head_of_a_stack_is_shown_when_the_message_lacks_it(
     assert made[1:] == [*shown, "    at f (a.ts:1:1)"]
 
 
-def test_a_stack_of_very_many_lines_is_counted() -> None:
+def test_omitted_lines_of_a_long_stack_are_counted() -> None:
     stack = "\n".join(f"    at f (a.ts:{number}:1)" for number in range(250))
     made = text(entry(Status.FAILED, result={"error": {"name": "Error", "message": "x", "stack": stack}}))
     assert made[-1] == "  … 50 more lines of the stack; --json has all of it"
 
 
-def test_blank_lines_and_carriage_returns_of_console_output_are_lines() -> None:
+def test_console_output_is_split_at_newlines_and_carriage_returns() -> None:
     said = (ConsoleLine("log", ""), ConsoleLine("log", "a\n\n"), ConsoleLine("log", "10%\r20%\r\nend"))
     assert text(entry(console=said))[1:-1] == [
         "  log   ",
@@ -140,11 +140,11 @@ def test_blank_lines_and_carriage_returns_of_console_output_are_lines() -> None:
         ({}, []),
     ],
 )
-def test_a_failure_of_another_shape_is_shown_as_it_is(result: Any, shown: list[str]) -> None:
+def test_a_failure_with_an_unexpected_structure_is_shown_unchanged(result: Any, shown: list[str]) -> None:
     assert text(entry(Status.FAILED, result=result))[1:] == shown
 
 
-def test_one_that_is_running_and_one_without_a_result_are_one_line() -> None:
+def test_an_invocation_without_a_result_is_one_line() -> None:
     assert text(entry(Status.RUNNING, result={})) == [
         "06:37:01.766 [468510] user.attempted.start_session v34 RUNNING  jane@x.org"
     ]
@@ -152,7 +152,7 @@ def test_one_that_is_running_and_one_without_a_result_are_one_line() -> None:
     assert text(entry(result={"payload": False}))[1] == "  → false"
 
 
-def test_times_are_shown_in_the_zone_and_with_the_date_when_wanted() -> None:
+def test_times_are_shown_in_the_given_zone_with_an_optional_date() -> None:
     zone = timezone(timedelta(hours=-7))
     assert text(entry(), zone=zone)[0].startswith("23:37:01.766 ")
     assert text(entry(), zone=zone, dated=True)[0].startswith("2024-04-30 23:37:01.766 ")
@@ -167,7 +167,7 @@ def test_durations_have_a_unit(duration_ms: float, shown: str) -> None:
 
 
 @pytest.mark.parametrize("width", [80, 60, 40])
-def test_arguments_and_results_are_cut_to_the_width_in_columns(width: int) -> None:
+def test_arguments_and_results_are_truncated_to_the_width(width: int) -> None:
     for letter in ("x", "字", "e\u0301"):
         made = text(entry(args={"username": letter * 500}, result={"payload": letter * 500}), width=width)
         head = cells(made[0])
@@ -176,7 +176,7 @@ def test_arguments_and_results_are_cut_to_the_width_in_columns(width: int) -> No
         assert made[1].endswith("…")
 
 
-def test_without_a_width_nothing_is_cut() -> None:
+def test_without_a_width_nothing_is_truncated() -> None:
     made = text(entry(args={"username": "x" * 500}, result={"payload": "y" * 500}), width=None)
     assert "x" * 500 in made[0]
     assert "y" * 500 in made[1]
@@ -195,11 +195,11 @@ def test_without_a_width_nothing_is_cut() -> None:
         ({"other": {"a": 1}}, '{"other": {"a": 1}}'),
     ],
 )
-def test_arguments_are_summed_up_by_who_where_and_what(args: dict[str, Any], shown: str) -> None:
+def test_arguments_are_summarized_as_user_channel_and_message(args: dict[str, Any], shown: str) -> None:
     assert summary(args) == shown
 
 
-def test_nothing_from_elsewhere_can_move_the_cursor() -> None:
+def test_remote_text_cannot_control_the_terminal() -> None:
     evil = "\x1b[2J\x1b]0;title\x07\r\x9b31m\u202ebad\ud800\u2028"
     items: list[Item] = [
         entry(
@@ -219,20 +219,20 @@ def test_nothing_from_elsewhere_can_move_the_cursor() -> None:
             assert not [one for one in line if one in evil and not one.isalnum() and one not in "[];"], line
 
 
-def test_endless_console_output_is_cut_after_many_lines() -> None:
+def test_long_console_output_is_truncated() -> None:
     made = text(entry(console=(ConsoleLine("log", "\n".join(map(str, range(1000)))),)))
     assert len(made) == 203
     assert "--json has all of it" in made[201]
 
 
-def test_what_there_is_to_say_about_following_is_one_line() -> None:
+def test_errors_recoveries_and_gaps_are_one_line_each() -> None:
     assert text(Trouble("it broke", 2.0)) == ["trouble: it broke; next attempt in 2 s"]
     assert text(Recovered(3)) == ["recovered: following again after 3 failed attempts"]
     assert text(Gap("a", "why")) == ["gap: a: why"]
     assert text(Gap(None, "why")) == ["gap: why"]
 
 
-def test_the_json_form_has_stable_names_and_holds_everything() -> None:
+def test_the_json_form_contains_every_field_under_its_documented_name() -> None:
     assert record(entry()) == {
         "id": 468510,
         "type": "user.attempted.start_session",
@@ -248,7 +248,7 @@ def test_the_json_form_has_stable_names_and_holds_everything() -> None:
     assert "durationMs" not in record(entry(console=(), duration_ms=None))
 
 
-def test_a_json_line_is_one_line_of_ascii_whatever_it_holds() -> None:
+def test_a_json_line_is_always_one_line_of_ascii() -> None:
     given = entry(args={"username": "字\n\x1b[31m\x7f\u2028\ud800"})
     line = json_line(given)
     assert line.isascii() and line.isprintable()

@@ -25,7 +25,7 @@ with Client(Connection(url, url + "/oauth/token", "id", Secret("secret"))) as cl
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for another process")
-def test_an_interrupt_ends_following_while_requests_are_under_way() -> None:
+def test_an_interrupt_ends_following_during_requests() -> None:
     with invocations("a", "b") as served:
         asked = threading.Event()
         release = threading.Event()

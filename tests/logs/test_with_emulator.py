@@ -42,7 +42,7 @@ def deploy(client: Client, *types: str) -> None:
         client.create_version(client.create_function(NewFunction(one, one)).id, HANDLER)
 
 
-def test_what_handlers_did_is_listed_with_console_output_and_mapped_stack(client: Client) -> None:
+def test_invocations_are_listed_with_console_output_and_mapped_stack(client: Client) -> None:
     deploy(client, "user.sent.message", "user.read.message")
     trigger(client, "user.sent.message", {"n": 1})
     trigger(client, "user.read.message", {"n": 2, "bad": True})
@@ -74,7 +74,7 @@ def test_invocations_are_followed_while_they_run(client: Client) -> None:
     for one in threads:
         one.start()
     items: list[Item] = []
-    # A backlog of one, so that there is an item before anything is fired.
+    # A backlog of one, so that there is an item before the first event.
     trigger(client, "user.read.message", {"n": -1})
     for item in follow(client, limit=1, pace=Pace(0.02, 0.05, 0.5, 0.0)):
         items.append(item)
