@@ -29,22 +29,22 @@ def merged(base: str | None, local: str, remote: str) -> Merged:
         ("a\nb\nc", "a\nb\nc\n", "A\nb\nc", "A\nb\nc\n"),
     ],
 )
-def test_changes_in_different_places_are_all_kept(base: str, local: str, remote: str, wanted: str) -> None:
+def test_changes_in_different_places_are_merged(base: str, local: str, remote: str, wanted: str) -> None:
     assert merged(base, local, remote) == Merged(wanted)
 
 
-def test_changes_in_the_same_place_are_marked_without_what_they_share() -> None:
+def test_conflicts_are_marked_without_their_common_lines() -> None:
     found = merged("a\nb\nc\n", "a\nsame\nours\nc\n", "a\nsame\ntheirs\nc\n")
     assert found == Merged("a\nsame\n<<<<<<< here\nours\n=======\ntheirs\n>>>>>>> there\nc\n", 1)
 
 
-def test_without_a_base_every_difference_is_marked() -> None:
+def test_without_a_base_every_difference_is_a_conflict() -> None:
     assert merged(None, "a\nb\nc\n", "a\nB\nc\n") == Merged("a\n<<<<<<< here\nb\n=======\nB\n>>>>>>> there\nc\n", 1)
     assert merged(None, "same\n", "same\n") == Merged("same\n")
 
 
 @given(LINES, LINES, LINES)
-def test_one_side_that_did_not_change_gives_way_and_equal_sides_agree(base: str, one: str, other: str) -> None:
+def test_an_unchanged_side_yields_and_equal_sides_do_not_conflict(base: str, one: str, other: str) -> None:
     assert merged(base, base, one) == Merged(one)
     assert merged(base, one, base) == Merged(one)
     assert merged(base, one, one) == Merged(one)
@@ -54,13 +54,13 @@ def test_one_side_that_did_not_change_gives_way_and_equal_sides_agree(base: str,
 
 
 @given(LINES, LINES, LINES)
-def test_no_line_of_either_side_that_is_new_gets_lost(base: str, one: str, other: str) -> None:
+def test_new_lines_of_either_side_are_never_lost(base: str, one: str, other: str) -> None:
     text = merged(base, f"{one}\nours-1", f"{other}\ntheirs-1").text
     assert "ours-1" in text.split("\n")
     assert "theirs-1" in text.split("\n")
 
 
-def test_git_merges_the_same_way(tmp_path: Path) -> None:
+def test_the_result_is_the_same_as_that_of_git(tmp_path: Path) -> None:
     base = "\n".join(f"line {n}" for n in range(30)) + "\n"
     local = base.replace("line 3\n", "ours\n").replace("line 20\n", "").replace("line 25\n", "both ours\n")
     remote = base.replace("line 10\n", "line 10\nadded\n").replace("line 25\n", "both theirs\n")

@@ -1,4 +1,4 @@
-"""The small parts of a pull: file names, variables, references, the base that is kept."""
+"""Parts of a pull: file names, variables, references and the stored base."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NAMES = st.from_regex(r"[A-Z_][A-Z0-9_]{0,8}", fullmatch=True)
 VALUES = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 
 
-def test_every_type_gets_a_file_of_its_own_on_any_file_system() -> None:
+def test_every_type_has_its_own_file_on_any_file_system() -> None:
     types = ["call.ended", "call_ended", "Call.Ended", "con", "x" * 200, "x" * 201, "user.sent.message"]
     scripts = {one: "typed" if one == "con" else "" for one in types}
     paths = handler_paths(scripts, {"handlers/USER-sent-message.ts"}, lambda script: not script)
@@ -39,7 +39,7 @@ def test_every_type_gets_a_file_of_its_own_on_any_file_system() -> None:
 
 
 @given(st.dictionaries(NAMES, VALUES, max_size=5))
-def test_values_in_an_env_file_read_back_as_they_were_or_are_named(values: dict[str, str]) -> None:
+def test_values_survive_an_env_file_or_are_reported_as_unwritable(values: dict[str, str]) -> None:
     made = env_text("# mine\nexport OTHER='x'\n", values)
     read = {one.key: one.value for one in parse_stream(io.StringIO(made.text, newline="")) if one.key}
     own = {name: value for name, value in values.items() if name not in made.unwritable}
@@ -51,30 +51,30 @@ def test_values_in_an_env_file_read_back_as_they_were_or_are_named(values: dict[
 @pytest.mark.parametrize(
     "value", ["plain", "", "a b", " edges ", "#no", "a #b", "it's", '"', "\\", "a\\", "\n", "$X ${Y}", "'\"\\n"]
 )
-def test_values_that_shells_find_hard_are_written_all_the_same(value: str) -> None:
+def test_values_with_shell_syntax_are_written_to_an_env_file(value: str) -> None:
     made = env_text("", {"KEY": value, "NEXT": "x"})
     assert made.unwritable == ()
     assert [(one.key, one.value) for one in parse_stream(io.StringIO(made.text))] == [("KEY", value), ("NEXT", "x")]
 
 
-def test_an_env_file_keeps_its_other_lines_and_a_value_that_changed_stays_in_its_place() -> None:
+def test_a_changed_value_of_an_env_file_is_replaced_in_place() -> None:
     text = "# a\nA=1\n\n# b\nB='old'  # why\nC=3"
     assert env_text(text, {"B": "new", "D": "4"}).text == "# a\nA=1\n\n# b\nB=new\nC=3\nD=4\n"
     assert env_text(text, {"A": "1", "B": "old"}).text == f"{text}\n"
 
 
-def test_the_example_names_every_variable_once_and_no_value() -> None:
+def test_the_example_lists_every_variable_once_without_values() -> None:
     assert example_text("A=1\n# B=\n", ["A", "B", "C"]) == "A=1\n# B=\nC=\n"
     assert example_text(None, ["A"]).endswith("A=\n")
 
 
-def test_a_name_that_the_shell_uses_otherwise_is_not_referred_to() -> None:
+def test_a_variable_that_the_shell_defines_differently_gets_another_name() -> None:
     environment = {"HOME": "/app", "SAME": "x", "APP_HOME": "y"}
     names = reference_names(secret_values(environment), {"HOME": "/home/jane", "SAME": "x"})
     assert names == {"HOME": "APP_APP_HOME", "SAME": "SAME", "APP_HOME": "APP_HOME"}
 
 
-def test_the_base_is_kept_for_its_application_alone_and_damage_is_no_error(tmp_path: Path) -> None:
+def test_the_base_belongs_to_one_application_and_a_damaged_base_is_ignored(tmp_path: Path) -> None:
     base = Base({"call.ended": "x\n"}, "", {"ms": "1"}, ("A",))
     store_base(tmp_path, "staging", "here#1", base)
     assert read_base(tmp_path, "staging", "here#1") == base
@@ -104,7 +104,7 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
     ),
     st.dictionaries(NAMES, VALUES, max_size=3),
 )
-def test_any_application_becomes_a_manifest_that_says_the_same(
+def test_any_application_becomes_an_equivalent_manifest(
     functions: dict[str, tuple[str, str, str]], environment: dict[str, str]
 ) -> None:
     listed = [
@@ -152,7 +152,7 @@ def never(trigger_type: str, script: str) -> bool:
     return False
 
 
-def test_sections_that_the_manifest_leaves_out_stay_out(tmp_path: Path) -> None:
+def test_sections_that_the_manifest_omits_are_not_added(tmp_path: Path) -> None:
     runtime = application(
         dependencies=(Dependency("ms", "1"),),
         environment=secret_values({"A": "1"}),
@@ -172,11 +172,11 @@ def test_sections_that_the_manifest_leaves_out_stay_out(tmp_path: Path) -> None:
         ("1.2.7", "1.2.7", None),
         ("^1.2.0", None, None),
         ("1.2.7", "^1.2.0", None),
-        ("1.2.6", "1.2.6", None),  # the lock was upgraded, and that is not deployed yet
+        ("1.2.6", "1.2.6", None),  # the upgraded lock is not deployed yet
         ("1.2.9", "1.2.7", "1.2.9"),
     ],
 )
-def test_ranges_stay_where_the_application_has_the_versions_of_the_lock(
+def test_version_ranges_are_unchanged_if_the_application_has_the_locked_versions(
     tmp_path: Path, deployed: str, base: str | None, changed: str | None
 ) -> None:
     versions = {**dict.fromkeys(PLATFORM_RANGES, "1.0.0"), "ms": "1.2.7"}
@@ -193,7 +193,7 @@ def test_ranges_stay_where_the_application_has_the_versions_of_the_lock(
     )
 
 
-def test_functions_that_share_a_file_and_differ_there_are_left_to_somebody(tmp_path: Path) -> None:
+def test_different_scripts_of_functions_that_share_a_file_are_a_conflict(tmp_path: Path) -> None:
     script = Script("handlers/both.ts", "mine")
     functions = [WantedFunction(kind, script, kind) for kind in ("call.ended", "call.active")]
     listed = [Function(n, one.type, one.type, True, 1) for n, one in enumerate(functions)]
@@ -206,7 +206,7 @@ def test_functions_that_share_a_file_and_differ_there_are_left_to_somebody(tmp_p
     assert "handlers/both.ts" in found.unmarked_conflicts[0]
 
 
-def test_variables_of_a_target_alone_are_added_there_and_others_kept(tmp_path: Path) -> None:
+def test_new_variables_are_added_to_the_target_and_literals_are_unchanged(tmp_path: Path) -> None:
     runtime = WantedRuntime(environment=secret_values({"A": "1", "B": "literal"}))
     said = ManifestSections(None, {"A": "${A}", "B": "literal"})
     remote = described(application(environment=secret_values({"A": "2", "B": "other", "C": "3"})), [], {})
@@ -219,7 +219,7 @@ def test_variables_of_a_target_alone_are_added_there_and_others_kept(tmp_path: P
     )
 
 
-def test_a_variable_that_is_gone_is_removed_where_the_manifest_has_it(tmp_path: Path) -> None:
+def test_a_variable_removed_from_the_application_is_removed_from_the_manifest(tmp_path: Path) -> None:
     runtime = WantedRuntime(environment=secret_values({"A": "1", "B": "2", "NEW": "3"}))
     said = ManifestSections({"A": "${A}", "NEW": "${NEW}"}, {"B": "2"})
     found = update(
@@ -235,7 +235,7 @@ def test_a_variable_that_is_gone_is_removed_where_the_manifest_has_it(tmp_path: 
     assert any("B was removed" in note for note in found.notes)
 
 
-def test_a_script_that_begins_with_a_byte_order_mark_comes_back_with_it() -> None:
+def test_a_byte_order_mark_at_the_start_of_a_script_is_preserved() -> None:
     assert file_text("\ufeffx").removeprefix("\ufeff") == "\ufeffx"
     assert file_text("x") == "x"
 
@@ -243,7 +243,7 @@ def test_a_script_that_begins_with_a_byte_order_mark_comes_back_with_it() -> Non
 BUNDLE = "// Bundled by ckfunc from the files named below: change those, not this.\nfunction handleEvent() {}\n"
 
 
-def test_a_bundle_takes_a_file_of_its_own_in_place_of_a_typescript_file(tmp_path: Path) -> None:
+def test_a_bundle_is_written_to_its_own_file_instead_of_a_typescript_file(tmp_path: Path) -> None:
     script = Script("handlers/both.ts", "let a: number;")
     functions = [WantedFunction(kind, script, kind) for kind in ("call.ended", "call.active")]
     listed = [Function(n, one.type, one.type, True, 2) for n, one in enumerate(functions)]

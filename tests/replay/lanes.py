@@ -1,4 +1,4 @@
-"""Lanes whose handlers are Python functions: of the event, the time, the chances, and how often it ran before."""
+"""Lanes whose handlers are Python functions of the event and a world."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ START = datetime(2024, 5, 1, 10, 0, tzinfo=UTC)
 
 @dataclass
 class World:
-    """What a handler sees: `random` and `now_ms` are the run's own, `wild` is what no replay controls."""
+    """The surroundings of a handler: `random` and `now_ms` are deterministic, `wild` is not."""
 
     now_ms: int
     random: random.Random

@@ -1,4 +1,4 @@
-"""The parts of a replay: templates of texts, which call is which, secrets, what events mention, and the looks."""
+"""Parts of a replay: text templates, paired calls, seeds, secrets and output."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from ckfunc.sandbox.mentions import seed_of
         (["same", "same"], ["same"], ["other"]),
     ],
 )
-def test_what_texts_have_in_common_is_required_of_the_next(
+def test_a_template_matches_texts_with_the_same_constant_parts(
     texts: list[str], like: list[str], unlike: list[str]
 ) -> None:
     made = template(texts)
@@ -40,12 +40,12 @@ def test_what_texts_have_in_common_is_required_of_the_next(
     assert not any(fits(made, one) for one in unlike)
 
 
-def test_very_long_texts_may_differ_as_a_whole() -> None:
+def test_very_long_texts_have_no_template() -> None:
     assert template(["a" * 6_000, "b"]) is None
     assert fits(None, "c")
 
 
-def test_times_and_uuids_are_known_by_their_form() -> None:
+def test_times_and_uuids_are_recognized() -> None:
     assert form("2024-05-01T10:00:00Z") == "time"
     assert form("c2d7b2a4-24fc-4d0f-b4a3-6d9e1b7a7d10") == "uuid"
     assert form("now") is None
@@ -55,35 +55,35 @@ def call(method: str, path: str, query: Any = (), body: Any = None) -> dict[str,
     return {"method": method, "path": path, "query": [list(one) for one in query], "body": body}
 
 
-def test_calls_of_one_kind_share_their_shape() -> None:
+def test_calls_of_one_operation_have_the_same_shape() -> None:
     assert shape(call("GET", "/users/7", [("size", "5")])) == shape(call("GET", "/users/8", [("size", "6")]))
     assert shape(call("GET", "/users/7")) != shape(call("GET", "/channels/7"))
     assert shape(call("GET", "/users/7")) == "GET /users/*"
 
 
-def test_equal_calls_are_paired_first_then_those_of_one_kind() -> None:
+def test_equal_calls_are_paired_before_calls_of_the_same_shape() -> None:
     before = [call("POST", "/a/1", body=1), call("POST", "/a/1", body=2), call("GET", "/b")]
     after = [call("GET", "/b"), call("POST", "/a/1", body=2), call("POST", "/a/2", body=3), call("GET", "/c/d")]
     assert sorted(paired(before, after), key=str) == sorted([(0, 2), (1, 1), (2, 0), (None, 3)], key=str)
 
 
-def test_true_is_not_one_and_null_is_not_nothing() -> None:
+def test_true_differs_from_1_and_null_from_an_absent_key() -> None:
     assert [place(one.path) for one in changes({"a": True, "b": None, "c": 1}, {"a": 1, "c": 1.0})] == ["a", "b"]
     assert kind(ABSENT) == "absent"
 
 
-def test_an_item_that_was_put_in_is_one_difference() -> None:
+def test_an_inserted_item_is_one_difference() -> None:
     found = list(changes({"a": [1, 2, 3]}, {"a": [1, 9, 2, 3]}))
     assert [(one.path, one.before, one.after) for one in found] == [(("a", 1), ABSENT, 9)]
 
 
-def test_large_results_take_no_time() -> None:
+def test_differences_of_large_results_are_limited() -> None:
     before = {"items": [{"n": number} for number in range(40_000)]}
     after = {"items": [{"n": -number} for number in range(40_005)]}
     assert len(differences(before, after)) == MOST
 
 
-def test_the_address_of_the_sandbox_and_the_stack_are_no_difference() -> None:
+def test_sandbox_addresses_and_stacks_are_not_differences() -> None:
     def at(port: int) -> Observed:
         url = f"http://127.0.0.1:{port}"
         call = ApiCall("POST", "/x", {"next": f"{url}/v1/users"}, 200)
@@ -94,7 +94,7 @@ def test_the_address_of_the_sandbox_and_the_stack_are_no_difference() -> None:
     assert document_of(errors[0]) == document_of(errors[1])
 
 
-def test_where_a_script_and_its_process_lie_is_no_difference_wherever_a_handler_tells_it() -> None:
+def test_paths_of_scripts_and_processes_are_not_differences() -> None:
     def told(runtime: str, file: str, place: str) -> Observed:
         stack = f"Error: no\n    at handleEvent (file:///c/runtimes/{runtime * 32}/handlers/{file}{place})"
         windows = stack.replace("/", "\\")
@@ -108,7 +108,7 @@ def test_where_a_script_and_its_process_lie_is_no_difference_wherever_a_handler_
     assert document_of(deployed) != document_of(told("b", "user-read-message-268ad0c59703d8ad6318.mjs", ":1:1"))
 
 
-def test_the_time_of_a_run_is_when_it_was_recorded_and_its_chances_are_its_own() -> None:
+def test_a_replayed_run_has_its_recorded_time_and_its_own_seed() -> None:
     first, second = recorded(2)
     assert determinism_of(first).now_ms == int(first.created_time.timestamp() * 1000)
     assert determinism_of(first) == determinism_of(first)
@@ -138,7 +138,7 @@ def test_secrets_are_masked_in_the_text_and_in_the_json() -> None:
                 assert secret not in text
 
 
-def test_the_first_differences_are_shown_and_the_places_of_the_others_counted() -> None:
+def test_the_first_differences_are_shown_and_the_others_counted_by_place() -> None:
     def before(event: Any, world: World) -> Any:
         world.call("POST", "/channels/1/messages", {"body": "x\n" * 80})
         return {"n": 1, "gone": True, "text": "line\n" * 50}
@@ -162,7 +162,7 @@ def test_the_first_differences_are_shown_and_the_places_of_the_others_counted() 
     assert text.endswith("5 replayed, 0 equal, 5 different\n")
 
 
-def test_the_json_holds_every_invocation() -> None:
+def test_the_json_contains_every_invocation() -> None:
     found = replayed(lambda event, world: event["n"], lambda event, world: min(event["n"], 2), 3)
     document = replay_json(found, Redaction([]))
     assert (document["replayed"], document["equal"], document["different"], document["ok"]) == (3, 2, 1, False)
@@ -170,7 +170,7 @@ def test_the_json_holds_every_invocation() -> None:
     assert document["invocations"][2]["changes"] == [{"path": "result", "before": 3, "after": 2}]
 
 
-def test_servers_that_handlers_were_kept_from_and_failures_of_this_place_are_said() -> None:
+def test_blocked_servers_and_local_failures_are_reported() -> None:
     class Blocked(PythonLane):
         def run(self, *given: Any) -> Observed:
             error = {"error": {"name": "Error", "message": "connect ENETUNREACH"}}
@@ -186,7 +186,7 @@ def test_servers_that_handlers_were_kept_from_and_failures_of_this_place_are_sai
     assert "2 replayed, 0 equal, 0 different, 2 failed on both sides" in text
 
 
-def test_a_lane_that_breaks_ends_the_replay_with_its_error() -> None:
+def test_an_error_of_a_lane_ends_the_replay() -> None:
     stopped = threading.Event()
 
     class Breaking(PythonLane):
@@ -202,9 +202,9 @@ def test_a_lane_that_breaks_ends_the_replay_with_its_error() -> None:
     assert stopped.is_set()
 
 
-def test_progress_is_told_up_to_the_last() -> None:
+def test_progress_is_reported_for_every_invocation() -> None:
     told: list[int] = []
-    handler = lambda event, world: None  # noqa: E731 - as short as it can be
+    handler = lambda event, world: None  # noqa: E731 - a short handler
     replay(recorded(4), opening(handler, handler), on_progress=told.append)
     assert told == [1, 2, 3, 4]
 
@@ -225,7 +225,7 @@ def message(message_id: int, channel_id: int, by: dict[str, Any]) -> dict[str, A
     return {**base, "nestedLevel": 0, "properties": {}, "createdTime": "2024-05-01T10:00:00Z"}
 
 
-def test_what_events_mention_is_there_with_the_ids_of_production() -> None:
+def test_resources_in_events_are_seeded_with_their_recorded_ids() -> None:
     jane, john = user(702, "jane"), user(703, "john")
     events = [
         {"user": jane, "channel": channel(55), "message": message(9001, 55, jane)},
@@ -244,7 +244,7 @@ def test_what_events_mention_is_there_with_the_ids_of_production() -> None:
     assert [one.id for one in by_id[66].messages] == [9002]
 
 
-def test_an_event_that_was_fired_by_hand_mentions_too() -> None:
+def test_resources_in_manual_events_are_seeded() -> None:
     events = [
         {"user": user(702, "jane"), "channel": channel(55, name="desk")},
         {"user": {"id": 702}, "channel": {"id": 55}},
@@ -258,7 +258,7 @@ def test_an_event_that_was_fired_by_hand_mentions_too() -> None:
     assert members == {55: ["jane"], 9: ["eve"]}
 
 
-def test_a_name_that_went_to_somebody_else_and_odd_data_do_no_harm() -> None:
+def test_reused_names_and_malformed_events_do_not_break_the_seed() -> None:
     deep: Any = {}
     for _ in range(5000):
         deep = {"a": deep}
@@ -274,5 +274,5 @@ def test_a_name_that_went_to_somebody_else_and_odd_data_do_no_harm() -> None:
     assert [one.id for one in seed.channels] == [5]
 
 
-def test_an_empty_replay_says_so() -> None:
+def test_an_empty_replay_is_reported() -> None:
     assert plain_text(replay_lines(Replay(), Redaction([]))) == "nothing recorded to replay\n"

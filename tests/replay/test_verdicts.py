@@ -1,4 +1,4 @@
-"""Differences and noise."""
+"""Verdicts of a replay: differences and noise."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def timely(event: Any, world: World) -> Any:
 
 
 def wild(event: Any, world: World) -> Any:
-    """Nothing of this is under control, and most of it differs rarely."""
+    """Behave nondeterministically; most values differ only rarely."""
     order = [("GET", "/users/1"), ("GET", "/channels/1")]
     if world.wild.random() < 0.3:
         order.reverse()
@@ -48,14 +48,14 @@ def wild(event: Any, world: World) -> Any:
 
 
 @pytest.mark.parametrize("handler", [determinism, timely])
-def test_an_unchanged_handler_is_never_reported(handler: Handler) -> None:
+def test_an_unchanged_handler_has_no_differences(handler: Handler) -> None:
     found = replayed(handler, handler, 200)
     assert found.ok
     assert found.count(ReplayVerdict.EQUAL) + found.count(ReplayVerdict.FAILED_BOTH) == 200
 
 
 @pytest.mark.parametrize("wild_seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (2, 3, 4))])
-def test_an_unchanged_handler_with_noise_that_nobody_controls_is_never_reported(wild_seed: int) -> None:
+def test_an_unchanged_handler_with_uncontrolled_noise_has_no_differences(wild_seed: int) -> None:
     found = replay(recorded(200), opening(wild, wild, wild_seed), jobs=2)
     assert found.ok, differences(found)
     assert found.count(ReplayVerdict.NOISY) > 100
@@ -67,7 +67,7 @@ def test_a_changed_result_is_a_difference_at_its_place() -> None:
     assert differences(found) == {("result.n", number, -1) for number in (1, 2, 3)}
 
 
-def test_noise_in_an_array_is_none_in_an_object_that_stands_there_otherwise() -> None:
+def test_noise_in_an_array_does_not_hide_differences_in_an_object() -> None:
     def made(event: Any, world: World) -> Any:
         return [world.random.random()] * event["n"] if event["n"] % 2 else {"n": event["n"], "at": world.now_ms}
 
@@ -80,7 +80,7 @@ def test_noise_in_an_array_is_none_in_an_object_that_stands_there_otherwise() ->
     assert {row.row.id for row in found.compared if row.verdict is ReplayVerdict.DIFFERENT} == {2, 3, 4, 5, 6}
 
 
-def test_a_key_beside_keys_that_are_made_up_anew_is_compared_all_the_same() -> None:
+def test_a_constant_key_next_to_random_keys_is_compared() -> None:
     def made(_event: Any, world: World) -> Any:
         return {f"k-{world.random.random()}": 1, "total": 5}
 
@@ -92,7 +92,7 @@ def test_a_key_beside_keys_that_are_made_up_anew_is_compared_all_the_same() -> N
     assert replayed(made, lambda event, world: {f"k-{world.random.random() + 1}": 1, "total": 5}, 3).ok
 
 
-def test_another_type_another_presence_and_another_length_are_differences() -> None:
+def test_changed_types_keys_and_lengths_are_differences() -> None:
     def other(event: Any, world: World) -> Any:
         determinism(event, world)
         return {"n": str(event["n"]), "list": [1, {"a": None}], "more": None}
@@ -101,7 +101,7 @@ def test_another_type_another_presence_and_another_length_are_differences() -> N
     assert places(found) == {"result.n", "result.list[*]", "result.more"}
 
 
-def test_a_new_throw_is_a_difference_of_status_and_error() -> None:
+def test_a_newly_thrown_error_is_a_difference_of_status_and_error() -> None:
     def throws(event: Any, world: World) -> Any:
         determinism(event, world)
         if event["n"] == 3:
@@ -113,7 +113,7 @@ def test_a_new_throw_is_a_difference_of_status_and_error() -> None:
     assert places(found) == {"status", "result", "error"}
 
 
-def test_the_same_failure_on_both_sides_is_counted_apart_and_another_failure_is_a_difference() -> None:
+def test_equal_failures_are_counted_separately_and_other_failures_are_differences() -> None:
     def fails(event: Any, world: World) -> Any:
         raise ValueError("a")
 
@@ -125,7 +125,7 @@ def test_the_same_failure_on_both_sides_is_counted_apart_and_another_failure_is_
     assert differences(found) == {("error.message", "a", "b")}
 
 
-def test_an_extra_a_missing_and_a_changed_call_are_differences() -> None:
+def test_added_removed_and_changed_calls_are_differences() -> None:
     def other(event: Any, world: World) -> Any:
         world.call("POST", f"/channels/{event['n']}/messages", {"body": "Bye"})
         world.call("DELETE", "/users/1")
@@ -136,7 +136,7 @@ def test_an_extra_a_missing_and_a_changed_call_are_differences() -> None:
     assert places(replayed(other, determinism, 2)) == places(found)
 
 
-def test_calls_in_another_order_are_a_difference_when_the_order_is_always_the_same() -> None:
+def test_a_changed_order_of_calls_is_a_difference_if_the_order_is_constant() -> None:
     def first(event: Any, world: World) -> Any:
         world.call("DELETE", "/users/1")
         world.call("POST", "/users", {"name": "x"})
@@ -149,7 +149,7 @@ def test_calls_in_another_order_are_a_difference_when_the_order_is_always_the_sa
 
 
 @pytest.mark.parametrize("base", [timely, wild])
-def test_regressions_are_found_beside_noise(base: Handler) -> None:
+def test_regressions_are_found_despite_noise(base: Handler) -> None:
     def extra(event: Any, world: World) -> Any:
         world.call("PATCH", "/users/1", {"properties": {}})
         return base(event, world)
@@ -174,7 +174,7 @@ def test_regressions_are_found_beside_noise(base: Handler) -> None:
     assert "error" in {one.split(".")[0] for one in places(replayed(base, throws))}
 
 
-def test_the_constant_part_of_a_text_with_a_time_in_it_still_counts() -> None:
+def test_the_constant_part_of_a_text_with_a_time_is_compared() -> None:
     def other(event: Any, world: World) -> Any:
         world.call("POST", "/channels/1/messages", {"body": f"Now it is {world.now_ms}"})
 
@@ -184,7 +184,7 @@ def test_the_constant_part_of_a_text_with_a_time_in_it_still_counts() -> None:
     assert places(replayed(before, other, 2)) == {"calls[POST /channels/*/messages].body.body"}
 
 
-def test_a_handler_that_uses_its_chances_in_another_order_is_only_noisy() -> None:
+def test_random_values_used_in_another_order_are_noise() -> None:
     def before(event: Any, world: World) -> Any:
         first, second = world.random.random(), world.random.random()
         return {"a": f"a-{first}", "b": second < 0.5, "items": [{"id": world.random.random()} for _ in range(3)]}
@@ -199,7 +199,7 @@ def test_a_handler_that_uses_its_chances_in_another_order_is_only_noisy() -> Non
     assert found.count(ReplayVerdict.NOISY) == 100
 
 
-def test_keys_that_are_made_up_anew_each_time_are_noise() -> None:
+def test_random_keys_are_noise() -> None:
     def handler(event: Any, world: World) -> Any:
         return {"tokens": {f"t{world.wild.random()}": 1}, "uuids": {str(world.wild.getrandbits(60)): True}}
 
@@ -207,7 +207,7 @@ def test_keys_that_are_made_up_anew_each_time_are_noise() -> None:
     assert found.count(ReplayVerdict.NOISY) == 10
 
 
-def test_agreeing_sides_are_run_once_each_and_others_again() -> None:
+def test_only_invocations_with_different_results_are_run_again() -> None:
     lanes = []
 
     def counting(event: Any, world: World) -> Any:
@@ -222,11 +222,11 @@ def test_agreeing_sides_are_run_once_each_and_others_again() -> None:
     assert (lanes.count("deployed"), lanes.count("working")) == (3 + 3, 3 + 3)
 
 
-def test_a_working_copy_that_always_reaches_its_time_limit_is_not_run_again_and_again() -> None:
+def test_a_working_copy_that_keeps_timing_out_is_no_longer_run_again() -> None:
     runs = []
 
     class TimeLimitError(Exception):
-        """Named as the runtime's is."""
+        """An error with the name of the runtime's."""
 
     def endless(event: Any, world: World) -> Any:
         runs.append(event["n"])
@@ -237,13 +237,13 @@ def test_a_working_copy_that_always_reaches_its_time_limit_is_not_run_again_and_
     assert runs == [1, 1, 2, 2, 3, 3, 4, 5, 6]
 
 
-def test_what_was_recorded_is_compared_for_information_alone() -> None:
+def test_results_equal_to_the_recorded_ones_are_counted() -> None:
     found = replayed(lambda event, world: None, lambda event, world: None, 4)
     assert found.as_recorded == 4
     assert replayed(determinism, determinism, 4).as_recorded == 0
 
 
-def test_nothing_to_replay_is_fine() -> None:
+def test_an_empty_replay_has_no_differences() -> None:
     found = replay([], opening(determinism, determinism))
     assert found.ok
     assert summary(found) == "nothing recorded to replay"

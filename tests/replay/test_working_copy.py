@@ -83,7 +83,7 @@ def test_a_comparison_shows_both_sides_and_their_differences(project: Path) -> N
         same = web.post("/ui/invocations/1/working-copy/compare").text
         assert "The working copy behaves the same." in same
         (project / "handlers/sent.ts").write_text(NEW)
-        # The deployed version may be another one by now: the version that ran is compared.
+        # The version that ran is compared, even if another version has been deployed since.
         web.post("/v1/functions/1/versions", json={"handlerScript": NEW})
         shown = web.post("/ui/invocations/1/working-copy/compare").text
         assert "The working copy behaves differently." in shown
