@@ -115,7 +115,7 @@ def test_every_operation_uses_the_v1_path_with_a_token_and_json() -> None:
 # -- dialects ----------------------------------------------------------------------------------------------------
 
 
-def test_both_spellings_are_read_and_writes_use_that_of_the_runtime() -> None:
+def test_both_spellings_are_read_and_writes_use_the_spelling_of_the_runtime() -> None:
     routes = {
         f"GET {R}": Reply(body=SNAKE_RUNTIME),
         f"GET {R}/functions": Reply(body=page_of("functions", [snake(FUNCTION)], size=500)),
@@ -149,13 +149,13 @@ def test_a_refused_write_is_retried_in_the_other_dialect_which_is_then_used(stat
     with platform({"POST /v1/functions/5/versions": answer, f"GET {R}": Reply(body=RUNTIME)}) as served:
         with served.client() as client:
             client.create_version(5, "x")
-            client.runtime()  # its camelCase no longer matters: a write has proven snake_case
+            client.runtime()  # its camelCase no longer matters, because a write with snake_case succeeded
             client.create_version(5, "y")
         kinds = [one.headers["content-type"] for one in served.asked("POST /v1/functions/5/versions")]
         assert kinds == ["application/json", "application/vnd.chatkitty+json", "application/vnd.chatkitty+json"]
 
 
-def test_the_environments_names_are_not_respelled_in_the_other_dialect_either() -> None:
+def test_names_of_environment_variables_are_the_same_in_both_dialects() -> None:
     replies = [Reply(415), Reply(body=RUNTIME)]
     with platform({f"PUT {R}/environment-variables": replies}) as served:
         run(served, lambda client: client.update_environment(secret_values({"camelName": "1", "snake_name": "2"})))
@@ -175,7 +175,7 @@ def test_the_environments_names_are_not_respelled_in_the_other_dialect_either() 
         (400, 500, "second"),
     ],
 )
-def test_of_two_refusals_the_more_informative_one_is_reported(first: int, second: int, reported: str) -> None:
+def test_the_more_informative_of_two_refusals_is_reported(first: int, second: int, reported: str) -> None:
     replies = [Reply(first, {"message": "first"}), Reply(second, {"message": "second"})]
     with platform({"POST /v1/functions/5/versions": replies}) as served:
         with pytest.raises(ApiFailure, match=reported):
@@ -327,7 +327,7 @@ def test_temporary_errors_of_the_token_endpoint_are_retried() -> None:
         assert len(served.clock.slept) == 2
 
 
-def test_a_token_endpoint_that_stays_broken_is_service_trouble() -> None:
+def test_a_token_endpoint_that_keeps_failing_is_a_service_error() -> None:
     with platform({"POST /oauth/token": Reply(503, {"message": "down"})}) as served:
         with pytest.raises(ServiceTrouble, match="reading a token"):
             run(served, lambda client: client.runtime())
@@ -425,7 +425,7 @@ def test_permanent_connection_errors_are_not_retried() -> None:
 # -- responses ---------------------------------------------------------------------------------------------------
 
 
-def test_not_found_names_the_resource() -> None:
+def test_a_404_error_names_the_resource() -> None:
     with platform({}) as served, pytest.raises(NotFound, match="reading function 12"):
         run(served, lambda client: client.function(12))
 
@@ -442,7 +442,7 @@ def test_no_request_follows_a_response_that_is_not_json() -> None:
     "body",
     [[], None, 5, {"id": "one"}, {**RUNTIME, "dependencies": "none"}, {**RUNTIME, "environmentVariables": {"A": 1}}],
 )
-def test_a_document_of_another_form_is_an_error(body: Any) -> None:
+def test_a_document_with_an_unexpected_structure_is_an_error(body: Any) -> None:
     reply = Reply(body=json.dumps(body).encode())
     with platform({f"GET {R}": reply}) as served, pytest.raises(UnreadableAnswer, match="does not understand"):
         run(served, lambda client: client.runtime())
@@ -468,7 +468,7 @@ def functions(count: int, *, granted: int) -> Any:
     return answer
 
 
-def test_500_functions_are_one_request() -> None:
+def test_500_functions_are_read_with_one_request() -> None:
     with platform({f"GET {R}/functions": functions(500, granted=500)}) as served:
         assert len(run(served, lambda client: client.functions())) == 500
         assert len(served.calls()) == 1
@@ -511,7 +511,7 @@ def test_versions_are_read_one_page_at_a_time() -> None:
 # -- the emulator ------------------------------------------------------------------------------------------------
 
 
-def test_an_emulator_is_known_by_its_header_and_is_part_of_the_identity() -> None:
+def test_an_emulator_is_recognized_by_its_header_and_is_part_of_the_identity() -> None:
     reply = Reply(body=RUNTIME, headers={"X-Ckfunc-Emulator": "1b-2c"})
     with platform({f"GET {R}": reply}) as served, served.client() as client:
         client.runtime()
@@ -554,7 +554,7 @@ def test_an_event_is_fired_once_and_the_response_is_not_respelled() -> None:
         }
 
 
-def test_the_emulators_other_controls() -> None:
+def test_the_health_and_enabled_controls_use_their_endpoints() -> None:
     routes = {
         "GET /emulator/health": Reply(body={"status": "ok"}),
         "PUT /emulator/functions/5/enabled": Reply(body={"enabled": False}),

@@ -22,7 +22,7 @@ def test_addresses_default_to_the_platforms_own() -> None:
     assert (made.api_url, made.authorization_url) == (API_URL, AUTHORIZATION_URL)
 
 
-def test_the_environment_sets_addresses_without_trailing_slashes() -> None:
+def test_trailing_slashes_of_addresses_in_the_environment_are_removed() -> None:
     made = connection_from_environment(
         {
             **GIVEN,

@@ -21,7 +21,7 @@ from ckfunc.base.secrets import Secret
 class Chain(KeyringBackend):
     """A chain of the given backends, like the chains of keyring."""
 
-    viable = False  # or keyring would try it by itself
+    viable = False  # otherwise keyring would choose the backend itself
 
     def __init__(self, *backends: Any) -> None:
         super().__init__()

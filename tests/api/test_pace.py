@@ -21,13 +21,13 @@ def test_a_429_halves_the_limit_and_successes_restore_it() -> None:
     pace = Throttle(SystemClock(), 8)
     turns = [pace.turn() for _ in range(8)]
     tell = [turn.__enter__() for turn in turns]
-    for heard in tell:  # all of them were sent at the old pace: one halving
+    for heard in tell:  # all of them were sent before the limit changed, so it is halved once
         heard(429, 0.0)
     for turn in turns:
         turn.__exit__(None, None, None)
     assert pace.limit == 4
     answered(pace, 429)
-    assert pace.limit == 1  # one was under way
+    assert pace.limit == 1  # a single request was in progress
     for _ in range(1 + 2 + 3 + 4):
         answered(pace, 200)
     assert pace.limit == 5
@@ -79,7 +79,7 @@ def test_the_number_of_concurrent_requests_is_limited() -> None:
             Connection(server.url, f"{server.url}/oauth/token", "id", Secret("secret")), on_wait=waits.append
         ) as client,
     ):
-        client.application()  # refused once: one request at a time from here on, until it has gone well for a while
+        client.application()  # one refusal limits to one request at a time until enough requests have succeeded
         threads = [threading.Thread(target=client.application) for _ in range(6)]
         for thread in threads:
             thread.start()

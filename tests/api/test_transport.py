@@ -103,7 +103,7 @@ def test_a_response_that_decompresses_beyond_the_limit_is_refused(transport: Tra
         transport.close()
 
 
-def test_nothing_listening_is_a_refused_connection(transport: Transport) -> None:
+def test_a_port_without_a_listener_is_a_refused_connection(transport: Transport) -> None:
     port = free_port()
     with pytest.raises(NotSent, match=f"127.0.0.1:{port} refused the connection") as caught:
         transport.send("GET", f"http://127.0.0.1:{port}/x?secret=1", {"authorization": "Bearer t0ken"})
@@ -132,7 +132,7 @@ def test_a_connection_lost_before_the_response_does_not_count_as_unsent(transpor
         (b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 4\r\n\r\nnope", "broken compression"),
     ],
 )
-def test_a_server_without_http_is_an_error(transport: Transport, sent: bytes, reason: str) -> None:
+def test_a_server_that_does_not_speak_http_is_an_error(transport: Transport, sent: bytes, reason: str) -> None:
     with raw_server(sent) as url, pytest.raises(Unreachable, match=reason):
         transport.send("GET", url, {})
 
@@ -168,14 +168,14 @@ transport.close()
 """
 
 
-def test_a_proxy_of_the_shell_is_not_used_for_loopback() -> None:
+def test_a_proxy_from_the_environment_is_not_used_for_loopback() -> None:
     with serve(lambda _: Reply(body={})) as server, serve(lambda _: Reply(500)) as proxy:
         script = f"URL = {server.url!r}\n{SEND}"
         assert in_own_process(script, HTTP_PROXY=proxy.url, ALL_PROXY=proxy.url, http_proxy=proxy.url) == "200"
         assert proxy.requests == []
 
 
-def test_a_proxy_of_the_shell_is_used_for_other_hosts_and_never_quoted() -> None:
+def test_a_proxy_from_the_environment_is_used_for_other_hosts_and_never_quoted() -> None:
     with serve(lambda _: Reply(407)) as proxy:
         address = proxy.url.replace("http://", "http://me:hunter2@")
         said = in_own_process(f"URL = 'https://api.example.invalid/v1'\n{SEND}", HTTPS_PROXY=address)
@@ -188,7 +188,7 @@ def test_a_proxy_of_the_shell_is_used_for_other_hosts_and_never_quoted() -> None
     "environ",
     [{"HTTPS_PROXY": "gopher://me:hunter2@x"}, {"HTTPS_PROXY": "socks5://me:hunter2@x"}, {"SSL_CERT_FILE": "/nowhere"}],
 )
-def test_invalid_settings_of_the_shell_are_named(environ: dict[str, str]) -> None:
+def test_invalid_proxy_and_certificate_variables_are_named(environ: dict[str, str]) -> None:
     said = in_own_process(f"URL = 'https://api.example.invalid/v1'\n{SEND}", **environ)
     assert "proxy or certificate settings" in said
     assert "hunter2" not in said

@@ -58,7 +58,7 @@ def test_a_file_of_unknown_size_is_read_completely() -> None:
 def test_a_pipe_is_read_once_and_its_content_is_cached(tmp_path: Path) -> None:
     path = pipe(tmp_path / "pipe", b"one ", b"two")
     assert read_file(path, pipe=True) == b"one two"
-    assert read_file(path, pipe=True) == b"one two"  # nobody writes any more
+    assert read_file(path, pipe=True) == b"one two"  # the writing thread has ended
 
 
 def test_a_pipe_without_a_writer_times_out_once(tmp_path: Path, impatient: None) -> None:

@@ -21,7 +21,7 @@ def test_invisible_and_bidirectional_characters_are_removed(hidden: str) -> None
     assert printable(f"{hidden}paypal{hidden}") == "paypal"
 
 
-def test_only_visible_format_characters_are_kept_between_letters() -> None:
+def test_only_visible_format_characters_between_letters_are_preserved() -> None:
     shown = {0x600, 0x601, 0x602, 0x603, 0x604, 0x605, 0x6DD, 0x70F, 0x890, 0x891, 0x8E2, 0x110BD, 0x110CD}
     for code in range(0x110000):
         if unicodedata.category(chr(code)) == "Cf" and code not in shown:

@@ -58,7 +58,7 @@ def test_jobs_that_must_finish_are_awaited_when_the_caller_leaves_early() -> Non
     assert sorted(finished) == [0, 1, 2]
 
 
-def test_each_thread_enters_and_leaves_its_own_place() -> None:
+def test_each_thread_enters_and_leaves_its_own_context_manager() -> None:
     open_places: list[int] = []
     entered: list[int] = []
     together = threading.Barrier(3)
@@ -76,7 +76,7 @@ def test_each_thread_enters_and_leaves_its_own_place() -> None:
     assert open_places == []
 
 
-def test_a_place_that_cannot_be_entered_or_left_is_an_error() -> None:
+def test_a_context_manager_that_cannot_be_entered_or_left_is_an_error() -> None:
     @contextmanager
     def closed() -> Iterator[Callable[[int], int]]:
         raise ValueError("closed")
@@ -93,7 +93,7 @@ def test_a_place_that_cannot_be_entered_or_left_is_an_error() -> None:
         list(each_in(range(5), stuck, at_once=2))
 
 
-def test_running_jobs_are_cut_short_when_the_caller_leaves_early_or_a_job_fails() -> None:
+def test_running_jobs_are_stopped_when_the_caller_leaves_early_or_a_job_fails() -> None:
     for failing in (False, True):
         gate = threading.Event()
 

@@ -71,7 +71,7 @@ def test_a_handler_without_local_imports_is_unchanged_and_starts_nothing(make: M
 )
 def test_a_script_that_imports_only_types_is_not_bundled(make: Make, bundler: Bundler, source: str) -> None:
     written = make({"handlers/start.ts": source, "lib/types.ts": "export type Name = string;\n"})
-    for _ in range(2):  # made, and kept
+    for _ in range(2):  # without and with a cached result
         assert handler(bundler.project(written)) == Script("handlers/start.ts", source)
 
 

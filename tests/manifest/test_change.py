@@ -56,7 +56,7 @@ def test_one_change_changes_nothing_else(path: str, value: object, old: str, new
     assert changed == BLOCK.replace(old, new, 1).replace("\n", newline)
 
 
-def test_a_section_that_is_missing_is_added_and_the_last_entry_leaves_braces() -> None:
+def test_a_missing_section_is_added_and_removing_the_last_entry_leaves_braces() -> None:
     text = "version: 1\nruntime:\n  dependencies:\n    ms: '1'\n  initialization_script: init.ts\n"
     assert with_changes(text, [ManifestChange(("runtime", "dependencies", "ms"), None)]) == (
         "version: 1\nruntime:\n  dependencies: {}\n  initialization_script: init.ts\n"

@@ -191,7 +191,7 @@ def test_without_a_manifest_there_is_nothing_to_add_to(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such permissions")
-def test_links_and_permissions_of_the_manifest_are_kept(tmp_path: Path) -> None:
+def test_links_and_permissions_of_the_manifest_are_preserved(tmp_path: Path) -> None:
     root = project(tmp_path)
     (root / "functions.yaml").rename(root / "real.yaml")
     (root / "real.yaml").chmod(0o640)

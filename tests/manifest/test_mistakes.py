@@ -248,7 +248,7 @@ def prepared(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", [*IN_SCHEMA, *BEYOND_SCHEMA])
-def test_an_error_has_a_place_a_message_and_a_hint(prepared: Path, name: str) -> None:
+def test_an_error_has_a_position_a_message_and_a_hint(prepared: Path, name: str) -> None:
     text, start = {**IN_SCHEMA, **BEYOND_SCHEMA}[name]
     project(prepared, text)
     found = problems(prepared)
@@ -257,7 +257,7 @@ def test_an_error_has_a_place_a_message_and_a_hint(prepared: Path, name: str) ->
     assert found[0].endswith(")")
 
 
-def test_the_editor_schema_is_a_schema_and_accepts_the_example() -> None:
+def test_the_editor_schema_is_valid_and_accepts_the_example() -> None:
     Draft7Validator.check_schema(json_schema())
     validator = Draft7Validator(json_schema())
     for text in (EXAMPLE, MINIMAL, targets("{a: {application: '42'}, b: {application: '${APP}'}}")):
@@ -349,7 +349,7 @@ def test_positions_count_characters_for_every_encoding_and_newline(tmp_path: Pat
     assert problems(project(tmp_path, text))[0].startswith("functions.yaml:3:37: B is a number")
 
 
-def test_a_manifest_that_is_not_utf_8_is_refused_with_the_place(tmp_path: Path) -> None:
+def test_a_manifest_that_is_not_utf_8_is_refused_with_the_position(tmp_path: Path) -> None:
     assert problems(project(tmp_path, b"version: 1\r\n# caf\xe9\n")) == [
         "functions.yaml:2:6: functions.yaml is not UTF-8 text (save the file as UTF-8)"
     ]

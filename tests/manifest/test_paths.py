@@ -47,7 +47,7 @@ def test_a_path_outside_of_the_project_is_refused(tmp_path: Path, path: str) -> 
 
 
 @pytest.mark.parametrize("path", ["Handlers/x.ts", "handlers/X.ts", "handlers/x.TS"])
-def test_another_case_is_refused_on_every_system(tmp_path: Path, path: str) -> None:
+def test_a_path_in_another_case_is_refused_on_every_system(tmp_path: Path, path: str) -> None:
     root = project(tmp_path, functions(path), {"handlers/x.ts": HANDLER})
     with pytest.raises(InvalidManifest) as caught:
         load(root, None, {})
@@ -58,7 +58,7 @@ def test_another_case_is_refused_on_every_system(tmp_path: Path, path: str) -> N
     assert expected in found.message
 
 
-def test_names_that_differ_only_in_case_are_two_files_if_the_system_allows_it(tmp_path: Path) -> None:
+def test_names_that_differ_only_in_case_are_two_files_if_the_system_allows_them(tmp_path: Path) -> None:
     root = project(tmp_path, functions("x.ts", "X.ts"), {"x.ts": "1;\n", "X.ts": "2;\n"})
     if (root / "x.ts").samefile(root / "X.ts"):
         pytest.skip("this file system takes them for one")

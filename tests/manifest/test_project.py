@@ -154,7 +154,7 @@ def test_an_unknown_trigger_type_is_a_warning(tmp_path: Path) -> None:
     )
 
 
-def test_no_value_of_the_environment_is_in_the_project_s_repr(example: Path) -> None:
+def test_values_of_the_environment_are_not_in_the_repr_of_a_project(example: Path) -> None:
     assert "sk-1" not in repr(load(example, None, {"OPENAI_API_KEY": "sk-1"}))
 
 

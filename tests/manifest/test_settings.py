@@ -63,7 +63,7 @@ def test_a_target_overrides_single_settings(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_mistake_in_settings_is_an_error_with_a_place(tmp_path: Path, text: str, error: str) -> None:
+def test_an_invalid_setting_is_an_error_with_its_position(tmp_path: Path, text: str, error: str) -> None:
     (found,) = problems(project(tmp_path, MINIMAL + text))
     assert found.startswith("functions.yaml:4:") and error in found
 
@@ -78,7 +78,7 @@ def test_the_editor_schema_knows_settings_and_gives_them_no_default() -> None:
     assert all("default" not in one for one in schema["definitions"]["settings"]["properties"].values())
 
 
-def test_guest_users_are_warned_about_where_a_function_decides_about_sessions(tmp_path: Path) -> None:
+def test_guest_users_cause_a_warning_if_a_function_decides_about_sessions(tmp_path: Path) -> None:
     root = project(tmp_path, TARGETS + START)
     assert [(one.line, one.column, one.message.partition(",")[0]) for one in guests_allowed(root)] == [
         (3, 16, "on live"),

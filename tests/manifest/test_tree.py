@@ -53,7 +53,7 @@ def test_texts_keep_their_characters_and_positions() -> None:
     assert second == Scalar("1\n2", False, 2, 4, 11, 17)
 
 
-def test_no_value_is_in_the_tree_s_repr() -> None:
+def test_values_are_not_in_the_repr_of_a_tree() -> None:
     assert "hunter2" not in repr(parse("a: [hunter2]\n", "f"))
 
 

@@ -69,7 +69,7 @@ def test_a_name_without_an_equals_sign_defines_nothing(tmp_path: Path) -> None:
     assert "${X} has no value" in problems(root)[0]
 
 
-def test_every_reference_without_a_value_is_reported_at_its_place(tmp_path: Path) -> None:
+def test_every_reference_without_a_value_is_reported_at_its_position(tmp_path: Path) -> None:
     text = "version: 1\nruntime:\n  environment:\n    A: x${B}${C}\n    D: '${E}'\n    F: |\n      ${G}\n"
     assert problems(project(tmp_path, text), "local") == [
         f"functions.yaml:{where}: ${{{name}}} has no value (set {name} in the shell, in .env.local or in .env)"

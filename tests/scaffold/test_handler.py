@@ -35,7 +35,7 @@ def test_the_handler_is_removed_if_it_cannot_be_added_to_the_manifest(tmp_path: 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_existing_handler_is_kept_and_nothing_is_registered(tmp_path: Path) -> None:
+def test_an_existing_handler_is_neither_overwritten_nor_registered(tmp_path: Path) -> None:
     path = tmp_path / "handlers" / "user-sent-message.ts"
     path.parent.mkdir()
     path.write_text("mine")
@@ -76,7 +76,7 @@ def test_a_handler_has_a_comment_about_when_it_runs(trigger) -> None:  # type: i
     assert text.endswith("\n}\n")
 
 
-def test_the_handler_that_can_deny_a_session_shows_how() -> None:
+def test_the_handler_that_can_deny_a_session_contains_an_example() -> None:
     text = handler_text(BY_TYPE["user.attempted.start_session"])
     assert "a throw denies the session" in text
     assert "throw new Error(" in text

@@ -97,7 +97,7 @@ def test_packages_without_types_and_missing_packages_are_any(project: Path, tmp_
     assert tsc(project) == []
 
 
-def test_links_follow_the_packages_and_keep_packages_of_the_user(project: Path, tmp_path: Path) -> None:
+def test_links_follow_the_packages_and_leave_packages_of_the_user_unchanged(project: Path, tmp_path: Path) -> None:
     own = package(project / "node_modules" / "own", "own")
     package(project / "node_modules" / "@mine" / "own", "@mine/own")
     elsewhere = package(tmp_path / "linked", "linked")
@@ -112,7 +112,7 @@ def test_links_follow_the_packages_and_keep_packages_of_the_user(project: Path, 
         "linked": FileAction.KEPT,
     }
     assert set(actions(project, first).values()) == {FileAction.UNCHANGED, FileAction.KEPT}
-    assert not (project / "node_modules" / ".gitignore").exists()  # the directory was there: it is not ours
+    assert not (project / "node_modules" / ".gitignore").exists()  # the directory existed, so ckfunc did not create it
 
     second = cached(tmp_path, "a", "own", runtime="b" * 32)
     stale = [project / "node_modules" / name for name in ("a", "b", "@s/c")]
@@ -159,7 +159,7 @@ def test_a_file_in_place_of_node_modules_is_an_error(project: Path, tmp_path: Pa
         link_packages(project, cached(tmp_path, "a"))
 
 
-def test_packages_that_cannot_be_installed_are_reported_and_links_stay(
+def test_packages_that_cannot_be_installed_are_reported_and_links_are_unchanged(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     link_packages(project, cached(tmp_path, "a"))

@@ -85,13 +85,13 @@ def test_force_overwrites_all_files_except_the_gitignore(tmp_path: Path) -> None
     assert kept.note == "add: .ckfunc/  .env.*  !.env.example  coverage/  node_modules/"
 
 
-def test_a_complete_gitignore_is_kept_without_a_note(tmp_path: Path) -> None:
+def test_a_complete_gitignore_is_unchanged_without_a_note(tmp_path: Path) -> None:
     (tmp_path / ".gitignore").write_text(".ckfunc/\n.env\n.env.*\n!.env.example\ncoverage/\nnode_modules/\nmore\n")
     [kept] = [one for one in init(tmp_path, Schemas("{}")) if one.action is FileAction.KEPT]
     assert kept.note is None
 
 
-def test_a_gitignore_that_is_not_text_is_kept(tmp_path: Path) -> None:
+def test_a_gitignore_that_is_not_text_is_unchanged(tmp_path: Path) -> None:
     (tmp_path / ".gitignore").write_bytes(b"\xff\xfe")
     [kept] = [one for one in init(tmp_path, Schemas("{}")) if one.action is FileAction.KEPT]
     assert kept.note is not None
@@ -153,7 +153,7 @@ def test_files_are_restored_if_the_block_fails(tmp_path: Path) -> None:
 
 
 def test_a_failed_write_undoes_those_before_it(tmp_path: Path) -> None:
-    too_long = "x" * 250  # it fits, but the name of the file that is written beside it does not
+    too_long = "x" * 250  # the name fits, but the longer name of its temporary file does not
     with pytest.raises(CannotWrite, match=r"cannot write .*: ") as failure:
         write_all(tmp_path, {"handlers/first.ts": "1", f"{too_long}.ts": "2"}, force=False)
     assert failure.value.hint == "nothing was written"

@@ -100,7 +100,7 @@ def test_the_handler_of_the_api_document_has_only_one_type_error(project: Path) 
     assert tsc(project) == []
 
 
-def test_the_earlier_names_of_the_api_are_known(project: Path) -> None:
+def test_the_legacy_names_of_the_api_are_declared(project: Path) -> None:
     add(
         project,
         "handlers/older.ts",
@@ -174,7 +174,7 @@ async function handleEvent(event: PizzaOrderedEvent, context: Context) {
     assert len(tsc(project)) == 2
 
 
-def test_types_that_the_init_script_exports_are_in_scope_too(project: Path) -> None:
+def test_types_that_the_init_script_exports_are_in_scope(project: Path) -> None:
     script = Script(
         "init.ts",
         """\

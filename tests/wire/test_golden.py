@@ -117,14 +117,14 @@ def expected(document: Any, dialect: Dialect) -> Any:
 
 @pytest.mark.parametrize("dialect", SPELLINGS)
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.stem)
-def test_a_sample_document_is_written_as_it_was_read(path: Path, dialect: Dialect) -> None:
+def test_a_sample_document_survives_a_round_trip(path: Path, dialect: Dialect) -> None:
     golden = load(path)
     sample = golden[dialect.value]
     assert spelled(written(golden["resource"], sample), dialect) == expected(sample, dialect)
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.stem)
-def test_both_spellings_of_a_sample_are_read_as_the_same(path: Path) -> None:
+def test_both_spellings_of_a_sample_are_read_as_equal(path: Path) -> None:
     golden = load(path)
     resource = golden["resource"]
     assert written(resource, golden["camel"]) == written(resource, golden["snake"])
@@ -145,12 +145,12 @@ def test_the_spelling_of_a_sample_is_recognised(path: Path, dialect: Dialect) ->
     assert dialect_of(golden[dialect.value]) is dialect
 
 
-def test_generated_pictures_have_the_url_of_the_samples() -> None:
+def test_generated_pictures_have_the_urls_of_the_samples() -> None:
     seen = 0
     for path in DOCUMENTS:
         for user in _users_in(load(path)["camel"]):
             if user["displayName"] == "Jane Doe":
-                continue  # the one sample whose picture is not its display name's
+                continue  # the only sample whose picture does not belong to its display name
             assert LINKS.picture(user["displayName"]) == user["displayPictureUrl"]
             seen += 1
     assert seen > 20
@@ -213,7 +213,7 @@ def test_a_sample_request_is_understood(sample: dict[str, Any], dialect: Dialect
     document = sample[dialect.value]
     wanted = sample["camel"]
     if sample["body"] == "function":
-        wanted = {"initializeAsynchronously": False, **wanted}  # required, and left out by the sample
+        wanted = {"initializeAsynchronously": False, **wanted}  # required, but missing from the sample
     elif sample["body"] == "dependencies":
         wanted = [{"defaultDependency": False, **one} for one in wanted]
     elif sample["body"] == "settings":
@@ -221,7 +221,7 @@ def test_a_sample_request_is_understood(sample: dict[str, Any], dialect: Dialect
     assert _request(sample["body"], document) == wanted
 
 
-def test_fields_that_new_functions_do_not_have_in_samples_have_defaults() -> None:
+def test_optional_fields_of_a_new_function_have_defaults() -> None:
     assert applications.read_new_function({"type": "call.ended", "name": "x"}) == NewFunction("call.ended", "x")
 
 

@@ -185,7 +185,7 @@ def test_an_empty_cursor_page_has_no_cursor() -> None:
     assert links.write_cursor_page("messages", page, [], "/m") == empty
 
 
-def test_a_page_keeps_the_lists_own_query_in_its_links() -> None:
+def test_links_of_a_page_include_the_query_of_the_list() -> None:
     numbers = {"size": 1, "totalElements": 3, "totalPages": 3, "number": 1}
     page = links.read_page({"page": numbers, "_embedded": {"users": [USER]}}, "users", users.read_user)
     written = links.write_page("users", page, [], "/users", [("name", "a&b"), ("sort", "id,desc")])["_links"]
@@ -193,7 +193,7 @@ def test_a_page_keeps_the_lists_own_query_in_its_links() -> None:
     assert written["last"] == {"href": "/users?name=a%26b&sort=id%2Cdesc&page=2&size=1"}
 
 
-def test_a_reference_by_id_wins_over_one_by_name() -> None:
+def test_a_reference_by_id_takes_precedence_over_a_name() -> None:
     assert wire.write_reference(users.read_reference({"id": 0, "username": "ann"})) == {"id": 0}
 
 
@@ -203,7 +203,7 @@ def test_pictures_of_any_display_name_have_a_url() -> None:
     assert address == "http://127.0.0.1:4310/v1/picture/J%C3%BCrgen+%26+%C3%9C%2F%3F%23%00+%F0%9F%8C%9E%2B"
 
 
-def test_a_new_message_is_the_systems_or_a_users_and_text_or_a_file() -> None:
+def test_a_new_message_is_text_or_a_file_from_the_system_or_a_user() -> None:
     read = messages.read_new_message
     file = {"url": "u", "name": "n", "contentType": "t", "size": 1, "type": "HOSTED"}
     bodies: list[dict[str, Any]] = [{"type": "TEXT", "body": "x"}, {"type": "FILE", "file": file}]
@@ -216,7 +216,7 @@ def test_a_new_message_is_the_systems_or_a_users_and_text_or_a_file() -> None:
     assert isinstance(sent, NewMessage)
 
 
-def test_a_new_channel_is_written_as_it_is_read() -> None:
+def test_a_new_channel_survives_a_round_trip() -> None:
     body = {
         "type": "PRIVATE",
         "name": "n",

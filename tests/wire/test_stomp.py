@@ -75,7 +75,7 @@ def test_frames_that_break_the_protocol_are_refused(data: bytes, reason: str) ->
 
 
 @given(st.binary(max_size=200))
-def test_no_bytes_make_the_parser_fail(data: bytes) -> None:
+def test_arbitrary_bytes_never_crash_the_parser(data: bytes) -> None:
     with suppress(BadFrame):
         read_frame(data)
         read_frame(b"SEND\n" + data)
@@ -88,7 +88,7 @@ TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])
     st.dictionaries(st.from_regex("[A-Za-z]+", fullmatch=True), TEXT, max_size=5),
     st.binary(max_size=50),
 )
-def test_what_is_written_can_be_read(headers: dict[str, str], body: bytes) -> None:
+def test_a_written_frame_can_be_read(headers: dict[str, str], body: bytes) -> None:
     read = read_frame(write_frame("SEND", headers, body))
     assert read is not None
     assert {name: value for name, value in read.headers.items() if name != "content-length"} == headers
@@ -109,14 +109,14 @@ def test_the_headers_of_connected_are_not_escaped() -> None:
         ("ERROR", {"message": "no"}, b"why"),
     ],
 )
-def test_frames_of_servers_are_read_as_they_were_written(command: str, headers: dict[str, str], body: bytes) -> None:
+def test_server_frames_survive_a_round_trip(command: str, headers: dict[str, str], body: bytes) -> None:
     found = read_frame(write_frame(command, headers, body), OF_SERVERS)
     assert found is not None
     length = {"content-length": str(len(body))} if body else {}
     assert found == StompFrame(command, headers | length, body)
 
 
-def test_a_client_reads_no_frames_of_clients_and_any_size() -> None:
+def test_a_client_refuses_client_frames_and_accepts_frames_of_any_size() -> None:
     with pytest.raises(BadFrame, match="'SEND' is not a command of a STOMP server"):
         read_frame(b"SEND\ndestination:/a\n\n\0", OF_SERVERS)
     large = read_frame(write_frame("MESSAGE", {}, b"x" * (MOST_FRAME_BYTES + 1)), OF_SERVERS)
