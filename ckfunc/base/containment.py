@@ -27,14 +27,14 @@ def require_inside(root: Path, path: Path, *, followed: bool = False) -> None:
 
     `path` itself may be a link, because writing replaces it; with `followed`, it is checked too.
     """
-    real = _real(root)
+    real = os.path.realpath(root)
     last = path if followed else path.parent
-    if _is_below(_real(last), real):
+    if _is_below(os.path.realpath(last), real):
         return
     place = root
     for part in last.relative_to(root).parts:
         place /= part
-        if not _is_below(_real(place), real):
+        if not _is_below(os.path.realpath(place), real):
             raise _leads_out(root, place)
 
 
@@ -46,8 +46,8 @@ def require_own_state(root: Path) -> None:
     state = root / STATE_DIRECTORY
     if not os.path.lexists(state):
         return
-    real = _real(root)
-    if not _is_below(_real(state), real):
+    real = os.path.realpath(root)
+    if not _is_below(os.path.realpath(state), real):
         raise _leads_out(root, state)
     pending = [state]
     while pending:
@@ -56,10 +56,10 @@ def require_own_state(root: Path) -> None:
                 for entry in entries:
                     if entry.is_dir(follow_symlinks=False):
                         pending.append(Path(entry.path))
-                        if sys.platform == "win32" and not _is_below(_real(Path(entry.path)), real):  # a junction
+                        if sys.platform == "win32" and not _is_below(os.path.realpath(entry.path), real):  # a junction
                             raise _leads_out(root, Path(entry.path))
                     elif entry.is_symlink():
-                        if not _is_below(_real(Path(entry.path)), real):
+                        if not _is_below(os.path.realpath(entry.path), real):
                             raise _leads_out(root, Path(entry.path))
                     elif not entry.is_file(follow_symlinks=False):
                         raise _not_a_file(root, Path(entry.path))
@@ -94,10 +94,6 @@ def _not_a_file(root: Path, place: Path) -> LeadsOutside:
 
 def _name(root: Path, place: Path) -> str:
     return place.relative_to(root).as_posix()
-
-
-def _real(path: Path) -> str:
-    return os.path.realpath(path)
 
 
 def _is_below(path: str, root: str) -> bool:

@@ -146,9 +146,9 @@ def read_event(document: Any) -> ChatEvent | None:
     return None if read is None else read(document.get("resource"))
 
 
-def message_event(document: Any, change: MessageChange = MessageChange.SENT, *, earlier: bool = False) -> MessageEvent:
+def message_event(document: Any, change: MessageChange = MessageChange.SENT) -> MessageEvent:
     """Read a message as an event. Raises Malformed."""
-    return MessageEvent(change, read_message(document), _message_id(document, "parent"), earlier)
+    return MessageEvent(change, read_message(document), _message_id(document, "parent"))
 
 
 def _message_id(document: Any, relay: str) -> int | None:

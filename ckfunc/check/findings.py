@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ckfunc.model.outputs import FindingJson
 
 TYPESCRIPT_SUFFIXES = (".ts", ".mts", ".cts", ".tsx")
+DECLARATION_SUFFIXES = (".d.ts", ".d.mts", ".d.cts")
 SCRIPT_SUFFIXES = (*TYPESCRIPT_SUFFIXES, ".js", ".mjs", ".cjs", ".jsx")
 
 _TAB = "    "

@@ -15,7 +15,7 @@ from ckfunc.base.interrupts import require_uninterrupted
 from ckfunc.base.text import digest
 from ckfunc.bundle.project import Bundler, InvalidModules
 from ckfunc.bundle.requirements import Requirements, unresolved
-from ckfunc.check.findings import Finding, as_findings, counted
+from ckfunc.check.findings import DECLARATION_SUFFIXES, Finding, as_findings, counted
 from ckfunc.check.run import REQUIREMENT, check_scripts
 from ckfunc.check.settings import settings_files
 from ckfunc.check.subject import AmbientTypes, Tools, any_mentions, candidate_paths, list_files, subject_of
@@ -46,7 +46,6 @@ LOCK = "lock"
 """The code of an error in functions.lock, or of a difference from functions.yaml."""
 BUNDLE = "bundle"
 """The code of an error that prevents a script from being bundled with the local files that it imports."""
-_DECLARATIONS = (".d.ts", ".d.mts", ".d.cts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +82,7 @@ class CheckedProject:
 
     @property
     def _coverage(self) -> str:
-        modules = [path for path in self.files if path not in self.scripts and not path.endswith(_DECLARATIONS)]
+        modules = [path for path in self.files if path not in self.scripts and not path.endswith(DECLARATION_SUFFIXES)]
         checked = counted(len(self.scripts), "script")
         if modules:
             checked += f" and {counted(len(modules), 'module')}"

@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from ckfunc.base.files import read_file
 from ckfunc.base.text import digest
-from ckfunc.check.findings import SCRIPT_SUFFIXES, Finding
+from ckfunc.check.findings import DECLARATION_SUFFIXES, SCRIPT_SUFFIXES, Finding
 from ckfunc.model.execution import SyntaxProblem
 from ckfunc.model.project import Project, Script
 
@@ -30,7 +30,6 @@ Bundle: TypeAlias = Callable[[], Sequence[Finding]]
 _MAX_FILES = 20_000
 """In a project with more files, results are not cached."""
 _MAX_SCRIPTS_READ = 1_000
-_DECLARATIONS = (".d.ts", ".d.mts", ".d.cts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +106,7 @@ class ProjectFiles:
     @property
     def declarations(self) -> tuple[str, ...]:
         """The project's own `.d.ts` files."""
-        return tuple(script for script in self.scripts if script.endswith(_DECLARATIONS))
+        return tuple(script for script in self.scripts if script.endswith(DECLARATION_SUFFIXES))
 
 
 def list_files(root: Path, *, max_files: int = _MAX_FILES) -> ProjectFiles:

@@ -10,7 +10,7 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -144,13 +144,13 @@ def remove(entry: CacheEntry) -> bool:
 
 
 def clean(
-    cache: Path, *, older_than_s: float = 0.0, dry_run: bool = False, now: Callable[[], float] = time.time
+    cache: Path, *, older_than_s: float = 0.0, dry_run: bool = False
 ) -> tuple[list[CacheEntry], list[CacheEntry]]:
     """Remove entries that were not used for `older_than_s`; return those removed, and those that a process uses.
 
     With `dry_run`, nothing is removed. Raises OSError.
     """
-    old = [entry for entry in entries(cache) if now() - entry.used >= older_than_s]
+    old = [entry for entry in entries(cache) if time.time() - entry.used >= older_than_s]
     used = [entry for entry in old if entry.in_use]
     removed = [entry for entry in old if not entry.in_use and (dry_run or remove(entry))]
     if not dry_run:

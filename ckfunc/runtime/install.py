@@ -61,11 +61,6 @@ def runtime_directory(dependencies: Mapping[str, str], cache: Path, policy: Inst
     return _directory(dependencies, cache, policy, npm_settings(policy.project))
 
 
-def is_installed(directory: Path) -> bool:
-    """Return whether a runtime directory is there with all of its files."""
-    return is_complete(directory)
-
-
 def install(
     dependencies: Mapping[str, str],
     cache: Path,
@@ -261,7 +256,7 @@ def write_marker(directory: Path, skipped: tuple[str, ...]) -> None:
     (directory / MARKER).write_text(json.dumps(document, separators=(",", ":")), encoding="utf-8")
 
 
-def is_complete(directory: Path) -> bool:
+def is_installed(directory: Path) -> bool:
     """Return whether all files of an installation exist with their original sizes. Takes microseconds per file."""
     files = _read(directory / MARKER).get("files")
     if not isinstance(files, dict):

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ckfunc.base.files import read_file, write_atomically
 from ckfunc.runtime.cache import hold
-from ckfunc.runtime.install import install, is_complete
+from ckfunc.runtime.install import install, is_installed
 from ckfunc.runtime.policy import NO_POLICY, InstallPolicy
 
 _TABLE = Path(__file__).with_name("tools.json")
@@ -59,7 +59,7 @@ def noted(note: Path) -> Path | None:
     with contextlib.suppress(OSError, ValueError):
         known = Path(read_file(note).decode("utf-8"))
         home = next((parent.parent for parent in known.parents if parent.name == "node_modules"), known)
-        if known.is_file() and is_complete(home):
+        if known.is_file() and is_installed(home):
             hold(home)
             return known
     return None

@@ -69,9 +69,9 @@ def label(document: Mapping[str, Any], name: str, *, limit: int = NAME_LIMIT) ->
     return value
 
 
-def optional_label(document: Mapping[str, Any], name: str, *, limit: int = NAME_LIMIT) -> str | None:
+def optional_label(document: Mapping[str, Any], name: str) -> str | None:
     """Return the field `name` like `label`, or None if it is missing or null."""
-    return None if document.get(name) is None else label(document, name, limit=limit)
+    return None if document.get(name) is None else label(document, name)
 
 
 def choice(document: Mapping[str, Any], name: str, kind: type[E]) -> E:
@@ -98,9 +98,9 @@ def optional_moment(document: Mapping[str, Any], name: str) -> datetime | None:
     return None if document.get(name) is None else moment(document, name)
 
 
-def user_data(document: Mapping[str, Any], name: str = "properties") -> dict[str, Any]:
-    """Return free-form data, in which names keep their spelling; {} if it is missing or null."""
-    return optional(document, name, dict) or {}
+def user_data(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the field `properties`: free-form data with unchanged names; {} if it is missing or null."""
+    return optional(document, "properties", dict) or {}
 
 
 def _kind(value: Any) -> str:
@@ -119,11 +119,12 @@ def fields(patch: Any, what: str, *, keep: tuple[str, ...]) -> Mapping[str, Any]
     return data
 
 
-def patched_data(data: Mapping[str, Any], patch: Mapping[str, Any], name: str = "properties") -> Mapping[str, Any]:
-    """Apply the field `name` of `patch` to `data`: null removes all of it, a missing field changes nothing."""
-    if name not in patch:
+def patched_data(data: Mapping[str, Any], patch: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Apply the field `properties` of `patch` to `data`: null removes all of it, a missing field changes nothing."""
+    if "properties" not in patch:
         return data
-    merged: dict[str, Any] = merge(data, optional(patch, name, dict) or {}) if patch[name] is not None else {}
+    properties = optional(patch, "properties", dict)
+    merged: dict[str, Any] = {} if properties is None else merge(data, properties)
     return merged
 
 
