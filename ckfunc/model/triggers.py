@@ -28,13 +28,11 @@ class EventField:
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """A trigger type. `fired` is false for events that the emulator never fires by itself."""
+    """A trigger type. `when` is the cause of its events, such as "a reaction is added"."""
 
     type: str
     when: str
     fields: tuple[EventField, ...] = ()
-    blocking: bool = False
-    fired: bool = True
 
     @property
     def display_name(self) -> str:
@@ -91,7 +89,6 @@ TRIGGERS: tuple[Trigger, ...] = (
         START_SESSION,
         "a client connects; a throw denies the session",
         (EventField("username", "string"), EventField("authParams", "Record<string, any>")),
-        blocking=True,
     ),
     Trigger(
         "user.received.notification",
@@ -113,14 +110,15 @@ TRIGGERS: tuple[Trigger, ...] = (
     ),
     Trigger("user.triggered.event", "a client triggers a custom channel event", (_USER, _CHANNEL, _EVENT)),
     Trigger("system.triggered.event", "the Platform API sends a custom channel event", (_CHANNEL, _EVENT)),
-    Trigger("user.started.call", "a user starts a call", fired=False),
-    Trigger("call.active", "a call becomes active", fired=False),
-    Trigger("call.ended", "a call ends", fired=False),
-    Trigger("user.sent.call_invite", "a user invites another to a call", fired=False),
-    Trigger("user.accepted.call_invite", "a user accepts a call invite", fired=False),
-    Trigger("user.declined.call_invite", "a user declines a call invite", fired=False),
-    Trigger("call_participant.joined.call", "a participant joins a call", fired=False),
-    Trigger("call_participant.left.call", "a participant leaves a call", fired=False),
+    # The emulator has no calls, so it never sends these events by itself.
+    Trigger("user.started.call", "a user starts a call"),
+    Trigger("call.active", "a call becomes active"),
+    Trigger("call.ended", "a call ends"),
+    Trigger("user.sent.call_invite", "a user invites another to a call"),
+    Trigger("user.accepted.call_invite", "a user accepts a call invite"),
+    Trigger("user.declined.call_invite", "a user declines a call invite"),
+    Trigger("call_participant.joined.call", "a participant joins a call"),
+    Trigger("call_participant.left.call", "a participant leaves a call"),
 )
 
 BY_TYPE = {trigger.type: trigger for trigger in TRIGGERS}
