@@ -20,14 +20,14 @@ def files(root: Path) -> list[Path]:
     return sorted(one for one in (root / ".ckfunc").rglob("*") if one.is_file() and one.name != ".gitignore")
 
 
-def test_a_version_comes_back_exactly_as_it_was_kept(tmp_path: Path) -> None:
+def test_a_cached_version_is_returned_unchanged(tmp_path: Path) -> None:
     cache = VersionCache(tmp_path)
     cache.store_version(WHERE, 7, VERSION)
     assert VersionCache(tmp_path).version(WHERE, 7, 34) == VERSION
     assert [one.name for one in files(tmp_path)] == ["7-34.ts"]
 
 
-def test_versions_of_other_functions_numbers_and_applications_are_not_mixed_up(tmp_path: Path) -> None:
+def test_each_function_version_and_application_has_its_own_entry(tmp_path: Path) -> None:
     cache = VersionCache(tmp_path)
     cache.store_version(WHERE, 7, VERSION)
     assert cache.version(WHERE, 8, 34) is None
@@ -35,7 +35,7 @@ def test_versions_of_other_functions_numbers_and_applications_are_not_mixed_up(t
     assert cache.version(f"{WHERE}#e7b1", 7, 34) is None
 
 
-def test_an_application_without_a_name_keeps_nothing(tmp_path: Path) -> None:
+def test_nothing_is_cached_for_an_application_without_a_name(tmp_path: Path) -> None:
     cache = VersionCache(tmp_path)
     cache.store_version(None, 7, VERSION)
     cache.store_application_key(None, KEY)
@@ -44,7 +44,7 @@ def test_an_application_without_a_name_keeps_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [b"", b"// ckfunc-version", b"\xff\xfe", b"// ckfunc-version 13515 00\na\n", None])
-def test_a_damaged_entry_counts_as_absent_and_is_replaced(tmp_path: Path, damage: bytes | None) -> None:
+def test_a_damaged_entry_is_ignored_and_replaced(tmp_path: Path, damage: bytes | None) -> None:
     cache = VersionCache(tmp_path)
     cache.store_version(WHERE, 7, VERSION)
     (path,) = files(tmp_path)
@@ -54,7 +54,7 @@ def test_a_damaged_entry_counts_as_absent_and_is_replaced(tmp_path: Path, damage
     assert cache.version(WHERE, 7, 34) == VERSION
 
 
-def test_every_truncation_of_an_entry_counts_as_absent(tmp_path: Path) -> None:
+def test_a_truncated_entry_is_ignored(tmp_path: Path) -> None:
     cache = VersionCache(tmp_path)
     cache.store_version(WHERE, 7, FunctionVersion(1, 2, "short\n"))
     (path,) = files(tmp_path)
@@ -64,7 +64,7 @@ def test_every_truncation_of_an_entry_counts_as_absent(tmp_path: Path) -> None:
         assert cache.version(WHERE, 7, 2) is None
 
 
-def test_a_damaged_application_key_counts_as_absent(tmp_path: Path) -> None:
+def test_a_damaged_application_key_is_ignored(tmp_path: Path) -> None:
     cache = VersionCache(tmp_path)
     cache.store_application_key(WHERE, KEY)
     assert cache.application_key(WHERE) == KEY
@@ -73,14 +73,14 @@ def test_a_damaged_application_key_counts_as_absent(tmp_path: Path) -> None:
     assert cache.application_key(WHERE) is None
 
 
-def test_a_cache_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
+def test_an_unwritable_cache_is_not_an_error(tmp_path: Path) -> None:
     (tmp_path / ".ckfunc").write_text("a file where the directory should be")
     cache = VersionCache(tmp_path)
     cache.store_version(WHERE, 7, VERSION)
     assert cache.version(WHERE, 7, 34) is None
 
 
-def test_a_corrupted_cache_costs_one_request_and_changes_no_result(here: World) -> None:
+def test_a_corrupted_cache_costs_one_request_and_does_not_change_the_plan(here: World) -> None:
     here.application.add("call.ended", "a\n")
     project = here.project({"call.ended": "a\n"})
     assert here.plan(project).is_empty
@@ -90,7 +90,7 @@ def test_a_corrupted_cache_costs_one_request_and_changes_no_result(here: World) 
     assert here.calls().count("GET /functions/1/current-version") == 2
 
 
-def test_no_environment_value_is_ever_kept_on_disk(here: World) -> None:
+def test_environment_values_are_never_written_to_disk(here: World) -> None:
     here.application.environment = {"THEIRS": "canary-one"}
     here.deploy(here.project({"call.ended": "a\n"}, environment={"OURS": "canary-two"}))
     found = b"".join(one.read_bytes() for one in here.root.rglob("*") if one.is_file())

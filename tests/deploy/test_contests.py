@@ -27,7 +27,7 @@ def after_first_version(here: World, meddle: dict[str, str]) -> None:
     here.application.after = after
 
 
-def test_the_first_puts_back_what_a_later_deploy_wrote_of_the_runtime_before_it_stopped(here: World) -> None:
+def test_the_first_deploy_reverts_runtime_changes_of_a_later_deploy(here: World) -> None:
     here.application.add(SENT, "a\n")
     after_first_version(here, {"KEY": "theirs"})
     report = here.deploy(here.project({SENT: "ours\n"}, environment={"KEY": "ours"}))
@@ -36,7 +36,7 @@ def test_the_first_puts_back_what_a_later_deploy_wrote_of_the_runtime_before_it_
     assert report.warnings == ("someone else changed the environment during this deploy; the change was reverted",)
 
 
-def test_the_first_removes_at_the_end_although_a_later_deploy_wrote_meanwhile(here: World) -> None:
+def test_the_first_deploy_still_removes_values_after_a_later_deploy_wrote_them(here: World) -> None:
     here.application.add(SENT, "a\n")
     here.application.environment = {"GONE": "1"}
     after_first_version(here, {"GONE": "1", "KEY": "theirs"})
@@ -46,7 +46,7 @@ def test_the_first_removes_at_the_end_although_a_later_deploy_wrote_meanwhile(he
     assert report.ok and results(report) == {"GONE": "removed", "KEY": "created", SENT: "updated"}
 
 
-def test_what_someone_else_has_just_written_the_same_is_gone_on_from(here: World) -> None:
+def test_an_equal_value_from_a_concurrent_deploy_is_not_a_conflict(here: World) -> None:
     here.application.add(SENT, "a\n")
     here.application.environment = {"GONE": "1"}
 
@@ -61,7 +61,7 @@ def test_what_someone_else_has_just_written_the_same_is_gone_on_from(here: World
     assert report.ok and results(report) == {"a": "created", "GONE": "removed", "KEY": "created", SENT: "updated"}
 
 
-def test_the_first_looks_again_where_there_are_signs_of_others_until_all_is_calm(here: World) -> None:
+def test_the_first_deploy_verifies_again_until_no_concurrent_changes_appear(here: World) -> None:
     here.application.add(SENT, "a\n")
     late = iter([False, False, True, False])
     looks = 0
@@ -84,7 +84,7 @@ def test_the_first_looks_again_where_there_are_signs_of_others_until_all_is_calm
     assert looks == 6
 
 
-def test_what_is_put_back_is_what_was_written_and_no_removal_that_was_held_back(here: World) -> None:
+def test_reverting_concurrent_changes_does_not_apply_skipped_removals(here: World) -> None:
     here.application.add(SENT, "a\n")
     here.application.add(READ, "a\n")
     here.application.environment = {"GONE": "1"}
@@ -99,7 +99,7 @@ def test_what_is_put_back_is_what_was_written_and_no_removal_that_was_held_back(
     assert here.application.environment == {"GONE": "1", "KEY": "ours"}
 
 
-def test_values_that_the_platform_itself_changes_are_not_fought_for(here: World) -> None:
+def test_a_value_that_the_platform_changes_is_rewritten_only_once(here: World) -> None:
     here.application.add(SENT, "a\n")
 
     def shout(request: Request, reply: Reply) -> Reply:
@@ -115,7 +115,7 @@ def test_values_that_the_platform_itself_changes_are_not_fought_for(here: World)
     assert report.warnings == () and sum("PUT" in call for call in here.writes()) == 2
 
 
-def test_who_comes_second_with_the_same_script_stops_and_leaves_the_rest_to_the_first(here: World) -> None:
+def test_the_second_of_two_deploys_of_the_same_script_stops_with_a_conflict(here: World) -> None:
     here.application.add(SENT, "a\n")
     here.application.add(READ, "a\n")
 
@@ -132,7 +132,7 @@ def test_who_comes_second_with_the_same_script_stops_and_leaves_the_rest_to_the_
 
 
 @pytest.mark.parametrize("lost", ["before", "after", "both"])
-def test_taking_back_over_a_network_that_loses_requests_is_done_once(here: World, lost: str) -> None:
+def test_a_conflicting_version_is_reverted_once_when_requests_are_lost(here: World, lost: str) -> None:
     here.application.add(READ, "a\n")
     drops = {"before": [False], "after": [True], "both": [False, True]}[lost]
 
@@ -158,7 +158,7 @@ def test_taking_back_over_a_network_that_loses_requests_is_done_once(here: World
     assert [one.handler_script for one in here.application.versions[1]] == ["a\n", "theirs\n", "ours\n", "theirs\n"]
 
 
-def test_what_cannot_be_taken_back_is_said_with_the_way_to_do_it(here: World) -> None:
+def test_a_failed_revert_is_reported_with_the_rollback_command(here: World) -> None:
     here.application.add(READ, "a\n")
 
     def overtake(request: Request) -> Reply | None:

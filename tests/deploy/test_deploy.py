@@ -19,7 +19,7 @@ READ = "user.read.message"
 START = "user.attempted.start_session"
 
 
-def test_the_first_deploy_creates_everything_in_the_order_in_which_it_is_needed(here: World) -> None:
+def test_the_first_deploy_creates_everything_in_dependency_order(here: World) -> None:
     project = here.project(
         {SENT: "a\n", READ: "b\n"}, dependencies={"left-pad": "^1.0.0"}, environment={"KEY": "value"}, script="init\n"
     )
@@ -62,7 +62,7 @@ def test_an_unchanged_project_costs_three_requests_and_no_syntax_check(here: Wor
     assert set(results(report).values()) == {"unchanged"}
 
 
-def test_what_another_machine_deployed_is_read_once_and_then_remembered(here: World) -> None:
+def test_a_version_deployed_from_another_machine_is_read_once_and_then_cached(here: World) -> None:
     here.application.add(SENT, "old", "a\n")
     project = here.project({SENT: "a\n"})
     assert here.plan(project).is_empty
@@ -74,7 +74,7 @@ def test_what_another_machine_deployed_is_read_once_and_then_remembered(here: Wo
     assert here.calls().count("GET /functions/1/current-version") == 2
 
 
-def test_a_version_deployed_while_the_plan_is_made_is_what_the_plan_starts_from(here: World) -> None:
+def test_a_plan_includes_a_version_that_was_deployed_while_planning(here: World) -> None:
     here.application.add(SENT, "a\n")
 
     def meddle(request: Request) -> Reply | None:
@@ -111,7 +111,7 @@ def test_a_changed_handler_becomes_the_next_version(here: World) -> None:
     assert report.exit_code == 0
 
 
-def test_a_function_that_exists_without_a_version_gets_its_first(here: World) -> None:
+def test_an_existing_function_without_a_version_gets_its_first_version(here: World) -> None:
     here.application.add(SENT)
     report = here.deploy(here.project({SENT: "a\n"}))
     assert here.writes() == ["POST /functions/1/versions"]
@@ -131,7 +131,7 @@ def test_absent_sections_are_neither_compared_nor_sent(here: World) -> None:
     assert here.plan(here.project()).is_empty
 
 
-def test_what_the_manifest_lacks_is_removed_and_the_platforms_own_is_never_touched(here: World) -> None:
+def test_values_missing_from_the_manifest_are_removed_except_platform_packages(here: World) -> None:
     here.application.dependencies = {"lodash": "4", "kept": "1"}
     here.application.environment = {"OLD": "secret-value", "KEPT": "1"}
     here.application.script = "old"
@@ -153,13 +153,13 @@ def test_what_the_manifest_lacks_is_removed_and_the_platforms_own_is_never_touch
     assert here.checked == []
 
 
-def test_an_empty_managed_environment_is_not_the_same_as_an_absent_one(here: World) -> None:
+def test_an_empty_environment_section_removes_all_variables(here: World) -> None:
     here.application.environment = {"OLD": "secret-value"}
     here.deploy(here.project(environment={}))
     assert here.application.environment == {}
 
 
-def test_line_endings_alone_make_no_change(here: World) -> None:
+def test_different_line_endings_are_not_a_change(here: World) -> None:
     here.application.add(SENT, "a\r\nb\r\n")
     here.application.script = "c\r\nd"
     assert here.plan(here.project({SENT: "a\nb\n"}, script="c\nd")).is_empty
@@ -171,7 +171,7 @@ def test_any_other_difference_in_text_is_a_change(here: World) -> None:
     assert not here.plan(here.project({SENT: "a \nb\n"})).is_empty
 
 
-def test_scripts_that_cannot_run_stop_everything_before_the_first_write(here: World) -> None:
+def test_scripts_that_cannot_run_stop_the_deploy_before_the_first_write(here: World) -> None:
     here.application.add(SENT, "a\n")
     here.problems = [Problem("init.ts", 3, 7, "Unexpected token"), Problem("handlers/x.ts", 1, 2, "Oops")]
     with pytest.raises(InvalidScripts) as caught:
@@ -197,7 +197,7 @@ def test_another_application_id_is_refused_before_any_version_is_read(here: Worl
     assert here.plan(here.project({SENT: "a\n"}, application="42")).is_empty
 
 
-def test_an_application_key_is_asked_for_once_and_then_remembered(here: World) -> None:
+def test_an_application_key_is_requested_once_and_then_cached(here: World) -> None:
     here.application.add(SENT, "a\n")
     project = here.project({SENT: "a\n"}, application=KEY.upper())
     assert here.plan(project).is_empty
@@ -209,7 +209,7 @@ def test_an_application_key_is_asked_for_once_and_then_remembered(here: World) -
         here.plan(here.project({SENT: "a\n"}, application="00000000-0000-0000-0000-000000000000"))
 
 
-def test_a_runtime_that_does_not_tell_its_application_costs_one_more_request(here: World) -> None:
+def test_a_runtime_without_an_application_id_costs_one_more_request(here: World) -> None:
     def anonymous(request: Request, reply: Reply) -> Reply:
         if request.path.endswith("/nodejs"):
             reply.body.pop("_links")
@@ -225,7 +225,7 @@ def test_a_runtime_that_does_not_tell_its_application_costs_one_more_request(her
     assert here.plan(here.project({SENT: "a\n"})).is_empty
 
 
-def test_two_functions_of_a_type_in_the_manifest_are_refused_and_others_are_not(here: World) -> None:
+def test_duplicate_functions_are_refused_only_for_types_in_the_manifest(here: World) -> None:
     here.application.add(SENT, "a\n")
     here.application.add(SENT, "b\n")
     with pytest.raises(AmbiguousFunction, match=re.escape(f"2 functions of type {SENT} (ids 1, 2)")):
@@ -233,13 +233,13 @@ def test_two_functions_of_a_type_in_the_manifest_are_refused_and_others_are_not(
     assert here.plan(here.project({})).is_empty
 
 
-def test_a_package_of_the_platforms_own_is_refused_in_the_manifest(here: World) -> None:
+def test_a_platform_package_in_the_manifest_is_refused(here: World) -> None:
     with pytest.raises(PlatformOwned, match=r"the platform already provides chatkitty-platform-sdk 1\.0\.1"):
         here.deploy(here.project(dependencies={"chatkitty-platform-sdk": "2.4.0"}))
     assert here.writes() == []
 
 
-def test_a_disabled_function_is_warned_of_and_deployed(here: World) -> None:
+def test_a_disabled_function_is_deployed_with_a_warning(here: World) -> None:
     here.application.add(SENT, "a\n", enabled=False)
     here.application.add(READ, "b\n", enabled=False)
     report = here.deploy(here.project({SENT: "changed\n"}))
@@ -249,13 +249,13 @@ def test_a_disabled_function_is_warned_of_and_deployed(here: World) -> None:
     )
 
 
-def test_a_function_that_its_first_version_does_not_enable_is_warned_of(here: World) -> None:
+def test_a_new_function_that_stays_disabled_is_a_warning(here: World) -> None:
     here.application.enables = False
     report = here.deploy(here.project({SENT: "a\n"}))
     assert report.ok and len(report.warnings) == 1 and "is disabled" in report.warnings[0]
 
 
-def test_a_name_or_description_that_cannot_be_changed_is_a_warning(here: World) -> None:
+def test_a_different_name_or_description_is_a_warning(here: World) -> None:
     here.application.add(SENT, "a\n", name="Theirs")
     here.application.add(READ, "b\n", name="Dashboard Name")
     handlers = {SENT: "a\n", READ: "b\n"}
@@ -269,7 +269,7 @@ def test_a_name_or_description_that_cannot_be_changed_is_a_warning(here: World) 
     )
 
 
-def test_functions_on_several_pages_are_all_found(here: World) -> None:
+def test_functions_on_all_pages_are_found(here: World) -> None:
     here.application.page_limit = 2
     types = [f"custom.type_{number}" for number in range(5)]
     for name in types:
@@ -279,7 +279,7 @@ def test_functions_on_several_pages_are_all_found(here: World) -> None:
     assert report.ok and len(report.items) == 5
 
 
-def test_steps_and_items_are_announced_as_they_happen(here: World) -> None:
+def test_steps_and_items_are_reported_as_they_happen(here: World) -> None:
     heard: list[str] = []
     here.deploy(
         here.project({SENT: "a\n"}, environment={"KEY": "value"}),

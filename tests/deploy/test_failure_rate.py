@@ -50,7 +50,7 @@ def judged(
         (0, 0, 19, 19, "2%", 1, False),  # too few
     ],
 )
-def test_failures_are_compared_with_what_is_allowed(
+def test_failures_are_compared_with_the_allowed_number(
     earlier_failed: int, earlier: int, runs: int, failed: int, max_failures: str, allowed: int, breached: bool
 ) -> None:
     # The failures come last, so that no shorter sequence of runs breaches the limit.
@@ -66,14 +66,14 @@ def test_only_the_last_hundred_earlier_runs_count() -> None:
     assert judged([False] * 60 + [True] * 100, [False] * 10).earlier_failed == 100
 
 
-def test_runs_of_every_older_version_are_earlier_runs() -> None:
+def test_runs_of_all_older_versions_count_as_earlier_runs() -> None:
     found = judged([], [])
     for version in (1, 3, 6):
         found.add(row(version, failed=version == 3))
     assert (len(found.earlier), found.earlier_failed, found.runs) == (3, 1, 0)
 
 
-def test_running_runs_do_not_count_and_a_breach_is_final() -> None:
+def test_unfinished_runs_do_not_count_and_a_breach_is_final() -> None:
     found = judged([], [True] * 5, min_runs=5)
     assert found.breached
     for one in (row(7), row(7, running=True), row(8)):
@@ -89,7 +89,7 @@ def test_a_replaced_version_is_not_judged() -> None:
 
 
 @pytest.mark.parametrize("seed", range(50))
-def test_the_first_run_that_exceeds_the_limit_is_the_one_that_whole_numbers_give(seed: int) -> None:
+def test_the_breaching_run_matches_integer_arithmetic(seed: int) -> None:
     chance = random.Random(seed)
     earlier = [chance.random() < chance.choice((0, 0.05, 0.3)) for _ in range(chance.randrange(150))]
     runs = [chance.random() < chance.choice((0, 0.02, 0.1, 0.5)) for _ in range(200)]
@@ -107,7 +107,7 @@ def test_the_first_run_that_exceeds_the_limit_is_the_one_that_whole_numbers_give
     assert found.runs == (first or len(runs))
 
 
-def test_percentages_and_durations_are_read_and_written() -> None:
+def test_percentages_and_durations_are_parsed_and_formatted() -> None:
     policy = WatchPolicy().with_texts("1h30m", "0.5%", 7)
     assert policy == WatchPolicy(5400.0, Fraction(1, 200), 7)
     assert policy.with_texts(None, None, None) == policy

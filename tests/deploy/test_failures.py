@@ -50,7 +50,7 @@ def refusing(method: str, path_end: str, reply: Reply) -> Callable[[Request], Re
         ("/current-version", Reply(404, {}), NotFound, r"not found \(404\)"),
     ],
 )
-def test_an_error_before_the_plan_is_one_sentence_with_a_hint_and_no_write(
+def test_an_error_before_the_plan_is_one_sentence_with_a_hint_and_writes_nothing(
     here: World, path: str, reply: Reply, kind: type[ApiFailure], said: str
 ) -> None:
     here.application.add(SENT, "a\n")
@@ -63,7 +63,7 @@ def test_an_error_before_the_plan_is_one_sentence_with_a_hint_and_no_write(
         assert here.calls() == ["POST /oauth/token"]
 
 
-def test_an_unreachable_host_is_one_sentence(here: World) -> None:
+def test_an_unreachable_host_is_reported_in_one_sentence(here: World) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         here.server.url = f"http://127.0.0.1:{taken.getsockname()[1]}"
@@ -72,7 +72,7 @@ def test_an_unreachable_host_is_one_sentence(here: World) -> None:
     assert caught.value.hint
 
 
-def test_no_version_is_read_after_one_could_not_be(here: World) -> None:
+def test_a_failed_read_stops_further_reads_of_versions(here: World) -> None:
     for number in range(40):
         here.application.add(f"custom.type_{number}", "a\n")
     here.application.before = refusing("GET", "/current-version", Reply(404, {}))
@@ -90,7 +90,7 @@ def test_no_version_is_read_after_one_could_not_be(here: World) -> None:
         ("script", ["left-pad", "KEY"], ""),
     ],
 )
-def test_a_failed_runtime_step_stops_what_comes_after_it(here: World, path: str, done: list[str], failed: str) -> None:
+def test_a_failed_runtime_step_stops_the_steps_after_it(here: World, path: str, done: list[str], failed: str) -> None:
     here.application.before = refusing("PUT", path, Reply(400, {"message": "no room"}))
     project = here.project({SENT: "a\n"}, dependencies={"left-pad": "1"}, environment={"KEY": "value"}, script="i\n")
     report = here.deploy(project, clock=Stopped())
@@ -127,7 +127,7 @@ def test_a_function_that_cannot_be_created_gets_no_version(here: World) -> None:
     assert here.application.history() == {READ: 2}
 
 
-def test_a_function_whose_first_version_fails_is_said_to_exist_and_is_completed_by_the_next_deploy(here: World) -> None:
+def test_the_next_deploy_completes_a_function_whose_first_version_failed(here: World) -> None:
     here.application.before = refusing("POST", "/versions", Reply(400, {"message": "not now"}))
     project = here.project({SENT: "a\n"})
     item = by_name(here.deploy(project))[SENT]
@@ -138,7 +138,7 @@ def test_a_function_whose_first_version_fails_is_said_to_exist_and_is_completed_
     assert here.application.history() == {SENT: 1}
 
 
-def test_a_token_that_expires_in_the_middle_is_renewed(here: World) -> None:
+def test_a_token_that_expires_during_a_deploy_is_renewed(here: World) -> None:
     refused = threading.Event()
 
     def once(request: Request) -> Reply | None:
@@ -162,7 +162,7 @@ def test_a_token_that_expires_in_the_middle_is_renewed(here: World) -> None:
     assert report.ok and here.calls().count("POST /oauth/token") == 2
 
 
-def test_credentials_rejected_in_the_middle_end_it_with_nothing_sent_after(here: World) -> None:
+def test_no_requests_are_sent_after_credentials_are_rejected_during_a_deploy(here: World) -> None:
     here.application.add(SENT, "a\n")
     revoked = threading.Event()
 
@@ -180,7 +180,7 @@ def test_credentials_rejected_in_the_middle_end_it_with_nothing_sent_after(here:
     assert last == "PUT /runtimes/nodejs/environment-variables"
 
 
-def test_a_platform_that_quotes_a_value_in_its_refusal_does_not_make_it_public(here: World) -> None:
+def test_a_value_quoted_in_an_error_response_is_masked(here: World) -> None:
     here.application.before = refusing(
         "PUT", "environment-variables", Reply(400, {"message": "KEY=canary-7f3a is not allowed"})
     )
@@ -189,7 +189,7 @@ def test_a_platform_that_quotes_a_value_in_its_refusal_does_not_make_it_public(h
     assert "KEY=•••• " in str(by_name(report)["KEY"].note)
 
 
-def test_a_version_whose_answer_is_lost_is_looked_up_and_not_created_again(here: World) -> None:
+def test_a_version_whose_response_is_lost_is_looked_up_and_not_created_again(here: World) -> None:
     here.application.add(SENT, "a\n")
     here.application.after = lambda request, reply: Reply(drop=True) if request.method == "POST" else reply
     report = here.deploy(here.project({SENT: "b\n"}))
@@ -199,14 +199,14 @@ def test_a_version_whose_answer_is_lost_is_looked_up_and_not_created_again(here:
     assert len(here.writes()) == 1
 
 
-def test_a_function_whose_answer_is_lost_is_looked_up_and_not_created_again(here: World) -> None:
+def test_a_function_whose_response_is_lost_is_looked_up_and_not_created_again(here: World) -> None:
     here.application.after = lambda request, reply: Reply(drop=True) if request.method == "POST" else reply
     report = here.deploy(here.project({SENT: "b\n"}))
     assert report.ok and results(report) == {SENT: "created"}
     assert here.application.history() == {SENT: 1} and len(here.writes()) == 2
 
 
-def test_a_value_whose_answer_is_lost_with_all_that_could_tell_is_found_by_reading_back(here: World) -> None:
+def test_a_value_whose_responses_are_all_lost_is_found_by_verification(here: World) -> None:
     written = iter([Reply(200, b"<html>"), Reply(400, {"message": "not now"})])
 
     def lose(request: Request, reply: Reply) -> Reply:
@@ -218,7 +218,7 @@ def test_a_value_whose_answer_is_lost_with_all_that_could_tell_is_found_by_readi
     assert results(report) == {"KEY": "created", SENT: "skipped"} and report.exit_code == 1
 
 
-def test_a_host_that_goes_away_for_good_is_given_up_after_as_many_tries_as_run_at_once(here: World) -> None:
+def test_a_deploy_gives_up_on_a_lost_host_once_the_concurrent_requests_failed(here: World) -> None:
     types = [f"custom.type_{number:02}" for number in range(60)]
     for name in types:
         here.application.add(name, "a\n")
@@ -233,7 +233,7 @@ def test_a_host_that_goes_away_for_good_is_given_up_after_as_many_tries_as_run_a
     assert {one.note for one in skipped} == {"not attempted: the API is unreachable"}
 
 
-def test_a_version_by_someone_else_between_plan_and_write_is_not_written_over(here: World) -> None:
+def test_a_version_someone_else_deployed_since_the_plan_is_not_overwritten(here: World) -> None:
     here.application.add(SENT, "a\n")
     here.application.add(READ, "a\n")
     with here.new_client() as client:
@@ -253,7 +253,7 @@ def test_a_version_by_someone_else_between_plan_and_write_is_not_written_over(he
     assert here.writes() == []
 
 
-def test_someone_elses_version_with_our_script_is_as_good_as_ours(here: World) -> None:
+def test_a_version_with_the_same_script_from_someone_else_is_accepted(here: World) -> None:
     here.application.add(SENT, "a\n")
     with here.new_client() as client:
         report = run.deploy(
@@ -265,7 +265,7 @@ def test_someone_elses_version_with_our_script_is_as_good_as_ours(here: World) -
     assert report.ok and here.writes() == [] and here.application.history() == {SENT: 2}
 
 
-def test_of_two_deploys_that_write_at_the_same_moment_the_first_wins(here: World) -> None:
+def test_the_first_of_two_simultaneous_deploys_wins(here: World) -> None:
     here.application.add(SENT, "a\n")
     here.application.add(READ, "a\n")
 
@@ -281,7 +281,7 @@ def test_of_two_deploys_that_write_at_the_same_moment_the_first_wins(here: World
     assert here.application.deployed() == {SENT: "a\n", READ: "theirs\n"}
 
 
-def test_values_that_someone_else_changed_since_the_plan_are_not_written_over(here: World) -> None:
+def test_values_someone_else_changed_since_the_plan_are_not_overwritten(here: World) -> None:
     here.application.environment = {"KEY": "old"}
     with here.new_client() as client:
         report = run.deploy(
@@ -295,7 +295,7 @@ def test_values_that_someone_else_changed_since_the_plan_are_not_written_over(he
     assert here.writes() == [] and here.application.environment == {"KEY": "theirs"}
 
 
-def test_a_version_by_someone_else_after_ours_is_detected(here: World) -> None:
+def test_a_version_someone_else_deploys_after_ours_is_detected(here: World) -> None:
     here.application.add(SENT, "a\n")
     here.application.add(READ, "a\n")
 
@@ -312,7 +312,7 @@ def test_a_version_by_someone_else_after_ours_is_detected(here: World) -> None:
     assert by_name(report)[READ].note == "someone else deployed v2 during this deploy"
 
 
-def test_values_that_the_application_does_not_show_afterwards_are_failures(here: World) -> None:
+def test_values_that_differ_after_the_deploy_are_failures(here: World) -> None:
     here.application.dependencies = {"gone": "1"}
     here.application.script = "old"
     here.application.environment = {"STAYS": "value"}
@@ -364,7 +364,7 @@ def test_a_version_that_does_not_become_current_is_a_failure(here: World) -> Non
         ({"handlerScript": "mangled"}, "the platform stored v2 with a different script than was sent"),
     ],
 )
-def test_an_answer_that_does_not_describe_what_was_sent_is_a_failure(
+def test_a_response_that_differs_from_the_request_is_a_failure(
     here: World, answer: dict[str, object], note: str
 ) -> None:
     here.application.add(SENT, "a\n")
@@ -376,7 +376,7 @@ def test_an_answer_that_does_not_describe_what_was_sent_is_a_failure(
     assert item.note == note
 
 
-def test_what_was_written_and_cannot_be_read_back_is_not_called_done(here: World) -> None:
+def test_an_unreadable_write_is_a_failure(here: World) -> None:
     here.application.add(READ, "b\n")
     written = threading.Event()
 
@@ -392,7 +392,7 @@ def test_what_was_written_and_cannot_be_read_back_is_not_called_done(here: World
     assert report.exit_code == 1 and not report.verified
 
 
-def test_what_may_have_been_written_and_cannot_be_read_back_is_not_called_failed_alone(here: World) -> None:
+def test_a_failed_write_that_cannot_be_verified_may_have_been_written(here: World) -> None:
     written = threading.Event()
 
     def lost(request: Request, reply: Reply) -> Reply:
@@ -409,7 +409,7 @@ def test_what_may_have_been_written_and_cannot_be_read_back_is_not_called_failed
     assert "; it may have been written, but could not be verified: " in str(item.note)
 
 
-def test_an_interrupt_between_steps_ends_with_a_true_report(here: World) -> None:
+def test_an_interrupt_between_steps_ends_with_an_accurate_report(here: World) -> None:
     def interrupt(one: object) -> None:
         if isinstance(one, CreateVersion):
             raise KeyboardInterrupt
@@ -421,7 +421,7 @@ def test_an_interrupt_between_steps_ends_with_a_true_report(here: World) -> None
     assert here.deploy(here.project({SENT: "a\n"}, environment={"KEY": "value"})).ok
 
 
-def test_an_interrupt_lets_requests_under_way_end_and_starts_no_more(here: World) -> None:
+def test_an_interrupt_finishes_running_requests_and_starts_no_others(here: World) -> None:
     types = [f"custom.type_{number:02}" for number in range(20)]
     for name in types:
         here.application.add(name, "a\n")
@@ -455,7 +455,7 @@ def interrupt() -> Iterator[Callable[[], None]]:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a signal cannot be sent to one thread")
-def test_ctrl_c_while_a_version_is_created_waits_for_it(here: World, interrupt: Callable[[], None]) -> None:
+def test_ctrl_c_waits_for_a_version_that_is_being_created(here: World, interrupt: Callable[[], None]) -> None:
     here.application.add(SENT, "a\n")
 
     def press(request: Request) -> Reply | None:
@@ -470,7 +470,7 @@ def test_ctrl_c_while_a_version_is_created_waits_for_it(here: World, interrupt: 
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a signal cannot be sent to one thread")
-def test_ctrl_c_while_reading_back_keeps_the_report(here: World, interrupt: Callable[[], None]) -> None:
+def test_ctrl_c_during_verification_still_prints_the_report(here: World, interrupt: Callable[[], None]) -> None:
     def press(request: Request) -> Reply | None:
         if request.method == "GET" and request.path.endswith("/nodejs") and here.writes():
             interrupt()
@@ -487,9 +487,7 @@ def test_ctrl_c_while_reading_back_keeps_the_report(here: World, interrupt: Call
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a signal cannot be sent to one thread")
 @pytest.mark.parametrize("path", ["/nodejs", "/current-version"])
-def test_ctrl_c_does_not_wait_for_a_host_that_does_not_answer(
-    here: World, interrupt: Callable[[], None], path: str
-) -> None:
+def test_ctrl_c_does_not_wait_for_an_unresponsive_host(here: World, interrupt: Callable[[], None], path: str) -> None:
     here.application.add(SENT, "a\n")
     answers = threading.Event()
 

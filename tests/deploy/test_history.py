@@ -35,26 +35,26 @@ def rolled(here: World, meddle: Callable[[], object] = lambda: None) -> DeployRe
         return carry_out(plan, client, DeployContext(here.root, cache, clock=Hurried(), command="rollback"))
 
 
-def test_a_rollback_is_one_write_that_is_read_back(here: World) -> None:
+def test_a_rollback_is_one_verified_write(here: World) -> None:
     report = rolled(here)
     assert report.ok and by_name(report)[TYPE].new_version == 3
     assert here.application.deployed() == {TYPE: "one"}
     assert len(here.writes()) == 1 and report.verified
 
 
-def test_somebody_elses_version_stops_it_before_the_write(here: World) -> None:
+def test_a_version_from_someone_else_stops_the_rollback_before_the_write(here: World) -> None:
     report = rolled(here, lambda: here.application.publish(1, "theirs"))
     assert results(report) == {TYPE: "conflict"} and here.writes() == []
 
 
-def test_a_lost_answer_is_looked_up_and_the_script_not_deployed_twice(here: World) -> None:
+def test_a_rollback_whose_response_is_lost_is_not_repeated(here: World) -> None:
     here.application.after = lambda request, reply: Reply(drop=True) if request.method == "POST" else reply
     assert rolled(here).ok
     assert here.application.history() == {TYPE: 3}
 
 
 @pytest.mark.parametrize("reply", [Reply(503, {"error": "down"}), Reply(drop=True), Reply(400, {"message": "no"})])
-def test_a_write_that_was_not_done_is_a_failure(here: World, reply: Reply) -> None:
+def test_a_rejected_write_is_a_failure(here: World, reply: Reply) -> None:
     here.application.before = lambda request: (
         reply if request.method == "POST" and "oauth" not in request.path else None
     )
@@ -62,7 +62,7 @@ def test_a_write_that_was_not_done_is_a_failure(here: World, reply: Reply) -> No
     assert here.application.history() == {TYPE: 2}
 
 
-def test_an_answer_that_cannot_be_looked_up_is_reported_as_the_loss_that_it_is(here: World) -> None:
+def test_an_unknown_outcome_of_a_write_is_reported(here: World) -> None:
     posted: list[Request] = []
 
     def answer(request: Request) -> Reply | None:
@@ -76,7 +76,7 @@ def test_an_answer_that_cannot_be_looked_up_is_reported_as_the_loss_that_it_is(h
     assert "it is unknown whether the request was processed" in str(note) and len(posted) == 1
 
 
-def test_a_version_that_slips_in_after_the_write_is_reported(here: World) -> None:
+def test_a_version_deployed_right_after_the_rollback_is_reported(here: World) -> None:
     def overtake(request: Request, reply: Reply) -> Reply:
         if request.method == "POST":
             here.application.publish(1, "theirs")
@@ -86,7 +86,7 @@ def test_a_version_that_slips_in_after_the_write_is_reported(here: World) -> Non
     assert "someone else deployed v4" in str(by_name(rolled(here))[TYPE].note)
 
 
-def test_references_name_a_type_and_perhaps_a_version() -> None:
+def test_references_name_a_type_and_optionally_a_version() -> None:
     assert reference("call.ended") == Reference("call.ended")
     assert reference("call.ended@12") == reference("call.ended@v12") == Reference("call.ended", 12)
     for wrong in ("", "@3", "call.ended@", "call.ended@-1", "a@1@2"):
@@ -100,7 +100,7 @@ def commit(name: str, content: str) -> Commit:
     return Commit(name, "Jane", datetime(2024, 5, 1, tzinfo=UTC), name, content)
 
 
-def test_blame_follows_history_when_content_comes_back() -> None:
+def test_blame_follows_history_when_earlier_content_is_restored() -> None:
     commits = [commit("first", "A"), commit("second", "B"), commit("reverted", "A")]
     found = blame({1: "A", 2: "B", 3: "A", 4: "C"}, commits)
     assert {number: one.id for number, one in found.items()} == {1: "first", 2: "second", 3: "reverted"}
@@ -112,6 +112,6 @@ def test_a_directory_without_git_has_no_history(tmp_path: Path) -> None:
         commits_of(tmp_path, ["handlers/start.ts"])
 
 
-def test_versions_that_differ_in_line_ends_alone_are_the_same() -> None:
+def test_versions_that_differ_only_in_line_endings_are_equal() -> None:
     one, other = FunctionVersion(1, 1, "a\nb\n"), FunctionVersion(2, 2, "a\r\nb\r\n")
     assert Rollback(None, one, other).changes_nothing  # type: ignore[arg-type]  # the function does not matter here

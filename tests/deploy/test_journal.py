@@ -110,7 +110,7 @@ def before_and_after(here: World) -> tuple[Project, Project]:
     return first, second
 
 
-def test_a_deploy_leaves_a_journal_of_every_step_without_a_secret(here: World) -> None:
+def test_a_deploy_writes_a_journal_of_every_step_without_secrets(here: World) -> None:
     _, second = before_and_after(here)
     assert here.deploy(second).ok
     told = lines(here)
@@ -128,7 +128,7 @@ def test_a_deploy_leaves_a_journal_of_every_step_without_a_secret(here: World) -
         assert stat.S_IMODE(journals(here)[0].stat().st_mode) == 0o600
 
 
-def test_an_unchanged_project_leaves_no_journal(here: World) -> None:
+def test_a_deploy_without_changes_writes_no_journal(here: World) -> None:
     project = here.project({SENT: "one\n"})
     here.deploy(project)
     here.deploy(project)
@@ -155,7 +155,7 @@ def test_additions_come_first_and_removals_last(here: World) -> None:
     assert bodies[1]["GONE"] == f"{SECRET}-gone"
 
 
-def test_nothing_is_removed_while_a_function_that_may_need_it_is_not_deployed(here: World) -> None:
+def test_nothing_is_removed_if_a_function_that_may_need_it_was_not_deployed(here: World) -> None:
     _, second = before_and_after(here)
 
     def refuse(request: Request) -> Reply | None:
@@ -182,7 +182,7 @@ def test_nothing_is_removed_while_a_function_that_may_need_it_is_not_deployed(he
         for at in range(1, 12)
     ],
 )
-def test_a_deploy_that_was_cut_off_is_finished_by_the_next_one(here: World, at: int, again: str) -> None:
+def test_the_next_deploy_completes_an_interrupted_deploy(here: World, at: int, again: str) -> None:
     _, second = before_and_after(here)
     cut_off(here, second, at)
     report = resume(here, second) if again == "resume" else here.deploy(second)
@@ -199,7 +199,7 @@ def test_a_deploy_that_was_cut_off_is_finished_by_the_next_one(here: World, at: 
     assert here.application.deployed()[SENT] == "one\n"
 
 
-def test_an_undo_takes_back_a_deploy_that_went_on_with_other_sources_too(here: World) -> None:
+def test_an_undo_also_reverts_an_interrupted_deploy_of_other_sources(here: World) -> None:
     first = here.project({SENT: "one\n", READ: "one\n"}, dependencies={"a": "1"})
     here.deploy(first)
     cut_off(here, here.project({SENT: "two\n", READ: "two\n"}, dependencies={"a": "2"}), 4)
@@ -211,7 +211,7 @@ def test_an_undo_takes_back_a_deploy_that_went_on_with_other_sources_too(here: W
     assert report.ok and here.plan(first).changes == here.plan(first).removals == ()
 
 
-def test_a_resume_goes_on_after_a_deploy_with_other_sources_was_cut_off_twice(here: World) -> None:
+def test_a_resume_continues_after_two_interrupted_deploys(here: World) -> None:
     here.deploy(here.project(environment={"A": "1"}))
     cut_off(here, here.project({SENT: "two\n"}, environment={"A": "2"}), 2)
     third = here.project({SENT: "two\n"}, environment={"A": "3"})
@@ -219,7 +219,7 @@ def test_a_resume_goes_on_after_a_deploy_with_other_sources_was_cut_off_twice(he
     assert resume(here, third).ok and here.application.environment == {"A": "3"}
 
 
-def test_an_undo_that_was_cut_off_is_gone_on_with_and_can_then_be_undone_as_a_whole(here: World) -> None:
+def test_a_failed_undo_can_be_continued_and_then_undone_completely(here: World) -> None:
     here.deploy(here.project({SENT: "one, sent\n", READ: "one\n"}, dependencies={"a": "1"}))
     second = here.project({SENT: "two\n", READ: "two\n"}, dependencies={"b": "1"})
     here.deploy(second)
@@ -241,7 +241,7 @@ def test_an_undo_that_was_cut_off_is_gone_on_with_and_can_then_be_undone_as_a_wh
     assert take_back(here)[0].ok and here.plan(second).is_empty
 
 
-def test_an_undo_of_a_rollback_leaves_the_deploy_before_it_alone(here: World) -> None:
+def test_an_undo_of_a_rollback_does_not_revert_the_deploy_before_it(here: World) -> None:
     here.deploy(here.project({SENT: "one\n"}))
     cut_off(here, here.project({SENT: "one\n", READ: "new\n"}, dependencies={"a": "1"}), 2)
     with here.new_client() as client:
@@ -252,7 +252,7 @@ def test_an_undo_of_a_rollback_leaves_the_deploy_before_it_alone(here: World) ->
     assert here.application.deployed()[SENT] == "one\n" and here.application.dependencies == {"a": "1"}
 
 
-def test_there_is_nothing_to_resume_after_a_complete_deploy_or_without_one(here: World) -> None:
+def test_a_resume_without_an_interrupted_deploy_is_refused(here: World) -> None:
     with pytest.raises(NotResumable, match="nothing to resume: this checkout has no record"):
         resume(here, here.project({SENT: "one\n"}))
     here.deploy(here.project({SENT: "one\n"}))
@@ -270,7 +270,7 @@ def test_a_resume_with_other_sources_is_refused(here: World) -> None:
     assert here.writes() == []
 
 
-def test_a_resume_over_somebody_elses_version_is_refused(here: World) -> None:
+def test_a_resume_over_a_version_from_someone_else_is_refused(here: World) -> None:
     _, second = before_and_after(here)
     cut_off(here, second, 3)
     publish(here, SENT, "theirs\n")
@@ -280,7 +280,7 @@ def test_a_resume_over_somebody_elses_version_is_refused(here: World) -> None:
     assert here.writes() == []
 
 
-def test_a_resume_that_would_do_more_than_was_begun_is_refused(here: World) -> None:
+def test_a_resume_over_other_changes_from_someone_else_is_refused(here: World) -> None:
     _, second = before_and_after(here)
     cut_off(here, second, 3)
     publish(here, READ, "theirs\n")
@@ -293,7 +293,7 @@ def test_a_resume_that_would_do_more_than_was_begun_is_refused(here: World) -> N
         resume(here, here.project({SENT: "three\n", NEW: "new\n"}, dependencies={"kept": "3", "new": "1"}))
 
 
-def test_an_undo_brings_back_scripts_packages_variables_and_the_init_script(here: World) -> None:
+def test_an_undo_restores_scripts_packages_variables_and_the_init_script(here: World) -> None:
     _, second = before_and_after(here)
     assert here.deploy(second).ok
     report, former = take_back(here, {"CHANGED": f"{SECRET}-old", "GONE": f"{SECRET}-gone"})
@@ -320,7 +320,7 @@ def test_an_undo_can_be_undone(here: World) -> None:
     assert here.plan(second).is_empty
 
 
-def test_an_undo_names_the_variables_whose_values_it_needs(here: World) -> None:
+def test_an_undo_lists_the_variables_whose_values_it_needs(here: World) -> None:
     _, second = before_and_after(here)
     here.deploy(second)
     here.forget_calls()
@@ -335,7 +335,7 @@ def test_an_undo_names_the_variables_whose_values_it_needs(here: World) -> None:
     assert here.application.deployed()[SENT] == "one\n"
 
 
-def test_an_undo_after_somebody_elses_deploy_is_refused(here: World) -> None:
+def test_an_undo_after_a_deploy_by_someone_else_is_refused(here: World) -> None:
     _, second = before_and_after(here)
     here.deploy(second)
     publish(here, SENT, "theirs\n")
@@ -349,7 +349,7 @@ def test_an_undo_after_somebody_elses_deploy_is_refused(here: World) -> None:
         take_back(here, keep=True)
 
 
-def test_a_deploy_that_cannot_keep_its_journal_writes_nothing(here: World) -> None:
+def test_a_deploy_that_cannot_write_its_journal_changes_nothing(here: World) -> None:
     (here.root / ".ckfunc").mkdir()
     (here.root / ".ckfunc" / "journal").write_text("a file is in the way")
     with pytest.raises(OSError):
@@ -358,7 +358,7 @@ def test_a_deploy_that_cannot_keep_its_journal_writes_nothing(here: World) -> No
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device here")
-def test_a_step_that_cannot_be_noted_is_not_done(tmp_path: Path, here: World) -> None:
+def test_a_step_that_cannot_be_recorded_is_not_executed(tmp_path: Path, here: World) -> None:
     project = here.project({SENT: "one\n"})
     plan = here.plan(project)
     with journal.Journal(tmp_path / "journal.jsonl", {}) as kept, Path("/dev/full").open("wb", buffering=0) as full:
@@ -369,7 +369,7 @@ def test_a_step_that_cannot_be_noted_is_not_done(tmp_path: Path, here: World) ->
         kept.created(SENT, here.application.add(SENT))  # what has been done is not hidden by a full disk
 
 
-def test_damaged_journals_are_left_out_and_only_the_newest_fifty_are_kept(here: World) -> None:
+def test_damaged_journals_are_ignored_and_only_the_newest_fifty_are_retained(here: World) -> None:
     for number in range(3):
         here.deploy(here.project({SENT: f"{number}\n"}))
     first, second, third = journals(here)
@@ -384,7 +384,7 @@ def test_damaged_journals_are_left_out_and_only_the_newest_fifty_are_kept(here: 
     assert len(journals(here)) == 50
 
 
-def test_the_journals_of_a_target_whose_name_ends_the_same_are_not_counted(here: World) -> None:
+def test_journals_of_a_target_with_the_same_name_ending_are_not_counted(here: World) -> None:
     here.deploy(here.project({SENT: "one\n"}))
     kept = journals(here)[0]
     for number in range(60):
@@ -394,7 +394,7 @@ def test_the_journals_of_a_target_whose_name_ends_the_same_are_not_counted(here:
 
 
 @pytest.mark.parametrize("stamp", ["29990101T000000.5", "99991231T235959.999999", "29991399T999999.1"])
-def test_the_last_deploy_is_the_last_one_even_when_the_clock_went_back(here: World, stamp: str) -> None:
+def test_the_last_deploy_is_found_even_if_the_clock_was_set_back(here: World, stamp: str) -> None:
     here.deploy(here.project({SENT: "one\n"}))
     here.deploy(here.project({SENT: "two\n"}))
     journals(here)[-1].rename(journals(here)[0].parent / f"{stamp}-staging.jsonl")
@@ -405,7 +405,7 @@ def test_the_last_deploy_is_the_last_one_even_when_the_clock_went_back(here: Wor
         assert here.deploy(here.project({SENT: "three\n"})).ok
 
 
-def test_a_journal_is_read_whatever_a_line_of_it_has_become(here: World) -> None:
+def test_a_journal_with_a_damaged_line_can_be_read(here: World) -> None:
     here.deploy(here.project({SENT: "one\n"}))
     here.deploy(here.project({SENT: "two\n"}))
     path = journals(here)[-1]
@@ -415,7 +415,7 @@ def test_a_journal_is_read_whatever_a_line_of_it_has_become(here: World) -> None
     assert take_back(here)[0].ok and here.application.deployed() == {SENT: "one\n"}
 
 
-def test_a_journal_that_ends_anywhere_is_read_or_left_out(here: World) -> None:
+def test_a_truncated_journal_is_read_or_ignored(here: World) -> None:
     here.deploy(here.project({SENT: "one\n"}, environment={"A": "1"}, script="// a\n"))
     path = journals(here)[-1]
     whole = path.read_bytes()
@@ -426,7 +426,7 @@ def test_a_journal_that_ends_anywhere_is_read_or_left_out(here: World) -> None:
         assert length >= len(whole) - 1 or all(one.ok is None for one in found)
 
 
-def test_only_a_part_is_deployed_and_resumed(here: World) -> None:
+def test_a_partial_deploy_can_be_resumed(here: World) -> None:
     _, second = before_and_after(here)
     here.forget_calls()
     report = here.deploy(second, options=run.DeployOptions(only=(NEW, SENT)))
@@ -437,7 +437,7 @@ def test_only_a_part_is_deployed_and_resumed(here: World) -> None:
     assert here.plan(second).is_empty
 
 
-def test_a_removal_needs_to_be_allowed(here: World) -> None:
+def test_a_removal_needs_the_allow_removals_flag(here: World) -> None:
     _, second = before_and_after(here)
     here.forget_calls()
     with pytest.raises(NeedsFlag) as refused:
@@ -461,6 +461,6 @@ def test_a_removal_needs_to_be_allowed(here: World) -> None:
         (timedelta(days=3), "3 days ago (2026-11-24 12:00)"),
     ],
 )
-def test_a_moment_is_told_by_how_long_ago_it_was(passed: timedelta, told: str) -> None:
+def test_times_are_shown_relative_to_now(passed: timedelta, told: str) -> None:
     now = datetime(2026, 11, 27, 12, 0, tzinfo=UTC)
     assert ago(now - passed, now, UTC) == told

@@ -66,7 +66,7 @@ class Load:
 
 
 @pytest.mark.slow
-def test_a_version_that_fails_in_a_tenth_of_its_runs_is_reverted_and_no_run_is_lost(
+def test_a_version_that_fails_in_a_tenth_of_its_runs_is_reverted_without_lost_runs(
     tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     root = tmp_path / "project"

@@ -11,7 +11,7 @@ from ckfunc.deploy.show.documents import MARK, plan_markdown
 START, SENT = "user.attempted.start_session", "user.sent.message"
 
 
-def test_every_change_is_a_row_and_every_script_folded(here: World) -> None:
+def test_every_change_is_a_table_row_and_every_script_diff_is_collapsed(here: World) -> None:
     here.application.add(START, "old\n")
     here.application.dependencies = {"gone": "^1.0.0", "ms": "^2.0.0"}
     here.application.environment = {"KEY": "the-old-canary", "GONE": "the-gone-canary"}
@@ -33,14 +33,14 @@ def test_every_change_is_a_row_and_every_script_folded(here: World) -> None:
     assert len([line for line in text.splitlines() if line.startswith("| ")]) == 1 + len(plan.changes)
 
 
-def test_no_changes_is_one_sentence(here: World) -> None:
+def test_a_plan_without_changes_is_one_sentence(here: World) -> None:
     here.application.add(START, "same\n")
     text = plan_markdown(here.plan(here.project({START: "same\n"})))
     assert "**No changes.**" in text
     assert "|" not in text
 
 
-def test_text_from_elsewhere_stays_text(here: World) -> None:
+def test_remote_text_cannot_inject_markdown(here: World) -> None:
     script = "```\n</details> @everyone\n````\n\x1b[31m\n"
     here.application.add("x.y|z @team <b>[link](https://evil.example)", "v1")
     here.application.dependencies = {}
@@ -53,7 +53,7 @@ def test_text_from_elsewhere_stays_text(here: World) -> None:
     assert "a\\|b" in outside
 
 
-def test_what_is_too_long_for_a_comment_is_left_out_and_said(here: World) -> None:
+def test_source_diffs_too_long_for_a_comment_are_omitted_with_a_note(here: World) -> None:
     handlers = {f"own.type_{number}": f"// {number}\n" * 200 for number in range(20)}
     plan = here.plan(here.project(handlers))
     text = plan_markdown(plan, limit=8_000)

@@ -163,7 +163,7 @@ def scene(shared: World, tmp_path: Path) -> Scene:
     return found
 
 
-def test_a_version_that_fails_is_reverted_within_seconds(scene: Scene) -> None:
+def test_a_failing_version_is_reverted_within_seconds(scene: Scene) -> None:
     scene.runs(SENT, 1, *[False] * 30)
     record = scene.deploy(Wanted("new"))
     clock = Traffic([lambda: scene.runs(SENT, 2, *[False] * 8), lambda: scene.runs(SENT, 2, True, False, True)])
@@ -180,7 +180,7 @@ def test_a_version_that_fails_is_reverted_within_seconds(scene: Scene) -> None:
     assert scene.to_watch() is None
 
 
-def test_a_good_version_is_watched_to_the_end_and_kept(scene: Scene) -> None:
+def test_a_good_version_is_watched_to_the_end_and_stays_deployed(scene: Scene) -> None:
     record = scene.deploy(Wanted("new"))
     clock = Traffic([lambda: scene.runs(SENT, 2, *[False] * 12, True)])
     states: list[object] = []
@@ -217,7 +217,7 @@ def test_a_version_is_compared_with_recorded_and_live_runs_of_older_versions(sce
     assert found.functions[0].allowed == 6  # 12 * (2 % + 41 %) = 5.16
 
 
-def test_a_run_that_takes_long_counts_once_when_it_has_ended(scene: Scene) -> None:
+def test_a_slow_run_counts_once_after_it_ends(scene: Scene) -> None:
     record = scene.deploy(Wanted("new"))
     started: list[int] = []
     clock = Traffic(
@@ -231,7 +231,7 @@ def test_a_run_that_takes_long_counts_once_when_it_has_ended(scene: Scene) -> No
     assert (found.ending, found.functions[0].runs, found.functions[0].failed) == (WatchEnding.REVERTED, 10, 2)
 
 
-def test_each_function_is_judged_alone_and_the_deploy_is_reverted_as_a_whole(scene: Scene) -> None:
+def test_one_failing_function_reverts_the_whole_deploy(scene: Scene) -> None:
     scene.deploy(Wanted("old", (SENT, READ)), None)
     record = scene.deploy(Wanted("new", (SENT, READ)))
     clock = Traffic([lambda: scene.runs(READ, 2, *[False] * 500), lambda: scene.runs(SENT, 2, *[True] * 10)])
@@ -247,7 +247,7 @@ def test_new_and_unchanged_functions_are_not_watched(scene: Scene) -> None:
     assert (found.functions, found.ending, found.exit_code) == ((), WatchEnding.NOT_ENOUGH_RUNS, 0)
 
 
-def test_former_values_of_variables_are_restored_unless_they_were_lost_in_a_crash(scene: Scene) -> None:
+def test_previous_variable_values_are_restored_unless_a_crash_lost_them(scene: Scene) -> None:
     scene.deploy(Wanted("old", key="former"), None)
     for former_values, expected, notes in ((True, "former", 0), (False, "other", 1)):
         record = scene.deploy(Wanted(f"new {expected}", key="other"))
@@ -260,7 +260,7 @@ def test_former_values_of_variables_are_restored_unless_they_were_lost_in_a_cras
         scene.forget_runs()
 
 
-def test_a_version_of_someone_else_is_never_replaced(scene: Scene) -> None:
+def test_a_version_from_someone_else_is_never_replaced(scene: Scene) -> None:
     record = scene.deploy(Wanted("new"))
 
     def deploy_theirs() -> None:
@@ -294,7 +294,7 @@ def test_a_later_deploy_from_the_same_checkout_is_not_reverted(scene: Scene) -> 
     assert scene.scripts() == ["old", "new", "old"]
 
 
-def test_an_interrupt_leaves_the_deploy_and_the_watch_can_be_continued(scene: Scene) -> None:
+def test_an_interrupt_does_not_revert_the_deploy_and_the_watch_can_be_resumed(scene: Scene) -> None:
     record = scene.deploy(Wanted("new"))
 
     def interrupt() -> None:
@@ -310,7 +310,7 @@ def test_an_interrupt_leaves_the_deploy_and_the_watch_can_be_continued(scene: Sc
     assert (found.ending, found.functions[0].runs) == (WatchEnding.REVERTED, 10)
 
 
-def test_requests_that_fail_for_a_while_are_notices(scene: Scene) -> None:
+def test_temporarily_failing_requests_are_reported_and_the_watch_continues(scene: Scene) -> None:
     record = scene.deploy(Wanted("new"))
     news: list[object] = []
 
@@ -337,7 +337,7 @@ def keep_lines(record: JournalRecord, *without: str) -> None:
     record.path.write_bytes(b"\n".join(kept) + b"\n")
 
 
-def test_every_step_of_a_watch_is_recorded_and_a_lost_record_repeats_no_write(scene: Scene) -> None:
+def test_a_watch_records_every_step_and_repeats_no_write_after_a_lost_record(scene: Scene) -> None:
     record = scene.deploy(Wanted("new"))
     found = scene.watch(record, Traffic([lambda: scene.runs(SENT, 2, *[True] * 10)]))
     assert found.ending is WatchEnding.REVERTED
@@ -353,7 +353,7 @@ def test_every_step_of_a_watch_is_recorded_and_a_lost_record_repeats_no_write(sc
     assert scene.to_watch() is None
 
 
-def test_a_breach_is_not_forgotten_in_a_crash(scene: Scene) -> None:
+def test_a_breach_survives_a_crash(scene: Scene) -> None:
     record = scene.deploy(Wanted("new"))
     with record.path.open("ab") as file:
         file.write(b'{"event":"watch')  # killed while writing
@@ -364,7 +364,7 @@ def test_a_breach_is_not_forgotten_in_a_crash(scene: Scene) -> None:
 
 
 @pytest.mark.slow
-def test_twenty_mixes_of_traffic_and_failures_end_as_the_arithmetic_says(
+def test_twenty_mixes_of_traffic_and_failures_end_as_calculated(
     scene: Scene, record_property: Callable[[str, object], None]
 ) -> None:
     wrong, reverted = [], 0

@@ -24,7 +24,7 @@ TEXTS = st.lists(st.sampled_from(["a", "b", "", " "]), max_size=12).map("\n".joi
 
 
 @given(VALUES, VALUES)
-def test_the_changes_turn_what_is_there_into_what_is_wanted(want: dict[str, str], have: dict[str, str]) -> None:
+def test_changes_turn_the_current_values_into_the_wanted_ones(want: dict[str, str], have: dict[str, str]) -> None:
     changes = diff("environment", want, have)
     result = dict(have)
     for one in changes:
@@ -36,22 +36,22 @@ def test_the_changes_turn_what_is_there_into_what_is_wanted(want: dict[str, str]
 
 
 @given(VALUES)
-def test_equal_values_make_no_change(values: dict[str, str]) -> None:
+def test_equal_values_produce_no_changes(values: dict[str, str]) -> None:
     assert diff("environment", values, dict(values)) == ()
 
 
-def test_a_value_of_none_is_there_and_differs() -> None:
+def test_a_value_of_none_differs_from_a_missing_value() -> None:
     (change,) = diff("functions", {"a": "x"}, {"a": None})
     assert change.action is ChangeAction.UPDATE
 
 
 @given(TEXTS, TEXTS)
-def test_a_source_diff_is_empty_for_equal_texts_alone(before: str, after: str) -> None:
+def test_a_source_diff_is_empty_only_for_equal_texts(before: str, after: str) -> None:
     assert bool(list(unified(before, after, "a", "b"))) is (before != after)
 
 
 @given(st.text(alphabet="a\r\n", max_size=8))
-def test_normalised_newlines_stay_as_they_are(text: str) -> None:
+def test_normalizing_newlines_twice_changes_nothing(text: str) -> None:
     assert newlines(newlines(text)) == newlines(text) and "\r" not in newlines(text)
 
 
@@ -76,7 +76,7 @@ def test_a_target_is_bound_to_its_application(want: str | None, got: str, fine: 
         assert "'production'" in caught.value.message and caught.value.hint
 
 
-def test_what_is_written_is_written_in_the_order_in_which_it_is_needed() -> None:
+def test_resources_are_written_in_dependency_order() -> None:
     order = ["dependencies", "environment", "initialization_script", "functions", "settings"]
     assert [one.kind for one in RESOURCES] == order
     runtime = Runtime(1, "24", (Dependency("zod", "1"),), {"KEY": Secret("s3cret")}, "// init")
@@ -87,7 +87,7 @@ def test_what_is_written_is_written_in_the_order_in_which_it_is_needed() -> None
     assert secret == ["environment"] and all(one.have(seen) for one in RESOURCES)
 
 
-def test_every_style_that_is_used_is_declared() -> None:
+def test_every_used_style_is_declared() -> None:
     path = Path(ckfunc.deploy.show.text.__file__)
     used = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

@@ -23,7 +23,7 @@ def shown(lines: list[Line]) -> str:
     return text
 
 
-def test_a_plan_shows_every_change_with_its_diff_and_counts_them(here: World) -> None:
+def test_a_plan_shows_and_counts_every_change_with_its_diff(here: World) -> None:
     here.application.add(SENT, *(f"one\ntwo {number}\n" for number in range(34)))
     here.application.add("call.ended", "x\n")
     here.application.dependencies = {"lodash": "3.0.0", "gone": "1.0.0"}
@@ -66,7 +66,7 @@ def test_a_plan_without_changes_says_so(here: World) -> None:
     assert shown(plan_lines(plan)) == "No changes.\n" and plan_summary(plan) == "No changes."
 
 
-def test_environment_values_are_masked_in_every_form_and_equal_ones_look_equal(here: World) -> None:
+def test_environment_values_are_masked_and_equal_values_have_equal_masks(here: World) -> None:
     here.application.environment = {"CHANGED": "canary-old", "GONE": "canary-gone"}
     plan = here.plan(here.project(environment={"CHANGED": "canary-new", "ADDED": "canary-gone"}))
     lines = shown(plan_lines(plan)).splitlines()
@@ -81,7 +81,7 @@ def test_environment_values_are_masked_in_every_form_and_equal_ones_look_equal(h
     assert added["before"] is None and gone["after"] is None
 
 
-def test_a_plan_as_json_holds_diffs_and_versions(here: World) -> None:
+def test_a_plan_as_json_contains_diffs_and_versions(here: World) -> None:
     here.application.add(SENT, "a\n")
     here.application.add("call.ended", "x\n", enabled=False)
     plan = here.plan(here.project({SENT: "b\n", READ: "c"}, environment={}))
@@ -111,14 +111,14 @@ def test_a_plan_as_json_holds_diffs_and_versions(here: World) -> None:
     assert document["unmanaged"] == [{"kind": "functions", "name": "call.ended"}]
 
 
-def test_a_removed_init_script_is_shown_going(here: World) -> None:
+def test_a_removed_init_script_is_shown_as_a_removal(here: World) -> None:
     here.application.script = "old\n"
     text = shown(plan_lines(here.plan(here.project(script=""))))
     assert text.startswith("  - init script  will be removed\n    --- deployed\n    +++ nothing\n")
     assert text.endswith("Plan: 1 to remove, 0 unchanged.\n")
 
 
-def test_remote_text_cannot_drive_the_terminal(here: World) -> None:
+def test_control_characters_in_remote_text_are_removed(here: World) -> None:
     here.application.add(SENT, "a\x1b]0;title\x07\x1b[2J\n")
     here.application.add("odd\x1b[31m.type", "x\n")
     here.application.dependencies = {"pkg\x1b[0m\nx": "\x9b31m1"}
@@ -143,7 +143,7 @@ def test_source_diffs_follow_diff_u(before: str, after: str, lines: list[str]) -
     assert list(unified(before, after, "x", "y"))[2:] == lines
 
 
-def test_a_script_of_very_many_lines_is_not_compared_line_by_line() -> None:
+def test_a_very_long_script_is_not_compared_line_by_line() -> None:
     long = "x\n" * (MOST_DIFF_LINES + 1)
     assert list(unified(long, "y", "a", "b")) == ["--- a", "+++ b", f"@@ {MOST_DIFF_LINES + 1} lines became 1 @@"]
     assert list(unified(long, long, "a", "b")) == []
@@ -154,7 +154,7 @@ def report(*items: Item, ending: Ending = Ending.COMPLETE, warnings: tuple[str, 
     return DeployReport("staging", 42, items, warnings, ending)
 
 
-def test_a_report_lines_up_in_eighty_columns() -> None:
+def test_a_report_is_aligned_in_eighty_columns() -> None:
     text = shown(
         report_lines(
             report(
@@ -203,7 +203,7 @@ def test_a_report_lines_up_in_eighty_columns() -> None:
     )
 
 
-def test_a_long_name_has_a_line_of_its_own_and_leaves_the_others_their_place() -> None:
+def test_a_long_name_gets_its_own_line_without_shifting_the_other_columns() -> None:
     name = "custom." + "x" * 60
     long = Item("functions", name, ItemState.CREATED, None, 1)
     short = Item("environment", "A", ItemState.UPDATED)
@@ -213,7 +213,7 @@ def test_a_long_name_has_a_line_of_its_own_and_leaves_the_others_their_place() -
     )
 
 
-def test_where_a_reason_has_no_room_beside_the_name_it_goes_below() -> None:
+def test_a_reason_that_does_not_fit_next_to_the_name_is_printed_below_it() -> None:
     item = Item("functions", "f" * 30, ItemState.CONFLICT, 1, 2, note="someone else deployed v2 meanwhile", hint="look")
     assert shown(report_lines(report(item), width=60)).startswith(
         f"  ✗ {'f' * 30}  v1 → v2      conflict:\n      someone else deployed v2 meanwhile (look)\n\n"
@@ -221,7 +221,7 @@ def test_where_a_reason_has_no_room_beside_the_name_it_goes_below() -> None:
     assert "conflict: someone else" in shown(report_lines(report(item), width=80))
 
 
-def test_many_unchanged_items_are_only_counted_unless_asked_for() -> None:
+def test_many_unchanged_items_are_only_counted_by_default() -> None:
     many = report(*(Item("functions", f"t.{number}", ItemState.UNCHANGED, 1, 1) for number in range(21)))
     assert shown(report_lines(many)) == "No changes on staging (application 42): 21 unchanged.\n"
     assert len(report_lines(many, all_items=True)) == 23
@@ -241,22 +241,22 @@ def test_many_unchanged_items_are_only_counted_unless_asked_for() -> None:
         (Ending.DECLINED, ItemState.SKIPPED, "Nothing deployed to staging (application 42): 1 skipped."),
     ],
 )
-def test_the_summary_says_how_it_ended(ending: Ending, result: ItemState, beginning: str) -> None:
+def test_the_summary_describes_the_outcome(ending: Ending, result: ItemState, beginning: str) -> None:
     assert report_summary(report(Item("functions", SENT, result), ending=ending)) == beginning
 
 
-def test_a_deploy_of_nothing_is_said_to_be_that() -> None:
+def test_a_deploy_of_an_empty_manifest_reports_that_nothing_is_declared() -> None:
     assert report_summary(DeployReport("local", None, ())) == "No changes on local: nothing in functions.yaml."
 
 
-def test_a_report_as_json_leaves_out_what_does_not_apply() -> None:
+def test_a_report_as_json_omits_fields_that_do_not_apply() -> None:
     document = report(Item("functions", SENT, ItemState.CREATED, None, 1), warnings=("odd",)).to_json()
     assert document["items"] == [{"kind": "functions", "name": SENT, "result": "created", "new_version": 1}]
     assert document["ok"] is True and document["ending"] == "complete" and document["warnings"] == ["odd"]
     assert document["summary"]["created"] == 1
 
 
-def test_a_reason_that_several_items_share_is_given_once() -> None:
+def test_a_reason_shared_by_several_items_is_printed_once() -> None:
     items = (Item("environment", name, ItemState.FAILED, note="no room", hint="make some") for name in "AB")
     text = shown(report_lines(report(*items)))
     assert text.count("no room (make some)") == 1 and text.count("failed") == 3

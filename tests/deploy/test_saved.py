@@ -36,7 +36,7 @@ def carried_out(here: World, project: Project, path: Path, *, allow_stale: bool 
     return here.deploy(project, options=run.DeployOptions(saved=saved.load(path), allow_stale=allow_stale))
 
 
-def test_a_saved_plan_is_carried_out_and_holds_no_secret_and_no_source(here: World, project: Project) -> None:
+def test_a_saved_plan_can_be_applied_and_contains_no_secrets_or_sources(here: World, project: Project) -> None:
     path = kept(here, project)
     text = path.read_text()
     assert "canary" not in text and "new\\n" not in text and "client-secret" not in text
@@ -44,7 +44,7 @@ def test_a_saved_plan_is_carried_out_and_holds_no_secret_and_no_source(here: Wor
     assert carried_out(here, project, path).ok
 
 
-def test_a_plan_is_refused_when_someone_deployed_since(here: World, project: Project) -> None:
+def test_a_plan_is_refused_after_a_deploy_by_someone_else(here: World, project: Project) -> None:
     path = kept(here, project)
     here.application.publish(1, "theirs\n")
     with pytest.raises(saved.StalePlan, match="stale: the application has changed since it was saved"):
@@ -53,14 +53,14 @@ def test_a_plan_is_refused_when_someone_deployed_since(here: World, project: Pro
     assert carried_out(here, project, path, allow_stale=True).ok
 
 
-def test_a_plan_is_refused_when_the_same_script_was_deployed_again_since(here: World, project: Project) -> None:
+def test_a_plan_is_refused_after_the_same_script_was_deployed_again(here: World, project: Project) -> None:
     path = kept(here, project)
     here.application.publish(1, "old\n")
     with pytest.raises(saved.StalePlan):
         carried_out(here, project, path)
 
 
-def test_a_plan_is_refused_when_a_value_changed_on_either_side(here: World, project: Project) -> None:
+def test_a_plan_is_refused_after_a_value_changed_on_either_side(here: World, project: Project) -> None:
     path = kept(here, project)
     here.application.environment["KEPT"] = "canary-3"
     with pytest.raises(saved.StalePlan, match="the application has changed since it was saved"):
@@ -98,19 +98,19 @@ EDITED = '{"ckfunc_plan": 1, "target": "t", "identity": "i", "application": %s, 
         (EDITED % ("1", "[]", '{"environment": {"A": null}}'), "is not a plan of ckfunc"),
     ],
 )
-def test_a_file_that_is_no_plan_is_one_sentence(tmp_path: Path, text: str, words: str) -> None:
+def test_a_file_that_is_not_a_plan_is_reported_in_one_sentence(tmp_path: Path, text: str, words: str) -> None:
     path = tmp_path / "plan.json"
     path.write_text(text)
     with pytest.raises(UsageProblem, match=words):
         saved.load(path)
 
 
-def test_a_missing_plan_is_one_sentence(tmp_path: Path) -> None:
+def test_a_missing_plan_is_reported_in_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(UsageProblem, match="cannot be read: No such file"):
         saved.load(tmp_path / "plan.json")
 
 
-def test_an_unknown_type_to_deploy_alone_is_refused_with_the_one_that_was_meant(here: World, project: Project) -> None:
+def test_an_unknown_type_in_a_selection_is_refused_with_a_suggestion(here: World, project: Project) -> None:
     with pytest.raises(UsageProblem) as refused:
         here.deploy(project, options=run.DeployOptions(only=("user.sent.mesage",)))
     assert refused.value.hint == f"did you mean {SENT}?"

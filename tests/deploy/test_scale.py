@@ -18,7 +18,7 @@ SCRIPT = "export async function handleEvent(event, context) {\n  return event;\n
 
 
 @pytest.mark.slow
-def test_five_hundred_functions_cost_what_they_must(here: World) -> None:
+def test_five_hundred_functions_cost_close_to_the_minimum_of_requests(here: World) -> None:
     project = here.project({name: f"// {name}\n{SCRIPT}" for name in MANY})
     report = here.deploy(project)
     assert report.ok and len(report.items) == 500
@@ -52,7 +52,7 @@ class Crawling(SystemClock):
 
 
 @pytest.mark.slow
-def test_a_slow_network_does_not_make_five_hundred_functions_cost_more(here: World) -> None:
+def test_a_slow_network_does_not_increase_the_requests_of_five_hundred_functions(here: World) -> None:
     def deploy(script: str) -> int:
         here.forget_calls()
         project = here.project({name: f"// {name}\n{script}" for name in MANY}, environment={"KEY": script})
@@ -66,7 +66,7 @@ def test_a_slow_network_does_not_make_five_hundred_functions_cost_more(here: Wor
 
 
 @pytest.mark.parametrize("functions", [1, 5, 32])
-def test_over_a_slow_network_a_deploy_of_a_few_functions_looks_before_every_write(here: World, functions: int) -> None:
+def test_a_small_deploy_over_a_slow_network_checks_before_every_write(here: World, functions: int) -> None:
     for name in MANY[:functions]:
         here.application.add(name, "a\n")
     with here.new_client() as client:
@@ -77,7 +77,7 @@ def test_over_a_slow_network_a_deploy_of_a_few_functions_looks_before_every_writ
 
 
 @pytest.mark.slow
-def test_a_first_look_at_five_hundred_functions_reads_each_once(here: World) -> None:
+def test_the_first_plan_of_five_hundred_functions_reads_each_once(here: World) -> None:
     for name in MANY:
         here.application.add(name, SCRIPT)
     assert here.plan(here.project(dict.fromkeys(MANY, SCRIPT))).is_empty
@@ -85,7 +85,7 @@ def test_a_first_look_at_five_hundred_functions_reads_each_once(here: World) -> 
 
 
 @pytest.mark.parametrize("phase", ["read", "create", "publish"])
-def test_at_most_eight_requests_are_under_way(here: World, phase: str) -> None:
+def test_at_most_eight_requests_run_concurrently(here: World, phase: str) -> None:
     types = MANY[:40]
     if phase != "create":
         for name in types:
@@ -107,7 +107,7 @@ def test_at_most_eight_requests_are_under_way(here: World, phase: str) -> None:
     assert here.application.most_at_once == 8
 
 
-def test_writes_go_out_in_order_runtime_then_functions_then_versions(here: World) -> None:
+def test_the_runtime_is_written_before_functions_and_functions_before_versions(here: World) -> None:
     here.application.add(MANY[0], "a\n")
     here.deploy(
         here.project(dict.fromkeys(MANY[:30], "b\n"), dependencies={"a": "1"}, environment={"A": "1"}, script="i\n")

@@ -62,7 +62,7 @@ def test_an_unchanged_project_with_settings_costs_one_more_request(here: World) 
     assert sorted(here.calls()) == [*reads[1:], "POST /oauth/token"]
 
 
-def test_a_setting_that_is_not_in_the_manifest_is_unmanaged_and_stays(here: World) -> None:
+def test_a_setting_missing_from_the_manifest_is_unmanaged_and_unchanged(here: World) -> None:
     here.application.settings = ApplicationSettings(guest_users=True, user_created_channels=False)
     project = here.project({SENT: "a\n"}, settings={"guest_users": False})
     plan = here.plan(project)
@@ -88,7 +88,7 @@ def test_every_format_of_a_plan_shows_a_changed_setting(here: World) -> None:
     assert [one.message for one in plan_annotations(plan)] == ["staging: update setting guest_users: true → false"]
 
 
-def test_settings_stay_when_a_function_cannot_be_deployed(here: World) -> None:
+def test_settings_are_not_changed_if_a_function_cannot_be_deployed(here: World) -> None:
     def refuse(request: Request) -> Reply | None:
         return Reply(400, {"message": "no"}) if request.method == "POST" and b"bad" in request.body else None
 
@@ -104,7 +104,7 @@ def test_settings_stay_when_a_function_cannot_be_deployed(here: World) -> None:
     assert here.application.settings == ApplicationSettings()
 
 
-def test_settings_that_someone_changed_since_the_plan_are_not_overwritten(here: World) -> None:
+def test_settings_someone_changed_since_the_plan_are_not_overwritten(here: World) -> None:
     project = here.project(settings={"guest_users": False})
     with here.new_client() as client:
         cache = VersionCache(here.root)
@@ -141,9 +141,7 @@ def test_an_undo_restores_settings_unless_someone_has_changed_them_since(here: W
 
 @pytest.mark.parametrize("again", ["resume", "deploy"])
 @pytest.mark.parametrize("at", [1, 2, 3])
-def test_a_deploy_with_settings_that_was_killed_is_completed_and_can_be_undone(
-    here: World, at: int, again: str
-) -> None:
+def test_a_killed_deploy_with_settings_can_be_completed_and_undone(here: World, at: int, again: str) -> None:
     here.deploy(here.project({SENT: "one\n"}, settings={"guest_users": True}))
     project = here.project({SENT: "two\n"}, settings=CLOSED)
     steps: list[object] = []
@@ -196,7 +194,7 @@ def test_a_saved_plan_is_stale_when_a_setting_changed_on_either_side(here: World
     assert here.deploy(project, options=options).ok and here.application.settings == ApplicationSettings(False, False)
 
 
-def test_settings_can_be_selected_and_left_out(here: World) -> None:
+def test_settings_can_be_selected_and_excluded(here: World) -> None:
     project = here.project({SENT: "a\n"}, environment={"A": "1"}, settings=CLOSED)
     for only in ((SENT,), ("runtime",)):
         assert here.deploy(project, options=run.DeployOptions(only=only)).ok

@@ -57,7 +57,9 @@ def deploy(project: Project, client: Client) -> DeployReport:
         return run.deploy(project, client, check=check, confirm=lambda _: True, options=REMOVING)
 
 
-def test_everything_arrives_is_read_back_and_changes_nothing_the_second_time(tmp_path: Path, client: Client) -> None:
+def test_everything_is_deployed_and_verified_and_a_second_deploy_changes_nothing(
+    tmp_path: Path, client: Client
+) -> None:
     project = project_of(
         tmp_path,
         {SENT: HANDLER, READ: HANDLER},
@@ -73,7 +75,7 @@ def test_everything_arrives_is_read_back_and_changes_nothing_the_second_time(tmp
     assert again.ok and set(results(again).values()) == {"unchanged"}
 
 
-def test_what_changes_becomes_a_version_and_what_is_dropped_is_removed(tmp_path: Path, client: Client) -> None:
+def test_changed_handlers_become_versions_and_deleted_values_are_removed(tmp_path: Path, client: Client) -> None:
     deploy(
         project_of(tmp_path, {SENT: HANDLER, READ: HANDLER}, environment={"A": "1", "B": "2"}, script="1;\n"), client
     )
@@ -88,7 +90,7 @@ def test_what_changes_becomes_a_version_and_what_is_dropped_is_removed(tmp_path:
     assert run.plan(project_of(tmp_path, script=""), client, VersionCache(tmp_path)).is_empty
 
 
-def test_scripts_that_do_not_parse_are_reported_by_place_and_nothing_is_sent(tmp_path: Path, client: Client) -> None:
+def test_syntax_errors_are_reported_with_their_locations_and_nothing_is_sent(tmp_path: Path, client: Client) -> None:
     broken = "async function handleEvent(event) {\n  return event.;\n}\n"
     with pytest.raises(InvalidScripts) as caught:
         deploy(project_of(tmp_path, {SENT: broken, READ: HANDLER}, script="const = 1;\n"), client)
@@ -97,7 +99,7 @@ def test_scripts_that_do_not_parse_are_reported_by_place_and_nothing_is_sent(tmp
     assert client.functions() == ()
 
 
-def test_a_function_switched_off_is_warned_of(tmp_path: Path, client: Client) -> None:
+def test_a_function_disabled_in_the_dashboard_is_a_warning(tmp_path: Path, client: Client) -> None:
     project = project_of(tmp_path, {SENT: HANDLER})
     deploy(project, client)
     set_enabled(client, client.functions()[0].id, False)
@@ -105,7 +107,7 @@ def test_a_function_switched_off_is_warned_of(tmp_path: Path, client: Client) ->
     assert warning.startswith(f"{SENT} is disabled")
 
 
-def test_the_emulators_application_is_bound_by_id_and_by_key(tmp_path: Path, client: Client) -> None:
+def test_a_target_can_be_bound_to_the_emulator_by_id_or_key(tmp_path: Path, client: Client) -> None:
     cache = VersionCache(tmp_path)
     key = client.application().key
     for application in ("1", key, key.upper()):
@@ -127,7 +129,7 @@ def test_the_cache_of_one_database_is_not_used_for_another(tmp_path: Path) -> No
         second.stop()
 
 
-def test_wrong_credentials_and_a_second_function_of_a_type_are_the_emulators_to_refuse(
+def test_the_emulator_refuses_wrong_credentials_and_duplicate_functions(
     tmp_path: Path, emulator: str, client: Client
 ) -> None:
     with connect(emulator, "wrong") as stranger, pytest.raises(CredentialsRejected):
