@@ -96,7 +96,7 @@ MISTAKES = [
         ),
     ],
 )
-def test_a_mistake_in_the_manifest_is_shown_with_its_place_and_nothing_is_sent(
+def test_a_mistake_in_the_manifest_is_reported_with_its_location_and_nothing_is_sent(
     ckfunc: Callable[..., Any],
     project: Path,
     remote: Platform,
@@ -151,7 +151,7 @@ def forbidden(remote: Platform) -> None:
         (forbidden, "Access is denied"),
     ],
 )
-def test_an_answer_that_cannot_be_used_stops_the_command_before_any_write(
+def test_an_unusable_response_stops_the_command_before_any_write(
     ckfunc: Callable[..., Any],
     project: Path,
     remote: Platform,
@@ -192,7 +192,7 @@ def test_missing_credentials_are_named_before_anything_is_sent(
     assert remote.server.requests == []
 
 
-def test_credentials_may_lie_in_the_env_file_of_their_target_and_the_process_wins(
+def test_the_environment_overrides_credentials_from_the_env_file_of_a_target(
     ckfunc: Callable[..., Any], project: Path, remote: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("CHATKITTY_CLIENT_ID", "CHATKITTY_CLIENT_SECRET"):
@@ -209,7 +209,7 @@ def test_credentials_may_lie_in_the_env_file_of_their_target_and_the_process_win
     ]
 
 
-def test_another_application_than_the_target_names_is_refused(
+def test_credentials_for_another_application_are_refused(
     ckfunc: Callable[..., Any], project: Path, remote: Platform
 ) -> None:
     edited(project, "remote: {}", "remote: {application: 8}")
@@ -219,7 +219,7 @@ def test_another_application_than_the_target_names_is_refused(
     assert [call for call in remote.calls() if not call.startswith("GET")] == []
 
 
-def test_a_token_that_expires_in_the_middle_is_renewed_once_and_a_second_refusal_is_final(
+def test_an_expired_token_is_renewed_once_and_a_second_rejection_is_an_error(
     ckfunc: Callable[..., Any], project: Path, remote: Platform
 ) -> None:
     refused = Reply(401, {"error": "unauthorized", "error_description": "Full authentication is required"})
@@ -232,7 +232,7 @@ def test_a_token_that_expires_in_the_middle_is_renewed_once_and_a_second_refusal
     assert "hint: " in ran.err
 
 
-def test_no_project_here_points_to_init(ckfunc: Callable[..., Any], tmp_path: Path) -> None:
+def test_outside_of_a_project_the_hint_suggests_init(ckfunc: Callable[..., Any], tmp_path: Path) -> None:
     for command in ("diff", "deploy", "watch", "logs", "types"):
         ran = ckfunc("-C", tmp_path, command)
         assert ran.code == 1
@@ -240,7 +240,7 @@ def test_no_project_here_points_to_init(ckfunc: Callable[..., Any], tmp_path: Pa
         assert "ckfunc init" in ran.err
 
 
-def test_a_directory_that_does_not_exist_is_named(ckfunc: Callable[..., Any], tmp_path: Path) -> None:
+def test_a_missing_directory_is_named_in_the_error(ckfunc: Callable[..., Any], tmp_path: Path) -> None:
     ran = ckfunc("-C", tmp_path / "nowhere", "diff")
     assert ran.code == 1
     assert "nowhere" in ran.err
@@ -249,7 +249,7 @@ def test_a_directory_that_does_not_exist_is_named(ckfunc: Callable[..., Any], tm
 @pytest.mark.parametrize(
     "line", [["deply"], ["deploy", "--bogus"], ["trigger"], ["logs", "-n", "many"], ["trigger", "x", "--data", "nope"]]
 )
-def test_a_command_line_that_means_nothing_exits_2_with_a_hint(ckfunc: Callable[..., Any], line: list[str]) -> None:
+def test_an_invalid_command_line_exits_2_with_a_hint(ckfunc: Callable[..., Any], line: list[str]) -> None:
     ran = ckfunc(*line)
     assert ran.code == 2
     assert ran.err.startswith("error: ")

@@ -38,7 +38,7 @@ def test_help_lists_every_command_in_the_order_of_use(ckfunc: Ckfunc) -> None:
     assert [line.split()[0] for line in listed if line.startswith("  ") and line[2] != " "] == list(COMMANDS)
 
 
-def test_called_with_nothing_it_explains_itself_and_exits_2(ckfunc: Ckfunc) -> None:
+def test_ckfunc_without_a_command_prints_its_help_and_exits_2(ckfunc: Ckfunc) -> None:
     ran = ckfunc()
     assert ran.code == 2
     assert "Usage: ckfunc" in ran.err
@@ -73,7 +73,7 @@ def test_called_with_nothing_it_explains_itself_and_exits_2(ckfunc: Ckfunc) -> N
         (["emulator", "--ephemeral", "--data-dir", "x"], "can't be used together", ""),
     ],
 )
-def test_a_wrong_call_is_explained_and_exits_2(ckfunc: Ckfunc, args: list[str], said: str, hint: str) -> None:
+def test_a_usage_error_is_explained_and_exits_2(ckfunc: Ckfunc, args: list[str], said: str, hint: str) -> None:
     ran = ckfunc(*args)
     assert ran.code == 2
     assert ran.err.startswith("error: ")
@@ -82,20 +82,20 @@ def test_a_wrong_call_is_explained_and_exits_2(ckfunc: Ckfunc, args: list[str], 
     assert ran.out == ""
 
 
-def test_help_is_a_command_too(ckfunc: Ckfunc) -> None:
+def test_the_help_command_prints_the_same_as_the_help_option(ckfunc: Ckfunc) -> None:
     for names in ([], ["deploy"], ["emulator", "seed"], ["test", "add"]):
         shown, asked = ckfunc("help", *names), ckfunc(*names, "--help")
         assert shown.code == asked.code == 0
         assert shown.out.split() == asked.out.split()
 
 
-def test_an_emulator_outside_a_project_says_how_it_may_run_there(ckfunc: Ckfunc, tmp_path: Path) -> None:
+def test_an_emulator_outside_a_project_suggests_ephemeral_data(ckfunc: Ckfunc, tmp_path: Path) -> None:
     ran = ckfunc("-C", tmp_path, "emulator")
     assert ran.code == 1
     assert "--ephemeral" in ran.err
 
 
-def test_scaffolds_are_told_in_words_or_as_data(ckfunc: Ckfunc, tmp_path: Path) -> None:
+def test_created_files_are_listed_as_text_or_json(ckfunc: Ckfunc, tmp_path: Path) -> None:
     made = json.loads(ckfunc("--json", "init", tmp_path / "chat").out)
     assert made["directory"] == str(tmp_path / "chat")
     assert {"path": "functions.yaml", "action": "created"} in made["files"]
@@ -113,7 +113,7 @@ def test_scaffolds_are_told_in_words_or_as_data(ckfunc: Ckfunc, tmp_path: Path) 
     assert ckfunc("-C", tmp_path / "chat", "-q", "types").err == ""
 
 
-def test_types_of_a_broken_manifest_are_written_with_a_warning(ckfunc: Ckfunc, project: Path) -> None:
+def test_types_are_written_for_an_invalid_manifest_with_a_warning(ckfunc: Ckfunc, project: Path) -> None:
     (project / "functions.yaml").write_text("version: 2\n")
     ran = ckfunc("-C", project, "types")
     assert ran.code == 0
@@ -121,7 +121,7 @@ def test_types_of_a_broken_manifest_are_written_with_a_warning(ckfunc: Ckfunc, p
     assert (project / ".ckfunc/types/chatkitty.d.ts").is_file()
 
 
-def test_a_bug_is_kept_in_a_file_without_the_secret_and_without_long_arguments(
+def test_a_bug_report_file_contains_no_secrets_or_long_arguments(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
@@ -141,7 +141,7 @@ def test_a_bug_is_kept_in_a_file_without_the_secret_and_without_long_arguments(
     assert "this is a bug in ckfunc (ZeroDivisionError)" in said
 
 
-def test_a_path_is_shown_as_one_would_type_it(
+def test_paths_are_printed_relative_to_the_current_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "a/b/c").mkdir(parents=True)
@@ -166,7 +166,7 @@ def test_errors_name_files_below_the_current_directory_by_relative_paths(
         assert ckfunc(*args).err.splitlines()[0] == f"error: {message}"
 
 
-def test_an_event_without_its_fields_is_refused_with_a_hint_and_a_mistyped_type_with_the_right_one(
+def test_missing_event_fields_and_misspelled_types_are_reported_with_hints(
     ckfunc: Callable[..., Any], local: Path
 ) -> None:
     assert ckfunc("-C", local, "deploy").code == 0
@@ -178,11 +178,11 @@ def test_an_event_without_its_fields_is_refused_with_a_hint_and_a_mistyped_type_
     assert "did you mean user.sent.message?" in ckfunc("-C", local, "trigger", "user.sent.mesage").err
 
 
-def test_an_empty_since_is_a_mistake_and_not_all_there_is(ckfunc: Callable[..., Any], local: Path) -> None:
+def test_an_empty_since_value_is_a_usage_error(ckfunc: Callable[..., Any], local: Path) -> None:
     assert ckfunc("-C", local, "logs", "--since", "").code == 2
 
 
-def test_requests_that_wait_for_the_same_reason_say_so_once(capfd: pytest.CaptureFixture[str]) -> None:
+def test_concurrent_retries_with_the_same_reason_are_reported_once(capfd: pytest.CaptureFixture[str]) -> None:
     output = App({}).output
     for attempt in (1, 1, 1, 2, 2):
         output.waiting(Wait("api.example answered 429", 20.0, attempt))
@@ -194,7 +194,7 @@ def test_color_can_be_forced_and_disabled(value: str, coloured: bool) -> None:
     assert App({"FORCE_COLOR": value}).output.uses_color(io.StringIO()) is coloured
 
 
-def test_help_prints_a_manual_page_of_all_commands_in_ascii(ckfunc: Ckfunc) -> None:
+def test_help_prints_an_ascii_manual_page_of_all_commands(ckfunc: Ckfunc) -> None:
     page = ckfunc("help", "--man").out
     assert page.isascii() and page.startswith('.TH CKFUNC 1 ""')
     assert [name for name in COMMANDS if f'.SS "ckfunc {name} ' not in page] == []
@@ -207,7 +207,7 @@ def test_help_prints_a_manual_page_of_all_commands_in_ascii(ckfunc: Ckfunc) -> N
 
 
 @pytest.mark.skipif(shutil.which("groff") is None, reason="groff is not installed")
-def test_groff_renders_the_manual_page_without_a_warning(ckfunc: Ckfunc) -> None:
+def test_groff_renders_the_manual_page_without_warnings(ckfunc: Ckfunc) -> None:
     page = ckfunc("help", "--man").out
     command = ["groff", "-man", "-ww", "-Tascii", "-P-cbou"]
     done = subprocess.run(command, input=page, capture_output=True, text=True, check=True)

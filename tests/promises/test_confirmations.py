@@ -29,7 +29,7 @@ def twice(ckfunc: Callable[..., Any], project: Path) -> Path:
 
 @pytest.mark.parametrize(("answer", "code", "deployed"), [("n", 1, "Goodbye"), ("y", 0, "Hello")])
 @pytest.mark.slow
-def test_a_rollback_asks_and_takes_no_for_an_answer(
+def test_a_rollback_asks_for_confirmation_and_can_be_declined(
     ckfunc: Callable[..., Any], twice: Path, answer: str, code: int, deployed: str
 ) -> None:
     ended, shown = on_terminal("-C", twice, "rollback", TYPE, answer=answer)
@@ -41,7 +41,7 @@ def test_a_rollback_asks_and_takes_no_for_an_answer(
 
 @pytest.mark.parametrize(("answer", "code", "written"), [("n", 1, "Goodbye"), ("y", 0, "Hello")])
 @pytest.mark.slow
-def test_a_pull_asks_and_takes_no_for_an_answer(
+def test_a_pull_asks_for_confirmation_and_can_be_declined(
     ckfunc: Callable[..., Any], twice: Path, answer: str, code: int, written: str
 ) -> None:
     assert ckfunc("-C", twice, "rollback", TYPE, "--yes").code == 0
@@ -53,9 +53,7 @@ def test_a_pull_asks_and_takes_no_for_an_answer(
 
 
 @pytest.mark.slow
-def test_an_undo_of_a_rollback_asks_with_its_time_and_says_what_was_done(
-    ckfunc: Callable[..., Any], twice: Path
-) -> None:
+def test_an_undo_of_a_rollback_shows_its_time_and_reports_the_result(ckfunc: Callable[..., Any], twice: Path) -> None:
     assert ckfunc("-C", twice, "rollback", TYPE, "--yes").code == 0
     ended, shown = on_terminal("-C", twice, "undo", answer="n")
     assert ended == 1
@@ -69,7 +67,7 @@ def test_an_undo_of_a_rollback_asks_with_its_time_and_says_what_was_done(
 
 
 @pytest.mark.parametrize("quiet", [[], ["-q"]])
-def test_a_declined_deploy_is_cancelled_and_what_it_asks_about_is_shown_even_when_quiet(
+def test_a_declined_deploy_shows_its_plan_even_with_quiet_and_is_cancelled(
     ckfunc: Callable[..., Any], twice: Path, quiet: list[str]
 ) -> None:
     manifest, handler = twice / "functions.yaml", twice / "handlers/start.ts"
@@ -82,7 +80,7 @@ def test_a_declined_deploy_is_cancelled_and_what_it_asks_about_is_shown_even_whe
     assert "skipped" not in shown and "Deployed" not in shown
 
 
-def test_an_answer_that_is_neither_yes_nor_no_is_asked_for_again(twice: Path, ckfunc: Callable[..., Any]) -> None:
+def test_an_invalid_answer_repeats_the_question(twice: Path, ckfunc: Callable[..., Any]) -> None:
     ended, shown = on_terminal("-C", twice, "rollback", TYPE, answer="maybe\nYES")
     assert ended == 0
     assert "the answer must be yes or no" in shown and "type y or n" in shown

@@ -42,12 +42,12 @@ def test_the_readme_is_short() -> None:
     assert len(PAGES["README.md"].splitlines()) <= README_LINES
 
 
-def test_every_document_has_a_place_in_the_navigation_of_the_site() -> None:
+def test_every_document_is_in_the_navigation_of_the_site() -> None:
     navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:\n")[2]
     assert [name for name in PAGES if name != "README.md" and f": {name}\n" not in navigation] == []
 
 
-def test_pictures_are_small_and_vector_graphics_load_nothing() -> None:
+def test_images_are_small_and_svg_files_load_nothing() -> None:
     pictures = list((ROOT / "docs/images").iterdir())
     shown = re.findall(r"\((?:docs/)?images/([^)]+)\)", "".join(PAGES.values()))
     assert {path.name for path in pictures} == set(shown)
@@ -58,7 +58,7 @@ def test_pictures_are_small_and_vector_graphics_load_nothing() -> None:
             assert names <= {"svg", "style", "rect", "g", "text", "path"}
 
 
-def test_the_links_between_documents_lead_somewhere() -> None:
+def test_links_between_documents_are_valid() -> None:
     documents = {path.name: path for path in (ROOT / "docs").glob("*.md")}
     documents |= {name: ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")}
     dead = []
@@ -71,7 +71,7 @@ def test_the_links_between_documents_lead_somewhere() -> None:
     assert dead == []
 
 
-def test_contributing_draws_the_stack_that_import_linter_enforces() -> None:
+def test_the_layers_in_contributing_match_import_linter() -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     table = text.partition("| rooms, from top to bottom | subject |")[2].partition("\n\n")[0]
     drawn = [set(re.findall(r"`(\w+)`", row.split("|")[1])) for row in table.splitlines() if row.startswith("| `")]
@@ -84,7 +84,7 @@ def test_contributing_draws_the_stack_that_import_linter_enforces() -> None:
     assert rooms == set().union(*drawn)
 
 
-def test_the_files_and_names_in_contributing_exist() -> None:
+def test_files_and_names_mentioned_in_contributing_exist() -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("## A new command")[0]
     named = re.findall(r"`((?:ckfunc|templates|tests|docs)/[\w./-]+)`", text)
     assert [path for path in named if not re.search(r"TYPE|FAMILY", path) and not (ROOT / path).exists()] == []
@@ -93,7 +93,7 @@ def test_the_files_and_names_in_contributing_exist() -> None:
     assert len(places) > 5
 
 
-def test_the_manifest_of_the_documents_is_valid(tmp_path: Path) -> None:
+def test_the_example_manifest_in_the_documentation_is_valid(tmp_path: Path) -> None:
     (tmp_path / "functions.yaml").write_text(block("manifest.md", "yaml", "# yaml-language-server"), encoding="utf-8")
     for name in ("init.ts", "handlers/start-session.ts"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -104,7 +104,7 @@ def test_the_manifest_of_the_documents_is_valid(tmp_path: Path) -> None:
     assert project.target.protected
 
 
-def test_the_handler_of_the_readme_type_checks_in_a_new_project(tmp_path: Path) -> None:
+def test_the_readme_handler_type_checks_in_a_new_project(tmp_path: Path) -> None:
     init(tmp_path, Schemas("{}"))
     (tmp_path / "handlers" / "readme.ts").write_text(
         block("README.md", "ts", "async function handleEvent"), encoding="utf-8"
@@ -113,7 +113,7 @@ def test_the_handler_of_the_readme_type_checks_in_a_new_project(tmp_path: Path) 
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="its lines are a POSIX shell's")
-def test_the_first_session_of_the_readme_prints_what_the_readme_shows(tmp_path: Path) -> None:
+def test_the_first_readme_session_prints_the_documented_output(tmp_path: Path) -> None:
     _compare(tmp_path, _session(block("README.md", "console", "$ ckfunc init")))
 
 
@@ -137,7 +137,7 @@ def test_the_tutorial_works_from_zero_to_production(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="its lines are a POSIX shell's")
-def test_the_failure_in_the_readme_is_logged_as_the_readme_shows(tmp_path: Path) -> None:
+def test_the_readme_failure_is_logged_as_documented(tmp_path: Path) -> None:
     handler = block("README.md", "ts", "async function handleEvent").splitlines()
     handler.insert(2, "  const topic = event.channel.properties.topic;")
     source = "\n".join(handler)
@@ -155,13 +155,13 @@ def test_the_failure_in_the_readme_is_logged_as_the_readme_shows(tmp_path: Path)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="its lines are a POSIX shell's")
-def test_the_event_of_the_documents_can_be_fired(tmp_path: Path) -> None:
+def test_the_documented_trigger_command_works(tmp_path: Path) -> None:
     line = block("debugging.md", "console", "$ ckfunc trigger user.sent.message").removeprefix("$ ").strip()
     lines = ["ckfunc init .", "ckfunc new user.sent.message", "ckfunc deploy", line]
     assert "user.sent.message v1 SUCCEEDED" in _in_a_shell(tmp_path, lines)[-1]
 
 
-def test_no_document_repeats_a_sentence_of_another_one() -> None:
+def test_documents_do_not_repeat_sentences_of_other_documents() -> None:
     places: dict[str, set[str]] = {}
     for name, text in PAGES.items():
         prose = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
@@ -171,19 +171,19 @@ def test_no_document_repeats_a_sentence_of_another_one() -> None:
     assert {text: names for text, names in places.items() if len(names) > 1 and len(text) > 80} == {}
 
 
-def test_no_document_has_marks_of_a_merge_conflict() -> None:
+def test_documents_contain_no_merge_conflict_markers() -> None:
     documents = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
     marks = re.compile(r"^(<{7} |>{7} |={7}$)", re.MULTILINE)
     assert [path.name for path in documents if marks.search(path.read_text(encoding="utf-8"))] == []
 
 
-def test_the_tests_that_the_documents_name_exist() -> None:
+def test_tests_mentioned_in_the_documents_exist() -> None:
     named = re.findall(r"`(tests/\w+/\w+\.py)`", "".join(PAGES.values()))
     assert len(named) > 10
     assert [path for path in named if not (ROOT / path).exists()] == []
 
 
-def test_the_page_on_speed_shows_the_figures_of_its_run() -> None:
+def test_the_speed_page_shows_the_figures_of_its_benchmark_run() -> None:
     run = json.loads((ROOT / "website" / "speed.json").read_text(encoding="utf-8"))
     charts = runpy.run_path(str(ROOT / "website" / "charts.py"))
     assert charts["table"](run) in PAGES["speed.md"]
@@ -191,7 +191,7 @@ def test_the_page_on_speed_shows_the_figures_of_its_run() -> None:
     assert run["date"] in PAGES["speed.md"]
 
 
-def test_the_commands_of_the_documents_exist() -> None:
+def test_commands_in_the_documents_exist() -> None:
     shown = set(re.findall(r"(?:^\$|`)\s*ckfunc ([a-z]+)", "\n".join(PAGES.values()), re.MULTILINE))
     assert shown <= set(COMMANDS)
 
@@ -211,14 +211,14 @@ def test_the_documents_explain_every_exit_code() -> None:
     assert rows == [(str(code), meaning) for code, meaning in EXIT_CODES.items()]
 
 
-def test_the_documents_explain_every_environment_variable_of_ckfunc() -> None:
+def test_the_documents_explain_every_ckfunc_environment_variable() -> None:
     source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "ckfunc").rglob("*.py"))
     read = set(re.findall(r"\"(CKFUNC_[A-Z_]+|NO_COLOR|FORCE_COLOR|CI)\"", source)) | set(CONNECTION_NAMES)
     assert len(read) > 8
     assert [name for name in sorted(read) if f"`{name}`" not in PAGES["configuration.md"]] == []
 
 
-def test_the_documents_name_every_trigger_type_and_every_package_of_the_platform() -> None:
+def test_the_documents_list_every_trigger_type_and_platform_package() -> None:
     assert [one.type for one in TRIGGERS if f"| `{one.type}` | {one.when} |" not in PAGES["handlers.md"]] == []
     assert [name for name in PLATFORM_PACKAGES if f"`{name}`" not in PAGES["manifest.md"]] == []
     assert f"`{TYPES_DIR}/*.d.ts`" in PAGES["handlers.md"]
@@ -282,7 +282,7 @@ def _keys(record: Section, prefix: str) -> list[str]:
     return found
 
 
-def test_the_renovate_preset_finds_every_dependency_and_nothing_else(tmp_path: Path) -> None:
+def test_the_renovate_preset_finds_exactly_the_dependencies(tmp_path: Path) -> None:
     preset = json.loads(block("locked-packages.md", "json", '{\n  "$schema": "https://docs.renovatebot.com'))
     (manager,) = preset["customManagers"]
     outer, inner = (re.sub(r"\(\?<(?=[a-z])", "(?P<", pattern) for pattern in manager["matchStrings"])

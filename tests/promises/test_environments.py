@@ -38,7 +38,7 @@ def homeless(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @posix
 @pytest.mark.usefixtures("homeless")
-def test_without_a_home_the_variables_that_help_are_named(ckfunc: Callable[..., Any], local: Path) -> None:
+def test_without_a_home_directory_the_error_names_the_variables_to_set(ckfunc: Callable[..., Any], local: Path) -> None:
     for command in (["diff"], ["check"], ["cache", "info"]):
         ran = ckfunc("-C", local, *command)
         assert ran.code == 1
@@ -50,7 +50,9 @@ def test_without_a_home_the_variables_that_help_are_named(ckfunc: Callable[..., 
 
 @posix
 @pytest.mark.usefixtures("homeless")
-def test_the_cache_is_the_same_directory_from_everywhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_cache_directory_does_not_depend_on_the_current_directory(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(NoHome):
         cache_dir()
@@ -69,7 +71,7 @@ def test_the_cache_is_the_same_directory_from_everywhere(monkeypatch: pytest.Mon
 
 @posix
 @pytest.mark.parametrize("at", ["/proc/nowhere", "file/cache"])
-def test_a_cache_that_cannot_be_made_is_no_bug(
+def test_a_cache_directory_that_cannot_be_created_is_an_expected_error(
     ckfunc: Callable[..., Any], local: Path, monkeypatch: pytest.MonkeyPatch, at: str
 ) -> None:
     if at.startswith("/proc") and not Path("/proc").is_dir():
@@ -81,7 +83,7 @@ def test_a_cache_that_cannot_be_made_is_no_bug(
     assert "cannot be written to" in ran.err and "set CKFUNC_CACHE_DIR" in ran.err
 
 
-def test_a_bug_is_reported_where_no_file_can_be_written(
+def test_a_bug_is_printed_if_no_report_file_can_be_written(
     ckfunc: Callable[..., Any], local: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object, **__: object) -> None:
@@ -100,7 +102,7 @@ def test_a_bug_is_reported_where_no_file_can_be_written(
 
 
 @posix
-def test_names_that_are_no_utf8_are_shown_with_their_bytes(
+def test_file_names_that_are_not_utf8_are_shown_with_escaped_bytes(
     ckfunc: Callable[..., Any], local: Path, tmp_path: Path
 ) -> None:
     odd = tmp_path / os.fsdecode(b"d\xffr")
@@ -125,14 +127,16 @@ def test_names_that_are_no_utf8_are_shown_with_their_bytes(
     "args",
     [["show", "\udcff"], ["emulator", "--host", "\udcff"], ["-C", "\udcff", "diff"], ["\udcff"], ["help", "\udcff"]],
 )
-def test_arguments_that_are_no_utf8_are_no_bug(ckfunc: Callable[..., Any], local: Path, args: list[str]) -> None:
+def test_arguments_that_are_not_utf8_are_expected_errors(
+    ckfunc: Callable[..., Any], local: Path, args: list[str]
+) -> None:
     ran = ckfunc("-C", local, *args)
     assert ran.code in (1, 2)
     assert "error: " in ran.err and "bug" not in ran.err
 
 
 @posix
-def test_a_current_directory_that_was_removed_does_not_matter_with_a_directory_given(
+def test_a_removed_current_directory_is_ignored_if_a_directory_is_given(
     ckfunc: Callable[..., Any], local: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gone = tmp_path / "gone"
@@ -145,7 +149,7 @@ def test_a_current_directory_that_was_removed_does_not_matter_with_a_directory_g
         assert (ran.code, "bug" in ran.err) == (0, False), (command, ran.err)
 
 
-def test_a_usage_error_names_what_was_given_and_cuts_it(ckfunc: Callable[..., Any]) -> None:
+def test_a_usage_error_shows_the_given_value_truncated(ckfunc: Callable[..., Any]) -> None:
     ran = ckfunc("deploy", "--concurrency", "99")
     assert ran.err.startswith("error: --concurrency must be a whole number from 1 to 16, not 99\n")
     ran = ckfunc("completion", "x" * 5000)

@@ -123,7 +123,7 @@ def lines(text: str) -> Iterator[str]:
                 yield shown
 
 
-def test_every_command_line_in_a_message_can_be_run() -> None:
+def test_every_command_line_in_a_message_is_valid() -> None:
     seen = 0
     for module, number, text in messages():
         for line in lines(text):
@@ -137,7 +137,7 @@ def test_every_command_line_in_a_message_can_be_run() -> None:
     assert seen > 80  # else the search does not find them any more
 
 
-def test_every_option_in_a_message_is_one_of_the_commands_that_print_it() -> None:
+def test_every_option_in_a_message_exists_for_the_commands_that_print_it() -> None:
     common = options(found(["doctor"])[0])
     for module, number, text in messages():
         if module.startswith("cli/commands/") and "\n" in text:
@@ -180,6 +180,6 @@ def test_every_condition_of_an_output_names_options_of_its_command() -> None:
         ("`ckfunc emulator import FILE`", "`ckfunc emulator import --data-dir 'my data' FILE`"),
     ],
 )
-def test_a_hint_names_the_target_and_the_data_that_the_command_works_on(hint: str, shown: str) -> None:
+def test_commands_in_hints_get_the_target_and_data_directory_in_use(hint: str, shown: str) -> None:
     assert completed(hint, Settings(target="staging", data_dir=Path("my data"))) == shown
     assert completed(hint, Settings()) == hint

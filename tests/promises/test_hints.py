@@ -30,7 +30,7 @@ def local(project: Path) -> Path:
         ("/v1/users/999", "it may have been removed by a change or reset of the emulator's data"),
     ],
 )
-def test_a_wrong_path_on_the_emulator_is_explained(
+def test_an_unknown_emulator_path_is_reported_with_a_suggestion(
     ckfunc: Callable[..., Any], local: Path, path: str, hint: str
 ) -> None:
     ran = ckfunc("-C", local, "api", "GET", path)
@@ -39,7 +39,9 @@ def test_a_wrong_path_on_the_emulator_is_explained(
     assert "CHATKITTY_API_URL" not in ran.err
 
 
-def test_an_event_that_no_function_handles_says_what_to_run(ckfunc: Callable[..., Any], local: Path) -> None:
+def test_an_event_without_a_function_is_reported_with_the_command_to_run(
+    ckfunc: Callable[..., Any], local: Path
+) -> None:
     event = ("--data", '{"username": "jane"}')
     ran = ckfunc("-C", local, "trigger", TYPE, *event)
     assert f"no function handles {TYPE}" in ran.err and "hint: run `ckfunc deploy`" in ran.err
@@ -49,7 +51,7 @@ def test_an_event_that_no_function_handles_says_what_to_run(ckfunc: Callable[...
     assert "hint: add one with `ckfunc new bogus.thing`, then run `ckfunc deploy`" in ran.err
 
 
-def test_a_type_that_is_not_known_is_added_with_a_warning(ckfunc: Callable[..., Any], local: Path) -> None:
+def test_an_unknown_trigger_type_is_added_with_a_warning(ckfunc: Callable[..., Any], local: Path) -> None:
     ran = ckfunc("-C", local, "new", "user.sent.mesage")
     assert ran.code == 0
     assert "warning: unknown trigger type 'user.sent.mesage' (did you mean user.sent.message?)" in ran.err
@@ -59,7 +61,7 @@ def test_a_type_that_is_not_known_is_added_with_a_warning(ckfunc: Callable[..., 
     assert refused.code == 2 and "is not a trigger type" in refused.err
 
 
-def test_init_and_new_name_files_by_one_rule(ckfunc: Callable[..., Any], tmp_path: Path) -> None:
+def test_init_and_new_use_the_same_file_names(ckfunc: Callable[..., Any], tmp_path: Path) -> None:
     assert ckfunc("init", tmp_path / "chat").code == 0
     assert ckfunc("-C", tmp_path / "chat", "new", "user.sent.message").code == 0
     names = sorted(path.name for path in (tmp_path / "chat/handlers").iterdir())
@@ -76,7 +78,7 @@ def test_init_and_new_name_files_by_one_rule(ckfunc: Callable[..., Any], tmp_pat
         "https://api.example.com//v1//",
     ],
 )
-def test_a_version_and_slashes_at_the_end_of_the_address_do_not_matter(given: str) -> None:
+def test_a_trailing_version_and_slashes_in_an_api_address_are_ignored(given: str) -> None:
     assert checked_address(given, "CHATKITTY_API_URL") == "https://api.example.com"
 
 
@@ -89,14 +91,14 @@ def test_a_version_and_slashes_at_the_end_of_the_address_do_not_matter(given: st
         ("jane:s3cret@api.chatkitty.com", "CHATKITTY_API_URL"),
     ],
 )
-def test_an_address_that_cannot_be_used_is_explained_without_what_it_holds(given: str, said: str) -> None:
+def test_an_invalid_address_is_explained_without_its_credentials(given: str, said: str) -> None:
     with pytest.raises(InvalidAddress) as caught:
         checked_address(given, "CHATKITTY_API_URL")
     assert caught.value.message.startswith(said)
     assert "s3cret" not in f"{caught.value.message} {caught.value.hint}"
 
 
-def test_the_file_that_credentials_come_from_is_named(
+def test_the_source_of_credentials_is_shown(
     ckfunc: Callable[..., Any], project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (project / ".env").write_text("CHATKITTY_CLIENT_ID=one\nCHATKITTY_CLIENT_SECRET=two\n")

@@ -36,7 +36,7 @@ def local(project: Path) -> Path:
 
 @posix
 @pytest.mark.slow
-def test_streams_that_are_closed_change_neither_the_work_nor_the_exit_code(local: Path) -> None:
+def test_closed_standard_streams_change_neither_the_result_nor_the_exit_code(local: Path) -> None:
     assert shell(f"{CKFUNC} diff --exit-code >&-", local).returncode == 3
     assert shell(f"{CKFUNC} deploy <&- >&- 2>&-", local).returncode == 0
     assert shell(f"{CKFUNC} diff --exit-code 2>&-", local).stdout == "No changes.\n"
@@ -46,7 +46,7 @@ def test_streams_that_are_closed_change_neither_the_work_nor_the_exit_code(local
 
 @posix
 @pytest.mark.slow
-def test_a_reader_that_has_gone_does_not_change_the_exit_code(ckfunc: Ckfunc, local: Path) -> None:
+def test_a_closed_pipe_does_not_change_the_exit_code(ckfunc: Ckfunc, local: Path) -> None:
     ended = "echo ${PIPESTATUS[0]} >&2"
     assert shell(f"{CKFUNC} diff --exit-code | true; {ended}", local).stderr == "3\n"
     assert shell(f"{CKFUNC} --help | true; {ended}", local).stderr == "0\n"
@@ -60,7 +60,7 @@ def test_a_reader_that_has_gone_does_not_change_the_exit_code(ckfunc: Ckfunc, lo
 
 @posix
 @pytest.mark.slow
-def test_following_ends_when_its_reader_has_seen_enough_though_nothing_more_comes(ckfunc: Ckfunc, local: Path) -> None:
+def test_logs_follow_ends_when_its_reader_exits_without_further_output(ckfunc: Ckfunc, local: Path) -> None:
     assert ckfunc("-C", local, "deploy").code == 0
     assert start(ckfunc, local, "a").code == 0
     followed = shell(f"{CKFUNC} -q logs -f --json | head -n 1; echo ${{PIPESTATUS[0]}}", local)
@@ -69,7 +69,7 @@ def test_following_ends_when_its_reader_has_seen_enough_though_nothing_more_come
 
 
 @full
-def test_a_full_disk_is_one_sentence(local: Path) -> None:
+def test_a_full_disk_is_reported_in_one_sentence(local: Path) -> None:
     written = "error: the output cannot be written: No space left on device\n"
     full = "error: No space left on device\n"
     for command, sentence in (("diff", written), ("--help", full), ("--version", full)):
@@ -81,14 +81,14 @@ def test_a_full_disk_is_one_sentence(local: Path) -> None:
 
 
 @full
-def test_a_full_disk_is_one_sentence_for_the_output_of_a_handler_too(local: Path) -> None:
+def test_a_full_disk_under_the_output_of_a_handler_is_reported_in_one_sentence(local: Path) -> None:
     handler = "async function handleEvent() { console.log('hello'); }\n"
     (local / "handlers/start.ts").write_text(handler)
     ended = shell(f"{CKFUNC} invoke user.attempted.start_session >/dev/full", local)
     assert (ended.returncode, ended.stderr) == (1, "error: the output cannot be written: No space left on device\n")
 
 
-def test_a_directory_that_may_not_be_written_is_no_bug(ckfunc: Callable[..., Any], local: Path) -> None:
+def test_a_read_only_directory_is_an_expected_error(ckfunc: Callable[..., Any], local: Path) -> None:
     state = local / ".ckfunc"
     state.write_text("in the way")
     state.unlink()
@@ -102,7 +102,7 @@ def test_a_directory_that_may_not_be_written_is_no_bug(ckfunc: Callable[..., Any
 
 
 @posix
-def test_a_working_directory_that_was_removed_is_one_sentence(tmp_path: Path) -> None:
+def test_a_removed_working_directory_is_reported_in_one_sentence(tmp_path: Path) -> None:
     gone = tmp_path / "gone"
     gone.mkdir()
     ended = shell(f"rmdir {shlex.quote(str(gone))}; {CKFUNC} diff", gone)
@@ -115,9 +115,7 @@ def test_a_working_directory_that_was_removed_is_one_sentence(tmp_path: Path) ->
     "after_s", [0.1, 0.5, *(pytest.param(one, marks=pytest.mark.slow) for one in (0.02, 0.05, 0.2, 0.3, 0.8))]
 )
 @pytest.mark.parametrize("command", ["deploy", "watch", "logs -f"])
-def test_an_interrupt_ends_a_command_without_a_traceback_whenever_it_comes(
-    local: Path, command: str, after_s: float
-) -> None:
+def test_an_interrupt_at_any_time_ends_a_command_without_a_traceback(local: Path, command: str, after_s: float) -> None:
     entry = "from ckfunc.__main__ import main; print('begun', flush=True); main()"
     arguments = [sys.executable, "-c", entry, *command.split()]
     with process_of(arguments, cwd=local, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
@@ -132,7 +130,7 @@ def test_an_interrupt_ends_a_command_without_a_traceback_whenever_it_comes(
     assert "bug" not in err
 
 
-def test_a_report_of_a_bug_holds_no_secret(
+def test_a_bug_report_contains_no_secrets(
     ckfunc: Callable[..., Any], local: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     canary = "canary-4711"
@@ -157,7 +155,7 @@ def test_a_report_of_a_bug_holds_no_secret(
 
 @posix
 @pytest.mark.slow
-def test_an_interrupt_in_the_middle_of_a_deploy_ends_the_watch(project: Path) -> None:
+def test_an_interrupt_during_a_deploy_ends_the_watch(project: Path) -> None:
     routes: dict[str, Answering] = {
         "GET /v1/runtimes/nodejs": Reply(body=RUNTIME),
         "GET /v1/runtimes/nodejs/functions": Reply(body=page_of("functions", [])),
@@ -189,7 +187,7 @@ def test_an_interrupt_in_the_middle_of_a_deploy_ends_the_watch(project: Path) ->
     assert "trying again" not in said
 
 
-def test_an_interrupt_that_something_wrapped_is_still_one(
+def test_an_interrupt_wrapped_in_another_exception_is_still_an_interrupt(
     ckfunc: Callable[..., Any], local: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def wrapped(*_: object, **__: object) -> None:
@@ -201,7 +199,7 @@ def test_an_interrupt_that_something_wrapped_is_still_one(
     assert "bug" not in ran.err
 
 
-def test_an_interrupt_that_python_drops_in_a_callback_comes_again() -> None:
+def test_an_interrupt_that_python_drops_in_a_callback_is_raised_again() -> None:
     script = """
 import time
 from ckfunc.base.interrupts import catch_interrupts, was_interrupted
@@ -223,7 +221,7 @@ except KeyboardInterrupt:
 
 
 @posix
-def test_an_interrupt_in_a_string_that_python_executes_does_not_replace_the_exit_code(tmp_path: Path) -> None:
+def test_an_interrupt_inside_exec_still_exits_130(tmp_path: Path) -> None:
     (tmp_path / "interrupted.py").write_text("""
 import io, sys
 from ckfunc.__main__ import main
@@ -240,7 +238,7 @@ main()
     assert subprocess.run(command, cwd=tmp_path, stdout=subprocess.DEVNULL, check=False, timeout=60).returncode == 130
 
 
-def test_no_directory_for_temporary_files_is_no_bug(
+def test_a_missing_temporary_directory_is_an_expected_error(
     ckfunc: Callable[..., Any], local: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def none(*_: object, **__: object) -> None:

@@ -64,7 +64,7 @@ def documented() -> set[str]:
     return {context.command_path.removeprefix("ckfunc ") for context in contexts(root)}
 
 
-def test_every_command_has_a_schema_or_prints_no_json() -> None:
+def test_every_command_with_json_output_has_a_schema() -> None:
     assert documented() == {*commands_with_json(), *WITHOUT_JSON}
     assert set(commands_with_json()) & set(WITHOUT_JSON) == set()
 
@@ -99,7 +99,7 @@ def test_every_schema_is_valid_and_describes_its_objects(command: str) -> None:
         ("chat", "SessionEvent.change", SessionChange),
     ],
 )
-def test_the_values_of_a_field_are_in_its_description(command: str, place: str, values: list[str]) -> None:
+def test_field_descriptions_list_all_values(command: str, place: str, values: list[str]) -> None:
     schema = command_schema(command)
     assert schema is not None
     name, field = place.split(".")
@@ -107,7 +107,7 @@ def test_the_values_of_a_field_are_in_its_description(command: str, place: str, 
     assert [str(value) for value in values if f"`{value}`" not in described] == []
 
 
-def test_an_unknown_field_or_a_missing_one_is_found() -> None:
+def test_schema_validation_finds_unknown_and_missing_fields() -> None:
     validator = strict_validator("logout")
     assert validator.is_valid({"target": "local", "removed": True})
     assert not validator.is_valid({"target": "local", "removed": True, "more": 1})
@@ -127,7 +127,7 @@ def test_help_prints_the_schema_of_a_command(ckfunc: Ckfunc) -> None:
         assert ran.err == f"error: {sentence}\nhint: run `ckfunc help {meant} --schema`\n"
 
 
-def test_commands_print_what_their_schemas_say(
+def test_json_output_of_every_command_matches_its_schema(
     ckfunc: Ckfunc, project: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     manifest = project / "functions.yaml"
@@ -198,13 +198,13 @@ def test_commands_print_what_their_schemas_say(
 
 
 @pytest.mark.parametrize("command", ELSEWHERE)
-def test_outputs_that_other_tests_produce_are_compared_there(command: str) -> None:
+def test_remaining_outputs_are_validated_by_other_tests(command: str) -> None:
     text = (Path(__file__).parent.parent / "cli" / ELSEWHERE[command]).read_text(encoding="utf-8")
     asked = rf'ckfunc\("-C", \w+, "{command}"[^\n]*"--json"'
     assert re.search(rf'{asked}|require_documented\("{command}"', text)
 
 
-def test_errors_are_text_on_stderr_and_nothing_is_printed_as_json(ckfunc: Ckfunc, tmp_path: Path) -> None:
+def test_errors_are_text_on_stderr_even_with_json(ckfunc: Ckfunc, tmp_path: Path) -> None:
     ran = ckfunc("-C", tmp_path, "deploy", "--json")
     assert (ran.code, ran.out) == (1, "")
     assert ran.err.startswith("error: ")

@@ -48,7 +48,7 @@ def plans(ckfunc: Ckfunc, root: Path) -> list[str]:
     return [ckfunc("-C", root, *line).out for line in lines]
 
 
-def test_a_changed_literal_is_shown_as_it_was_and_as_it_is_to_be(ckfunc: Ckfunc, project: Path) -> None:
+def test_a_changed_literal_is_shown_with_both_values(ckfunc: Ckfunc, project: Path) -> None:
     write(project, "Bonjour")
     for plan in plans(ckfunc, project):
         assert "Hello" in plan and "Bonjour" in plan
@@ -56,7 +56,7 @@ def test_a_changed_literal_is_shown_as_it_was_and_as_it_is_to_be(ckfunc: Ckfunc,
     assert "GREETING  Hello → Bonjour" in plans(ckfunc, project)[0]
 
 
-def test_a_new_literal_is_shown_and_one_that_is_removed(ckfunc: Ckfunc, project: Path) -> None:
+def test_new_and_removed_literals_are_shown(ckfunc: Ckfunc, project: Path) -> None:
     text = MANIFEST.format(greeting="Hello").replace("GREETING: Hello", "FAREWELL: Goodbye")
     (project / "functions.yaml").write_text(text)
     plan = plans(ckfunc, project)[0]
@@ -64,7 +64,7 @@ def test_a_new_literal_is_shown_and_one_that_is_removed(ckfunc: Ckfunc, project:
     assert "GREETING  will be removed, currently Hello" in plan
 
 
-def test_what_a_variable_supplies_is_masked_even_in_part(
+def test_values_that_contain_a_variable_are_masked(
     ckfunc: Ckfunc, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KEY", "another-key-0815")
@@ -72,16 +72,14 @@ def test_what_a_variable_supplies_is_masked_even_in_part(
         assert KEY not in plan and "another-key-0815" not in plan and "prefix-" not in plan
 
 
-def test_what_only_the_application_has_is_masked(ckfunc: Ckfunc, project: Path) -> None:
+def test_values_that_only_the_application_has_are_masked(ckfunc: Ckfunc, project: Path) -> None:
     set_in_dashboard(ckfunc, project, GREETING="from-the-dashboard", KEY=KEY, PREFIXED=f"prefix-{KEY}", OTHER="theirs")
     for plan in plans(ckfunc, project):
         assert "Hello" in plan
         assert "from-the-dashboard" not in plan and "theirs" not in plan
 
 
-def test_a_value_that_a_variable_supplied_is_masked_when_a_literal_replaces_it_and_the_other_way_round(
-    ckfunc: Ckfunc, project: Path
-) -> None:
+def test_a_value_from_a_variable_is_masked_before_and_after_a_literal(ckfunc: Ckfunc, project: Path) -> None:
     text = MANIFEST.format(greeting="Hello")
     swapped = text.replace("KEY: ${KEY}", "KEY: public").replace("GREETING: Hello", "GREETING: ${KEY}")
     (project / "functions.yaml").write_text(swapped)
@@ -90,21 +88,21 @@ def test_a_value_that_a_variable_supplied_is_masked_when_a_literal_replaces_it_a
         assert "public" in plan and "Hello" in plan
 
 
-def test_another_checkout_does_not_know_what_was_deployed_as_a_literal(ckfunc: Ckfunc, project: Path) -> None:
+def test_a_deployed_literal_is_masked_in_another_checkout(ckfunc: Ckfunc, project: Path) -> None:
     (project / ".ckfunc/literals/local.json").unlink()
     write(project, "Bonjour")
     plan = plans(ckfunc, project)[0]
     assert "→ Bonjour" in plan and "Hello" not in plan
 
 
-def test_a_deploy_that_changes_nothing_notes_the_literals(ckfunc: Ckfunc, project: Path) -> None:
+def test_a_deploy_without_changes_records_the_literals(ckfunc: Ckfunc, project: Path) -> None:
     (project / ".ckfunc/literals/local.json").unlink()
     assert ckfunc("-C", project, "deploy").code == 0
     write(project, "Bonjour")
     assert "GREETING  Hello → Bonjour" in plans(ckfunc, project)[0]
 
 
-def test_an_undo_brings_a_literal_back_without_a_file_of_values_and_shows_it(ckfunc: Ckfunc, project: Path) -> None:
+def test_an_undo_restores_and_shows_a_literal_without_a_values_file(ckfunc: Ckfunc, project: Path) -> None:
     write(project, "Bonjour")
     assert ckfunc("-C", project, "deploy").code == 0
     shown = ckfunc("-C", project, "undo", "--dry-run")
@@ -114,7 +112,7 @@ def test_an_undo_brings_a_literal_back_without_a_file_of_values_and_shows_it(ckf
     assert ckfunc("-C", project, "diff", "--exit-code").code == 0
 
 
-def test_no_record_holds_a_value_that_a_variable_supplied(ckfunc: Ckfunc, project: Path) -> None:
+def test_values_from_variables_are_never_recorded(ckfunc: Ckfunc, project: Path) -> None:
     holders = [
         one.name for one in (project / ".ckfunc").rglob("*") if one.is_file() and KEY.encode() in one.read_bytes()
     ]

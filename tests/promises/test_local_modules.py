@@ -72,7 +72,7 @@ def shared(tmp_path: Path) -> Path:
     return written(tmp_path / "shared", FILES)
 
 
-def test_a_bundled_handler_runs_with_its_npm_package_beside_it(ckfunc: Ckfunc, shared: Path) -> None:
+def test_a_bundled_handler_can_import_an_npm_package(ckfunc: Ckfunc, shared: Path) -> None:
     assert ckfunc("-C", shared, "deploy").code == 0
     ran = start(ckfunc, shared, "jane")
     assert ran.code == 0, ran.out + ran.err
@@ -86,7 +86,7 @@ def test_a_bundled_handler_runs_with_its_npm_package_beside_it(ckfunc: Ckfunc, s
     assert "deployed, local" in ckfunc("-C", shared, "versions", TYPE).out
 
 
-def test_a_failure_is_shown_in_the_local_files(ckfunc: Ckfunc, shared: Path) -> None:
+def test_stack_traces_of_a_bundled_handler_point_to_the_local_files(ckfunc: Ckfunc, shared: Path) -> None:
     assert ckfunc("-C", shared, "deploy").code == 0
     ran = start(ckfunc, shared, "nobody")
     assert ran.code == 1
@@ -101,7 +101,7 @@ def test_a_failure_is_shown_in_the_local_files(ckfunc: Ckfunc, shared: Path) -> 
     assert f"at greeting ({TYPE}@1.ts:" in entry["result"]["error"]["stack"]
 
 
-def test_places_in_a_bundled_init_script_are_shown_while_it_is_the_one_that_ran(ckfunc: Ckfunc, shared: Path) -> None:
+def test_stack_traces_point_to_init_script_files_only_in_the_run_itself(ckfunc: Ckfunc, shared: Path) -> None:
     assert ckfunc("-C", shared, "deploy").code == 0
     ran = start(ckfunc, shared, "mute")
     assert "at shout (lib/words.ts:2:30)" in ran.out
@@ -110,7 +110,7 @@ def test_places_in_a_bundled_init_script_are_shown_while_it_is_the_one_that_ran(
     assert "initialization-script.ts:" in ckfunc("-C", shared, "logs").out
 
 
-def test_places_stay_those_of_the_deployed_script_when_the_files_make_another(ckfunc: Ckfunc, shared: Path) -> None:
+def test_stack_traces_point_to_the_deployed_script_after_local_changes(ckfunc: Ckfunc, shared: Path) -> None:
     assert ckfunc("-C", shared, "deploy").code == 0
     library = shared / "lib/greeting.ts"
     library.write_text("// one more line\n" + library.read_text().replace("hello", "goodbye"))
@@ -122,7 +122,7 @@ def test_places_stay_those_of_the_deployed_script_when_the_files_make_another(ck
     assert start(ckfunc, shared, "jane").code == 0
 
 
-def test_mistakes_in_local_files_are_told_at_once_and_nothing_is_sent(ckfunc: Ckfunc, shared: Path) -> None:
+def test_mistakes_in_local_files_are_reported_together_and_nothing_is_sent(ckfunc: Ckfunc, shared: Path) -> None:
     assert ckfunc("-C", shared, "deploy").code == 0
     (shared / "lib/greeting.ts").write_text("export function greeting(name: string) {\n  return name +;\n}\n")
     (shared / "handlers/sent.ts").write_text('import { a } from "../lib/a";\nfunction handleEvent() { return a; }\n')
@@ -139,7 +139,7 @@ def test_mistakes_in_local_files_are_told_at_once_and_nothing_is_sent(ckfunc: Ck
     assert ckfunc("-C", shared, "rollback", TYPE, "--to", "1", "--yes").code == 0
 
 
-def test_a_place_that_node_refuses_is_one_in_the_local_file(ckfunc: Ckfunc, shared: Path) -> None:
+def test_a_syntax_error_from_node_points_to_the_local_file(ckfunc: Ckfunc, shared: Path) -> None:
     library = shared / "lib/greeting.ts"
     library.write_text(library.read_text().replace('name === "nobody"', "/(/.test(name)"))
     ran = ckfunc("-C", shared, "deploy")
@@ -150,7 +150,7 @@ def test_a_place_that_node_refuses_is_one_in_the_local_file(ckfunc: Ckfunc, shar
 
 @pytest.mark.skipif(os.name != "posix", reason="Ctrl-C is sent as a signal")
 @pytest.mark.slow
-def test_watch_deploys_what_imports_a_file_that_is_saved(ckfunc: Ckfunc, shared: Path) -> None:
+def test_watch_deploys_the_handlers_that_import_a_saved_file(ckfunc: Ckfunc, shared: Path) -> None:
     library = shared / "lib/greeting.ts"
     good = library.read_text()
     with ExitStack() as commands:
@@ -205,7 +205,7 @@ def offline(ckfunc: Ckfunc, shared: Path, monkeypatch: pytest.MonkeyPatch) -> Ck
 
 
 @pytest.mark.slow
-def test_what_was_installed_once_needs_no_network(ckfunc: Ckfunc, offline: Ckfunc, shared: Path) -> None:
+def test_an_installed_bundler_needs_no_network(ckfunc: Ckfunc, offline: Ckfunc, shared: Path) -> None:
     assert ckfunc("-C", shared, "deploy").code == 0  # installs what was never installed
     assert start(ckfunc, shared, "jane").code == 0
     say(shared, f"welcome to {shared}")  # never bundled before
@@ -216,9 +216,7 @@ def test_what_was_installed_once_needs_no_network(ckfunc: Ckfunc, offline: Ckfun
 
 @pytest.mark.skipif(os.name != "posix", reason="the cache is made of a link")
 @pytest.mark.slow
-def test_what_was_bundled_once_does_not_even_need_esbuild(
-    ckfunc: Ckfunc, offline: Ckfunc, shared: Path, tmp_path: Path
-) -> None:
+def test_a_cached_bundle_does_not_need_esbuild(ckfunc: Ckfunc, offline: Ckfunc, shared: Path, tmp_path: Path) -> None:
     assert ckfunc("-C", shared, "deploy").code == 0
     cache = tmp_path / "cache"
     cache.mkdir()
@@ -251,7 +249,7 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch, shared: Path) -> Any:
         emulator.stop()
 
 
-def test_a_pull_leaves_the_files_of_a_bundle_alone(ckfunc: Ckfunc, shared: Path, elsewhere: Client) -> None:
+def test_a_pull_does_not_change_the_files_of_a_bundle(ckfunc: Ckfunc, shared: Path, elsewhere: Client) -> None:
     assert ckfunc("-C", shared, "deploy").code == 0
     before = {path: (shared / path).read_bytes() for path in FILES}
     ran = ckfunc("-C", shared, "pull", "--yes")
@@ -300,7 +298,7 @@ def git(root: Path, *arguments: str, day: int = 1) -> str:
     return subprocess.run(command, cwd=root, env=environ, capture_output=True, text=True, check=True).stdout.strip()
 
 
-def test_blame_finds_the_commit_whose_files_make_a_version(ckfunc: Ckfunc, shared: Path) -> None:
+def test_blame_finds_the_commit_whose_files_were_bundled_into_a_version(ckfunc: Ckfunc, shared: Path) -> None:
     git(shared.parent, "init", "-q")  # the project is a directory of its repository
     handler, ids = shared / "handlers/start.ts", []
     before = "function handleEvent() {\n  return 'before there were modules';\n}\n"

@@ -42,15 +42,13 @@ def wrong_names(root: Path) -> list[str]:
     return wrong + [name for name, count in counts.items() if count > 1]
 
 
-def test_names_that_other_systems_refuse_are_found(tmp_path: Path) -> None:
+def test_invalid_file_names_on_other_systems_are_found(tmp_path: Path) -> None:
     for name in ("a:b", "a.", "Aux.ts", "B.ts", "b.ts", "fine.ts"):
         (tmp_path / name).write_text("")
     assert sorted(wrong_names(tmp_path)) == ["Aux.ts", "a.", "a:b", "b.ts"]
 
 
-def test_all_files_of_a_project_and_of_the_cache_have_names_that_every_system_takes(
-    ckfunc: Ckfunc, tmp_path: Path
-) -> None:
+def test_all_files_in_a_project_and_the_cache_have_portable_names(ckfunc: Ckfunc, tmp_path: Path) -> None:
     root = tmp_path / "project"
     assert ckfunc("init", root).code == 0
     with cold_emulator(root / ".ckfunc/emulator"):
@@ -73,7 +71,7 @@ def test_all_files_of_a_project_and_of_the_cache_have_names_that_every_system_ta
     assert wrong_names(cache_dir()) == []
 
 
-def test_a_checkout_with_crlf_works_like_one_with_lf(ckfunc: Ckfunc, tmp_path: Path) -> None:
+def test_a_checkout_with_crlf_works_like_a_checkout_with_lf(ckfunc: Ckfunc, tmp_path: Path) -> None:
     assert ckfunc("init", tmp_path).code == 0
     with cold_emulator(tmp_path / ".ckfunc/emulator"):
         assert ckfunc("-C", tmp_path, "deploy").code == 0

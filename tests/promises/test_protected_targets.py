@@ -47,7 +47,7 @@ def version(ckfunc: Ckfunc, project: Path) -> str:
 
 
 @pytest.mark.parametrize("command", ["watch", "dev"])
-def test_a_watch_without_a_terminal_needs_yes_even_when_nothing_changes_at_first(
+def test_a_watch_without_a_terminal_needs_yes_even_without_initial_changes(
     ckfunc: Ckfunc, deployed: Path, command: str
 ) -> None:
     ran = ckfunc("-C", deployed, command, *(["--port", "0"] if command == "dev" else []))
@@ -58,7 +58,7 @@ def test_a_watch_without_a_terminal_needs_yes_even_when_nothing_changes_at_first
 
 @terminal
 @pytest.mark.parametrize("command", ["watch", "dev"])
-def test_a_watch_ends_after_a_no_and_deploys_nothing(ckfunc: Ckfunc, deployed: Path, command: str) -> None:
+def test_a_declined_watch_ends_and_deploys_nothing(ckfunc: Ckfunc, deployed: Path, command: str) -> None:
     with on_terminal("-C", deployed, command) as running:
         running.until(r"Deploy every change to local until you stop this command\? \[y/N\]")
         running.press("n\n")
@@ -68,7 +68,7 @@ def test_a_watch_ends_after_a_no_and_deploys_nothing(ckfunc: Ckfunc, deployed: P
 
 
 @terminal
-def test_one_yes_covers_every_deploy_of_a_watch(ckfunc: Ckfunc, deployed: Path) -> None:
+def test_one_confirmation_covers_every_deploy_of_a_watch(ckfunc: Ckfunc, deployed: Path) -> None:
     with on_terminal("-C", deployed, "watch", "--no-logs") as running:
         running.until(r"\[y/N\]")
         running.press("y\n")
@@ -80,7 +80,7 @@ def test_one_yes_covers_every_deploy_of_a_watch(ckfunc: Ckfunc, deployed: Path) 
     assert "'three'" in version(ckfunc, deployed)
 
 
-def test_a_watch_with_yes_asks_nothing(deployed: Path) -> None:
+def test_a_watch_with_yes_asks_no_questions(deployed: Path) -> None:
     with Command("-C", deployed, "watch", "--no-logs", "--yes") as watch:
         watch.until("no changes to deploy")
         save(deployed, "two")
@@ -88,7 +88,7 @@ def test_a_watch_with_yes_asks_nothing(deployed: Path) -> None:
         assert watch.interrupt() == 130
 
 
-def test_a_target_that_becomes_protected_during_a_watch_is_not_written(ckfunc: Ckfunc, protected: Path) -> None:
+def test_a_watch_does_not_deploy_to_a_target_that_becomes_protected(ckfunc: Ckfunc, protected: Path) -> None:
     with Command("-C", protected, "watch", "--no-logs") as watch:
         watch.until("Deployed to local")
         edit(protected, "{emulator: true}", "{emulator: true, protected: true}")
@@ -99,7 +99,7 @@ def test_a_target_that_becomes_protected_during_a_watch_is_not_written(ckfunc: C
     assert "'one'" in version(ckfunc, protected)
 
 
-def test_a_default_target_that_changes_during_a_watch_is_not_written(ckfunc: Ckfunc, protected: Path) -> None:
+def test_a_watch_does_not_deploy_to_a_changed_default_target(ckfunc: Ckfunc, protected: Path) -> None:
     edit(protected, "  local: {emulator: true}\n", "  local: {emulator: true}\n  other: {emulator: true}\n")
     with Command("-C", protected, "watch", "--no-logs") as watch:
         watch.until("Deployed to local")
@@ -126,7 +126,7 @@ def test_a_default_target_that_changes_during_a_watch_is_not_written(ckfunc: Ckf
     ],
     ids=" ".join,
 )
-def test_every_command_that_writes_needs_yes_where_nobody_can_be_asked(
+def test_every_writing_command_needs_yes_without_a_terminal(
     ckfunc: Ckfunc, deployed: Path, arguments: tuple[str, ...]
 ) -> None:
     save(deployed, "two")
@@ -140,12 +140,12 @@ def test_every_command_that_writes_needs_yes_where_nobody_can_be_asked(
     assert "jane" not in ckfunc("-C", deployed, "api", "GET", "/v1/users").out
 
 
-def test_a_request_that_writes_is_sent_with_yes(ckfunc: Ckfunc, deployed: Path) -> None:
+def test_a_writing_api_request_is_sent_with_yes(ckfunc: Ckfunc, deployed: Path) -> None:
     assert ckfunc("-C", deployed, "api", "POST", "/v1/users", "--data", JANE, "--yes").code == 0
     assert "jane" in ckfunc("-C", deployed, "api", "GET", "/v1/users").out
 
 
-def test_what_the_gates_passed_is_what_is_deployed(ckfunc: Ckfunc, protected: Path) -> None:
+def test_the_deploy_fails_if_scripts_change_while_gates_run(ckfunc: Ckfunc, protected: Path) -> None:
     edit(protected, "default_target: local", "default_target: local\ngates: [test]")
     slow = "async function handleEvent() {\n  await new Promise((done) => setTimeout(done, 500));\n  return 'ok';\n}\n"
     (protected / "handlers/start.ts").write_text(slow)

@@ -30,7 +30,7 @@ def local(project: Path) -> Path:
     return project
 
 
-def test_what_went_well_prints_nothing_and_warnings_are_left_out(ckfunc: Callable[..., Any], local: Path) -> None:
+def test_quiet_commands_print_neither_progress_nor_warnings(ckfunc: Callable[..., Any], local: Path) -> None:
     handler = local / "handlers/start.ts"
     assert "warning: " in ckfunc("-C", local, "diff").err
     for arguments in (
@@ -54,7 +54,7 @@ def test_what_went_well_prints_nothing_and_warnings_are_left_out(ckfunc: Callabl
         assert (arguments, ran.code, ran.out, ran.err) == (arguments, 0, "", "")
 
 
-def test_results_are_printed_all_the_same(ckfunc: Callable[..., Any], local: Path) -> None:
+def test_results_are_printed_even_with_quiet(ckfunc: Callable[..., Any], local: Path) -> None:
     assert ckfunc("-C", local, "deploy").code == 0
     fire = ["trigger", TYPE, "--data", '{"username": "jane"}']
     for arguments in (
@@ -69,7 +69,7 @@ def test_results_are_printed_all_the_same(ckfunc: Callable[..., Any], local: Pat
         assert (ran.code, ran.err) == (0, "") and ran.out, arguments
 
 
-def test_only_what_went_wrong_is_printed_of_a_deploy_and_of_tests(ckfunc: Callable[..., Any], local: Path) -> None:
+def test_quiet_deploys_and_tests_print_only_failures(ckfunc: Callable[..., Any], local: Path) -> None:
     (local / "tests/start.yaml").write_text(
         f"{TEST}  - {{name: is wrong, event: {{username: jane}}, expect: {{result: Hi}}}}\n"
     )

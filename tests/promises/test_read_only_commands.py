@@ -60,7 +60,7 @@ LOOKING: dict[str, tuple[tuple[str, ...], str]] = {
 
 
 @pytest.mark.parametrize("command", sampled(LOOKING))
-def test_commands_that_look_need_no_values(ckfunc: Ckfunc, project: Path, command: str) -> None:
+def test_read_only_commands_need_no_values(ckfunc: Ckfunc, project: Path, command: str) -> None:
     arguments, said = LOOKING[command]
     ran = ckfunc("-C", project, command, *arguments)
     assert ran.code == 0, ran
@@ -75,13 +75,13 @@ def test_the_working_copy_is_compared_without_values(ckfunc: Ckfunc, project: Pa
 
 
 @pytest.mark.parametrize("arguments", [("undo", "--yes"), ("rollback", TYPE, "--yes")], ids=" ".join)
-def test_going_back_needs_no_values(ckfunc: Ckfunc, project: Path, arguments: tuple[str, ...]) -> None:
+def test_undo_and_rollback_need_no_values(ckfunc: Ckfunc, project: Path, arguments: tuple[str, ...]) -> None:
     assert ckfunc("-C", project, *arguments).code == 0
     assert "'one'" in ckfunc("-C", project, "show", TYPE).out
 
 
 @pytest.mark.slow
-def test_logs_are_followed_without_values(ckfunc: Ckfunc, project: Path) -> None:
+def test_logs_can_be_followed_without_values(ckfunc: Ckfunc, project: Path) -> None:
     with Command("-C", project, "emulator", "--port", "0") as emulator:
         emulator.until("ready")
         with Command("-C", project, "logs", "-f") as logs:
@@ -99,7 +99,7 @@ def test_logs_are_followed_without_values(ckfunc: Ckfunc, project: Path) -> None
      (("invoke", TYPE), 1), (("watch",), 1), (("dev", "--port", "0"), 1)], every=3),
     ids=str,
 )  # fmt: skip
-def test_commands_that_send_or_run_values_need_them(
+def test_commands_that_use_values_require_them(
     ckfunc: Ckfunc, project: Path, command: tuple[str, ...], code: int
 ) -> None:
     ran = ckfunc("-C", project, *command)
@@ -107,7 +107,7 @@ def test_commands_that_send_or_run_values_need_them(
     assert "functions.yaml:5:14: ${API_KEY} has no value" in ran.err
 
 
-def test_a_difference_leaves_out_what_has_no_value_and_says_so(ckfunc: Ckfunc, project: Path) -> None:
+def test_diff_omits_variables_without_values_with_a_note(ckfunc: Ckfunc, project: Path) -> None:
     edit(project, "GREETING: hello", "GREETING: goodbye")
     ran = ckfunc("-C", project, "diff")
     assert ran.code == 0
@@ -139,7 +139,7 @@ MISTAKES = (
 
 
 @pytest.mark.parametrize(("before", "after"), sampled(MISTAKES), ids=lambda one: one.split("\n")[-1])
-def test_mistakes_that_do_not_concern_the_target_stop_neither_looking_nor_going_back(
+def test_mistakes_outside_the_target_do_not_stop_read_only_commands_or_undo(
     ckfunc: Ckfunc, project: Path, before: str, after: str
 ) -> None:
     edit(project, before, after)
@@ -162,9 +162,7 @@ def test_mistakes_that_do_not_concern_the_target_stop_neither_looking_nor_going_
         ]
     ),
 )
-def test_mistakes_that_concern_the_target_stop_everything(
-    ckfunc: Ckfunc, project: Path, before: str, after: str
-) -> None:
+def test_mistakes_in_the_target_stop_every_command(ckfunc: Ckfunc, project: Path, before: str, after: str) -> None:
     edit(project, before, after)
     for arguments in (("show", TYPE), ("undo", "--yes"), ("rollback", TYPE, "--yes"), ("logs",)):
         ran = ckfunc("-C", project, *arguments)
@@ -172,13 +170,13 @@ def test_mistakes_that_concern_the_target_stop_everything(
         assert "error: functions.yaml has a mistake" in ran.err
 
 
-def test_a_mistake_in_another_target_does_not_matter_to_the_one_that_is_named(ckfunc: Ckfunc, project: Path) -> None:
+def test_a_mistake_in_the_default_target_is_ignored_if_another_target_is_named(ckfunc: Ckfunc, project: Path) -> None:
     edit(project, "default_target: local", "default_target: lokal")
     ran = ckfunc("-C", project, "show", TYPE, "--target", "local")
     assert ran.code == 0
     assert "ignored: functions.yaml:2:17: default_target 'lokal' is not a target" in ran.err
 
 
-def test_doctor_warns_of_a_variable_without_a_value(ckfunc: Ckfunc, project: Path) -> None:
+def test_doctor_warns_about_a_variable_without_a_value(ckfunc: Ckfunc, project: Path) -> None:
     found = json.loads(ckfunc("-C", project, "doctor", "--json").out)
     assert [one["verdict"] for one in found if one["check"] == "manifest"] == ["warn"]

@@ -50,14 +50,14 @@ def variables_read(path: Path) -> Iterator[str]:
                     yield str(constants[part.id])
 
 
-def test_every_environment_variable_that_is_read_is_documented() -> None:
+def test_every_environment_variable_read_by_the_code_is_documented() -> None:
     read = {name for path in (ROOT / "ckfunc").rglob("*.py") for name in variables_read(path)}
     read = {name for name in read if re.fullmatch("_?[A-Z][A-Z_]+", name)} - BETWEEN_SHELL_AND_CKFUNC - OF_NPM
     assert len(read) > 12
     assert sorted(name for name in read if f"`{name}`" not in DOCUMENTS) == []
 
 
-def test_the_manual_page_has_the_variables_of_the_reference() -> None:
+def test_the_manual_page_lists_the_documented_variables() -> None:
     own = set(re.findall(r"`(CKFUNC_\w+|CHATKITTY_\w+)`", CONFIGURATION))
     assert own == {name for name in VARIABLES if name.startswith(("CKFUNC_", "CHATKITTY_"))}
     assert set(CONNECTION_NAMES) <= VARIABLES.keys()

@@ -40,7 +40,7 @@ def manifest(project: Path, dependencies: str | None, *, sent: bool = False) -> 
     (project / "functions.yaml").write_text("\n".join([*lines, ""]))
 
 
-def test_an_alias_is_refused_by_check_the_gate_a_deploy_and_a_run(ckfunc: Ckfunc, local: Path) -> None:
+def test_an_import_alias_is_refused_by_check_deploy_invoke_and_test(ckfunc: Ckfunc, local: Path) -> None:
     checked = ckfunc("-C", local, "check")
     assert checked.code == 1
     assert checked.out == f"{REFUSED} (runtime)\n"
@@ -61,7 +61,7 @@ def test_an_alias_is_refused_by_check_the_gate_a_deploy_and_a_run(ckfunc: Ckfunc
     assert "@lib/greet is not in runtime.dependencies" in tested.out
 
 
-def test_a_handler_with_local_imports_and_an_init_script_are_looked_at_too(ckfunc: Ckfunc, local: Path) -> None:
+def test_bundled_handlers_and_the_init_script_are_checked(ckfunc: Ckfunc, local: Path) -> None:
     (local / "lib/greet.ts").write_text('import pad from "left-pad";\nexport const greeting = pad;\n')
     (local / "handlers/start.ts").write_text(ALIAS.replace("@lib", "../lib"))
     (local / "init.ts").write_text("export const one = require('right-pad');\n")
@@ -90,7 +90,7 @@ def test_a_handler_with_local_imports_and_an_init_script_are_looked_at_too(ckfun
         ("export class Handlers {\n  handleEvent() {}\n}\n", "2:3: handleEvent is not at the top level"),
     ],
 )
-def test_a_script_that_only_mentions_the_function_is_refused(
+def test_a_script_that_only_mentions_handle_event_is_refused(
     ckfunc: Ckfunc, local: Path, source: str, said: str
 ) -> None:
     (local / "handlers/start.ts").write_text(source)
@@ -98,7 +98,7 @@ def test_a_script_that_only_mentions_the_function_is_refused(
     assert f"handlers/start.ts:{said}" in ckfunc("-C", local, "deploy").err
 
 
-def test_packages_that_nobody_manages_are_those_of_the_application(ckfunc: Ckfunc, local: Path) -> None:
+def test_unmanaged_packages_must_be_installed_in_the_application(ckfunc: Ckfunc, local: Path) -> None:
     manifest(local, None)
     (local / "handlers/start.ts").write_text(f"import ms from 'ms';\nms;\n{GOOD}")
     checked = ckfunc("-C", local, "check")
@@ -112,7 +112,7 @@ def test_packages_that_nobody_manages_are_those_of_the_application(ckfunc: Ckfun
     assert ckfunc("-C", local, "deploy").code == 0
 
 
-def test_what_a_deploy_takes_away_and_what_it_leaves_out_counts(ckfunc: Ckfunc, local: Path) -> None:
+def test_removed_and_unselected_packages_count_as_missing(ckfunc: Ckfunc, local: Path) -> None:
     (local / "handlers/start.ts").write_text(f"import ms from 'ms';\nms;\n{GOOD}")
     (local / "handlers/sent.ts").write_text(GOOD)
     manifest(local, "{ms: 2.1.3}", sent=True)
@@ -135,7 +135,7 @@ def test_what_a_deploy_takes_away_and_what_it_leaves_out_counts(ckfunc: Ckfunc, 
         ),
     ],
 )
-def test_a_package_that_the_registry_lacks_is_refused_at_its_entry(
+def test_a_package_missing_from_the_registry_is_reported_at_its_entry(
     ckfunc: Ckfunc, local: Path, entry: str, said: str
 ) -> None:
     (local / "handlers/start.ts").write_text(GOOD)
@@ -150,7 +150,7 @@ def test_a_package_that_the_registry_lacks_is_refused_at_its_entry(
     assert ckfunc("-C", local, "versions", TYPE).code == 1
 
 
-def test_without_a_network_packages_are_not_checked_but_warned_of(
+def test_without_a_network_unchecked_packages_are_a_warning(
     ckfunc: Ckfunc, local: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (local / "handlers/start.ts").unlink()
@@ -173,7 +173,7 @@ def test_without_a_network_packages_are_not_checked_but_warned_of(
 
 
 @pytest.mark.slow
-def test_a_watch_keeps_what_was_deployed_last(ckfunc: Ckfunc, local: Path) -> None:
+def test_a_watch_keeps_the_last_deployed_version_of_a_broken_handler(ckfunc: Ckfunc, local: Path) -> None:
     (local / "handlers/start.ts").write_text(GOOD)
     (local / "handlers/sent.ts").write_text(GOOD)
     manifest(local, "{ms: 2.1.3}", sent=True)

@@ -43,7 +43,7 @@ def plain(tmp_path: Path) -> Path:
     return written(tmp_path / "plain", FILES)
 
 
-def test_frames_name_the_file_that_is_what_ran(ckfunc: Ckfunc, plain: Path) -> None:
+def test_stack_frames_point_to_the_file_if_it_is_deployed_unchanged(ckfunc: Ckfunc, plain: Path) -> None:
     assert ckfunc("-C", plain, "deploy").code == 0
     ran = start(ckfunc, plain, "nobody")
     for text in (ran.out, ckfunc("-C", plain, "logs").out):
@@ -58,7 +58,7 @@ def test_frames_name_the_file_that_is_what_ran(ckfunc: Ckfunc, plain: Path) -> N
     assert f"at find ({TYPE}@1.ts:3:9)" in entry["result"]["error"]["stack"]
 
 
-def test_frames_of_the_init_script_name_its_file_while_it_is_the_one_that_ran(ckfunc: Ckfunc, plain: Path) -> None:
+def test_init_script_frames_point_to_its_file_only_in_the_run_itself(ckfunc: Ckfunc, plain: Path) -> None:
     assert ckfunc("-C", plain, "deploy").code == 0
     ran = start(ckfunc, plain, "mute")
     assert "at check (init.ts:2:30)" in ran.out
@@ -66,7 +66,7 @@ def test_frames_of_the_init_script_name_its_file_while_it_is_the_one_that_ran(ck
     assert "initialization-script.ts:2:30" in ckfunc("-C", plain, "logs").out
 
 
-def test_frames_of_another_version_than_the_file_say_the_version(ckfunc: Ckfunc, plain: Path) -> None:
+def test_frames_of_a_version_that_differs_from_the_file_show_the_version(ckfunc: Ckfunc, plain: Path) -> None:
     assert ckfunc("-C", plain, "deploy").code == 0
     start(ckfunc, plain, "nobody")
     handler = plain / "handlers/start.ts"
@@ -79,13 +79,13 @@ def test_frames_of_another_version_than_the_file_say_the_version(ckfunc: Ckfunc,
     assert "at find (handlers/start.ts:4:9)" in text
 
 
-def test_a_message_that_names_the_script_names_the_file(ckfunc: Ckfunc, plain: Path) -> None:
+def test_a_script_name_in_an_error_message_becomes_the_file_name(ckfunc: Ckfunc, plain: Path) -> None:
     (plain / "handlers/start.ts").write_text("function handleEvent() { throw new Error(__filename); }\n")
     assert ckfunc("-C", plain, "deploy").code == 0
     assert "  Error: handlers/start.ts" in start(ckfunc, plain, "jane").out.splitlines()
 
 
-def test_everything_that_a_run_prints_and_throws_is_shown_by_every_command(ckfunc: Ckfunc, plain: Path) -> None:
+def test_every_command_shows_all_output_and_errors_of_a_run(ckfunc: Ckfunc, plain: Path) -> None:
     (plain / "handlers/start.ts").write_text("""\
 import { writeSync } from "node:fs";
 
@@ -126,7 +126,7 @@ async function handleEvent(event: any, context: any) {
 
 @pytest.mark.skipif(os.name != "posix", reason="Ctrl-C is sent as a signal")
 @pytest.mark.slow
-def test_watch_shows_the_file_too(ckfunc: Ckfunc, plain: Path) -> None:
+def test_watch_shows_stack_frames_with_file_names(ckfunc: Ckfunc, plain: Path) -> None:
     with ExitStack() as commands:
         commands.enter_context(Command("-C", plain, "emulator", "--port", "0")).until("ready http://127.0.0.1:")
         watch = commands.enter_context(Command("-C", plain, "watch"))

@@ -47,7 +47,7 @@ def contents(directory: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda words: " ".join(words[:2]))
-def test_a_state_directory_that_leads_out_of_the_project_is_refused(
+def test_a_state_directory_linked_outside_the_project_is_refused(
     ckfunc: Ckfunc, project: Path, victim: Path, command: list[str]
 ) -> None:
     (project / ".ckfunc").symlink_to(victim)
@@ -61,7 +61,7 @@ def test_a_state_directory_that_leads_out_of_the_project_is_refused(
 @pytest.mark.parametrize(
     "place", ["journal", "cache", "cache/versions", "base", "types", "check", "emulator", "emulator/emulator.db-wal"]
 )
-def test_what_is_in_the_state_directory_does_not_lead_out_either(
+def test_links_inside_the_state_directory_must_not_leave_the_project(
     ckfunc: Ckfunc, project: Path, victim: Path, place: str
 ) -> None:
     link = project / ".ckfunc" / place
@@ -72,14 +72,14 @@ def test_what_is_in_the_state_directory_does_not_lead_out_either(
     assert contents(victim) == []
 
 
-def test_a_link_that_leads_nowhere_is_refused_too(ckfunc: Ckfunc, project: Path, victim: Path) -> None:
+def test_a_dangling_link_is_refused(ckfunc: Ckfunc, project: Path, victim: Path) -> None:
     (project / ".ckfunc").mkdir()
     (project / ".ckfunc/functions.schema.json").symlink_to(victim / "not-there-yet")
     assert ckfunc("-C", project, "types", "--no-install").code == 1
     assert contents(victim) == []
 
 
-def test_a_state_directory_may_be_elsewhere_in_the_project(ckfunc: Ckfunc, project: Path) -> None:
+def test_a_state_directory_linked_inside_the_project_is_allowed(ckfunc: Ckfunc, project: Path) -> None:
     (project / "state").mkdir()
     (project / ".ckfunc").symlink_to("state")
     assert ckfunc("-C", project, "types", "--no-install").code == 0
@@ -87,7 +87,9 @@ def test_a_state_directory_may_be_elsewhere_in_the_project(ckfunc: Ckfunc, proje
 
 
 @pytest.mark.parametrize("place", ["emulator/lock", "check/lock", "journal/x.jsonl"])
-def test_a_pipe_in_the_state_directory_is_refused_and_not_waited_for(ckfunc: Ckfunc, project: Path, place: str) -> None:
+def test_a_named_pipe_in_the_state_directory_is_refused_without_waiting(
+    ckfunc: Ckfunc, project: Path, place: str
+) -> None:
     pipe = project / ".ckfunc" / place
     pipe.parent.mkdir(parents=True)
     os.mkfifo(pipe)
@@ -95,7 +97,7 @@ def test_a_pipe_in_the_state_directory_is_refused_and_not_waited_for(ckfunc: Ckf
     assert (ran.code, f".ckfunc/{place} in {project} is not a regular file" in ran.err) == (1, True)
 
 
-def test_new_writes_no_handler_through_a_link(ckfunc: Ckfunc, project: Path, victim: Path) -> None:
+def test_new_does_not_write_handlers_through_a_link(ckfunc: Ckfunc, project: Path, victim: Path) -> None:
     shutil.rmtree(project / "handlers")
     (project / "handlers").symlink_to(victim)
     manifest = (project / "functions.yaml").read_bytes()
@@ -104,7 +106,7 @@ def test_new_writes_no_handler_through_a_link(ckfunc: Ckfunc, project: Path, vic
     assert (contents(victim), (project / "functions.yaml").read_bytes()) == ([], manifest)
 
 
-def test_new_does_not_change_a_manifest_that_lies_elsewhere(ckfunc: Ckfunc, project: Path, victim: Path) -> None:
+def test_new_does_not_change_a_linked_manifest_outside_the_project(ckfunc: Ckfunc, project: Path, victim: Path) -> None:
     (project / "functions.yaml").rename(victim / "functions.yaml")
     (project / "functions.yaml").symlink_to(victim / "functions.yaml")
     before = (victim / "functions.yaml").read_bytes()
@@ -113,7 +115,7 @@ def test_new_does_not_change_a_manifest_that_lies_elsewhere(ckfunc: Ckfunc, proj
 
 
 @pytest.mark.parametrize("place", [".ckfunc", "handlers", ".vscode"])
-def test_init_writes_nothing_through_a_link(ckfunc: Ckfunc, tmp_path: Path, victim: Path, place: str) -> None:
+def test_init_does_not_write_through_a_link(ckfunc: Ckfunc, tmp_path: Path, victim: Path, place: str) -> None:
     project = tmp_path / "cloned"
     project.mkdir()
     (project / place).symlink_to(victim)
@@ -129,7 +131,7 @@ def test_a_pipeline_is_not_written_through_a_link(ckfunc: Ckfunc, tmp_path: Path
     assert contents(victim) == []
 
 
-def test_an_emulator_does_not_follow_links_in_its_data_directory(ckfunc: Ckfunc, project: Path, victim: Path) -> None:
+def test_the_emulator_does_not_follow_links_in_its_data_directory(ckfunc: Ckfunc, project: Path, victim: Path) -> None:
     data = project / "data"
     data.mkdir()
     with sqlite3.connect(victim / "theirs.db") as theirs:
@@ -151,7 +153,7 @@ def test_an_emulator_does_not_follow_links_in_its_data_directory(ckfunc: Ckfunc,
     ],
     ids=lambda words: " ".join(words[:2]),
 )
-def test_arguments_that_name_a_place_in_the_project_do_not_leave_it(
+def test_paths_in_arguments_must_not_leave_the_project_through_links(
     ckfunc: Ckfunc, project: Path, victim: Path, command: list[str]
 ) -> None:
     (project / "out").symlink_to(victim)
@@ -160,7 +162,7 @@ def test_arguments_that_name_a_place_in_the_project_do_not_leave_it(
     assert contents(victim) == []
 
 
-def test_doctor_reports_such_a_link(ckfunc: Ckfunc, project: Path, victim: Path) -> None:
+def test_doctor_reports_a_link_outside_the_project(ckfunc: Ckfunc, project: Path, victim: Path) -> None:
     (project / ".ckfunc").symlink_to(victim)
     ran = ckfunc("-C", project, "doctor")
     assert (ran.code, ".ckfunc is a symbolic link that leads out of" in ran.out) == (1, True)

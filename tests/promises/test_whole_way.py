@@ -27,7 +27,7 @@ def local(project: Path) -> Path:
     return project
 
 
-def test_a_project_is_deployed_triggered_and_its_log_read(ckfunc: Callable[..., Any], local: Path) -> None:
+def test_a_project_can_be_deployed_and_triggered_and_its_log_read(ckfunc: Callable[..., Any], local: Path) -> None:
     planned = ckfunc("-C", local, "diff", "--exit-code")
     assert planned.code == 3
     assert "Plan: 1 to create" in planned.out
@@ -45,7 +45,7 @@ def test_a_project_is_deployed_triggered_and_its_log_read(ckfunc: Callable[..., 
     assert (entry["type"], entry["status"], entry["result"]) == (TYPE, "SUCCEEDED", {"payload": "Hello jane"})
 
 
-def test_what_an_event_sets_off_ends_before_the_emulator_of_a_command_does(
+def test_an_embedded_emulator_waits_for_functions_that_an_event_triggers(
     ckfunc: Callable[..., Any], local: Path
 ) -> None:
     (local / "handlers/start.ts").write_text("""
@@ -86,7 +86,7 @@ def test_a_function_that_throws_denies_the_session_and_exits_1(ckfunc: Callable[
     assert ckfunc("-C", local, "logs", "--status", "succeeded").out == ""
 
 
-def test_a_syntax_error_is_shown_with_its_place_and_nothing_is_deployed(
+def test_a_syntax_error_is_reported_with_its_location_and_nothing_is_deployed(
     ckfunc: Callable[..., Any], local: Path
 ) -> None:
     (local / "handlers/start.ts").write_text("function handleEvent(event: any) {\n  return 1 +;\n}\n")
@@ -97,7 +97,7 @@ def test_a_syntax_error_is_shown_with_its_place_and_nothing_is_deployed(
     assert ckfunc("-C", local, "diff", "--exit-code").code == 3
 
 
-def test_an_event_may_come_from_a_file_or_standard_input(
+def test_an_event_can_be_read_from_a_file_or_standard_input(
     ckfunc: Callable[..., Any], local: Path, tmp_path: Path
 ) -> None:
     assert ckfunc("-C", local, "deploy").code == 0
@@ -108,19 +108,19 @@ def test_an_event_may_come_from_a_file_or_standard_input(
     assert json.loads(answered.out)["invocation"]["result"] == {"payload": "Hello from a file"}
 
 
-def test_an_event_that_no_function_handles_is_no_failure(ckfunc: Callable[..., Any], local: Path) -> None:
+def test_an_event_without_a_function_exits_0(ckfunc: Callable[..., Any], local: Path) -> None:
     ran = ckfunc("-C", local, "trigger", "call.ended")
     assert ran.code == 0
     assert "nothing ran" in ran.err
 
 
-def test_the_real_platform_is_not_asked_to_fire_an_event(ckfunc: Callable[..., Any], project: Path) -> None:
+def test_an_event_cannot_be_fired_on_the_real_platform(ckfunc: Callable[..., Any], project: Path) -> None:
     ran = ckfunc("-C", project, "trigger", TYPE)
     assert ran.code == 1
     assert "--target local" in ran.err
 
 
-def test_a_protected_target_needs_yes_where_nobody_can_be_asked(ckfunc: Callable[..., Any], local: Path) -> None:
+def test_a_protected_target_needs_yes_without_a_terminal(ckfunc: Callable[..., Any], local: Path) -> None:
     manifest = local / "functions.yaml"
     manifest.write_text(manifest.read_text().replace("{emulator: true}", "{emulator: true, protected: true}"))
     refused = ckfunc("-C", local, "deploy")
@@ -131,7 +131,7 @@ def test_a_protected_target_needs_yes_where_nobody_can_be_asked(ckfunc: Callable
     assert ckfunc("-C", local, "diff", "--exit-code").code == 0
 
 
-def test_the_plan_and_the_report_are_json_when_asked_for(ckfunc: Callable[..., Any], local: Path) -> None:
+def test_diff_and_deploy_can_print_json(ckfunc: Callable[..., Any], local: Path) -> None:
     planned = json.loads(ckfunc("-C", local, "--json", "diff").out)
     assert planned["summary"]["create"] == 1
     report = json.loads(ckfunc("-C", local, "deploy", "--json").out)
@@ -143,7 +143,7 @@ posix = pytest.mark.skipif(os.name != "posix", reason="Ctrl-C is sent as a signa
 
 
 @posix
-def test_watch_deploys_what_is_saved_streams_logs_and_ends_cleanly(ckfunc: Callable[..., Any], local: Path) -> None:
+def test_watch_deploys_on_save_streams_logs_and_exits_cleanly(ckfunc: Callable[..., Any], local: Path) -> None:
     handler = local / "handlers/start.ts"
     good = handler.read_text()
     with ExitStack() as commands:
@@ -180,7 +180,7 @@ def test_watch_deploys_what_is_saved_streams_logs_and_ends_cleanly(ckfunc: Calla
 
 
 @posix
-def test_logs_follow_prints_what_comes_and_ends_with_130(ckfunc: Callable[..., Any], local: Path) -> None:
+def test_logs_follow_prints_new_invocations_and_exits_130(ckfunc: Callable[..., Any], local: Path) -> None:
     with Command("-C", local, "emulator", "--port", "0") as emulator:
         emulator.until("ready")
         assert ckfunc("-C", local, "deploy").code == 0
@@ -194,7 +194,7 @@ def test_logs_follow_prints_what_comes_and_ends_with_130(ckfunc: Callable[..., A
 
 
 @posix
-def test_a_closed_pipe_ends_quietly(ckfunc: Callable[..., Any], local: Path) -> None:
+def test_a_closed_pipe_ends_the_command_quietly(ckfunc: Callable[..., Any], local: Path) -> None:
     assert ckfunc("-C", local, "deploy").code == 0
     for _ in range(3):
         ckfunc("-C", local, "trigger", TYPE, "--data", '{"username": "jane"}')
@@ -206,7 +206,9 @@ def test_a_closed_pipe_ends_quietly(ckfunc: Callable[..., Any], local: Path) -> 
 
 
 @posix
-def test_an_emulator_on_a_taken_port_says_who_has_it(ckfunc: Callable[..., Any], local: Path, tmp_path: Path) -> None:
+def test_an_emulator_on_a_port_in_use_fails_with_a_hint(
+    ckfunc: Callable[..., Any], local: Path, tmp_path: Path
+) -> None:
     with Command("-C", local, "emulator", "--port", "0") as emulator:
         port = emulator.until("ready").strip().rpartition(":")[2]
         taken = ckfunc("-C", local, "emulator", "--ephemeral", "--port", port)
@@ -230,7 +232,7 @@ def test_a_handler_without_handle_event_is_refused_before_anything_is_written(
 
 @posix
 @pytest.mark.slow
-def test_watch_waits_for_a_platform_that_went_away_and_deploys_when_it_is_back(local: Path) -> None:
+def test_watch_waits_for_an_unreachable_platform_and_then_deploys(local: Path) -> None:
     handler = local / "handlers/start.ts"
     good = handler.read_text()
     with Command("-C", local, "emulator", "--port", "0") as first:
@@ -248,7 +250,7 @@ def test_watch_waits_for_a_platform_that_went_away_and_deploys_when_it_is_back(l
 
 
 @posix
-def test_a_handler_that_is_deleted_and_comes_back_is_waited_for(local: Path) -> None:
+def test_watch_waits_for_a_deleted_handler_to_reappear(local: Path) -> None:
     handler = local / "handlers/start.ts"
     good = handler.read_text()
     with Command("-C", local, "watch", "--no-logs") as watch:
@@ -264,7 +266,7 @@ def test_a_handler_that_is_deleted_and_comes_back_is_waited_for(local: Path) -> 
 
 
 @posix
-def test_a_manifest_that_is_away_for_a_moment_does_not_make_watch_deploy_a_project_further_up(
+def test_watch_does_not_switch_to_a_parent_project_if_the_manifest_disappears(
     ckfunc: Callable[..., Any], local: Path
 ) -> None:
     inner = local / "inner"
