@@ -167,7 +167,7 @@ LOCAL = (
 """What works without the platform, or nearly so."""
 
 
-def test_every_command_has_a_case_and_so_does_every_command_within_one() -> None:
+def test_every_command_and_subcommand_has_a_case() -> None:
     assert [name for name in COMMANDS if name not in CASES] == []
     assert [name for name in CASES if name not in COMMANDS] == []
     assert [name for name, those in CASES.items() if not those and name not in LASTING] == []
@@ -177,7 +177,7 @@ def test_every_command_has_a_case_and_so_does_every_command_within_one() -> None
             assert [one for one in command.commands if one not in {line[0] for line in CASES[name]}] == []
 
 
-def test_a_secret_is_found_in_every_form() -> None:
+def test_a_secret_is_detected_in_every_encoding() -> None:
     import base64
     from urllib.parse import quote
 
@@ -371,7 +371,7 @@ def remote_lines_of(verbosity: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
 
 
 @verbosities("-v")
-def test_nothing_leaks_when_all_is_well(
+def test_successful_commands_leak_no_secrets(
     tmp_path: Path,
     cache: Path,
     runs: Runner,
@@ -391,7 +391,7 @@ def test_nothing_leaks_when_all_is_well(
 
 
 @verbosities("--json")
-def test_nothing_leaks_when_the_credentials_are_wrong(
+def test_no_secrets_leak_when_the_credentials_are_wrong(
     tmp_path: Path, cache: Path, runs: Runner, verbosity: tuple[str, ...]
 ) -> None:
     with world(tmp_path / "platform") as here:
@@ -406,7 +406,7 @@ def test_nothing_leaks_when_the_credentials_are_wrong(
 
 @verbosities("--json")
 @pytest.mark.slow
-def test_nothing_leaks_on_the_emulator_nor_when_handlers_fail(
+def test_no_secrets_leak_on_the_emulator_or_when_handlers_fail(
     tmp_path: Path, cache: Path, runs: Runner, verbosity: tuple[str, ...]
 ) -> None:
     place = furnish(tmp_path, cache)
@@ -437,7 +437,7 @@ def test_nothing_leaks_on_the_emulator_nor_when_handlers_fail(
 
 
 @verbosities()
-def test_nothing_leaks_when_the_manifest_is_broken(
+def test_no_secrets_leak_when_the_manifest_is_invalid(
     tmp_path: Path, cache: Path, runs: Runner, verbosity: tuple[str, ...]
 ) -> None:
     place = furnish(tmp_path, cache)
@@ -458,7 +458,7 @@ def test_nothing_leaks_when_the_manifest_is_broken(
 
 
 @verbosities("--json")
-def test_nothing_leaks_when_the_network_is_down(
+def test_no_secrets_leak_when_the_network_is_down(
     tmp_path: Path, cache: Path, runs: Runner, verbosity: tuple[str, ...]
 ) -> None:
     place = furnish(tmp_path, cache)
@@ -513,7 +513,7 @@ STYLES = ("a message", "a long message", "a page", "a refused token", "everythin
     ],
     ids=lambda one: (" ".join(one) or "plain") if isinstance(one, tuple) else None,
 )
-def test_nothing_leaks_through_a_platform_that_quotes_what_it_was_sent(
+def test_no_secrets_leak_when_the_platform_quotes_requests_in_its_errors(
     tmp_path: Path, cache: Path, runs: Runner, style: str, verbosity: tuple[str, ...], step: int
 ) -> None:
     place = furnish(tmp_path, cache)
@@ -564,7 +564,9 @@ def until_told(place: Place, line: tuple[str, ...], said: str) -> None:
 
 @pytest.mark.parametrize("name", LASTING)
 @pytest.mark.slow
-def test_nothing_leaks_from_commands_that_run_until_ctrl_c(tmp_path: Path, cache: Path, here: World, name: str) -> None:
+def test_no_secrets_leak_from_commands_that_run_until_ctrl_c(
+    tmp_path: Path, cache: Path, here: World, name: str
+) -> None:
     here.reset(THEIRS)
     places, threads = [], []
     arguments, said = LASTING[name]

@@ -65,7 +65,7 @@ def project(shared: World) -> Project:
         )
     ],
 )
-def test_a_fault_at_any_one_request_is_survived_and_told_truly(
+def test_a_deploy_recovers_from_a_fault_at_any_request_and_reports_accurately(
     shared: World, project: Project, scene: str, fault: Fault, step: int, record_property: Callable[[str, object], None]
 ) -> None:
     shared.reset(SCENES[scene])
@@ -88,7 +88,7 @@ def test_a_fault_at_any_one_request_is_survived_and_told_truly(
 
 @pytest.mark.parametrize("cases", [5, pytest.param(100, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("scene", SCENES)
-def test_several_faults_in_one_deploy_are_survived_and_told_truly_too(
+def test_a_deploy_recovers_from_several_faults_and_reports_accurately(
     shared: World, project: Project, scene: str, cases: int, record_property: Callable[[str, object], None]
 ) -> None:
     chances = random.Random(scene)
@@ -119,7 +119,7 @@ LABELS = (
 
 @pytest.mark.parametrize("part", [0, 1])
 @pytest.mark.slow
-def test_real_processes_survive_faults_and_tell_the_truth_too(shared: World, part: int) -> None:
+def test_separate_processes_recover_from_faults_and_report_accurately(shared: World, part: int) -> None:
     wrong = []
     for number, fault in list(enumerate(SAMPLE))[part::2]:
         label = LABELS[number % 3]

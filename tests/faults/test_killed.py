@@ -43,7 +43,7 @@ def once(world: World, scene: str, number: int, *, unanswered: bool, resumes: bo
     ],
 )
 @pytest.mark.slow
-def test_a_deploy_killed_after_any_write_is_brought_to_its_end_by_the_next(
+def test_a_deploy_killed_after_any_write_is_completed_by_the_next_deploy(
     shared: World, scene: str, unanswered: bool, record_property: Callable[[str, object], None]
 ) -> None:
     shared.reset(SCENES[scene])

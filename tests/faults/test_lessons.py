@@ -82,9 +82,7 @@ def deploy(ckfunc: Ckfunc, project: Path) -> Callable[..., Ran]:
 Deploy = Callable[..., Ran]
 
 
-def test_functions_that_were_accepted_and_are_not_there_afterwards_make_the_deploy_fail(
-    deploy: Deploy, remote: Remote
-) -> None:
+def test_a_function_that_is_missing_after_the_deploy_is_a_failure(deploy: Deploy, remote: Remote) -> None:
     def forget(request: Request, reply: Reply) -> Reply:
         if request.method == "POST" and request.path.endswith("/versions"):
             remote.application.functions.pop(2, None)
@@ -98,7 +96,7 @@ def test_functions_that_were_accepted_and_are_not_there_afterwards_make_the_depl
     assert items[missing]["result"] == "failed"
 
 
-def test_a_function_that_the_platform_is_too_busy_for_is_a_failure_and_the_others_are_done(
+def test_a_function_rejected_by_a_busy_platform_does_not_stop_the_others(
     deploy: Deploy, remote: Remote, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("time.sleep", lambda _: None)
@@ -117,7 +115,7 @@ def test_a_function_that_the_platform_is_too_busy_for_is_a_failure_and_the_other
 
 
 @pytest.mark.parametrize("variables", [{"CI": "true"}, {"CI": "1", "GITHUB_ACTIONS": "true"}, {"TERM": "dumb"}])
-def test_nothing_is_skipped_in_ci(
+def test_a_deploy_in_ci_skips_nothing(
     deploy: Deploy, remote: Remote, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]
 ) -> None:
     for name, value in variables.items():
@@ -126,7 +124,7 @@ def test_nothing_is_skipped_in_ci(
     assert remote.application.history() == {SENT: 1, START: 1, READ: 1}
 
 
-def test_what_ci_may_not_do_unasked_is_a_failure_and_no_silent_success(
+def test_a_missing_confirmation_in_ci_is_a_failure(
     deploy: Deploy, remote: Remote, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CI", "true")
@@ -135,14 +133,14 @@ def test_what_ci_may_not_do_unasked_is_a_failure_and_no_silent_success(
     assert ran.code != 0 and "--yes" in ran.err and remote.writes() == []
 
 
-def test_nothing_to_do_is_no_error_and_writes_nothing(deploy: Deploy, remote: Remote) -> None:
+def test_a_deploy_without_changes_succeeds_and_writes_nothing(deploy: Deploy, remote: Remote) -> None:
     assert deploy().code == 0
     remote.server.requests.clear()
     ran = deploy()
     assert ran.code == 0 and remote.writes() == []
 
 
-def test_drift_failure_and_agreement_have_exit_codes_of_their_own(
+def test_drift_failure_and_equality_have_different_exit_codes(
     ckfunc: Ckfunc, deploy: Deploy, project: Path, remote: Remote, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert ckfunc("-C", project, "diff", "--exit-code").code == 3
@@ -155,7 +153,7 @@ def test_drift_failure_and_agreement_have_exit_codes_of_their_own(
     assert ckfunc("-C", project, "diff", "--no-such-option").code == 2
 
 
-def test_another_checkout_with_other_times_newlines_and_no_cache_finds_nothing_to_do(
+def test_a_fresh_checkout_with_other_times_and_newlines_has_no_changes(
     ckfunc: Ckfunc, deploy: Deploy, project: Path, remote: Remote, tmp_path: Path
 ) -> None:
     assert deploy().code == 0
@@ -171,12 +169,12 @@ def test_another_checkout_with_other_times_newlines_and_no_cache_finds_nothing_t
 
 
 @pytest.mark.parametrize("flag", ["--dry_run", "--dryrun", "--force", "--no-dry-run", "--only-plan"])
-def test_a_flag_that_does_not_exist_sends_nothing(deploy: Deploy, remote: Remote, flag: str) -> None:
+def test_an_unknown_flag_sends_no_requests(deploy: Deploy, remote: Remote, flag: str) -> None:
     ran = deploy(flag)
     assert ran.code == 2 and remote.server.requests == []
 
 
-def test_a_variable_without_a_value_stops_everything_before_the_first_request(
+def test_a_variable_without_a_value_stops_the_deploy_before_the_first_request(
     deploy: Deploy, remote: Remote, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     remote.application.environment = {"GREETING": "live"}
@@ -186,14 +184,12 @@ def test_a_variable_without_a_value_stops_everything_before_the_first_request(
     assert remote.server.requests == [] and remote.application.environment == {"GREETING": "live"}
 
 
-def test_sources_arrive_as_they_are_with_all_that_looks_like_a_placeholder(
-    deploy: Deploy, remote: Remote, project: Path
-) -> None:
+def test_placeholders_in_sources_are_deployed_unchanged(deploy: Deploy, remote: Remote, project: Path) -> None:
     assert deploy().code == 0
     assert remote.application.deployed()[SENT] == (project / "handlers/sent.ts").read_text()
 
 
-def test_values_arrive_as_they_were_written_and_never_as_they_are_shown(
+def test_values_are_deployed_exactly_and_never_in_masked_form(
     ckfunc: Ckfunc, deploy: Deploy, project: Path, remote: Remote, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for value in ("[REDACTED]", "•••• 7c0ffe", "0042", "true", " spaces ", "a,b", '{"json": [1]}', "line\nline", "é$$"):
@@ -204,7 +200,7 @@ def test_values_arrive_as_they_were_written_and_never_as_they_are_shown(
         assert ckfunc("-C", project, "diff", "--exit-code").code == 0
 
 
-def test_variables_that_were_set_in_the_dashboard_are_named_and_kept(deploy: Deploy, remote: Remote) -> None:
+def test_variables_set_in_the_dashboard_are_reported_and_not_removed(deploy: Deploy, remote: Remote) -> None:
     theirs = {"SET_IN_THE_DASHBOARD": "value", "ANOTHER_ONE": "value"}
     remote.application.environment = dict(theirs)
     ran = deploy("--yes")
@@ -212,7 +208,7 @@ def test_variables_that_were_set_in_the_dashboard_are_named_and_kept(deploy: Dep
     assert remote.writes() == [] and remote.application.environment == theirs
 
 
-def test_each_danger_has_a_flag_of_its_own_which_allows_nothing_else(
+def test_each_dangerous_action_needs_its_own_flag(
     ckfunc: Ckfunc, deploy: Deploy, project: Path, remote: Remote
 ) -> None:
     dangers = ("--yes", "--allow-removals", "--allow-other-application")
@@ -228,7 +224,7 @@ def test_each_danger_has_a_flag_of_its_own_which_allows_nothing_else(
     assert deploy(*dangers).code == 0
 
 
-def test_a_deploy_that_failed_halfway_is_finished_or_taken_back(
+def test_a_partially_failed_deploy_can_be_undone_or_completed(
     ckfunc: Ckfunc, deploy: Deploy, project: Path, remote: Remote
 ) -> None:
     assert deploy().code == 0

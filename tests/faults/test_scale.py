@@ -58,7 +58,7 @@ def measured(world: World, root: Path, *arguments: str) -> tuple[int, int]:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a way to ask for the most memory held")
 @pytest.mark.slow
-def test_five_hundred_functions_cost_hardly_more_than_the_least(
+def test_five_hundred_functions_cost_close_to_the_minimum_of_requests(
     here: World, record_property: Callable[[str, object], None]
 ) -> None:
     new, changed = many("new"), many("changed")

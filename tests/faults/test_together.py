@@ -92,9 +92,7 @@ def the_winner(holds: Content) -> str:
 
 @pytest.mark.parametrize("scene", [FIRST, LAST])
 @pytest.mark.slow
-def test_of_ten_deploys_at_once_on_one_machine_one_wins_and_the_others_report_a_conflict(
-    here: World, scene: str
-) -> None:
+def test_one_of_ten_concurrent_deploys_on_one_machine_wins(here: World, scene: str) -> None:
     here.reset(SCENES[scene])
     seen = race(here, machines=1)
     assert seen.planned == MANY
@@ -114,7 +112,7 @@ def test_of_ten_deploys_at_once_on_one_machine_one_wins_and_the_others_report_a_
 
 @pytest.mark.parametrize("scene", [FIRST, LAST])
 @pytest.mark.slow
-def test_of_ten_deploys_at_once_on_ten_machines_one_content_wins_as_a_whole(here: World, scene: str) -> None:
+def test_one_of_two_contents_wins_completely_in_ten_concurrent_deploys(here: World, scene: str) -> None:
     here.reset(SCENES[scene])
     seen = race(here, machines=MANY)
     assert seen.planned == MANY
