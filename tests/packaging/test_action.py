@@ -93,7 +93,7 @@ def project(tmp_path: Path) -> Path:
     return directory
 
 
-def test_the_exit_code_and_the_changes_of_a_command_are_outputs(action: ActionRun) -> None:
+def test_the_action_outputs_the_exit_code_and_whether_there_are_changes(action: ActionRun) -> None:
     assert action.command("diff --target local") == 0
     assert action.outputs == {"exit-code": "0"}
     assert action.command("diff --target local --exit-code") == 3
@@ -104,7 +104,7 @@ def test_the_exit_code_and_the_changes_of_a_command_are_outputs(action: ActionRu
     assert action.outputs == {"exit-code": "2"}
 
 
-def test_a_plan_becomes_one_comment_that_later_runs_update(action: ActionRun) -> None:
+def test_the_action_posts_a_plan_comment_and_updates_it_later(action: ActionRun) -> None:
     assert action.command("diff --target local", comment=True) == 0
     plan = Path(action.outputs["plan"])
     assert plan.read_text().startswith(MARK)
@@ -133,7 +133,7 @@ def test_the_action_installs_ckfunc_from_its_own_source(action: ActionRun) -> No
     assert action.step("Install", PYTHON="/nowhere", SOURCE="/nowhere").returncode == 0  # used again by a later step
 
 
-def test_inputs_and_outputs_of_the_action_are_used_and_described() -> None:
+def test_action_inputs_and_outputs_are_used_and_described() -> None:
     text = (TOP / "action.yml").read_text(encoding="utf-8")
     for name, given in ACTION["inputs"].items():
         assert given["description"] and f"inputs.{name} " in text, name
@@ -147,7 +147,7 @@ def hooks() -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("hook", hooks(), ids=lambda hook: hook["id"])
-def test_a_hook_runs_a_command_when_a_file_of_the_project_changes(hook: dict[str, Any]) -> None:
+def test_each_pre_commit_hook_runs_a_command_for_project_files(hook: dict[str, Any]) -> None:
     program, command, *_ = hook["entry"].split()
     assert program == "ckfunc" and command in COMMANDS
     assert hook["language"] == "python" and hook["pass_filenames"] is False

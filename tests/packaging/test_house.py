@@ -30,7 +30,7 @@ GOOD = '"""A module of the test."""\n'
         ),
     ],
 )
-def test_what_breaks_a_rule_is_found(tmp_path: Path, files: dict[str, str], found: list[str]) -> None:
+def test_violations_of_the_house_rules_are_found(tmp_path: Path, files: dict[str, str], found: list[str]) -> None:
     for name, text in files.items():
         file = tmp_path / "ckfunc" / name
         file.parent.mkdir(parents=True, exist_ok=True)

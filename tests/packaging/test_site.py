@@ -69,7 +69,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-def test_every_document_is_a_page_and_its_markdown_is_there(site: Path) -> None:
+def test_every_document_has_a_page_and_a_markdown_version(site: Path) -> None:
     documents = [path.stem for path in (ROOT / "docs").rglob("*.md")]
     assert [name for name in documents if not (site / f"{name}.html").is_file()] == []
     assert [name for name in documents if not (site / f"{name}.md").is_file()] == []
@@ -77,7 +77,7 @@ def test_every_document_is_a_page_and_its_markdown_is_there(site: Path) -> None:
     assert set(listed) == {path.relative_to(site).as_posix() for path in site.rglob("*.md")}
 
 
-def test_the_reference_has_every_command_with_its_options_and_every_key(site: Path) -> None:
+def test_the_reference_lists_every_command_option_and_manifest_key(site: Path) -> None:
     options = (site / "command-options.md").read_text(encoding="utf-8")
     with click.Context(cli, info_name="ckfunc") as context:
         for name in cli.list_commands(context):
@@ -104,7 +104,7 @@ def test_the_reference_has_every_command_with_its_options_and_every_key(site: Pa
     }
 
 
-def test_no_page_and_no_style_refers_to_another_host(site: Path) -> None:
+def test_pages_and_styles_refer_to_no_other_host(site: Path) -> None:
     loaded = {path: Loads(path.read_text(encoding="utf-8")).addresses for path in site.rglob("*.html")}
     loaded |= {path: addresses_of_style(path.read_text(encoding="utf-8")) for path in site.rglob("*.css")}
     assert len(loaded) > 10 and all(loaded[path] for path in loaded if path.suffix == ".html")
@@ -112,7 +112,7 @@ def test_no_page_and_no_style_refers_to_another_host(site: Path) -> None:
     assert foreign == []
 
 
-def test_pages_have_the_lists_tables_and_code_that_github_shows(site: Path) -> None:
+def test_pages_have_the_same_lists_tables_and_code_as_on_github(site: Path) -> None:
     github = MarkdownIt("commonmark").enable("table")
     different = []
     for path in site.rglob("*.md"):
@@ -131,7 +131,7 @@ def test_the_version_is_in_the_header_of_every_page(site: Path) -> None:
         assert f"ckfunc {__version__}" in " ".join(Loads(header).text.split()), path.name
 
 
-def test_a_browser_finds_pages_by_search_and_asks_no_other_host(site: Path) -> None:
+def test_search_works_in_a_browser_without_requests_to_other_hosts(site: Path) -> None:
     def answer(request: Request) -> Reply:
         path = site / request.path.partition("?")[0].strip("/")
         if not path.is_file():

@@ -67,7 +67,7 @@ def test_the_wheel_passes_the_smoke_test_in_an_empty_environment(installed: Path
 
 
 @pytest.mark.slow
-def test_the_installed_ckfunc_runs_its_own_files_and_not_the_checkouts(installed: Path, tmp_path: Path) -> None:
+def test_the_installed_ckfunc_does_not_import_from_the_checkout(installed: Path, tmp_path: Path) -> None:
     python = next(installed.parent.glob("python*"))
     done = subprocess.run(
         [str(python), "-I", "-c", "import ckfunc; print(ckfunc.__file__)"],
@@ -81,7 +81,7 @@ def test_the_installed_ckfunc_runs_its_own_files_and_not_the_checkouts(installed
 
 
 @pytest.mark.slow
-def test_the_wheel_holds_all_of_the_package_and_nothing_else(wheel: Path) -> None:
+def test_the_wheel_contains_exactly_the_package(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
     package = {path.relative_to(ROOT).as_posix() for path in project_files("ckfunc")}
@@ -92,7 +92,7 @@ def test_the_wheel_holds_all_of_the_package_and_nothing_else(wheel: Path) -> Non
 
 
 @pytest.mark.slow
-def test_the_wheel_names_its_licence_its_command_and_its_pythons(wheel: Path) -> None:
+def test_the_wheel_metadata_has_license_command_and_python_versions(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         infos = {
             name.rpartition("/")[2]: archive.read(name).decode() for name in archive.namelist() if ".dist-info/" in name
@@ -104,7 +104,7 @@ def test_the_wheel_names_its_licence_its_command_and_its_pythons(wheel: Path) ->
 
 
 @pytest.mark.slow
-def test_the_wheel_asks_for_what_pyproject_declares_and_no_more(wheel: Path) -> None:
+def test_the_wheel_requires_exactly_the_declared_packages(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
         lines = archive.read(name).decode().splitlines()
@@ -114,7 +114,7 @@ def test_the_wheel_asks_for_what_pyproject_declares_and_no_more(wheel: Path) -> 
     assert needed == {re.split(r"[<>=]", one)[0].lower() for one in declared}
 
 
-def test_the_source_archive_holds_what_building_and_testing_need_and_nothing_that_was_made(built: Path) -> None:
+def test_the_source_archive_contains_exactly_the_files_for_building_and_testing(built: Path) -> None:
     (found,) = built.glob("*.tar.gz")
     with tarfile.open(found) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
@@ -127,5 +127,5 @@ def test_the_source_archive_holds_what_building_and_testing_need_and_nothing_tha
 
 
 @pytest.mark.slow
-def test_the_wheel_is_for_every_platform(wheel: Path) -> None:
+def test_the_wheel_is_platform_independent(wheel: Path) -> None:
     assert wheel.name == f"ckfunc-{__version__}-py3-none-any.whl"
