@@ -43,7 +43,7 @@ def outcome(results: CaseResults) -> list[Any]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_it_has_the_same_result_50_times_in_a_row_and_in_parallel(project: Path) -> None:
+def test_the_conversation_has_the_same_result_50_times_serially_and_in_parallel(project: Path) -> None:
     text = (project / CONVERSATION).read_text(encoding="utf-8")
     copies = [project / "tests" / f"copy-{number}.yaml" for number in range(50)]
     for copy in copies:
@@ -63,7 +63,7 @@ CHANGES = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("handler", CHANGES)
-def test_a_change_of_a_handler_fails_the_step_that_shows_it(project: Path, handler: str) -> None:
+def test_a_changed_handler_fails_the_step_that_depends_on_it(project: Path, handler: str) -> None:
     before, after, act = CHANGES[handler]
     file = project / "handlers" / f"{handler}.ts"
     text = file.read_text(encoding="utf-8")

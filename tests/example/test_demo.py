@@ -14,7 +14,7 @@ DEMO = Path(__file__).parent.parent.parent / "example-project" / "demo.py"
 
 @pytest.mark.timeout(300)
 @pytest.mark.slow
-def test_the_demo_shows_what_the_readme_promises(tmp_path: Path) -> None:
+def test_the_demo_prints_the_output_described_in_the_readme(tmp_path: Path) -> None:
     environment = {
         **os.environ,
         "HOME": str(tmp_path),

@@ -36,7 +36,7 @@ def test_the_local_target_needs_neither_a_dotenv_file_nor_a_shell_variable(proje
     assert wanted.warnings == ()
 
 
-def test_the_other_targets_ask_for_the_secret(project: Path) -> None:
+def test_the_other_targets_require_the_secret(project: Path) -> None:
     assert targets(project) == ("local", "staging", "production")
     with pytest.raises(InvalidManifest) as failure:
         load(project, "staging", {})
@@ -47,16 +47,16 @@ def test_the_other_targets_ask_for_the_secret(project: Path) -> None:
     assert (production.runtime.environment or {})["STAFF_CODE"].reveal() == "1e3"
 
 
-def test_its_handlers_type_check_strictly(project: Path) -> None:
+def test_the_example_handlers_type_check_strictly(project: Path) -> None:
     write_stubs(project, Schemas("{}"), scope_of(load(project, None, {})))
     assert tsc(project) == []
 
 
-def test_its_settings_are_those_of_a_new_project() -> None:
+def test_the_example_settings_match_a_new_project() -> None:
     new = project_files()
     for name in ("tsconfig.json", ".gitignore"):
         assert (EXAMPLE / name).read_text(encoding="utf-8") == new[name]
 
 
-def test_it_names_every_variable_that_it_takes_in_its_sample_dotenv_file() -> None:
+def test_the_example_dotenv_file_lists_every_variable() -> None:
     assert "\nSTAFF_CODE=\n" in (EXAMPLE / ".env.example").read_text(encoding="utf-8")

@@ -76,7 +76,7 @@ def walk(ckfunc: Callable[..., str], root: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_whole_loop_works_without_a_network_once_the_caches_are_filled(tmp_path: Path) -> None:
+def test_the_whole_workflow_runs_offline_with_filled_caches(tmp_path: Path) -> None:
     cut_off = [sys.executable, without_network.__file__] if without_network.possible() else []
 
     def runner(root: Path, *, cut: bool) -> Callable[..., str]:
@@ -104,7 +104,7 @@ LOOPBACK = re.compile(r"AF_UNIX|AF_UNSPEC|AF_NETLINK|inet_addr\(\"127\.|\"::1\"|
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
-def test_no_process_of_a_whole_session_connects_to_another_machine(tmp_path: Path) -> None:
+def test_the_whole_workflow_connects_only_to_loopback_addresses(tmp_path: Path) -> None:
     traces = tmp_path / "traces"
     traces.mkdir()
     sending = "trace=connect,sendto,sendmsg,sendmmsg"
@@ -136,7 +136,7 @@ def test_no_process_of_a_whole_session_connects_to_another_machine(tmp_path: Pat
 
 
 @pytest.mark.skipif(not without_network.possible(), reason="no network namespace can be made here")
-def test_where_the_network_is_cut_nothing_but_loopback_answers() -> None:
+def test_the_offline_sandbox_allows_only_loopback_connections() -> None:
     reach = "import socket; socket.create_connection(('192.0.2.1', 80), 2)"
     ran = subprocess.run(
         [sys.executable, without_network.__file__, sys.executable, "-c", reach], capture_output=True, check=False

@@ -57,7 +57,7 @@ def fire(url: str, trigger_type: str, **data: Any) -> dict[str, Any]:
         return dict(json.load(answer))
 
 
-def test_the_example_does_what_its_readme_says(tmp_path: Path, platform: str) -> None:
+def test_the_example_behaves_as_its_readme_describes(tmp_path: Path, platform: str) -> None:
     project = tmp_path / "project"
     shutil.copytree(EXAMPLE, project, ignore=shutil.ignore_patterns(".ckfunc", ".env", "node_modules"))
     deploy(project, platform)
@@ -86,7 +86,7 @@ def test_the_example_does_what_its_readme_says(tmp_path: Path, platform: str) ->
     assert write("hello") == write("/help", "SYSTEM_TEXT") == {"answered": False}
 
 
-def test_a_new_project_deploys_as_it_is_and_lets_everybody_in(tmp_path: Path, platform: str) -> None:
+def test_a_new_project_can_be_deployed_unchanged_and_allows_every_session(tmp_path: Path, platform: str) -> None:
     init(tmp_path, Schemas("{}"))
     deploy(tmp_path, platform)
     answer = fire(platform, "user.attempted.start_session", username="jane", authParams={"displayName": "Jane"})

@@ -64,7 +64,7 @@ def messages(count: int) -> str:
 
 
 @pytest.mark.slow
-def test_two_people_talk_and_the_functions_answer_and_deny(address: str) -> None:
+def test_two_users_chat_and_the_functions_reply_and_deny(address: str) -> None:
     with page() as jane, page() as bob:
         start(bob, address, "bob", "1234")
         wait(bob, "document.querySelector('.error').textContent === 'this is not the staff code'")
