@@ -20,7 +20,7 @@ def broken(project: Path) -> Path:
     return project
 
 
-def test_a_check_prints_a_report_in_place_of_its_lines(ckfunc: Ckfunc, broken: Path) -> None:
+def test_a_check_prints_a_report_instead_of_text(ckfunc: Ckfunc, broken: Path) -> None:
     ran = ckfunc("-C", broken, "check", "--format", "github")
     assert ran.code == 1
     assert ran.out == (
@@ -33,7 +33,7 @@ def test_a_check_prints_a_report_in_place_of_its_lines(ckfunc: Ckfunc, broken: P
     assert json.loads(ckfunc("-C", broken, "check", "--format", "gitlab").out)[0]["check_name"] == "TS2339"
 
 
-def test_on_github_actions_annotations_come_by_themselves(
+def test_github_actions_gets_annotations_automatically(
     ckfunc: Ckfunc, broken: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
@@ -61,7 +61,7 @@ def test_warnings_are_annotated_at_their_lines(ckfunc: Ckfunc, project: Path) ->
     assert "${KEY} has no value" in ran.out and "on remote, guest users are allowed" in ran.out
 
 
-def test_failed_cases_are_annotated_where_they_begin(ckfunc: Ckfunc, project: Path) -> None:
+def test_failed_cases_are_annotated_at_their_first_line(ckfunc: Ckfunc, project: Path) -> None:
     (project / "tests").mkdir()
     (project / "tests/start.yaml").write_text(
         "type: user.attempted.start_session\ncases:\n"
@@ -76,7 +76,7 @@ def test_failed_cases_are_annotated_where_they_begin(ckfunc: Ckfunc, project: Pa
     assert "1 passed, 1 failed" in ran.err
 
 
-def test_a_plan_is_annotated_at_the_files_of_its_changes(ckfunc: Ckfunc, project: Path) -> None:
+def test_planned_changes_are_annotated_at_their_files(ckfunc: Ckfunc, project: Path) -> None:
     ran = ckfunc("-C", project, "diff", "--target", "local", "--format", "github")
     assert ran.code == 0
     assert (
@@ -95,9 +95,7 @@ def test_a_plan_is_annotated_at_the_files_of_its_changes(ckfunc: Ckfunc, project
         (("test", "--format", "xml"), "--format must be github, gitlab or sarif, not 'xml'"),
     ],
 )
-def test_options_that_do_not_go_together_are_refused(
-    ckfunc: Ckfunc, project: Path, args: tuple[str, ...], message: str
-) -> None:
+def test_conflicting_options_are_refused(ckfunc: Ckfunc, project: Path, args: tuple[str, ...], message: str) -> None:
     ran = ckfunc("-C", project, *args)
     assert (ran.code, ran.out) == (2, "")
     assert message in ran.err

@@ -46,7 +46,7 @@ def remote(monkeypatch: pytest.MonkeyPatch) -> Iterator[Platform]:
         yield made
 
 
-def test_an_answer_is_printed_in_a_project_and_outside(
+def test_a_response_is_printed_inside_and_outside_a_project(
     ckfunc: Callable[..., Any], project: Path, remote: Platform, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     for place in (project, tmp_path_factory.mktemp("outside")):
@@ -57,7 +57,7 @@ def test_an_answer_is_printed_in_a_project_and_outside(
     assert ckfunc("-C", project, "api", "GET", "/v1/text").out == "a plain text"
 
 
-def test_every_page_becomes_one_list_from_the_one_host_that_is_trusted(
+def test_pages_of_the_api_host_are_merged_into_one_list(
     ckfunc: Callable[..., Any], project: Path, remote: Platform
 ) -> None:
     ran = ckfunc("-C", project, "api", "GET", "/v1/users", "--paginate")
@@ -68,7 +68,7 @@ def test_every_page_becomes_one_list_from_the_one_host_that_is_trusted(
     assert "not a paginated list" in ckfunc("-C", project, "api", "GET", "/v1/runtimes/nodejs", "--paginate").err
 
 
-def test_a_body_comes_from_the_line_a_file_or_standard_input(
+def test_a_body_can_come_from_the_command_line_a_file_or_stdin(
     ckfunc: Callable[..., Any], project: Path, remote: Platform, tmp_path: Path
 ) -> None:
     ran = ckfunc("-C", project, "api", "POST", "/v1/users", "--data", '{"snake_name": [1]}')
@@ -80,7 +80,7 @@ def test_a_body_comes_from_the_line_a_file_or_standard_input(
     assert json.loads(ran.out) == {"as": "application/json+merge-patch"}
 
 
-def test_values_of_variables_and_secrets_are_shown_nowhere(
+def test_values_of_variables_and_secrets_are_never_printed(
     ckfunc: Callable[..., Any], project: Path, remote: Platform
 ) -> None:
     remote.routes["GET /v1/runtimes/nodejs"] = Reply(body={**RUNTIME, "environmentVariables": {"KEY": "canary-1"}})
@@ -107,7 +107,7 @@ def test_values_of_variables_and_secrets_are_shown_nowhere(
         ["POST", "/v1/users", "--paginate"],
     ],
 )
-def test_what_is_no_request_is_refused_before_anything_is_sent(
+def test_an_invalid_request_is_refused_before_anything_is_sent(
     ckfunc: Callable[..., Any], project: Path, remote: Platform, line: list[str]
 ) -> None:
     ran = ckfunc("-C", project, "api", *line)
@@ -116,7 +116,9 @@ def test_what_is_no_request_is_refused_before_anything_is_sent(
     assert remote.server.requests == []
 
 
-def test_a_refusal_of_the_platform_exits_1(ckfunc: Callable[..., Any], project: Path, remote: Platform) -> None:
+def test_a_request_rejected_by_the_platform_exits_1(
+    ckfunc: Callable[..., Any], project: Path, remote: Platform
+) -> None:
     ran = ckfunc("-C", project, "api", "GET", "/v1/nothing")
     assert ran.code == 1
     assert ran.out == ""

@@ -62,9 +62,7 @@ def chat(tmp_path: Path) -> Path:
     return written(tmp_path / "chat", {"functions.yaml": MANIFEST, "functions.lock": lock_text(lock)})
 
 
-def test_a_vulnerability_is_shown_with_its_fix_and_the_packages_that_lead_to_it(
-    ckfunc: Ckfunc, chat: Path, serve: Serve
-) -> None:
+def test_a_vulnerability_is_shown_with_its_fix_and_dependency_path(ckfunc: Ckfunc, chat: Path, serve: Serve) -> None:
     server = serve(*PACKAGES, advisories=Reply(200, INNER))
     ran = ckfunc("-C", chat, "audit")
     assert ran.code == 1, ran.err
@@ -79,7 +77,7 @@ def test_a_vulnerability_is_shown_with_its_fix_and_the_packages_that_lead_to_it(
     assert json.loads(gzip.decompress(asked.body))["inner"] == ["1.0.0"]
 
 
-def test_the_data_has_every_field_and_only_the_wanted_severities(ckfunc: Ckfunc, chat: Path, serve: Serve) -> None:
+def test_json_output_has_all_fields_and_respects_the_severity_level(ckfunc: Ckfunc, chat: Path, serve: Serve) -> None:
     serve(*PACKAGES, advisories=Reply(200, {**INNER, "tiny": [advisory("tiny", "low", "*", 2)]}))
     everything = json.loads(ckfunc("-C", chat, "audit", "--json").out)
     assert [each["package"] for each in everything["vulnerabilities"]] == ["inner", "tiny"]
@@ -100,7 +98,7 @@ def test_the_data_has_every_field_and_only_the_wanted_severities(ckfunc: Ckfunc,
     assert ckfunc("-C", chat, "audit", "--level", "critical").code == 0
 
 
-def test_vulnerabilities_of_the_platforms_packages_are_listed_and_do_not_count(
+def test_vulnerabilities_in_platform_packages_are_listed_but_do_not_fail(
     ckfunc: Ckfunc, chat: Path, serve: Serve
 ) -> None:
     serve(*PACKAGES, advisories=Reply(200, {"qs": [advisory("qs", "critical", "<6.9.7")]}))
@@ -126,7 +124,7 @@ def test_without_vulnerabilities_the_exit_code_is_0(ckfunc: Ckfunc, chat: Path, 
         (Reply(401), "the registry refused the audit (401)"),
     ],
 )
-def test_a_registry_that_gives_no_advisories_is_explained_in_one_sentence(
+def test_a_registry_without_advisories_is_explained_in_one_sentence(
     ckfunc: Ckfunc, chat: Path, serve: Serve, reply: Reply | None, said: str
 ) -> None:
     serve(*PACKAGES, advisories=reply)
@@ -136,7 +134,7 @@ def test_a_registry_that_gives_no_advisories_is_explained_in_one_sentence(
     assert hint.startswith("hint: ")
 
 
-def test_without_a_network_the_audit_says_so(ckfunc: Ckfunc, chat: Path, serve: Serve) -> None:
+def test_an_unreachable_registry_is_reported(ckfunc: Ckfunc, chat: Path, serve: Serve) -> None:
     serve()
     (chat.parent / "npmrc").write_text("registry=http://127.0.0.1:9/\nfetch-retries=0\n")
     ran = ckfunc("-C", chat, "audit")
@@ -144,7 +142,7 @@ def test_without_a_network_the_audit_says_so(ckfunc: Ckfunc, chat: Path, serve: 
     assert "error: the packages were not audited: npm could not reach its registry (ECONNREFUSED)\n" in ran.err
 
 
-def test_without_a_lock_the_versions_of_today_are_audited_and_an_outdated_one_is_refused(
+def test_current_versions_are_audited_without_a_lock_and_an_outdated_lock_is_refused(
     ckfunc: Ckfunc, chat: Path, serve: Serve
 ) -> None:
     serve(*PACKAGES, advisories=Reply(200, INNER))

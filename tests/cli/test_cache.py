@@ -39,7 +39,7 @@ def test_info_lists_sizes_by_kind_and_each_installation(ckfunc, cache):
     assert "tiny@1.2.3  (last used " in ran.out
 
 
-def test_info_as_json_has_every_entry(ckfunc, cache):
+def test_info_as_json_contains_every_entry(ckfunc, cache):
     document = json.loads(ckfunc("cache", "info", "--json").out)
     assert document["directory"] == str(cache)
     assert {one["kind"] for one in document["entries"]} == {"packages", "bundles"}
@@ -47,7 +47,7 @@ def test_info_as_json_has_every_entry(ckfunc, cache):
     assert all(one["lastUsed"].endswith("Z") and not one["inUse"] for one in document["entries"])
 
 
-def test_clean_removes_what_was_not_used_for_so_long(ckfunc, cache):
+def test_clean_removes_entries_unused_for_the_given_time(ckfunc, cache):
     ran = ckfunc("cache", "clean", "--older-than", "7d")
     assert ran.code == 0
     assert "tiny@1.2.3" in ran.out
@@ -56,7 +56,7 @@ def test_clean_removes_what_was_not_used_for_so_long(ckfunc, cache):
     assert (cache / "bundles" / "one.json").exists()
 
 
-def test_a_dry_run_removes_nothing_and_says_so(ckfunc, cache):
+def test_a_dry_run_lists_entries_and_removes_nothing(ckfunc, cache):
     ran = ckfunc("cache", "clean", "--dry-run")
     assert "Would remove" in ran.err
     assert (cache / "runtimes" / ("a" * 32)).exists()
@@ -66,7 +66,7 @@ def test_a_dry_run_removes_nothing_and_says_so(ckfunc, cache):
     assert document["inUse"] == []
 
 
-def test_an_empty_or_absent_cache_is_nothing_to_complain_about(ckfunc, tmp_path, monkeypatch):
+def test_an_empty_or_missing_cache_is_not_an_error(ckfunc, tmp_path, monkeypatch):
     monkeypatch.setenv("CKFUNC_CACHE_DIR", str(tmp_path / "absent"))
     assert ckfunc("cache", "info").code == 0
     assert ckfunc("cache", "clean").code == 0

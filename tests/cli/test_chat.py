@@ -103,7 +103,7 @@ def test_each_line_of_a_pipe_is_a_message_or_a_command(world: World, tmp_path: P
     assert of(found, "reaction")[0]["removed"] is True
 
 
-def test_a_line_that_cannot_be_sent_is_reported_and_the_others_are_sent(world: World, tmp_path: Path) -> None:
+def test_an_invalid_line_is_reported_and_the_other_lines_are_sent(world: World, tmp_path: Path) -> None:
     lines = "/nope\n/file missing.txt\n/react 👍 999\n/edit 1 mine\nstill here\n"
     done = world.chat("--as", "jane", "--channel", "support", "-q", lines=lines, cwd=tmp_path)
     assert done.returncode == 1
@@ -117,7 +117,7 @@ def test_a_line_that_cannot_be_sent_is_reported_and_the_others_are_sent(world: W
     assert done.stdout.splitlines()[-1].endswith("jane: still here")
 
 
-def test_what_others_say_is_one_line_with_escapes(world: World) -> None:
+def test_messages_from_others_are_printed_on_one_line_with_escapes(world: World) -> None:
     send(world.http, "two\nlines \x1b[31m\u202e", user={"username": "bob"})
     done = world.chat("--as", "jane", "--channel", "support", "-n", "1")
     assert done.returncode == 0
@@ -126,7 +126,7 @@ def test_what_others_say_is_one_line_with_escapes(world: World) -> None:
     assert done.stderr.endswith("connected as jane to support (channel 1)\n")
 
 
-def test_the_functions_that_ran_are_shown_before_the_chat_ends(world: World) -> None:
+def test_function_runs_are_shown_before_the_chat_ends(world: World) -> None:
     script = """\
 async function handleEvent(event: any, context: any) {
   if (event.message.body === "fail") throw new Error("I cannot");
@@ -147,7 +147,7 @@ async function handleEvent(event: any, context: any) {
     assert (run["type"], run["status"], run["durationMs"] > 0) == ("user.sent.message", "FAILED", True)
 
 
-def test_a_denied_session_is_one_sentence_with_the_reason_and_parameters_reach_the_function(world: World) -> None:
+def test_a_denied_session_shows_the_reason_and_functions_get_parameters(world: World) -> None:
     script = """\
 async function handleEvent(event: any) {
   if (event.authParams.token !== "a=b") throw new Error("wrong token: " + Object.keys(event.authParams));
@@ -167,7 +167,7 @@ async function handleEvent(event: any) {
     assert "a=b" not in allowed.stdout + allowed.stderr
 
 
-def test_a_channel_is_found_joined_or_created(world: World) -> None:
+def test_a_channel_is_opened_joined_or_created(world: World) -> None:
     assert of(world.events("--as", "jane"), "session")[0]["channelId"] == 1
     joined = world.events("--as", "jane", "--channel", "lobby", lines="in the lobby\n")
     assert [one["body"] for one in of(joined, "message")] == ["in the lobby"]
@@ -212,7 +212,7 @@ def test_no_message_is_missed_while_the_chat_opens(world: World) -> None:
 
 
 @posix
-def test_two_users_talk_on_terminals(world: World) -> None:
+def test_two_users_chat_on_terminals(world: World) -> None:
     with (
         on_terminal("--no-color", "chat", "--url", world.url, "--as", "jane", "--channel", "support") as jane,
         on_terminal("--no-color", "chat", "--url", world.url, "--as", "bob", "--channel", "support") as bob,
@@ -258,7 +258,7 @@ def emulator_of(project: Path) -> Killable:
 
 
 @posix
-def test_the_chat_continues_after_the_emulator_was_killed(local: Path) -> None:
+def test_the_chat_reconnects_after_the_emulator_is_killed(local: Path) -> None:
     emulator = emulator_of(local)
     try:
         with on_terminal("--no-color", "-C", local, "chat", "--as", "jane", "--channel", "support") as jane:
@@ -280,7 +280,7 @@ def test_the_chat_continues_after_the_emulator_was_killed(local: Path) -> None:
 
 @posix
 @pytest.mark.slow
-def test_the_chat_ends_when_its_channel_is_gone_after_a_restart(ckfunc: Ckfunc, local: Path) -> None:
+def test_the_chat_ends_if_its_channel_no_longer_exists_after_a_restart(ckfunc: Ckfunc, local: Path) -> None:
     emulator = emulator_of(local)
     try:
         with on_terminal("--no-color", "-C", local, "chat", "--as", "jane", "--channel", "support") as jane:
@@ -297,7 +297,7 @@ def test_the_chat_ends_when_its_channel_is_gone_after_a_restart(ckfunc: Ckfunc, 
 
 
 @pytest.mark.slow
-def test_a_pipe_whose_emulator_dies_before_everything_is_answered_fails(ckfunc: Ckfunc, local: Path) -> None:
+def test_a_pipe_fails_if_the_emulator_dies_before_all_replies(ckfunc: Ckfunc, local: Path) -> None:
     forever = "async function handleEvent() { await new Promise((done) => setTimeout(done, 9000)); }\n"
     (local / "handlers/start.ts").write_text(forever)
     manifest = local / "functions.yaml"
@@ -321,7 +321,7 @@ def test_a_pipe_whose_emulator_dies_before_everything_is_answered_fails(ckfunc: 
 
 
 @pytest.mark.slow
-def test_a_pipe_that_ends_while_the_emulator_is_gone_fails(local: Path) -> None:
+def test_a_pipe_fails_if_it_ends_while_the_emulator_is_down(local: Path) -> None:
     emulator = emulator_of(local)
     try:
         command = [sys.executable, "-m", "ckfunc", "-C", str(local), "chat", "--as", "jane", "--channel", "support"]
@@ -342,7 +342,7 @@ def test_a_pipe_that_ends_while_the_emulator_is_gone_fails(local: Path) -> None:
         emulator.kill()
 
 
-def test_the_chat_ends_when_nobody_reads_its_output(world: World) -> None:
+def test_the_chat_ends_when_its_output_pipe_is_closed(world: World) -> None:
     send(world.http, "one")
     command = [sys.executable, "-m", "ckfunc", "chat", "--url", world.url, "--as", "jane", "--channel", "support"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
@@ -352,7 +352,7 @@ def test_the_chat_ends_when_nobody_reads_its_output(world: World) -> None:
         assert process.wait(timeout=60) == 0
 
 
-def test_without_an_emulator_or_on_the_platform_there_is_a_hint(ckfunc: Ckfunc, project: Path, tmp_path: Path) -> None:
+def test_a_chat_without_an_emulator_is_refused_with_a_hint(ckfunc: Ckfunc, project: Path, tmp_path: Path) -> None:
     def refused(*args: str | Path) -> str:
         ran = ckfunc(*args)
         assert ran.code in (1, 2)

@@ -30,7 +30,7 @@ async function handleEvent(event: UserAttemptedStartSessionEvent, context: Conte
 EXAMPLE = Path(__file__).parent.parent.parent / "example-project"
 
 
-def test_a_good_project_has_no_errors(ckfunc: Ckfunc, project: Path) -> None:
+def test_a_valid_project_has_no_errors(ckfunc: Ckfunc, project: Path) -> None:
     ran = ckfunc("-C", project, "check")
     assert (ran.code, ran.out) == (0, "")
     assert ran.err.startswith("no errors; checked 1 script  (")
@@ -39,7 +39,7 @@ def test_a_good_project_has_no_errors(ckfunc: Ckfunc, project: Path) -> None:
     assert ckfunc("-C", project, "--json", "check").out == "[]\n"
 
 
-def test_errors_are_lines_with_their_places_and_a_count(ckfunc: Ckfunc, project: Path) -> None:
+def test_errors_are_listed_with_their_locations_and_counted(ckfunc: Ckfunc, project: Path) -> None:
     (project / "handlers/start.ts").write_text(WRONG)
     ran = ckfunc("-C", project, "check")
     assert ran.code == 1
@@ -59,7 +59,7 @@ def test_errors_are_lines_with_their_places_and_a_count(ckfunc: Ckfunc, project:
     }
 
 
-def test_every_error_in_the_manifest_is_reported_before_anything_else(ckfunc: Ckfunc, project: Path) -> None:
+def test_manifest_errors_are_reported_before_scripts_are_checked(ckfunc: Ckfunc, project: Path) -> None:
     (project / "functions.yaml").write_text("version: 2\nfunctions:\n  user.sent.message: {handlr: a.ts, name: 1}\n")
     ran = ckfunc("-C", project, "check", "--json")
     assert ran.code == 1
@@ -72,7 +72,7 @@ def test_every_error_in_the_manifest_is_reported_before_anything_else(ckfunc: Ck
     )
 
 
-def test_guest_users_are_a_warning_at_their_place(ckfunc: Ckfunc, project: Path) -> None:
+def test_allowed_guest_users_are_a_warning_with_a_location(ckfunc: Ckfunc, project: Path) -> None:
     with (project / "functions.yaml").open("a") as manifest:
         manifest.write("settings: {guest_users: true}\n")
     ran = ckfunc("-C", project, "check")
@@ -82,7 +82,7 @@ def test_guest_users_are_a_warning_at_their_place(ckfunc: Ckfunc, project: Path)
     )
 
 
-def test_a_broken_script_hides_no_error_of_another(ckfunc: Ckfunc, project: Path) -> None:
+def test_a_broken_script_does_not_hide_errors_in_other_scripts(ckfunc: Ckfunc, project: Path) -> None:
     manifest = project / "functions.yaml"
     manifest.write_text(manifest.read_text().replace("targets:", "  user.sent.message: {handler: b.ts}\ntargets:"))
     (project / "b.ts").write_text("function handleEvent( {\n")
@@ -100,7 +100,7 @@ def test_a_broken_script_hides_no_error_of_another(ckfunc: Ckfunc, project: Path
     assert "did you mean user.sent.message?" in wrong.err
 
 
-def test_neither_credentials_nor_values_of_variables_are_needed(ckfunc: Ckfunc, project: Path) -> None:
+def test_a_check_needs_neither_credentials_nor_variable_values(ckfunc: Ckfunc, project: Path) -> None:
     manifest = project / "functions.yaml"
     text = manifest.read_text().replace("default_target: remote", "")
     manifest.write_text(
@@ -120,7 +120,7 @@ def test_neither_credentials_nor_values_of_variables_are_needed(ckfunc: Ckfunc, 
     assert ckfunc("-C", project, "check").code == 1  # no target is meant, and none is needed
 
 
-def test_exports_of_the_init_script_are_typed_and_its_own_errors_found(ckfunc: Ckfunc, project: Path) -> None:
+def test_init_script_exports_are_typed_and_its_errors_reported(ckfunc: Ckfunc, project: Path) -> None:
     manifest = project / "functions.yaml"
     manifest.write_text(f"{manifest.read_text()}runtime: {{initialization_script: lib/init.ts}}\n")
     (project / "lib").mkdir()
@@ -130,7 +130,7 @@ def test_exports_of_the_init_script_are_typed_and_its_own_errors_found(ckfunc: C
     assert [line.partition(": ")[0] for line in ran.out.splitlines()] == ["handlers/start.ts:2:9", "lib/init.ts:2:7"]
 
 
-def test_local_modules_are_checked_and_what_cannot_be_bundled_is_said(ckfunc: Ckfunc, project: Path) -> None:
+def test_local_modules_are_checked_and_unbundleable_imports_reported(ckfunc: Ckfunc, project: Path) -> None:
     (project / "lib").mkdir()
     (project / "lib/format.ts").write_text("export const bold = (text: string): number => `*${text}*`;\n")
     (project.parent / "outside.ts").write_text("export const far = 1;\n")
@@ -150,7 +150,7 @@ def test_local_modules_are_checked_and_what_cannot_be_bundled_is_said(ckfunc: Ck
     assert len(ran.out.splitlines()) == 1
 
 
-def test_a_handler_whose_function_is_imported_is_whole(ckfunc: Ckfunc, project: Path) -> None:
+def test_a_handler_may_import_its_function_from_a_local_module(ckfunc: Ckfunc, project: Path) -> None:
     (project / "lib").mkdir()
     (project / "lib/start.ts").write_text("export const handleEvent = async (event: { username: string }) => event;\n")
     for source, code in (('import { handleEvent } from "../lib/start";\n', 0), ('export * from "../lib/start";\n', 1)):
@@ -160,7 +160,7 @@ def test_a_handler_whose_function_is_imported_is_whole(ckfunc: Ckfunc, project: 
     assert ran.out.startswith("handlers/start.ts:1:1: there is no top-level function named handleEvent (")
 
 
-def test_without_typescript_or_functions_it_says_what_it_did(ckfunc: Ckfunc, project: Path) -> None:
+def test_the_summary_mentions_projects_without_typescript_or_functions(ckfunc: Ckfunc, project: Path) -> None:
     (project / "functions.yaml").write_text("version: 1\nruntime: {environment: {}}\n")
     ran = ckfunc("-C", project, "check")
     assert (ran.code, ran.out) == (0, "")
@@ -172,7 +172,7 @@ def test_without_typescript_or_functions_it_says_what_it_did(ckfunc: Ckfunc, pro
     assert "checked the syntax of 1 script; JavaScript has no types to check" in ran.err
 
 
-def test_the_example_project_and_packages_that_it_uses_are_checked(ckfunc: Ckfunc, tmp_path: Path) -> None:
+def test_the_example_project_and_its_packages_are_checked(ckfunc: Ckfunc, tmp_path: Path) -> None:
     for path in (*EXAMPLE.glob("*.ts"), *EXAMPLE.glob("*/*.ts"), *EXAMPLE.glob("*.json"), *EXAMPLE.glob("*.yaml")):
         (tmp_path / path.relative_to(EXAMPLE)).parent.mkdir(exist_ok=True)
         (tmp_path / path.relative_to(EXAMPLE)).write_text(path.read_text(encoding="utf-8"), encoding="utf-8")
@@ -183,7 +183,7 @@ def test_the_example_project_and_packages_that_it_uses_are_checked(ckfunc: Ckfun
     assert "is not assignable to type 'boolean'" in ckfunc("-C", tmp_path, "check").out
 
 
-def test_a_module_that_an_installed_package_does_not_have_is_refused(ckfunc: Ckfunc, project: Path) -> None:
+def test_a_missing_module_of_an_installed_package_is_refused(ckfunc: Ckfunc, project: Path) -> None:
     handler = project / "handlers/start.ts"
     handler.write_text(
         'import none from "qs/none";\nimport parse from "qs/lib/parse";\n'
@@ -208,7 +208,7 @@ def test_a_module_that_an_installed_package_does_not_have_is_refused(ckfunc: Ckf
     assert (checked := ckfunc("-C", project, "check")).code == 0, checked.out
 
 
-def test_a_check_that_is_called_as_a_function_prints_nothing(project: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_check_called_as_a_function_prints_nothing(project: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (project / "handlers/start.ts").write_text(WRONG)
     app = App(os.environ)
     app.settings.directory = project
@@ -236,7 +236,7 @@ def offline(project: Path, cache: Path, *args: str) -> subprocess.CompletedProce
 
 
 @pytest.mark.slow
-def test_without_a_network_a_filled_cache_is_enough_and_an_empty_one_says_what_to_do(
+def test_an_offline_check_works_with_a_filled_cache_and_explains_an_empty_one(
     ckfunc: Ckfunc, project: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     (project / "handlers/start.ts").write_text(WRONG)
@@ -255,7 +255,7 @@ def test_without_a_network_a_filled_cache_is_enough_and_an_empty_one_says_what_t
 
 
 @pytest.mark.slow
-def test_packages_that_cannot_be_fetched_are_a_warning_and_looked_at_later(
+def test_unavailable_packages_are_a_warning_and_checked_later(
     ckfunc: Ckfunc, project: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     assert ckfunc("-C", project, "check").code == 0
@@ -296,7 +296,7 @@ async function handleEvent(event: UserAttemptedStartSessionEvent) {
 """
 
 
-def test_what_node_has_is_known_and_what_browsers_have_is_not(ckfunc: Ckfunc, project: Path) -> None:
+def test_node_globals_are_known_and_browser_globals_are_not(ckfunc: Ckfunc, project: Path) -> None:
     (project / "handlers/start.ts").write_text(EVERYDAY)
     ran = ckfunc("-C", project, "check")
     assert (ran.code, ran.out) == (0, "")
@@ -307,7 +307,7 @@ def test_what_node_has_is_known_and_what_browsers_have_is_not(ckfunc: Ckfunc, pr
         assert said in found
 
 
-def test_types_of_node_that_the_user_installed_win(ckfunc: Ckfunc, project: Path) -> None:
+def test_node_types_installed_by_the_user_take_precedence(ckfunc: Ckfunc, project: Path) -> None:
     place = project / "node_modules/@types/node"
     place.mkdir(parents=True)
     (place / "package.json").write_text('{"name": "@types/node", "version": "1.0.0", "types": "index.d.ts"}')
@@ -355,7 +355,7 @@ def until(lines: Queue[str], wanted: str) -> list[str]:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends the signal of Ctrl-C")
-def test_a_watch_checks_after_every_save_and_ends_with_ctrl_c(project: Path) -> None:
+def test_a_watch_checks_after_every_save_until_ctrl_c(project: Path) -> None:
     handler = project / "handlers/start.ts"
     good = handler.read_text()
     with watching(project) as (process, lines):
@@ -384,7 +384,7 @@ def test_a_watch_checks_after_every_save_and_ends_with_ctrl_c(project: Path) -> 
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends the signal of Ctrl-C")
-def test_a_watch_gives_a_program_one_list_for_each_check(project: Path) -> None:
+def test_a_watch_prints_one_json_list_per_check(project: Path) -> None:
     with watching(project, "--json") as (process, lines):
         assert until(lines, "[]")[-1] == "[]"
         (project / "handlers/start.ts").write_text(WRONG)

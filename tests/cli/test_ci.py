@@ -52,7 +52,7 @@ def commands_of(text: str) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("system", FILES)
-def test_a_pipeline_checks_tests_plans_deploys_the_plan_and_looks_for_drift(
+def test_a_pipeline_checks_tests_plans_deploys_and_detects_drift(
     ckfunc: Callable[..., Any], project: Path, system: str
 ) -> None:
     (project / "functions.yaml").write_text(MANIFEST)
@@ -82,7 +82,7 @@ def test_a_pipeline_checks_tests_plans_deploys_the_plan_and_looks_for_drift(
     assert "unchanged" in again.err
 
 
-def test_only_steps_that_reach_the_application_get_secrets(ckfunc: Callable[..., Any], project: Path) -> None:
+def test_only_steps_that_contact_the_application_get_secrets(ckfunc: Callable[..., Any], project: Path) -> None:
     github = yaml.safe_load(pipeline(ckfunc, project, "github"))
     assert github["permissions"] == {"contents": "read"} and "env" not in github
     for name, job in github["jobs"].items():
@@ -101,7 +101,7 @@ def test_only_steps_that_reach_the_application_get_secrets(ckfunc: Callable[...,
         assert gitlab[f"ckfunc {job}"]["environment"]["name"] == "live"
 
 
-def test_pull_requests_without_secrets_are_left_out(ckfunc: Callable[..., Any], project: Path) -> None:
+def test_pull_requests_without_secrets_are_not_planned(ckfunc: Callable[..., Any], project: Path) -> None:
     jobs = yaml.safe_load(pipeline(ckfunc, project, "github"))["jobs"]
     assert "pull_request" in jobs["check"]["if"] and "fork" not in jobs["check"]["if"]
     assert "full_name" in jobs["plan"]["if"] and "dependabot[bot]" in jobs["plan"]["if"]
@@ -122,7 +122,7 @@ def scripts_of(system: str, text: str) -> dict[str, list[str]]:
 
 
 @pytest.mark.parametrize("system", FILES)
-def test_the_scripts_of_pipelines_are_sound(ckfunc: Callable[..., Any], project: Path, system: str) -> None:
+def test_pipeline_scripts_are_valid_shell_scripts(ckfunc: Callable[..., Any], project: Path, system: str) -> None:
     text = pipeline(ckfunc, project, system)
     for script in (one for those in scripts_of(system, text).values() for one in those):
         subprocess.run(["sh", "-n", "-c", script], check=True)
@@ -184,7 +184,7 @@ def runner(
 
 @pytest.mark.parametrize("system", FILES)
 @pytest.mark.slow
-def test_a_pipeline_without_secrets_checks_and_tests_but_reaches_no_application(
+def test_a_pipeline_without_secrets_checks_and_tests_without_the_application(
     runner: PipelineRunner, gitlab: GitLabNotes, system: str
 ) -> None:
     checked = runner.run("check", {})
@@ -246,7 +246,7 @@ def test_a_pipeline_with_secrets_comments_deploys_the_plan_and_reports_drift(
 
 
 @pytest.mark.parametrize("system", FILES)
-def test_a_pipeline_reports_errors_at_their_lines(runner: PipelineRunner, tmp_path: Path, system: str) -> None:
+def test_a_pipeline_reports_errors_with_their_locations(runner: PipelineRunner, tmp_path: Path, system: str) -> None:
     (tmp_path / "repository" / HANDLER).write_text("async function handleEvent() {\n  return event.;\n}\n")
     checked = runner.run("check", {})
     assert checked.code == 1
@@ -265,7 +265,7 @@ def git(root: Path, *arguments: str) -> None:
     subprocess.run(["git", *identity, *arguments], cwd=root, env=environ, check=True, capture_output=True)
 
 
-def test_the_branch_is_the_one_that_git_names(
+def test_a_pipeline_uses_the_default_branch_of_the_repository(
     ckfunc: Callable[..., Any], project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
@@ -310,7 +310,7 @@ def test_the_branch_is_the_one_that_git_names(
         ({"url": "file:///nowhere/ckfunc", "dir_info": {"editable": True}}, None),
     ],
 )
-def test_a_pipeline_installs_what_this_ckfunc_was_installed_from(
+def test_a_pipeline_installs_ckfunc_from_the_same_source(
     tmp_path: Path, direct_url: dict[str, Any] | None, expected: str | None
 ) -> None:
     metadata = tmp_path / f"ckfunc-{__version__}.dist-info"
@@ -325,7 +325,7 @@ def test_a_pipeline_installs_what_this_ckfunc_was_installed_from(
     assert done.stdout.strip() == str(expected)
 
 
-def test_a_checkout_with_a_remote_is_installed_from_there(tmp_path: Path) -> None:
+def test_a_checkout_with_a_remote_is_installed_from_the_remote(tmp_path: Path) -> None:
     git(tmp_path, "init", "-q")
     (tmp_path / "file").write_text("x")
     git(tmp_path, "add", ".")
@@ -336,7 +336,7 @@ def test_a_checkout_with_a_remote_is_installed_from_there(tmp_path: Path) -> Non
     assert found is not None and re.fullmatch(r"git\+https://git\.example/acme/ckfunc\.git@[0-9a-f]{40}", found)
 
 
-def test_what_is_left_to_set_up_is_said(ckfunc: Callable[..., Any], project: Path) -> None:
+def test_remaining_setup_steps_are_listed(ckfunc: Callable[..., Any], project: Path) -> None:
     (project / "functions.yaml").write_text(MANIFEST)
     github = ckfunc("-C", project, "init", "--ci", "github").err
     assert "CHATKITTY_CLIENT_ID, CHATKITTY_CLIENT_SECRET, CHATKITTY_APPLICATION, NAME, OPENAI_API_KEY" in github
@@ -344,7 +344,7 @@ def test_what_is_left_to_set_up_is_said(ckfunc: Callable[..., Any], project: Pat
     assert "Pipeline schedules" in gitlab and 'environment scope "live"' in gitlab
 
 
-def test_a_project_below_the_top_of_its_repository_is_named_and_a_new_one_is_made_whole(
+def test_a_pipeline_in_a_repository_subdirectory_uses_the_project_path(
     ckfunc: Callable[..., Any], tmp_path: Path
 ) -> None:
     (tmp_path / ".git").mkdir()
@@ -359,7 +359,7 @@ def test_a_project_below_the_top_of_its_repository_is_named_and_a_new_one_is_mad
     assert "'chat/support/functions.yaml'" in str(found["jobs"]["check"]["steps"])
 
 
-def test_a_pipeline_of_ones_own_is_not_overwritten(ckfunc: Callable[..., Any], project: Path) -> None:
+def test_an_existing_pipeline_is_not_overwritten(ckfunc: Callable[..., Any], project: Path) -> None:
     (project / ".gitlab-ci.yml").write_text("mine: {}\n")
     ran = ckfunc("-C", project, "init", "--ci", "gitlab")
     assert ran.code == 1
@@ -372,7 +372,7 @@ def test_a_pipeline_of_ones_own_is_not_overwritten(ckfunc: Callable[..., Any], p
     assert "a pipeline cannot use the directory" in ckfunc("-C", odd, "init", "--ci", "github").err
 
 
-def test_the_plan_is_printed_as_a_comment(ckfunc: Callable[..., Any], project: Path) -> None:
+def test_a_plan_can_be_printed_as_a_markdown_comment(ckfunc: Callable[..., Any], project: Path) -> None:
     local = ("-C", project, "--target", "local")
     ran = ckfunc(*local, "diff", "--markdown", "--exit-code")
     assert ran.code == 3

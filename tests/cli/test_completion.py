@@ -41,7 +41,7 @@ def offered(ckfunc: Ckfunc, project: Path, monkeypatch: pytest.MonkeyPatch) -> O
     return asked
 
 
-def test_commands_types_and_targets_are_offered(offered: Offered) -> None:
+def test_commands_types_and_targets_are_completed(offered: Offered) -> None:
     assert set(offered("")) == set(COMMANDS)
     assert offered("dep") == ["deploy"]
     for command in ("versions", "show", "rollback", "diff", "logs", "trigger"):
@@ -55,14 +55,14 @@ def test_commands_types_and_targets_are_offered(offered: Offered) -> None:
     assert offered("deploy", "--max-failures", "0") == ["0%", "0.5%"]
 
 
-def test_a_broken_manifest_or_a_command_that_is_none_offers_what_there_is(offered: Offered, project: Path) -> None:
+def test_completion_works_with_an_invalid_manifest_or_unknown_command(offered: Offered, project: Path) -> None:
     (project / "functions.yaml").write_text("functions: [")
     assert len(offered("versions", "")) == len(TRIGGERS)
     assert offered("deploy", "--target", "") == []
     assert set(offered("nonsense", "")) == set(COMMANDS)
 
 
-def test_commands_are_completed_with_their_help_and_without_being_loaded() -> None:
+def test_commands_are_completed_with_help_without_loading_them() -> None:
     script = """
 import sys, click
 from ckfunc.cli.main import COMMANDS, cli
@@ -74,7 +74,7 @@ print([name for name in sys.modules if name.startswith("ckfunc.cli.commands.")])
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_a_script_is_printed_that_the_shell_accepts(ckfunc: Callable[..., Any], shell: str, tmp_path: Path) -> None:
+def test_the_printed_completion_script_is_valid(ckfunc: Callable[..., Any], shell: str, tmp_path: Path) -> None:
     ran = ckfunc("completion", shell)
     assert ran.code == 0
     assert "_CKFUNC_COMPLETE" in ran.out
@@ -84,7 +84,7 @@ def test_a_script_is_printed_that_the_shell_accepts(ckfunc: Callable[..., Any], 
         subprocess.run([program, "-n", str(script)], check=True)
 
 
-def test_another_shell_is_refused(ckfunc: Callable[..., Any]) -> None:
+def test_an_unsupported_shell_is_refused(ckfunc: Callable[..., Any]) -> None:
     assert ckfunc("completion", "tcsh").code == 2
 
 
@@ -161,17 +161,17 @@ def test_bash_completes_words_and_files_after_an_at_sign(shells: Path, line: str
         for number, (line, wanted) in enumerate(LINES)
     ],
 )
-def test_fish_completes_them_too(shells: Path, line: str, wanted: list[str]) -> None:
+def test_fish_completes_words_and_files_after_an_at_sign(shells: Path, line: str, wanted: list[str]) -> None:
     found = in_shell(shells, "fish", f"complete -C {shlex.quote(line)}", "--no-config")
     assert sorted(one.partition("\t")[0] for one in found) == sorted(wanted)
 
 
-def test_a_fresh_zsh_takes_the_script(shells: Path) -> None:
+def test_a_new_zsh_loads_the_completion_script(shells: Path) -> None:
     assert in_shell(shells, "zsh", "print -r -- $_comps[ckfunc]", "-f") == ["_ckfunc_completion"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a terminal is a POSIX pseudo terminal here")
-def test_a_fresh_zsh_completes_a_word_when_tab_is_pressed(shells: Path) -> None:
+def test_a_new_zsh_completes_a_word_on_tab(shells: Path) -> None:
     from support.terminals import Running
 
     program = shutil.which("zsh")
@@ -203,7 +203,7 @@ def test_a_fresh_zsh_completes_a_word_when_tab_is_pressed(shells: Path) -> None:
         os.close(ours)
 
 
-def test_names_of_the_emulators_users_and_channels_are_offered(offered: Offered, ckfunc: Ckfunc, project: Path) -> None:
+def test_emulator_users_and_channels_are_completed(offered: Offered, ckfunc: Ckfunc, project: Path) -> None:
     assert offered("emulator", "messages", "--channel", "") == []
     seed = "users: [{name: jane}, {name: john doe}]\nchannels: [{name: support}, {name: sales}]\n"
     (project / "people.yaml").write_text(seed)

@@ -36,7 +36,7 @@ SEED = {
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_a_failing_function_is_found_fixed_compared_and_kept_as_a_test(ckfunc: Ckfunc, tmp_path: Path) -> None:
+def test_a_failing_function_is_found_fixed_compared_and_saved_as_a_test(ckfunc: Ckfunc, tmp_path: Path) -> None:
     (tmp_path / "handlers").mkdir()
     (tmp_path / "functions.yaml").write_text(MANIFEST)
     (tmp_path / "handlers/answer.ts").write_text(HANDLER)

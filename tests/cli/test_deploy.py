@@ -70,7 +70,7 @@ def test_a_dry_run_checks_everything_and_writes_nothing(ckfunc: Ckfunc, project:
     assert ckfunc("-C", project, "deploy", "--dry-run").code == 1
 
 
-def test_a_dry_run_says_what_would_be_refused(ckfunc: Ckfunc, project: Path, application: RemoteApplication) -> None:
+def test_a_dry_run_reports_refusals(ckfunc: Ckfunc, project: Path, application: RemoteApplication) -> None:
     application.environment = {"OLD": CANARY}
     ran = ckfunc("-C", project, "deploy", "--dry-run")
     assert ran.code == 1 and "variable OLD" in ran.err and "--allow-removals" in ran.err and CANARY not in ran.err
@@ -81,7 +81,9 @@ def test_a_dry_run_says_what_would_be_refused(ckfunc: Ckfunc, project: Path, app
     assert application.environment == {"GREETING": CANARY}
 
 
-def test_only_what_is_named_is_deployed(ckfunc: Ckfunc, project: Path, application: RemoteApplication) -> None:
+def test_only_selected_functions_and_sections_are_deployed(
+    ckfunc: Ckfunc, project: Path, application: RemoteApplication
+) -> None:
     ran = ckfunc("-C", project, "deploy", "--only", SENT, "--concurrency", "1")
     assert ran.code == 0 and application.history() == {SENT: 1} and application.environment == {}
     assert "Plan: 2 to create" in ckfunc("-C", project, "diff", "--only", "runtime").out
@@ -90,9 +92,7 @@ def test_only_what_is_named_is_deployed(ckfunc: Ckfunc, project: Path, applicati
     assert wrong.code == 2 and "did you mean user.sent.message?" in wrong.err
 
 
-def test_a_plan_that_was_agreed_on_is_carried_out_and_nothing_else(
-    ckfunc: Ckfunc, project: Path, application: RemoteApplication
-) -> None:
+def test_only_the_saved_plan_is_deployed(ckfunc: Ckfunc, project: Path, application: RemoteApplication) -> None:
     plan = project / "plan.json"
     saved = ckfunc("-C", project, "diff", "--out", "plan.json")
     assert saved.code == 0 and "saved plan.json" in saved.err and CANARY not in plan.read_text()
@@ -107,9 +107,7 @@ def test_a_plan_that_was_agreed_on_is_carried_out_and_nothing_else(
     assert ckfunc("-C", project, "deploy", "--plan", plan, "--allow-stale").code == 0
 
 
-def test_a_plan_for_another_target_is_refused_however_stale_it_may_be(
-    ckfunc: Ckfunc, project: Path, application: Any
-) -> None:
+def test_a_saved_plan_for_another_target_is_refused(ckfunc: Ckfunc, project: Path, application: Any) -> None:
     write(project, "one", target="}\n  other: {")
     assert ckfunc("-C", project, "--target", "remote", "diff", "--out", "plan.json").code == 0
     refused = ckfunc("-C", project, "--target", "other", "deploy", "--plan", "plan.json", "--allow-stale", "--yes")
@@ -119,7 +117,7 @@ def test_a_plan_for_another_target_is_refused_however_stale_it_may_be(
 
 
 @pytest.mark.parametrize("what", [".ckfunc", ".ckfunc/journal", "plan.json/x", "x" * 300])
-def test_what_is_in_the_way_of_a_file_is_one_sentence_with_a_hint(
+def test_an_obstructed_file_path_is_reported_with_a_hint(
     ckfunc: Ckfunc, project: Path, application: Any, what: str
 ) -> None:
     way = project / what.partition("/x")[0]
@@ -132,7 +130,7 @@ def test_what_is_in_the_way_of_a_file_is_one_sentence_with_a_hint(
     assert "hint: " in refused.err and writes(application) == []
 
 
-def test_options_that_exclude_each_other_are_refused(ckfunc: Ckfunc, project: Path, application: Any) -> None:
+def test_mutually_exclusive_deploy_options_are_refused(ckfunc: Ckfunc, project: Path, application: Any) -> None:
     assert ckfunc("-C", project, "deploy", "--plan", "p.json", "--only", SENT).code == 2
     assert ckfunc("-C", project, "deploy", "--resume", "--only", SENT).code == 2
     assert ckfunc("-C", project, "deploy", "--plan", "missing.json").code == 2
@@ -141,7 +139,7 @@ def test_options_that_exclude_each_other_are_refused(ckfunc: Ckfunc, project: Pa
     assert application.server.calls() == []
 
 
-def test_another_application_needs_a_word_of_its_own(
+def test_another_application_needs_an_explicit_flag(
     ckfunc: Ckfunc, project: Path, application: RemoteApplication
 ) -> None:
     write(project, "one", target="application: 7")
@@ -151,7 +149,7 @@ def test_another_application_needs_a_word_of_its_own(
     assert ckfunc("-C", project, "deploy", "--allow-other-application").code == 0
 
 
-def test_an_undo_shows_what_it_does_and_does_it(
+def test_an_undo_shows_its_changes_and_applies_them(
     ckfunc: Ckfunc, project: Path, application: RemoteApplication, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert ckfunc("-C", project, "undo").code == 1  # nothing was deployed from here
@@ -176,7 +174,7 @@ def test_an_undo_shows_what_it_does_and_does_it(
     assert "'sent one'" in str(application.deployed()[SENT])
 
 
-def test_an_undo_of_what_cannot_be_taken_back_says_so_and_leaves_other_functions_unmentioned(
+def test_an_undo_reports_only_the_changes_that_it_cannot_revert(
     ckfunc: Ckfunc, project: Path, application: RemoteApplication
 ) -> None:
     none = ckfunc("-C", project, "undo", "--yes")
@@ -196,7 +194,7 @@ def test_an_undo_of_what_cannot_be_taken_back_says_so_and_leaves_other_functions
     assert "v2 → v3" in done.out and START not in done.out
 
 
-def test_an_unreadable_file_of_former_values_is_reported_by_line_and_not_quoted(
+def test_an_invalid_file_of_previous_values_is_reported_without_its_content(
     ckfunc: Ckfunc, project: Path, application: Any
 ) -> None:
     assert ckfunc("-C", project, "deploy").code == 0
@@ -209,7 +207,7 @@ def test_an_unreadable_file_of_former_values_is_reported_by_line_and_not_quoted(
     assert len(writes(application)) == written
 
 
-def test_an_undo_can_leave_the_variables_as_they_are(
+def test_an_undo_can_leave_the_environment_unchanged(
     ckfunc: Ckfunc, project: Path, application: RemoteApplication
 ) -> None:
     assert ckfunc("-C", project, "deploy").code == 0
@@ -222,16 +220,14 @@ def test_an_undo_can_leave_the_variables_as_they_are(
     assert f"~ {SENT}" in ckfunc("-C", project, "diff").out
 
 
-def test_there_is_nothing_to_resume_after_a_deploy_that_is_complete(
-    ckfunc: Ckfunc, project: Path, application: RemoteApplication
-) -> None:
+def test_a_complete_deploy_cannot_be_resumed(ckfunc: Ckfunc, project: Path, application: RemoteApplication) -> None:
     assert ckfunc("-C", project, "deploy", "--resume").code == 1
     assert ckfunc("-C", project, "deploy").code == 0
     ran = ckfunc("-C", project, "deploy", "--resume")
     assert ran.code == 1 and "nothing to resume: the last deploy to" in ran.err
 
 
-def test_a_failed_deploy_is_resumed(ckfunc: Ckfunc, project: Path, application: RemoteApplication) -> None:
+def test_a_failed_deploy_can_be_resumed(ckfunc: Ckfunc, project: Path, application: RemoteApplication) -> None:
     from support.loopback import Reply, Request
 
     def refuse(request: Request) -> Reply | None:
@@ -245,7 +241,7 @@ def test_a_failed_deploy_is_resumed(ckfunc: Ckfunc, project: Path, application: 
     assert application.history() == {START: 1, SENT: 1}
 
 
-def test_an_undo_is_refused_after_somebody_elses_deploy(
+def test_an_undo_is_refused_after_a_deploy_by_someone_else(
     ckfunc: Ckfunc, project: Path, application: RemoteApplication
 ) -> None:
     assert ckfunc("-C", project, "deploy").code == 0
@@ -257,7 +253,7 @@ def test_an_undo_is_refused_after_somebody_elses_deploy(
     assert f"ckfunc rollback {SENT} --to 1" in refused.err
 
 
-def test_a_watch_says_whose_version_it_replaces(project: Path, application: RemoteApplication) -> None:
+def test_a_watch_reports_replacing_a_version_from_someone_else(project: Path, application: RemoteApplication) -> None:
     with Command("-C", project, "watch", "--no-logs") as watch:
         watch.until("Deployed to remote")
         theirs = next(one.id for one in application.functions.values() if one.type == SENT)

@@ -32,7 +32,7 @@ def project(project: Path) -> Path:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a terminal is a POSIX pseudo terminal here")
-def test_on_a_terminal_it_deploys_on_save_and_fires_the_last_event_again_with_a_key(project: Path) -> None:
+def test_dev_deploys_on_save_and_a_key_fires_the_last_event_again(project: Path) -> None:
     with on_terminal("-C", project, "dev", "--port", "0") as dev:
         url = dev.until(r"ready (http://127\.0\.0\.1:\d+)")[1]
         dev.until(r"local .{0,20}1 function at \d\d:\d\d:\d\d.*r again · c clear · q quit")
@@ -58,7 +58,7 @@ def test_on_a_terminal_it_deploys_on_save_and_fires_the_last_event_again_with_a_
         assert dev.process.wait(timeout=30) == 0
 
 
-def test_after_a_restore_and_a_reset_the_working_copy_is_deployed_again(project: Path) -> None:
+def test_the_working_copy_is_deployed_again_after_a_restore_or_reset(project: Path) -> None:
     def functions(url: str) -> list[int]:
         answer = httpx.post(f"{url}/oauth/token", auth=("emulator", "emulator"), data=GRANT)
         headers = {"authorization": f"Bearer {answer.json()['access_token']}"}
@@ -87,7 +87,7 @@ def test_after_a_restore_and_a_reset_the_working_copy_is_deployed_again(project:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a terminal is a POSIX pseudo terminal here")
-def test_the_status_line_follows_the_size_of_the_terminal_and_keeps_its_keys(project: Path) -> None:
+def test_the_status_line_fits_the_terminal_width_and_always_shows_the_keys(project: Path) -> None:
     import fcntl
     import struct
     import termios
@@ -112,7 +112,7 @@ def test_the_status_line_follows_the_size_of_the_terminal_and_keeps_its_keys(pro
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a terminal is a POSIX pseudo terminal here")
 @pytest.mark.slow
-def test_its_keys_are_explained_and_one_chooses_an_event(project: Path) -> None:
+def test_a_key_shows_the_help_and_another_key_selects_an_event(project: Path) -> None:
     manifest = project / "functions.yaml"
     manifest.write_text(
         manifest.read_text().replace("targets:", "  user.sent.message: {handler: handlers/sent.ts}\ntargets:")
@@ -141,7 +141,7 @@ def test_its_keys_are_explained_and_one_chooses_an_event(project: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a terminal is a POSIX pseudo terminal here")
-def test_ctrl_c_ends_it_cleanly_and_the_terminal_is_as_it_was(project: Path) -> None:
+def test_ctrl_c_ends_dev_and_restores_the_terminal(project: Path) -> None:
     import termios
 
     ours, theirs = os.openpty()
@@ -168,9 +168,7 @@ def test_ctrl_c_ends_it_cleanly_and_the_terminal_is_as_it_was(project: Path) -> 
 @pytest.mark.skipif(sys.platform == "win32", reason="a terminal is a POSIX pseudo terminal here")
 @pytest.mark.parametrize("number", [15, 1])
 @pytest.mark.slow
-def test_the_terminal_is_put_back_by_a_signal_and_taken_again_when_it_comes_back_from_the_background(
-    project: Path, number: int
-) -> None:
+def test_raw_terminal_mode_returns_after_suspension_and_ends_on_a_signal(project: Path, number: int) -> None:
     import termios
 
     ours, theirs = os.openpty()
@@ -199,7 +197,7 @@ def test_the_terminal_is_put_back_by_a_signal_and_taken_again_when_it_comes_back
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a terminal is a POSIX pseudo terminal here")
-def test_where_no_key_can_be_pressed_the_status_line_names_none_and_goes_in_the_end(project: Path) -> None:
+def test_the_status_line_shows_no_keys_without_input_and_is_removed_at_exit(project: Path) -> None:
     ours, theirs = os.openpty()
     process = started(["-C", project, "dev", "--port", "0"], stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs)
     try:
@@ -216,14 +214,14 @@ def test_where_no_key_can_be_pressed_the_status_line_names_none_and_goes_in_the_
         os.close(theirs)
 
 
-def test_errors_in_the_manifest_are_reported_before_anything_starts(ckfunc: Ckfunc, project: Path) -> None:
+def test_manifest_errors_are_reported_before_anything_starts(ckfunc: Ckfunc, project: Path) -> None:
     (project / "functions.yaml").write_text("version: 1\n")
     refused = ckfunc("-C", project, "dev", "--port", "0")
     assert refused.code == 1 and "there is nothing to deploy" in refused.err and refused.out == ""
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a terminal is a POSIX pseudo terminal here")
-def test_the_address_of_the_project_s_page_is_printed(project: Path) -> None:
+def test_the_url_of_the_project_page_is_printed(project: Path) -> None:
     (project / "web").mkdir()
     (project / "web" / "index.html").write_text("<title>Chat</title>", encoding="utf-8")
     with on_terminal("-C", project, "dev", "--port", "0") as dev:
@@ -232,7 +230,7 @@ def test_the_address_of_the_project_s_page_is_printed(project: Path) -> None:
         assert httpx.get(f"{url}/web/", timeout=30).text == "<title>Chat</title>"
 
 
-def test_in_a_pipe_it_prints_plain_lines(project: Path) -> None:
+def test_dev_prints_plain_lines_in_a_pipe(project: Path) -> None:
     with in_pipe("-C", project, "dev", "--port", "0") as dev:
         url = dev.until(r"^ready (http://127\.0\.0\.1:\d+)\n")[1]
         dev.until(r"1 created")
@@ -244,7 +242,7 @@ def test_in_a_pipe_it_prints_plain_lines(project: Path) -> None:
         assert dev.process.wait(timeout=30) == 130
 
 
-def test_the_types_follow_the_manifest(ckfunc: Ckfunc, project: Path) -> None:
+def test_the_types_are_updated_with_the_manifest(ckfunc: Ckfunc, project: Path) -> None:
     assert ckfunc("-C", project, "types").code == 0
     manifest, types = project / "functions.yaml", project / ".ckfunc/types"
     with in_pipe("-C", project, "dev", "--port", "0") as dev:
@@ -257,7 +255,7 @@ def test_the_types_follow_the_manifest(ckfunc: Ckfunc, project: Path) -> None:
             time.sleep(0.05)
 
 
-def test_as_json_it_prints_one_object_for_each_thing_that_happens(project: Path) -> None:
+def test_dev_with_json_prints_one_object_per_event(project: Path) -> None:
     with in_pipe("-C", project, "dev", "--port", "0", "--json") as dev:
         lines = iter(lambda: json.loads(dev.until(r"[^\n]*\n")[0]), None)
         ready, report = next(lines), next(lines)
@@ -271,7 +269,7 @@ def test_as_json_it_prints_one_object_for_each_thing_that_happens(project: Path)
     require_documented("watch", report, ended)
 
 
-def test_an_emulator_that_runs_already_is_used_as_it_is(ckfunc: Ckfunc, project: Path) -> None:
+def test_dev_uses_an_emulator_that_is_already_running(ckfunc: Ckfunc, project: Path) -> None:
     with in_pipe("-C", project, "emulator", "--port", "0") as emulator:
         url = emulator.until(r"ready (\S+)\n")[1]
         with in_pipe("-C", project, "dev") as dev:
@@ -289,7 +287,7 @@ def test_a_target_on_the_real_platform_is_refused(ckfunc: Callable[..., Any], pr
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the browser is a shell script")
 @pytest.mark.parametrize("command", ["dev", "emulator"])
-def test_open_opens_the_dashboard_in_the_browser(
+def test_the_open_option_opens_the_dashboard_in_the_browser(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
     browser, opened = tmp_path / "browser", tmp_path / "opened"

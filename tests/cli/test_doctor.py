@@ -55,7 +55,7 @@ def found(ckfunc: Callable[..., Any], *line: str | Path) -> tuple[int, dict[str,
     return ran.code, {one["check"]: one for one in json.loads(ran.out)}
 
 
-def test_a_machine_in_order_has_a_line_for_each_check_and_exits_0(
+def test_a_healthy_machine_passes_every_check_and_exits_0(
     ckfunc: Callable[..., Any], project: Path, remote: Platform
 ) -> None:
     ran = ckfunc("-C", project, "doctor")
@@ -84,7 +84,7 @@ def test_a_wrong_clock_is_reported(
     assert checks["login"]["verdict"] == "ok"
 
 
-def test_each_thing_out_of_order_is_a_failure_with_a_hint_and_the_rest_is_looked_at(
+def test_every_problem_is_a_failure_with_a_hint_and_all_checks_run(
     ckfunc: Callable[..., Any], project: Path, remote: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CKFUNC_NODE", str(project / "no-node"))
@@ -110,7 +110,7 @@ def test_an_unreachable_platform_is_reported_without_a_login_attempt(
     assert "login" not in checks
 
 
-def test_another_application_than_the_target_names_is_found(
+def test_credentials_of_another_application_are_a_failure(
     ckfunc: Callable[..., Any], project: Path, remote: Platform
 ) -> None:
     manifest = project / "functions.yaml"
@@ -144,7 +144,7 @@ def test_an_application_that_allows_guests_despite_its_function_is_a_warning(
     assert found(ckfunc, "-C", project)[1]["guests"]["text"] == "guest users are not allowed"
 
 
-def test_without_credentials_or_project_or_keyring_it_says_so(
+def test_missing_credentials_projects_and_keyrings_are_reported(
     ckfunc: Callable[..., Any], project: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     before = keyring.get_keyring()
@@ -159,7 +159,7 @@ def test_without_credentials_or_project_or_keyring_it_says_so(
         keyring.set_keyring(before)
 
 
-def test_an_emulator_needs_nothing_of_the_platform(ckfunc: Callable[..., Any], project: Path) -> None:
+def test_an_emulator_target_skips_the_platform_checks(ckfunc: Callable[..., Any], project: Path) -> None:
     code, checks = found(ckfunc, "-C", project, "--target", "local")
     assert code == 0
     assert "starts with each command" in checks["target"]["text"]
@@ -168,7 +168,7 @@ def test_an_emulator_needs_nothing_of_the_platform(ckfunc: Callable[..., Any], p
     assert (code, checks["target"]["verdict"]) == (1, "fail")
 
 
-def test_a_file_of_secrets_that_git_would_take_is_a_warning(ckfunc: Callable[..., Any], project: Path) -> None:
+def test_an_env_file_that_git_does_not_ignore_is_a_warning(ckfunc: Callable[..., Any], project: Path) -> None:
     (project / ".env").write_text("KEY=x\n")
     local = ("-C", project, "--target", "local")
     assert "secrets" not in found(ckfunc, *local)[1]

@@ -38,7 +38,7 @@ def names(data: Path) -> list[str]:
         return [row[0] for row in database.execute("SELECT name FROM users ORDER BY id")]
 
 
-def test_a_project_is_seeded_exported_reset_and_imported(ckfunc: Ckfunc, project: Path, seed: Path) -> None:
+def test_emulator_data_can_be_seeded_exported_reset_and_imported(ckfunc: Ckfunc, project: Path, seed: Path) -> None:
     data = project / ".ckfunc" / "emulator"
     ran = ckfunc("-C", project, "emulator", "seed", "people.yaml")
     assert (ran.code, ran.out) == (0, "")
@@ -63,7 +63,7 @@ def test_a_project_is_seeded_exported_reset_and_imported(ckfunc: Ckfunc, project
     assert ckfunc("-C", project, "emulator", "import", "copy.db", "-y").code == 0
 
 
-def test_the_data_directory_may_be_named_before_or_after_the_subcommand(
+def test_the_data_directory_can_be_given_before_or_after_the_subcommand(
     ckfunc: Ckfunc, tmp_path: Path, seed: Path
 ) -> None:
     first, second = tmp_path / "one", tmp_path / "two"
@@ -72,12 +72,14 @@ def test_the_data_directory_may_be_named_before_or_after_the_subcommand(
     assert names(first) == names(second) == ["jane"]
 
 
-def test_what_was_added_can_be_had_as_json(ckfunc: Ckfunc, tmp_path: Path, seed: Path) -> None:
+def test_the_counts_of_seeded_objects_can_be_printed_as_json(ckfunc: Ckfunc, tmp_path: Path, seed: Path) -> None:
     ran = ckfunc("--json", "emulator", "seed", seed, "--data-dir", tmp_path / "data")
     assert json.loads(ran.out) == {"users": 1, "channels": 1, "members": 1, "messages": 1}
 
 
-def test_a_running_emulator_is_seeded_but_not_replaced_with_a_file(ckfunc: Ckfunc, project: Path, seed: Path) -> None:
+def test_a_running_emulator_can_be_seeded_but_not_replaced_by_an_import(
+    ckfunc: Ckfunc, project: Path, seed: Path
+) -> None:
     data = project / ".ckfunc" / "emulator"
     with Emulator(data, cache=cache_dir()) as emulator:
         assert "added 1 user" in ckfunc("-C", project, "emulator", "seed", seed).err
@@ -104,7 +106,9 @@ def test_a_running_emulator_is_seeded_but_not_replaced_with_a_file(ckfunc: Ckfun
         ("users: [\x00]\n", "people.yaml:1:9: the character U+0000 is not allowed in YAML"),
     ],
 )
-def test_an_error_in_a_seed_file_is_reported_at_its_place(ckfunc: Ckfunc, project: Path, text: str, told: str) -> None:
+def test_an_error_in_a_seed_file_is_reported_with_its_location(
+    ckfunc: Ckfunc, project: Path, text: str, told: str
+) -> None:
     (project / "people.yaml").write_text(text)
     for command in (("emulator", "seed", "people.yaml"), ("emulator", "--seed", "people.yaml", "--ephemeral")):
         ran = ckfunc("-C", project, *command)
@@ -113,7 +117,7 @@ def test_an_error_in_a_seed_file_is_reported_at_its_place(ckfunc: Ckfunc, projec
     assert not (project / ".ckfunc").exists()
 
 
-def test_a_json_seed_may_escape_emoji_as_surrogates(ckfunc: Ckfunc, project: Path) -> None:
+def test_a_json_seed_may_escape_emoji_as_surrogate_pairs(ckfunc: Ckfunc, project: Path) -> None:
     document = {"users": [{"name": "jane \U0001f600\U0001f44d", "displayName": "\\ud83d\\ude00"}]}
     seed = project / "seed.json"
     seed.write_text(json.dumps(document, indent="\t"), encoding="utf-8")
@@ -137,7 +141,7 @@ def test_an_empty_seed_file_adds_nothing(ckfunc: Ckfunc, project: Path) -> None:
         (("import", "functions.yaml"), "cannot be used as emulator data: file is not a database"),
     ],
 )
-def test_a_file_that_cannot_be_used_is_one_sentence(
+def test_an_unusable_file_is_reported_in_one_sentence(
     ckfunc: Ckfunc, project: Path, seed: Path, command: tuple[str, str], told: str
 ) -> None:
     assert ckfunc("-C", project, "emulator", "seed", seed).code == 0
@@ -146,14 +150,14 @@ def test_a_file_that_cannot_be_used_is_one_sentence(
     assert told in ran.err
 
 
-def test_without_data_there_is_nothing_to_export(ckfunc: Ckfunc, project: Path) -> None:
+def test_an_export_without_emulator_data_fails(ckfunc: Ckfunc, project: Path) -> None:
     ran = ckfunc("-C", project, "emulator", "export", "copy.db")
     assert ran.code == 1
     assert "there is no emulator data" in ran.err
 
 
 @pytest.mark.parametrize("command", ["export", "import", "reset", "seed"])
-def test_outside_of_a_project_the_directory_must_be_named(ckfunc: Ckfunc, tmp_path: Path, command: str) -> None:
+def test_a_data_directory_is_required_outside_of_a_project(ckfunc: Ckfunc, tmp_path: Path, command: str) -> None:
     file = () if command == "reset" else ("file",)
     ran = ckfunc("-C", tmp_path, "emulator", command, *file)
     assert ran.code == 1

@@ -55,7 +55,7 @@ def test_faults_are_printed_as_json(ckfunc: Ckfunc, running: Path) -> None:
     assert json.loads(ckfunc("-C", running, "--json", "emulator", "faults", "clear").out) == [added]
 
 
-def test_a_deploy_continues_after_refused_and_lost_answers(ckfunc: Ckfunc, running: Path) -> None:
+def test_a_deploy_retries_after_rejected_and_lost_responses(ckfunc: Ckfunc, running: Path) -> None:
     ckfunc("-C", running, "emulator", "faults", "add", "--status", "429", "--retry-after", "0", "--first", "3")
     ckfunc("-C", running, "emulator", "faults", "add", "createFunctionVersion", "--lost", "--first", "1")
     ran = ckfunc("-C", running, "deploy", "--yes")
@@ -91,14 +91,16 @@ def test_a_deploy_continues_after_refused_and_lost_answers(ckfunc: Ckfunc, runni
         (["--status", "503", "--rate", "5%", "--first", "5"], "can't be used together"),
     ],
 )
-def test_a_mistake_is_explained_before_a_request(ckfunc: Ckfunc, project: Path, args: list[str], message: str) -> None:
+def test_an_invalid_fault_is_refused_before_a_request(
+    ckfunc: Ckfunc, project: Path, args: list[str], message: str
+) -> None:
     ran = ckfunc("-C", project, "emulator", "faults", "add", *args)
     assert ran.code == 2
     assert message in ran.err
     assert "hint: " in ran.err
 
 
-def test_without_a_running_emulator_the_commands_say_how_to_start_one(ckfunc: Ckfunc, project: Path) -> None:
+def test_fault_commands_without_a_running_emulator_explain_how_to_start_it(ckfunc: Ckfunc, project: Path) -> None:
     for command in ([], ["add", "--lost"], ["clear"]):
         ran = ckfunc("-C", project, "emulator", "faults", *command)
         assert ran.code == 1
@@ -127,7 +129,7 @@ def test_operations_are_completed(ckfunc: Ckfunc) -> None:
     ]
 
 
-def test_a_mistake_names_the_key_that_was_given() -> None:
+def test_a_fault_error_names_the_key_that_was_given() -> None:
     for entry, key in (
         ({"lost": True, "retry_after": 1}, "retry_after"),
         ({"delay": "61s"}, "delay"),

@@ -53,9 +53,7 @@ def test_users_are_listed_with_their_kind_and_presence(ckfunc: Ckfunc, seeded: P
     assert [(one["name"], "_links" in one) for one in members] == [("bob", False)]
 
 
-def test_channels_are_listed_with_their_last_message_and_a_direct_one_by_its_members(
-    ckfunc: Ckfunc, seeded: Path
-) -> None:
+def test_channels_are_listed_with_their_last_message_or_members(ckfunc: Ckfunc, seeded: Path) -> None:
     listed = ckfunc("-C", seeded, "emulator", "channels").out.splitlines()
     assert [line.split()[1] for line in listed] == ["TYPE", "public", "direct", "private"]
     assert "support" in listed[1]
@@ -67,7 +65,7 @@ def test_channels_are_listed_with_their_last_message_and_a_direct_one_by_its_mem
     assert [one["name"] for one in found] == ["secret"]
 
 
-def test_messages_are_listed_on_one_line_each_with_the_newest_last(ckfunc: Ckfunc, seeded: Path) -> None:
+def test_messages_are_listed_on_one_line_each_newest_last(ckfunc: Ckfunc, seeded: Path) -> None:
     listed = ckfunc("-C", seeded, "emulator", "messages").out.splitlines()
     assert [line.split()[0] for line in listed] == ["ID", "1", "2", "3"]
     assert listed[1].split()[3:] == ["support", "jane", "Hello", "there"]
@@ -86,14 +84,14 @@ def test_messages_are_listed_on_one_line_each_with_the_newest_last(ckfunc: Ckfun
         (("--channel", "secret"), []),
     ],
 )
-def test_messages_are_selected(ckfunc: Ckfunc, seeded: Path, options: tuple[str, ...], ids: list[int]) -> None:
+def test_messages_can_be_filtered(ckfunc: Ckfunc, seeded: Path, options: tuple[str, ...], ids: list[int]) -> None:
     ran = ckfunc("-C", seeded, "emulator", "messages", *options, "--json")
     assert [one["id"] for one in json.loads(ran.out)] == ids
     assert ("no messages" in ran.err) == (not ids)
     assert ("older messages are not shown: `ckfunc emulator messages --before 2`" in ran.err) == ("-n" in options)
 
 
-def test_a_list_says_which_page_it_is(ckfunc: Ckfunc, seeded: Path) -> None:
+def test_a_list_reports_its_page(ckfunc: Ckfunc, seeded: Path) -> None:
     first = ckfunc("-C", seeded, "emulator", "users", "-n", "2")
     assert [line[1] for line in rows(first.out)] == ["jane", "bob"]
     assert first.err == "page 1 of 2, 3 users in total; --page 2 shows the next\n"
@@ -117,7 +115,7 @@ def test_a_list_says_which_page_it_is(ckfunc: Ckfunc, seeded: Path) -> None:
         ),
     ],
 )
-def test_a_name_that_is_not_there_is_one_sentence_with_a_hint(
+def test_an_unknown_name_is_reported_in_one_sentence_with_a_hint(
     ckfunc: Ckfunc, seeded: Path, command: tuple[str, ...], message: str, hint: str
 ) -> None:
     ran = ckfunc("-C", seeded, "emulator", *command)
@@ -126,7 +124,7 @@ def test_a_name_that_is_not_there_is_one_sentence_with_a_hint(
     assert hint in ran.err
 
 
-def test_an_empty_emulator_lists_nothing_and_without_data_there_is_a_hint(ckfunc: Ckfunc, project: Path) -> None:
+def test_an_empty_emulator_lists_nothing_and_missing_data_is_an_error(ckfunc: Ckfunc, project: Path) -> None:
     ran = ckfunc("-C", project, "emulator", "users")
     assert ran.code == 1
     assert "there is no emulator data in" in ran.err
@@ -142,7 +140,9 @@ def test_an_empty_emulator_lists_nothing_and_without_data_there_is_a_hint(ckfunc
     assert ran.err == "no messages\n"
 
 
-def test_a_running_emulator_and_another_data_directory_are_listed(ckfunc: Ckfunc, seeded: Path, tmp_path: Path) -> None:
+def test_lists_work_for_running_emulators_and_other_data_directories(
+    ckfunc: Ckfunc, seeded: Path, tmp_path: Path
+) -> None:
     with Emulator(seeded / ".ckfunc" / "emulator", cache=cache_dir()):
         assert "jane" in ckfunc("-C", seeded, "emulator", "users").out
     other = tmp_path / "other"

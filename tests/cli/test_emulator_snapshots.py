@@ -36,7 +36,7 @@ def names(project: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("running", [False, True])
-def test_data_is_saved_restored_and_removed(ckfunc: Ckfunc, project: Path, *, running: bool) -> None:
+def test_snapshots_are_saved_restored_and_removed(ckfunc: Ckfunc, project: Path, *, running: bool) -> None:
     add(ckfunc, project, "ann")
     with emulator_of(project, running=running):
         ran = ckfunc("-C", project, "emulator", "snapshots", "save", "one")
@@ -80,7 +80,7 @@ def test_data_is_saved_restored_and_removed(ckfunc: Ckfunc, project: Path, *, ru
         (("restore", "a b", "--yes"), "'a b' cannot be the name of a snapshot", "use letters, digits, dots"),
     ],
 )
-def test_a_mistake_is_one_sentence_and_a_hint(
+def test_a_snapshot_error_is_one_sentence_with_a_hint(
     ckfunc: Ckfunc, project: Path, command: tuple[str, ...], message: str, hint: str, *, running: bool
 ) -> None:
     add(ckfunc, project, "ann")
@@ -94,14 +94,14 @@ def test_a_mistake_is_one_sentence_and_a_hint(
     assert names(project) == ["ann"]
 
 
-def test_without_data_there_is_nothing_to_save(ckfunc: Ckfunc, project: Path) -> None:
+def test_a_snapshot_without_emulator_data_fails(ckfunc: Ckfunc, project: Path) -> None:
     ran = ckfunc("-C", project, "emulator", "snapshots", "save", "one")
     assert ran.code == 1
     assert "there is no emulator data" in ran.err
     assert not (project / ".ckfunc/emulator/snapshots").exists()
 
 
-def test_a_running_emulator_is_reset_and_a_snapshot_stays(ckfunc: Ckfunc, project: Path) -> None:
+def test_a_reset_of_a_running_emulator_does_not_remove_snapshots(ckfunc: Ckfunc, project: Path) -> None:
     add(ckfunc, project, "ann")
     with emulator_of(project, running=True):
         assert ckfunc("-C", project, "emulator", "snapshots", "save", "one").code == 0

@@ -26,7 +26,7 @@ def project(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("command", [("types", "--no-install"), ("new", "user.sent.message")], ids=" ".join)
-def test_a_missing_file_is_made_with_every_variable_of_every_target(
+def test_a_missing_file_is_created_with_the_variables_of_all_targets(
     ckfunc: Ckfunc, project: Path, command: tuple[str, ...]
 ) -> None:
     ran = ckfunc("-C", project, *command, "--target", "local")
@@ -36,7 +36,7 @@ def test_a_missing_file_is_made_with_every_variable_of_every_target(
     assert text.startswith("# ") and text.endswith("".join(f"{name}=\n" for name in NAMES))
 
 
-def test_names_are_added_and_comments_newlines_and_unused_names_stay(ckfunc: Ckfunc, project: Path) -> None:
+def test_missing_names_are_appended_and_existing_content_is_preserved(ckfunc: Ckfunc, project: Path) -> None:
     before = b"# ours\r\nOLD=1\r\n# HOST=\r\nexport KEY=  # the key"
     (project / ".env.example").write_bytes(before)
     stale = ckfunc("-C", project, "types", "--check", "--json")
@@ -56,7 +56,7 @@ def test_a_project_without_variables_needs_no_file(ckfunc: Ckfunc, project: Path
     assert ckfunc("-C", project, "types", "--check").code == 0
 
 
-def test_a_file_that_is_no_text_is_left_alone(ckfunc: Ckfunc, project: Path) -> None:
+def test_a_file_that_is_not_text_is_not_changed(ckfunc: Ckfunc, project: Path) -> None:
     (project / ".env.example").write_bytes(b"\xff\xfe")
     assert ckfunc("-C", project, "types", "--no-install").code == 0
     assert (project / ".env.example").read_bytes() == b"\xff\xfe"

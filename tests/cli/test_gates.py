@@ -46,7 +46,7 @@ def deployed(ckfunc: Ckfunc, project: Path) -> str:
     return ckfunc("-C", project, "show", TYPE).out
 
 
-def test_a_type_error_keeps_a_gated_deploy_from_writing(ckfunc: Ckfunc, project: Path) -> None:
+def test_a_type_error_stops_a_gated_deploy_before_it_writes(ckfunc: Ckfunc, project: Path) -> None:
     assert ckfunc("-C", project, "deploy", "--gate", "check").code == 0
     handler(project, ILL_TYPED)
     closed = ckfunc("-C", project, "deploy", "--gate", "check")
@@ -62,7 +62,7 @@ def test_a_type_error_keeps_a_gated_deploy_from_writing(ckfunc: Ckfunc, project:
     assert ckfunc("-C", project, "deploy").code == 0 and deployed(ckfunc, project) == ILL_TYPED
 
 
-def test_the_gates_of_the_manifest_hold_unless_others_are_named(ckfunc: Ckfunc, project: Path) -> None:
+def test_the_manifest_defines_the_gates_unless_options_override_them(ckfunc: Ckfunc, project: Path) -> None:
     gates(project, "gates: [check]")
     handler(project, ILL_TYPED)
     assert ckfunc("-C", project, "deploy").code == 1
@@ -76,7 +76,7 @@ def test_the_gates_of_the_manifest_hold_unless_others_are_named(ckfunc: Ckfunc, 
     assert again["gates"] == []  # with nothing to deploy there is nothing to try
 
 
-def test_a_target_can_have_gates_of_its_own(ckfunc: Ckfunc, project: Path) -> None:
+def test_a_target_can_have_its_own_gates(ckfunc: Ckfunc, project: Path) -> None:
     manifest = project / "functions.yaml"
     manifest.write_text(manifest.read_text().replace("{emulator: true}", "{emulator: true, gates: []}"))
     gates(project, "gates: [check]")
@@ -92,7 +92,7 @@ def test_a_target_can_have_gates_of_its_own(ckfunc: Ckfunc, project: Path) -> No
         ("gates: check", "gates"),
     ],
 )
-def test_an_unknown_gate_in_the_manifest_is_an_error_with_its_place(
+def test_an_unknown_gate_in_the_manifest_is_an_error_with_a_location(
     ckfunc: Ckfunc, project: Path, line: str, complaint: str
 ) -> None:
     gates(project, line)
@@ -105,7 +105,7 @@ def test_an_unknown_gate_on_the_command_line_is_a_usage_error(ckfunc: Ckfunc, pr
     assert wrong.code == 2 and "'tset' is not a gate" in wrong.err
 
 
-def test_tests_and_a_replay_are_gates_and_every_one_is_tried(ckfunc: Ckfunc, project: Path) -> None:
+def test_test_and_replay_gates_run_even_if_one_fails(ckfunc: Ckfunc, project: Path) -> None:
     (project / "tests").mkdir()
     (project / "tests/start.yaml").write_text(CASES)
     assert ckfunc("-C", project, "deploy").code == 0
@@ -123,7 +123,7 @@ def test_tests_and_a_replay_are_gates_and_every_one_is_tried(ckfunc: Ckfunc, pro
     assert opened.code == 0 and "✓ replay:10" in opened.out
 
 
-def test_the_verdict_is_part_of_the_comment(ckfunc: Ckfunc, project: Path) -> None:
+def test_the_markdown_plan_includes_the_gate_results(ckfunc: Ckfunc, project: Path) -> None:
     handler(project, ILL_TYPED)
     shown = ckfunc("-C", project, "diff", "--markdown", "--gate", "check")
     assert shown.code == 1
@@ -133,6 +133,6 @@ def test_the_verdict_is_part_of_the_comment(ckfunc: Ckfunc, project: Path) -> No
     assert "Gates" not in ckfunc("-C", project, "diff", "--markdown").out
 
 
-def test_a_gate_that_cannot_be_tried_does_not_pass(ckfunc: Ckfunc, project: Path) -> None:
+def test_a_gate_that_cannot_run_does_not_pass(ckfunc: Ckfunc, project: Path) -> None:
     closed = ckfunc("-C", project, "deploy", "--gate", "test")
     assert closed.code == 1 and "✗ test" in closed.out and "hint: " in closed.out

@@ -22,7 +22,7 @@ def with_hooks(project: Path, **hooks: str) -> Path:
     return project
 
 
-def test_hooks_get_the_plan_and_the_report_and_print_to_standard_error(ckfunc: Ckfunc, project: Path) -> None:
+def test_hooks_receive_the_plan_and_the_report_and_print_to_stderr(ckfunc: Ckfunc, project: Path) -> None:
     with_hooks(project, before_deploy="cat > before.json; echo from before", after_deploy="tee after.json; pwd > where")
     ran = ckfunc("-C", project, "--target", "local", "deploy", "--json")
     assert ran.code == 0, ran.err
@@ -61,7 +61,7 @@ def test_hooks_run_only_when_a_deploy_writes(ckfunc: Ckfunc, project: Path) -> N
     assert (project / "count").read_text() == "x\ny\n"
 
 
-def test_a_hook_need_not_read_its_input_and_sees_no_secret(ckfunc: Ckfunc, project: Path) -> None:
+def test_a_hook_may_ignore_its_input_and_gets_no_secrets(ckfunc: Ckfunc, project: Path) -> None:
     (project / "functions.yaml").write_text(
         "version: 1\nruntime:\n  environment: {KEY: 'x${SECRET_PART}'}\nfunctions:\n"
         "  user.attempted.start_session: {handler: handlers/start.ts}\ntargets: {local: {emulator: true}}\n"
@@ -73,7 +73,7 @@ def test_a_hook_need_not_read_its_input_and_sees_no_secret(ckfunc: Ckfunc, proje
     assert "swordfish" not in (project / "before.json").read_text()
 
 
-def test_mistakes_in_hooks_have_a_place(ckfunc: Ckfunc, project: Path) -> None:
+def test_mistakes_in_hooks_are_reported_with_a_location(ckfunc: Ckfunc, project: Path) -> None:
     with_hooks(project, before_deplyo="true")
     ran = ckfunc("-C", project, "--target", "local", "diff")
     assert ran.code == 1

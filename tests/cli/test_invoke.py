@@ -55,7 +55,7 @@ def test_a_handler_gets_a_sample_event_by_default(ckfunc: Ckfunc, local: Path) -
     assert not (local / ".ckfunc" / "emulator").exists()
 
 
-def test_console_calls_and_result_are_shown(ckfunc: Ckfunc, local: Path) -> None:
+def test_console_output_api_calls_and_the_result_are_shown(ckfunc: Ckfunc, local: Path) -> None:
     write(
         local,
         """
@@ -81,7 +81,7 @@ def test_console_calls_and_result_are_shown(ckfunc: Ckfunc, local: Path) -> None
     assert lines[10] == '  ⇢ POST /users 200 {"name": "jane", "displayName": "J", "isGuest": false}'
 
 
-def test_what_is_printed_is_shown_while_it_runs(local: Path) -> None:
+def test_console_output_is_shown_while_the_handler_runs(local: Path) -> None:
     write(
         local,
         """
@@ -96,7 +96,7 @@ def test_what_is_printed_is_shown_while_it_runs(local: Path) -> None:
         assert command.interrupt() == 130
 
 
-def test_a_failure_exits_1_with_the_users_own_lines(ckfunc: Ckfunc, local: Path) -> None:
+def test_a_failure_exits_1_with_a_stack_trace_of_the_users_files(ckfunc: Ckfunc, local: Path) -> None:
     write(
         local, "type T = 1;\nfunction deep() { throw new RangeError('no luck'); }\nfunction handleEvent() { deep(); }\n"
     )
@@ -109,7 +109,7 @@ def test_a_failure_exits_1_with_the_users_own_lines(ckfunc: Ckfunc, local: Path)
     assert "session denied: no luck" in ran.out
 
 
-def test_a_stack_of_a_bundled_handler_names_the_local_file(ckfunc: Ckfunc, local: Path) -> None:
+def test_stack_traces_of_a_bundled_handler_name_the_local_files(ckfunc: Ckfunc, local: Path) -> None:
     (local / "lib").mkdir()
     (local / "lib/deep.ts").write_text(
         "export function deep(): never {\n  console.trace('here');\n  throw new Error('no');\n}\n"
@@ -121,14 +121,14 @@ def test_a_stack_of_a_bundled_handler_names_the_local_file(ckfunc: Ckfunc, local
     assert "at handleEvent (handlers/start.ts:2:" in ran.out
 
 
-def test_a_handler_that_does_not_parse_fails_with_the_place(ckfunc: Ckfunc, local: Path) -> None:
+def test_a_handler_with_a_syntax_error_fails_with_its_location(ckfunc: Ckfunc, local: Path) -> None:
     write(local, "function handleEvent() {\n  return (;\n}")
     ran = ckfunc("-C", local, "invoke", START)
     assert ran.code == 1
     assert "handlers/start.ts:2:" in ran.out
 
 
-def test_with_json_there_is_one_document(ckfunc: Ckfunc, local: Path) -> None:
+def test_invoke_with_json_prints_one_document(ckfunc: Ckfunc, local: Path) -> None:
     write(
         local,
         """
@@ -167,7 +167,7 @@ def test_an_event_can_come_from_standard_input(local: Path) -> None:
     assert "Hello jürgen" in done.stdout.decode("utf-8")
 
 
-def test_the_runtime_of_the_target_is_what_the_handler_runs_in(ckfunc: Ckfunc, local: Path) -> None:
+def test_a_handler_runs_with_the_runtime_of_the_target(ckfunc: Ckfunc, local: Path) -> None:
     manifest = local / "functions.yaml"
     runtime = "runtime:\n  environment: {COLOUR: red}\n  initialization_script: init.ts\n"
     target = "  other: {emulator: true, environment: {COLOUR: blue}}\n"
@@ -180,7 +180,7 @@ def test_the_runtime_of_the_target_is_what_the_handler_runs_in(ckfunc: Ckfunc, l
     assert '"dark blue"' in ckfunc("-C", local, "invoke", START, "--target", "other").out
 
 
-def test_the_handler_finds_the_developers_users_and_changes_nothing_there(ckfunc: Ckfunc, local: Path) -> None:
+def test_a_handler_sees_the_local_emulator_data_without_changing_it(ckfunc: Ckfunc, local: Path) -> None:
     write(
         local,
         """
@@ -206,7 +206,7 @@ def test_the_handler_finds_the_developers_users_and_changes_nothing_there(ckfunc
         assert [one[1] for one in found["result"]["payload"]] == ["ann", "bob", "made"]
 
 
-def test_what_an_event_mentions_is_there_and_its_messages_set_nothing_off(ckfunc: Ckfunc, local: Path) -> None:
+def test_mentioned_users_and_channels_exist_and_messages_trigger_no_functions(ckfunc: Ckfunc, local: Path) -> None:
     manifest = local / "functions.yaml"
     entry = f"  {SENT}:\n    handler: handlers/sent.ts\n"
     manifest.write_text(manifest.read_text().replace("targets:", entry + "targets:"))
@@ -233,7 +233,7 @@ def test_what_an_event_mentions_is_there_and_its_messages_set_nothing_off(ckfunc
     assert ckfunc("-C", local, "invoke", SENT).code == 0
 
 
-def test_the_event_of_a_recorded_run_is_read_from_the_target(ckfunc: Ckfunc, local: Path) -> None:
+def test_an_event_of_a_recorded_invocation_is_read_from_the_target(ckfunc: Ckfunc, local: Path) -> None:
     assert ckfunc("-C", local, "deploy").code == 0
     for name in ("ann", "bob"):
         ckfunc("-C", local, "trigger", START, "--data", json.dumps({"username": name}))
@@ -247,7 +247,7 @@ def test_the_event_of_a_recorded_run_is_read_from_the_target(ckfunc: Ckfunc, loc
     assert len(ckfunc("-C", local, "logs", "--json").out.splitlines()) == 2
 
 
-def test_verbose_triggers_and_logs_show_what_was_asked(ckfunc: Ckfunc, local: Path) -> None:
+def test_verbose_triggers_and_logs_show_api_calls(ckfunc: Ckfunc, local: Path) -> None:
     write(
         local,
         """
@@ -281,7 +281,9 @@ def test_verbose_triggers_and_logs_show_what_was_asked(ckfunc: Ckfunc, local: Pa
         ([], "TYPE"),
     ],
 )
-def test_mistakes_are_said_before_anything_runs(ckfunc: Ckfunc, local: Path, arguments: list[str], said: str) -> None:
+def test_mistakes_are_reported_before_anything_runs(
+    ckfunc: Ckfunc, local: Path, arguments: list[str], said: str
+) -> None:
     (local / "list.json").write_text("[1]")
     (local / "deep.json").write_text("[" * 100_000)
     (local / "other.json").write_text('{"type": "user.sent.message", "event": {}}')
@@ -308,11 +310,11 @@ def test_a_type_without_a_sample_needs_an_event(ckfunc: Ckfunc, local: Path) -> 
         {"id": 7, "type": START, "version": 2, "args": {"username": "jane", "authParams": {"event": {}}}, "result": {}},
     ],
 )
-def test_an_event_is_taken_out_of_what_surrounds_it(document: dict[str, Any]) -> None:
+def test_an_event_is_extracted_from_the_document_around_it(document: dict[str, Any]) -> None:
     assert event_of(document, START) == {"username": "jane", "authParams": {"event": {}}}
 
 
-def test_an_event_that_looks_a_little_like_a_document_is_left_alone() -> None:
+def test_an_event_similar_to_a_document_is_not_unwrapped() -> None:
     for document in (
         {"event": {"type": "x"}},
         {"type": "x", "event": {}, "user": {}},
@@ -374,7 +376,7 @@ def attached(port: int, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-def test_a_debugger_is_waited_for_and_steps_into_the_file_as_it_lies_there(local: Path, tmp_path: Path) -> None:
+def test_invoke_waits_for_a_debugger_that_can_step_into_the_source_file(local: Path, tmp_path: Path) -> None:
     port = free_port()
     write(
         local,
@@ -391,7 +393,7 @@ def test_a_debugger_is_waited_for_and_steps_into_the_file_as_it_lies_there(local
     assert pauses[-1] == ["handleEvent", "start", [(local / "handlers/start.ts").as_uri()]]
 
 
-def test_giving_up_on_a_debugger_is_clean(local: Path) -> None:
+def test_ctrl_c_while_waiting_for_a_debugger_exits_cleanly(local: Path) -> None:
     port = free_port()
     with Command("-C", local, "invoke", START, "--inspect", str(port)) as command:
         command.until("step into it")
@@ -401,7 +403,7 @@ def test_giving_up_on_a_debugger_is_clean(local: Path) -> None:
         httpx.get(f"http://127.0.0.1:{port}/json/list", trust_env=False)
 
 
-def test_a_debugger_port_that_is_taken_is_said(ckfunc: Ckfunc, local: Path) -> None:
+def test_a_debugger_port_in_use_is_reported(ckfunc: Ckfunc, local: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         ran = ckfunc("-C", local, "invoke", START, "--inspect", str(port))

@@ -115,7 +115,7 @@ def tree_of(directory: Path) -> str:
     return found.hexdigest()
 
 
-def test_a_lock_has_every_package_with_its_checksum_and_no_address(ckfunc: Ckfunc, chat: Path) -> None:
+def test_a_lock_lists_every_package_with_its_checksum_and_no_url(ckfunc: Ckfunc, chat: Path) -> None:
     ran = ckfunc("-C", chat, "lock")
     assert ran.code == 0, ran.err
     assert "+ inner 1.0.0\n" in ran.out and "+ tiny 1.0.0\n" in ran.out
@@ -130,7 +130,7 @@ def test_a_lock_has_every_package_with_its_checksum_and_no_address(ckfunc: Ckfun
     assert "127.0.0.1" not in text and "http" not in text
 
 
-def test_the_lock_decides_in_every_command_which_versions_run(ckfunc: Ckfunc, locked_chat: Path, serve: Serve) -> None:
+def test_every_command_uses_the_locked_versions(ckfunc: Ckfunc, locked_chat: Path, serve: Serve) -> None:
     (locked_chat / "tests").mkdir()
     (locked_chat / "tests/start.yaml").write_text(CASES)
     serve(*LATER)  # without the lock, these would run
@@ -152,7 +152,7 @@ def test_the_lock_decides_in_every_command_which_versions_run(ckfunc: Ckfunc, lo
     assert '["1.1.0", "1.1.0"]' in ckfunc("-C", locked_chat, "invoke", TYPE).out
 
 
-def test_a_deploy_from_ranges_before_becomes_one_of_exact_versions(ckfunc: Ckfunc, chat: Path) -> None:
+def test_locking_changes_a_deploy_from_ranges_to_exact_versions(ckfunc: Ckfunc, chat: Path) -> None:
     assert ckfunc("-C", chat, "deploy").code == 0
     assert deployed(ckfunc, chat) == {"tiny": "^1.0.0"}
     assert ckfunc("-C", chat, "lock").code == 0
@@ -164,7 +164,7 @@ def test_a_deploy_from_ranges_before_becomes_one_of_exact_versions(ckfunc: Ckfun
     assert deployed(ckfunc, chat) == {"tiny": "^1.0.0"}
 
 
-def test_versions_stay_until_an_upgrade(ckfunc: Ckfunc, locked_chat: Path, serve: Serve) -> None:
+def test_versions_change_only_with_an_upgrade(ckfunc: Ckfunc, locked_chat: Path, serve: Serve) -> None:
     serve(*LATER)
     same = ckfunc("-C", locked_chat, "lock")
     assert (same.out, same.err) == ("", "functions.lock is up to date: 6 packages\n")
@@ -192,7 +192,7 @@ def test_versions_stay_until_an_upgrade(ckfunc: Ckfunc, locked_chat: Path, serve
         (["other: 1.x"], "functions.yaml:5:3: functions.lock has tiny, which is not a dependency any more"),
     ],
 )
-def test_a_lock_of_other_dependencies_is_an_error_before_anything_is_sent(
+def test_an_outdated_lock_is_an_error_before_anything_is_sent(
     ckfunc: Ckfunc, locked_chat: Path, dependencies: list[str], problem: str
 ) -> None:
     (locked_chat / "functions.yaml").write_text(manifest(*dependencies))
@@ -228,7 +228,7 @@ def test_two_machines_with_one_lock_install_the_same_tree(
     assert trees[0] == trees[1]
 
 
-def test_packages_for_other_systems_are_in_the_lock(
+def test_the_lock_contains_packages_for_other_systems(
     ckfunc: Ckfunc, chat: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (chat / "functions.yaml").write_text(manifest("native: 1.x"))
@@ -242,7 +242,7 @@ def test_packages_for_other_systems_are_in_the_lock(
     assert (chat / "functions.lock").read_bytes() == here
 
 
-def test_contents_that_differ_from_the_lock_are_refused(
+def test_package_contents_that_differ_from_the_lock_are_refused(
     ckfunc: Ckfunc, locked_chat: Path, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(FILES, "inner", {"index.js": "exports.version = 'stolen';"})
@@ -274,7 +274,7 @@ def test_contents_that_differ_from_the_lock_are_refused(
         ),
     ],
 )
-def test_a_damaged_lock_is_refused_with_its_place(
+def test_a_damaged_lock_is_refused_with_its_location(
     ckfunc: Ckfunc, locked_chat: Path, damage: Callable[[str], str], said: str
 ) -> None:
     lock = locked_chat / "functions.lock"
@@ -298,7 +298,7 @@ def test_an_upgrade_replaces_a_damaged_lock(ckfunc: Ckfunc, locked_chat: Path, c
     assert "wrote functions.lock: 6 packages" in replaced.err
 
 
-def test_versions_that_do_not_fit_each_other_are_refused_with_the_command_that_fixes_them(
+def test_incompatible_versions_are_refused_with_the_command_to_fix_them(
     ckfunc: Ckfunc, locked_chat: Path, serve: Serve
 ) -> None:
     lock = locked_chat / "functions.lock"
@@ -316,7 +316,7 @@ def test_versions_that_do_not_fit_each_other_are_refused_with_the_command_that_f
     assert ckfunc("-C", locked_chat, "invoke", TYPE).code == 0
 
 
-def test_addresses_in_a_lock_never_reach_npm(ckfunc: Ckfunc, locked_chat: Path) -> None:
+def test_urls_in_a_lock_are_never_passed_to_npm(ckfunc: Ckfunc, locked_chat: Path) -> None:
     document = json.loads((locked_chat / "functions.lock").read_text())
     for entry in document["packages"].values():
         entry["resolved"] = "http://127.0.0.1:9/elsewhere.tgz"
@@ -333,7 +333,7 @@ def test_addresses_in_a_lock_never_reach_npm(ckfunc: Ckfunc, locked_chat: Path) 
         (["lock", "--check"], 0, "functions.lock is up to date: 6 packages"),
     ],
 )
-def test_arguments_that_do_not_fit_are_explained(
+def test_invalid_arguments_are_explained(
     ckfunc: Ckfunc, locked_chat: Path, arguments: list[str], code: int, said: str
 ) -> None:
     ran = ckfunc("-C", locked_chat, *arguments)
@@ -358,9 +358,7 @@ def test_a_missing_lock_and_missing_dependencies_are_explained(ckfunc: Ckfunc, c
 
 
 @pytest.mark.slow
-def test_a_package_that_the_registry_lacks_and_a_registry_that_is_away_are_explained(
-    ckfunc: Ckfunc, chat: Path
-) -> None:
+def test_missing_packages_and_an_unreachable_registry_are_explained(ckfunc: Ckfunc, chat: Path) -> None:
     (chat / "functions.yaml").write_text(manifest("tiny: ^7.0.0"))
     ran = ckfunc("-C", chat, "lock")
     assert ran.code == 1 and "error: npm has no version that matches tiny@^7.0.0" in ran.err
@@ -371,7 +369,7 @@ def test_a_package_that_the_registry_lacks_and_a_registry_that_is_away_are_expla
 
 
 @pytest.mark.parametrize("with_a_lock", [False, True])
-def test_a_deploy_finds_packages_in_the_registry_of_the_projects_npmrc(
+def test_a_deploy_uses_the_registry_in_the_npmrc_of_the_project(
     ckfunc: Ckfunc, chat: Path, serve: Serve, with_a_lock: bool
 ) -> None:
     private = serve(package("@acme/tool", "1.0.0"))
@@ -387,7 +385,7 @@ def test_a_deploy_finds_packages_in_the_registry_of_the_projects_npmrc(
 
 
 @pytest.mark.slow
-def test_a_watch_reports_an_outdated_lock_and_deploys_once_it_was_renewed(
+def test_a_watch_reports_an_outdated_lock_and_deploys_after_it_is_updated(
     ckfunc: Ckfunc, locked_chat: Path, serve: Serve
 ) -> None:
     serve(*LATER)
@@ -403,7 +401,7 @@ def test_a_watch_reports_an_outdated_lock_and_deploys_once_it_was_renewed(
 
 
 @pytest.mark.slow
-def test_real_packages_for_each_system_are_locked_for_all_of_them(ckfunc: Ckfunc, tmp_path: Path) -> None:
+def test_platform_specific_packages_are_locked_for_all_systems(ckfunc: Ckfunc, tmp_path: Path) -> None:
     source = (
         "require('fs').readdirSync(require('path').dirname(require.resolve('esbuild/package.json')) + '/../@esbuild')"
     )
@@ -422,7 +420,9 @@ def test_real_packages_for_each_system_are_locked_for_all_of_them(ckfunc: Ckfunc
     assert f"@esbuild/{only}" in places
 
 
-def test_names_in_the_lock_are_completed(ckfunc: Ckfunc, locked_chat: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_package_names_in_the_lock_are_completed(
+    ckfunc: Ckfunc, locked_chat: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(locked_chat)
     monkeypatch.setenv("_CKFUNC_COMPLETE", "zsh_complete")
     monkeypatch.setenv("COMP_WORDS", "ckfunc lock --upgrade ti")

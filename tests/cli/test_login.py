@@ -99,7 +99,7 @@ def test_a_login_lasts_until_logout(
     assert holders == []
 
 
-def test_a_wrong_secret_is_not_kept(
+def test_an_invalid_secret_is_not_saved(
     ckfunc: Callable[..., Any], project: Path, remote: Platform, ring: FileKeyring, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ran = log_in(ckfunc, monkeypatch, "-C", project, secret="wrong-one")
@@ -110,7 +110,7 @@ def test_a_wrong_secret_is_not_kept(
 
 
 @pytest.mark.parametrize("application", ["8", "00000000-0000-0000-0000-000000000000"])
-def test_credentials_of_another_application_than_the_targets_are_not_kept(
+def test_credentials_of_another_application_are_not_saved(
     ckfunc: Callable[..., Any],
     project: Path,
     remote: Platform,
@@ -126,7 +126,7 @@ def test_credentials_of_another_application_than_the_targets_are_not_kept(
 
 
 @pytest.mark.parametrize("application", ["7", KEY, KEY.upper()])
-def test_the_login_of_an_application_counts_in_every_project_however_it_is_named(
+def test_a_login_to_an_application_is_valid_in_every_project_bound_to_it(
     ckfunc: Callable[..., Any],
     project: Path,
     remote: Platform,
@@ -146,7 +146,7 @@ def test_the_login_of_an_application_counts_in_every_project_however_it_is_named
     assert ring.entries() == {}
 
 
-def test_an_unbound_targets_login_is_for_its_own_project_and_address(
+def test_a_login_to_an_unbound_target_is_valid_only_for_its_project_and_url(
     ckfunc: Callable[..., Any],
     project: Path,
     remote: Platform,
@@ -165,7 +165,7 @@ def test_an_unbound_targets_login_is_for_its_own_project_and_address(
     assert len(remote.server.requests) == sent
 
 
-def test_variables_win_over_the_keyring_and_are_never_mixed_with_it(
+def test_environment_variables_override_the_keyring_and_are_not_mixed_with_it(
     ckfunc: Callable[..., Any], project: Path, remote: Platform, ring: FileKeyring, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert log_in(ckfunc, monkeypatch, "-C", project).code == 0
@@ -189,7 +189,7 @@ def test_login_and_logout_print_json(
 
 
 @pytest.mark.parametrize("command", ["login", "logout"])
-def test_without_a_keyring_the_variables_are_pointed_to(
+def test_without_a_keyring_the_hint_names_the_environment_variables(
     ckfunc: Callable[..., Any], project: Path, remote: Platform, ring: FileKeyring, command: str
 ) -> None:
     keyring.set_keyring(fail.Keyring())
@@ -200,7 +200,7 @@ def test_without_a_keyring_the_variables_are_pointed_to(
     assert remote.server.requests == []
 
 
-def test_a_keyring_that_refuses_is_an_expected_failure_without_its_words(
+def test_a_failing_keyring_is_an_expected_error_without_its_message(
     ckfunc: Callable[..., Any], project: Path, remote: Platform, ring: FileKeyring, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ring.refuses = True
@@ -211,7 +211,7 @@ def test_a_keyring_that_refuses_is_an_expected_failure_without_its_words(
     assert "ckfunc login" in ckfunc("-C", project, "diff").err
 
 
-def test_without_a_terminal_login_says_how_else(
+def test_login_without_a_terminal_suggests_secret_stdin(
     ckfunc: Callable[..., Any], project: Path, remote: Platform, ring: FileKeyring
 ) -> None:
     ran = ckfunc("-C", project, "login")
@@ -228,7 +228,7 @@ def test_the_emulator_needs_no_login_and_whoami_shows_its_application(
     assert (me["application"], me["credentials"]) == (1, "the emulator's own")
 
 
-def test_outside_of_a_project_logout_needs_to_know_which_application(
+def test_logout_outside_of_a_project_needs_the_application(
     ckfunc: Callable[..., Any], remote: Platform, ring: FileKeyring, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     assert "--application ID" in ckfunc("-C", tmp_path, "logout").err
@@ -240,7 +240,7 @@ def test_outside_of_a_project_logout_needs_to_know_which_application(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are POSIX")
-def test_on_a_terminal_the_secret_is_asked_for_and_not_shown(
+def test_login_on_a_terminal_prompts_for_the_secret_without_echoing_it(
     project: Path, remote: Platform, ring: FileKeyring
 ) -> None:
     leader, follower = os.openpty()

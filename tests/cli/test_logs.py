@@ -36,7 +36,7 @@ def local(ckfunc: Callable[..., Any], project: Path) -> Path:
     return project
 
 
-def test_a_list_shows_ids_and_says_when_older_ones_are_left_out(ckfunc: Callable[..., Any], local: Path) -> None:
+def test_a_list_shows_ids_and_reports_omitted_older_invocations(ckfunc: Callable[..., Any], local: Path) -> None:
     ran = ckfunc("-C", local, "logs", "-n", "2")
     heads = [line for line in ran.out.splitlines() if not line.startswith(" ")]
     assert [re.search(r"\d\d\.\d{3} \[(\d+)\] user\.", one)[1] for one in heads] == ["2", "3"]  # type: ignore[index]
@@ -48,7 +48,7 @@ def test_a_list_shows_ids_and_says_when_older_ones_are_left_out(ckfunc: Callable
     assert "older" not in ckfunc("-C", local, "logs", "-n", "2", "--json").out
 
 
-def test_one_invocation_is_shown_whole_by_its_id(ckfunc: Callable[..., Any], local: Path) -> None:
+def test_a_single_invocation_is_shown_in_full(ckfunc: Callable[..., Any], local: Path) -> None:
     ran = ckfunc("-C", local, "logs", "1")
     assert ran.code == 0 and ran.err == ""
     assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} \[1\] user\.attempted\.start_session v1 SUCCEEDED", ran.out)
@@ -62,9 +62,7 @@ def test_one_invocation_is_shown_whole_by_its_id(ckfunc: Callable[..., Any], loc
     assert json.loads(ckfunc("-C", local, "logs", "2", "--json").out)["result"]["error"]["name"] == "TypeError"
 
 
-def test_an_id_that_is_not_there_and_options_that_are_for_lists_are_refused(
-    ckfunc: Callable[..., Any], local: Path
-) -> None:
+def test_unknown_ids_and_list_options_with_an_id_are_refused(ckfunc: Callable[..., Any], local: Path) -> None:
     ran = ckfunc("-C", local, "logs", "999")
     assert ran.code == 1 and "target 'local' has no invocation 999" in ran.err
     for options in (["-f"], ["-n", "3"], ["--until", "1h"]):
@@ -72,7 +70,7 @@ def test_an_id_that_is_not_there_and_options_that_are_for_lists_are_refused(
         assert ran.code == 2 and "can't be used with an ID" in ran.err
 
 
-def test_until_and_words_for_days_bound_a_list(ckfunc: Callable[..., Any], local: Path) -> None:
+def test_a_list_can_be_limited_with_until_and_named_days(ckfunc: Callable[..., Any], local: Path) -> None:
     def ids(*options: str) -> list[int]:
         ran = ckfunc("-C", local, "logs", "--json", *options)
         assert ran.code == 0
@@ -91,7 +89,7 @@ def test_until_and_words_for_days_bound_a_list(ckfunc: Callable[..., Any], local
     assert ran.code == 2 and "invalid --since value 'last week'" in ran.err and "yesterday" in ran.err
 
 
-def test_the_id_of_a_list_is_what_invoke_takes(ckfunc: Callable[..., Any], local: Path) -> None:
+def test_invoke_accepts_an_id_from_the_list(ckfunc: Callable[..., Any], local: Path) -> None:
     shown = ckfunc("-C", local, "logs", "-n", "1").out
     number = re.search(r"\[(\d+)\]", shown)
     assert number

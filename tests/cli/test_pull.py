@@ -96,7 +96,7 @@ def pulled(ckfunc: Callable[..., Any], remote: Remote, tmp_path: Path) -> Path:
     return root
 
 
-def test_an_application_becomes_a_project_that_differs_in_nothing(
+def test_a_pulled_project_has_no_differences_from_its_application(
     ckfunc: Callable[..., Any], remote: Remote, pulled: Path
 ) -> None:
     ran = ckfunc("-C", pulled, "diff", "--exit-code")
@@ -113,7 +113,7 @@ def test_an_application_becomes_a_project_that_differs_in_nothing(
     assert (pulled / ".ckfunc/types/chatkitty.d.ts").is_file()
 
 
-def test_values_go_into_one_file_for_the_owner_alone_and_nowhere_else(
+def test_values_are_written_only_to_an_env_file_with_private_permissions(
     ckfunc: Callable[..., Any], remote: Remote, pulled: Path, tmp_path: Path
 ) -> None:
     holders = [path.name for path in pulled.rglob("*") if path.is_file() and SECRET.encode() in path.read_bytes()]
@@ -135,7 +135,7 @@ def test_values_go_into_one_file_for_the_owner_alone_and_nowhere_else(
     assert ckfunc("-C", other, "diff", "--exit-code").code == 1
 
 
-def test_what_no_manifest_can_hold_is_left_out_and_said(
+def test_values_a_manifest_cannot_represent_are_omitted_with_a_warning(
     ckfunc: Callable[..., Any], remote: Remote, tmp_path: Path
 ) -> None:
     remote.hold_dependencies({"ms": "^2.1.3", "mine": "git+https://example.com/mine.git"})
@@ -149,13 +149,13 @@ def test_what_no_manifest_can_hold_is_left_out_and_said(
     assert ckfunc("-C", tmp_path, "diff", "--exit-code").code == 0
 
 
-def test_an_empty_application_becomes_a_project_too(ckfunc: Callable[..., Any], remote: Remote, tmp_path: Path) -> None:
+def test_an_empty_application_can_be_pulled(ckfunc: Callable[..., Any], remote: Remote, tmp_path: Path) -> None:
     assert ckfunc("-C", tmp_path, "pull", "--target", "staging").code == 0
     assert "default_target: staging\n" in (tmp_path / "functions.yaml").read_text()
     assert ckfunc("-C", tmp_path, "diff", "--exit-code").code == 0
 
 
-def test_a_variable_that_the_shell_has_with_another_value_gets_a_name_of_its_own(
+def test_a_variable_that_conflicts_with_the_shell_is_renamed(
     ckfunc: Callable[..., Any], remote: Remote, tmp_path: Path
 ) -> None:
     remote.client.update_environment(secret_values({"PATH": "/app/bin"}))
@@ -165,7 +165,7 @@ def test_a_variable_that_the_shell_has_with_another_value_gets_a_name_of_its_own
     assert ckfunc("-C", tmp_path, "diff", "--exit-code").code == 0
 
 
-def test_files_in_the_way_stay_as_they_are(ckfunc: Callable[..., Any], remote: Remote, tmp_path: Path) -> None:
+def test_existing_files_are_not_overwritten(ckfunc: Callable[..., Any], remote: Remote, tmp_path: Path) -> None:
     remote.client.update_initialization_script("export const shared = 1;\n")
     (tmp_path / "init.js").write_text("mine\n")
     (tmp_path / ".gitignore").write_text("mine\n")
@@ -184,7 +184,7 @@ def test_files_in_the_way_stay_as_they_are(ckfunc: Callable[..., Any], remote: R
         (["pull", "--target", "local"], 2, "--target NAME"),
     ],
 )
-def test_another_application_than_was_named_is_refused(
+def test_a_pull_from_another_application_is_refused(
     ckfunc: Callable[..., Any], remote: Remote, tmp_path: Path, line: list[str], code: int, said: str
 ) -> None:
     ran = ckfunc("-C", tmp_path, *line)
@@ -193,7 +193,7 @@ def test_another_application_than_was_named_is_refused(
     assert not (tmp_path / "functions.yaml").exists()
 
 
-def test_a_pull_without_changes_says_so_and_touches_nothing(ckfunc: Callable[..., Any], pulled: Path) -> None:
+def test_a_pull_without_changes_modifies_no_files(ckfunc: Callable[..., Any], pulled: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in pulled.rglob("*") if ".ckfunc" not in path.parts}
     ran = ckfunc("-C", pulled, "pull", "--with-values")
     assert ran.code == 0, ran.err
@@ -202,7 +202,9 @@ def test_a_pull_without_changes_says_so_and_touches_nothing(ckfunc: Callable[...
     assert ckfunc("-C", pulled, "pull", "--application", "1").code == 2
 
 
-def test_changes_are_shown_and_need_an_answer_or_yes(ckfunc: Callable[..., Any], remote: Remote, pulled: Path) -> None:
+def test_a_pull_shows_its_changes_and_needs_confirmation_or_yes(
+    ckfunc: Callable[..., Any], remote: Remote, pulled: Path
+) -> None:
     handler = pulled / "handlers/user-attempted-start-session.ts"
     remote.edit(START, lines((2, "  theirs();")))
     refused = ckfunc("-C", pulled, "pull")
@@ -215,7 +217,7 @@ def test_changes_are_shown_and_need_an_answer_or_yes(ckfunc: Callable[..., Any],
     assert ckfunc("-C", pulled, "diff", "--exit-code").code == 0
 
 
-def test_local_edits_are_kept_next_to_those_of_the_dashboard(
+def test_local_edits_are_merged_with_edits_in_the_dashboard(
     ckfunc: Callable[..., Any], remote: Remote, pulled: Path
 ) -> None:
     handler = pulled / "handlers/user-attempted-start-session.ts"
@@ -227,7 +229,7 @@ def test_local_edits_are_kept_next_to_those_of_the_dashboard(
     assert "nothing to pull" in ckfunc("-C", pulled, "pull").err
 
 
-def test_the_same_lines_changed_on_both_sides_are_marked_and_exit_1(
+def test_lines_changed_on_both_sides_get_conflict_markers_and_exit_1(
     ckfunc: Callable[..., Any], remote: Remote, pulled: Path
 ) -> None:
     handler = pulled / "handlers/user-attempted-start-session.ts"
@@ -247,7 +249,7 @@ def test_the_same_lines_changed_on_both_sides_are_marked_and_exit_1(
     assert "nothing to pull" in ckfunc("-C", pulled, "pull").err
 
 
-def test_a_deploy_is_the_base_of_the_next_pull(ckfunc: Callable[..., Any], remote: Remote, pulled: Path) -> None:
+def test_a_deploy_is_the_merge_base_of_the_next_pull(ckfunc: Callable[..., Any], remote: Remote, pulled: Path) -> None:
     handler = pulled / "handlers/user-attempted-start-session.ts"
     handler.write_text(lines((1, "  deployed();")))
     assert ckfunc("-C", pulled, "deploy", "--yes").code == 0
@@ -257,7 +259,7 @@ def test_a_deploy_is_the_base_of_the_next_pull(ckfunc: Callable[..., Any], remot
     assert handler.read_text() == lines((1, "  deployed();"), (4, "  theirs();"), (9, "  not yet();"))
 
 
-def test_a_fresh_clone_without_a_base_takes_what_is_newer_and_marks_what_it_cannot_tell(
+def test_a_clone_without_a_merge_base_takes_newer_versions_or_marks_conflicts(
     ckfunc: Callable[..., Any], remote: Remote, pulled: Path
 ) -> None:
     handler = pulled / "handlers/user-attempted-start-session.ts"
@@ -273,7 +275,7 @@ def test_a_fresh_clone_without_a_base_takes_what_is_newer_and_marks_what_it_cann
     assert handler.read_text().count("<<<<<<<") == 1
 
 
-def test_new_functions_variables_and_packages_join_the_manifest_whose_comments_stay(
+def test_new_functions_variables_and_packages_are_added_to_the_manifest(
     ckfunc: Callable[..., Any], remote: Remote, pulled: Path
 ) -> None:
     manifest = pulled / "functions.yaml"
@@ -296,7 +298,7 @@ def test_new_functions_variables_and_packages_join_the_manifest_whose_comments_s
     assert ran.code == 0, ran.out + ran.err
 
 
-def test_settings_are_pulled_where_the_manifest_has_them(
+def test_settings_are_pulled_only_if_the_manifest_has_them(
     ckfunc: Callable[..., Any], remote: Remote, pulled: Path
 ) -> None:
     manifest = pulled / "functions.yaml"
@@ -330,7 +332,7 @@ def test_settings_are_pulled_where_the_manifest_has_them(
     assert "nothing to pull" in ckfunc("-C", pulled, "pull").err
 
 
-def test_what_was_changed_here_and_there_in_the_manifest_stays_and_exits_1(
+def test_manifest_values_changed_on_both_sides_are_not_changed_and_exit_1(
     ckfunc: Callable[..., Any], remote: Remote, pulled: Path
 ) -> None:
     manifest = pulled / "functions.yaml"

@@ -122,7 +122,9 @@ async function handleEvent(event: any, context: any) {
 
 @pytest.mark.parametrize("handler", [PLAIN, TIMELY])
 @pytest.mark.slow
-def test_an_unchanged_handler_is_not_reported_over_200_invocations(ckfunc: Ckfunc, at: Any, handler: str) -> None:
+def test_replaying_200_invocations_of_an_unchanged_handler_finds_no_differences(
+    ckfunc: Ckfunc, at: Any, handler: str
+) -> None:
     with at(handler, handler, rows_of(messages(200))) as (root, target):
         ran = ckfunc("-C", root, "replay", TYPE, "--last", "200", "--exit-code", "--json")
         assert ran.code == 0, ran.out
@@ -152,7 +154,7 @@ AFTER = (
 
 
 @pytest.mark.slow
-def test_each_planted_regression_is_found_in_every_type_that_has_a_sample(at: Any) -> None:
+def test_regressions_are_found_for_every_trigger_type_with_a_sample(at: Any) -> None:
     types = [one.type for one in TRIGGERS]
     rows = {name: rows_of([{**sample_event(name), "planted": one} for one in KINDS]) for name in types}
     with at(dict.fromkeys(types, BEFORE), dict.fromkeys(types, AFTER), rows) as (root, target):
@@ -174,7 +176,7 @@ def test_each_planted_regression_is_found_in_every_type_that_has_a_sample(at: An
     assert found.summary.startswith("68 replayed, 17 equal, 51 different: user.attempted.start_session, ")
 
 
-def test_functions_that_were_never_deployed_and_those_not_asked_for_are_left_out(at: Any) -> None:
+def test_undeployed_and_unselected_functions_are_not_replayed(at: Any) -> None:
     types = (TYPE, "user.read.message", "call.ended")
     rows = {name: rows_of([{"n": 1}]) for name in types}
     with at(dict.fromkeys(types[:2], SIMPLE), dict.fromkeys(types, SIMPLE), rows) as (root, _), App(os.environ) as app:
@@ -188,7 +190,7 @@ def test_functions_that_were_never_deployed_and_those_not_asked_for_are_left_out
 KINDS = ("none", "result", "call", "throw")
 
 
-def test_differences_are_shown_and_are_exit_code_3_when_asked_for(ckfunc: Ckfunc, at: Any) -> None:
+def test_differences_are_shown_and_exit_3_with_exit_code(ckfunc: Ckfunc, at: Any) -> None:
     with at(PLAIN, PLAIN.replace("Thank you!", "Thanks."), rows_of(messages(3))) as (root, target):
         shown = ckfunc("-C", root, "replay", TYPE)
         coded = ckfunc("-C", root, "replay", TYPE, "--exit-code", "--json", "--jobs", "2")
@@ -217,7 +219,7 @@ def test_differences_are_shown_and_are_exit_code_3_when_asked_for(ckfunc: Ckfunc
 SIMPLE = "function handleEvent(event: any) { return event.n; }"
 
 
-def test_one_invocation_is_replayed_by_its_id(ckfunc: Ckfunc, at: Any) -> None:
+def test_a_single_invocation_can_be_replayed_by_id(ckfunc: Ckfunc, at: Any) -> None:
     rows = [{**row, "versionNumber": 12} for row in rows_of([{"n": 5}, {"n": 6}])]
     with at(SIMPLE, SIMPLE.replace("event.n", "event.n + 1"), rows) as (root, target):
         ran = ckfunc("-C", root, "replay", "4002", "--json", "--exit-code")
@@ -239,7 +241,9 @@ def test_one_invocation_is_replayed_by_its_id(ckfunc: Ckfunc, at: Any) -> None:
         (["--since", "1m"], []),
     ],
 )
-def test_the_newest_that_have_ended_are_chosen(ckfunc: Ckfunc, at: Any, options: list[str], ids: list[int]) -> None:
+def test_the_newest_finished_invocations_are_replayed(
+    ckfunc: Ckfunc, at: Any, options: list[str], ids: list[int]
+) -> None:
     rows = rows_of([{"n": number} for number in range(6)])
     failed = rows_of([{"n": number} for number in range(6)], status="FAILED")
     running = rows_of([{"n": number} for number in range(6)], status="RUNNING")
@@ -261,7 +265,9 @@ def test_the_newest_that_have_ended_are_chosen(ckfunc: Ckfunc, at: Any, options:
         (["4001", "--last", "3"], 2, "an id selects one invocation"),
     ],
 )
-def test_what_cannot_be_replayed_is_said(ckfunc: Ckfunc, at: Any, arguments: list[str], code: int, said: str) -> None:
+def test_a_replay_that_cannot_run_is_explained(
+    ckfunc: Ckfunc, at: Any, arguments: list[str], code: int, said: str
+) -> None:
     with at({TYPE: SIMPLE}, {TYPE: SIMPLE, "user.read.message": SIMPLE}, []) as (root, _):
         ran = ckfunc("-C", root, "replay", *arguments)
     assert ran.code == code
@@ -269,7 +275,7 @@ def test_what_cannot_be_replayed_is_said(ckfunc: Ckfunc, at: Any, arguments: lis
 
 
 @pytest.mark.slow
-def test_each_side_has_its_own_packages_environment_and_init_script(ckfunc: Ckfunc, at: Any) -> None:
+def test_each_side_runs_with_its_own_packages_environment_and_init_script(ckfunc: Ckfunc, at: Any) -> None:
     source = "function handleEvent() { return [process.env.WORD, process.env.CHATKITTY_APPLICATION_ID, prefix()]; }"
     rows = rows_of([{"n": 1}])
     options = {"environment": {"WORD": "deployed-word"}, "initialization_script": "exports.prefix = () => 'old';"}
@@ -289,7 +295,7 @@ def test_each_side_has_its_own_packages_environment_and_init_script(ckfunc: Ckfu
 @pytest.mark.parametrize(
     "options", [["-v"], *(pytest.param(one, marks=pytest.mark.slow) for one in ([], ["-q"], ["--json"]))]
 )
-def test_secrets_of_the_environment_and_of_clients_are_never_shown(ckfunc: Ckfunc, at: Any, options: list[str]) -> None:
+def test_environment_and_client_secrets_are_never_shown(ckfunc: Ckfunc, at: Any, options: list[str]) -> None:
     start = "user.attempted.start_session"
     leak = """async function handleEvent(event: any, context: any) {
       const { SECRET } = process.env;
@@ -324,7 +330,7 @@ def test_handlers_cannot_reach_other_servers_without_the_network_option(ckfunc: 
     assert "2 replayed, 2 equal" in let.out
 
 
-def test_a_handler_that_does_not_parse_is_a_difference(ckfunc: Ckfunc, at: Any) -> None:
+def test_a_handler_with_a_syntax_error_is_a_difference(ckfunc: Ckfunc, at: Any) -> None:
     with at(SIMPLE, "function handleEvent( { return 1 }", rows_of([{"n": 1}])) as (root, _):
         ran = ckfunc("-C", root, "replay", TYPE, "--exit-code")
     assert ran.code == 3
@@ -332,7 +338,7 @@ def test_a_handler_that_does_not_parse_is_a_difference(ckfunc: Ckfunc, at: Any) 
 
 
 @pytest.mark.slow
-def test_the_emulator_can_be_replayed_too(ckfunc: Ckfunc, at: Any) -> None:
+def test_invocations_on_the_emulator_can_be_replayed(ckfunc: Ckfunc, at: Any) -> None:
     start = "user.attempted.start_session"
     manifest = "targets:\n  local: {emulator: true}\n"
     source = "function handleEvent(event: any) { return 'Hello ' + event.username; }"
@@ -352,7 +358,7 @@ def test_the_emulator_can_be_replayed_too(ckfunc: Ckfunc, at: Any) -> None:
 
 
 @pytest.mark.slow
-def test_ctrl_c_ends_it_at_once_with_130(at: Any) -> None:
+def test_ctrl_c_ends_a_replay_immediately_with_130(at: Any) -> None:
     source = "async function handleEvent() { await new Promise((done) => setTimeout(done, 300)); }"
     with at(source, source, rows_of([{"n": 1}] * 100)) as (root, _):
         command = [sys.executable, "-m", "ckfunc", "-C", str(root), "-v", "replay", TYPE, "--last", "100"]

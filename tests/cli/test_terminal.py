@@ -73,7 +73,7 @@ def local(project: Path) -> Path:
     return project
 
 
-def test_a_terminal_gets_colours(tmp_path: Path) -> None:
+def test_output_on_a_terminal_is_colored(tmp_path: Path) -> None:
     code, shown = on_terminal("init", tmp_path / "new")
     assert code == 0
     assert f"{GREEN}created" in shown
@@ -88,16 +88,14 @@ def test_a_terminal_gets_colours(tmp_path: Path) -> None:
         ([], {"NO_COLOR": "1", "FORCE_COLOR": "1"}),
     ],
 )
-def test_a_terminal_gets_no_colours_that_are_not_wanted(
-    args: list[str], environ: dict[str, str], tmp_path: Path
-) -> None:
+def test_colors_on_a_terminal_can_be_disabled(args: list[str], environ: dict[str, str], tmp_path: Path) -> None:
     code, shown = on_terminal(*args, "init", tmp_path / "new", **environ)
     assert code == 0
     assert "created" in shown
     assert not COLOUR.search(shown)
 
 
-def test_a_protected_target_is_asked_about_after_its_plan_is_shown(local: Path) -> None:
+def test_confirmation_for_a_protected_target_follows_the_plan(local: Path) -> None:
     code, shown = on_terminal("-C", local, "deploy", answer="n")
     assert code != 0
     assert shown.index("new, v1") < shown.index("[y/N]")
@@ -107,7 +105,7 @@ def test_a_protected_target_is_asked_about_after_its_plan_is_shown(local: Path) 
     assert "created" in shown
 
 
-def test_a_question_is_seen_when_something_long_comes_before_it_and_after_it() -> None:
+def test_a_question_between_two_spinners_is_visible() -> None:
     program = """
 import os, time
 from ckfunc.cli.app import App
@@ -124,14 +122,14 @@ with output.progress("working"):
     assert shown.count(SPINNER) == 2
 
 
-def test_with_ci_set_nothing_is_asked_on_a_terminal_either(local: Path) -> None:
+def test_no_questions_are_asked_on_a_terminal_if_ci_is_set(local: Path) -> None:
     code, shown = on_terminal("-C", local, "deploy", CI="true")
     assert code == 2
     assert "--yes" in shown
 
 
 @pytest.mark.slow
-def test_something_long_shows_that_it_is_under_way(ckfunc: Ckfunc, local: Path) -> None:
+def test_a_long_operation_shows_a_spinner(ckfunc: Ckfunc, local: Path) -> None:
     wait = "await new Promise((done) => setTimeout(done, 1500));"
     slow = f"async function handleEvent() {{\n  {wait}\n  return 'at last';\n}}\n"
     (local / "handlers/start.ts").write_text(slow, encoding="utf-8")
@@ -148,7 +146,7 @@ def test_something_long_shows_that_it_is_under_way(ckfunc: Ckfunc, local: Path) 
     assert SPINNER not in quiet[1]
 
 
-def test_a_stream_in_a_lesser_encoding_gets_what_it_can_show(ckfunc: Ckfunc, local: Path) -> None:
+def test_unencodable_characters_are_replaced_in_the_output(ckfunc: Ckfunc, local: Path) -> None:
     command = [sys.executable, "-X", "utf8=0", "-m", "ckfunc", "-C", str(local)]
     environ = {**os.environ, "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "ascii:strict"}
     assert ckfunc("-C", local, "deploy", "--yes").code == 0

@@ -120,9 +120,7 @@ cases:
 """
 
 
-def test_each_case_has_data_a_clock_an_environment_and_a_process_of_its_own(
-    ckfunc: Callable[..., Any], root: Path
-) -> None:
+def test_each_case_has_its_own_data_clock_environment_and_process(ckfunc: Callable[..., Any], root: Path) -> None:
     write(root, PASSING)
     write(root, MESSAGES, "answer.yaml")
     for jobs in (1, 3):
@@ -159,7 +157,7 @@ cases:
 """
 
 
-def test_what_fails_is_shown_with_differences_console_and_the_users_own_stack(
+def test_failures_are_shown_with_differences_console_output_and_stack_traces(
     ckfunc: Callable[..., Any], root: Path
 ) -> None:
     write(root, FAILING)
@@ -182,7 +180,7 @@ def test_what_fails_is_shown_with_differences_console_and_the_users_own_stack(
     assert "was to throw" not in quiet.out
 
 
-def test_results_are_data_too(ckfunc: Callable[..., Any], root: Path, tmp_path: Path) -> None:
+def test_results_can_be_printed_as_json_and_junit(ckfunc: Callable[..., Any], root: Path, tmp_path: Path) -> None:
     write(root, FAILING)
     ran = ckfunc("-C", root, "--json", "test", "--junit", tmp_path / "report.xml")
     assert ran.code == 1
@@ -207,7 +205,7 @@ def test_results_are_data_too(ckfunc: Callable[..., Any], root: Path, tmp_path: 
     assert suite[3].find("skipped") is not None
 
 
-def test_reports_that_cannot_be_written_are_an_error_after_the_results(
+def test_an_unwritable_report_is_an_error_after_the_results(
     ckfunc: Callable[..., Any], root: Path, tmp_path: Path
 ) -> None:
     write(root, FAILING)
@@ -223,7 +221,7 @@ def test_reports_that_cannot_be_written_are_an_error_after_the_results(
         assert (tmp_path / "link").is_symlink()
 
 
-def test_only_leaves_the_others_out_but_not_in_ci(
+def test_only_skips_other_cases_and_is_refused_in_ci(
     root: Path, ckfunc: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(
@@ -268,7 +266,7 @@ cases:
 """
 
 
-def test_a_conversation_runs_all_functions_and_shows_a_transcript_up_to_the_step_that_fails(
+def test_a_failed_conversation_shows_its_transcript_up_to_the_failed_step(
     ckfunc: Callable[..., Any], root: Path
 ) -> None:
     write(root, CONVERSATION)
@@ -298,7 +296,7 @@ def test_a_conversation_runs_all_functions_and_shows_a_transcript_up_to_the_step
         ({"start.yaml": "cases:\n  - {nam: a}\n"}, (), "tests/start.yaml has 4 mistakes"),
     ],
 )
-def test_without_anything_to_run_it_is_said_and_the_exit_code_is_1(
+def test_a_run_without_cases_is_explained_and_exits_1(
     ckfunc: Callable[..., Any], root: Path, files: dict[str, str], args: tuple[str, ...], told: str
 ) -> None:
     for name, text in files.items():
@@ -309,7 +307,7 @@ def test_without_anything_to_run_it_is_said_and_the_exit_code_is_1(
     assert "hint: " in ran.err or "start.yaml:2:" in ran.err
 
 
-def test_a_handler_that_does_not_parse_fails_its_cases(ckfunc: Callable[..., Any], root: Path) -> None:
+def test_a_handler_with_a_syntax_error_fails_its_cases(ckfunc: Callable[..., Any], root: Path) -> None:
     (root / "handlers/start.ts").write_text("async function handleEvent( {\n")
     write(root, f"type: {TYPE}\ncases:\n  - {{name: a, event: {{}}}}\n")
     ran = ckfunc("-C", root, "test")
@@ -317,7 +315,7 @@ def test_a_handler_that_does_not_parse_fails_its_cases(ckfunc: Callable[..., Any
     assert "SyntaxError" in ran.out
 
 
-def test_other_servers_are_out_of_reach_unless_a_case_asks_for_them(ckfunc: Callable[..., Any], root: Path) -> None:
+def test_cases_cannot_reach_other_servers_unless_they_allow_it(ckfunc: Callable[..., Any], root: Path) -> None:
     (root / "handlers/start.ts").write_text(
         "async function handleEvent(e: any) { return (await fetch(e.url)).status; }\n"
     )
@@ -333,7 +331,7 @@ def test_other_servers_are_out_of_reach_unless_a_case_asks_for_them(ckfunc: Call
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is a signal")
-def test_ctrl_c_ends_what_is_being_tried(root: Path) -> None:
+def test_ctrl_c_ends_the_running_cases(root: Path) -> None:
     (root / "handlers/start.ts").write_text(
         "async function handleEvent() { console.log('now'); await new Promise((done) => setTimeout(done, 9000)); }\n"
     )
@@ -379,7 +377,7 @@ def ids(ckfunc: Callable[..., Any], root: Path) -> dict[str, int]:
     return {one["args"].get("username") or one["type"]: one["id"] for one in listed}
 
 
-def test_what_happened_becomes_a_case_that_passes(ckfunc: Callable[..., Any], recorded: Path) -> None:
+def test_a_recorded_invocation_becomes_a_passing_case(ckfunc: Callable[..., Any], recorded: Path) -> None:
     known = ids(ckfunc, recorded)
     local = ("-C", recorded, "--target", "local")
     first = ckfunc(*local, "test", "add", "--invocation", known["eve"], "--yes")
@@ -404,7 +402,7 @@ def test_what_happened_becomes_a_case_that_passes(ckfunc: Callable[..., Any], re
     assert "✓ ann comes in" in ran.out
 
 
-def test_a_case_is_only_written_when_that_was_agreed_to(ckfunc: Callable[..., Any], recorded: Path) -> None:
+def test_a_case_is_written_only_after_confirmation(ckfunc: Callable[..., Any], recorded: Path) -> None:
     known = ids(ckfunc, recorded)
     shown = ckfunc("-C", recorded, "--target", "local", "test", "add", "--invocation", known["eve"])
     assert shown.code == 2
@@ -413,7 +411,7 @@ def test_a_case_is_only_written_when_that_was_agreed_to(ckfunc: Callable[..., An
     assert list((recorded / "tests").iterdir()) == []
 
 
-def test_a_case_that_does_not_pass_is_shown_as_such(ckfunc: Callable[..., Any], recorded: Path) -> None:
+def test_a_new_case_that_fails_is_reported(ckfunc: Callable[..., Any], recorded: Path) -> None:
     known = ids(ckfunc, recorded)
     (recorded / "handlers/answer.ts").write_text("async function handleEvent() {\n  return 7;\n}\n")
     ran = ckfunc("-C", recorded, "--target", "local", "--json", "test", "add", "--invocation", known[SENT], "--yes")
@@ -439,7 +437,7 @@ def test_an_invocation_that_cannot_become_a_case_is_reported(ckfunc: Callable[..
     assert (broken.code, "tests/broken.yaml" in broken.err) == (1, True)
 
 
-def test_a_run_of_a_real_application_is_found_by_reading_alone_and_no_secret_comes_along(
+def test_a_case_from_a_real_application_needs_only_reads_and_has_no_secrets(
     ckfunc: Callable[..., Any], root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     secret = "canary-5f2c"

@@ -89,7 +89,7 @@ async def an_hour_later(services: EmulatorServices) -> None:
     services.database.now = lambda: later
 
 
-def test_a_channel_becomes_a_conversation_that_passes_and_nothing_is_written(
+def test_a_channel_becomes_a_passing_conversation_without_changing_the_target(
     ckfunc: Ckfunc, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     jane, ben = "jane@corp.test", "ben@corp.test"

@@ -124,7 +124,7 @@ def lines_of(lcov: str) -> dict[str, dict[int, int]]:
     return found
 
 
-def test_lines_are_counted_in_the_users_own_files(ckfunc: Ckfunc, root: Path) -> None:
+def test_line_coverage_is_reported_for_the_users_files(ckfunc: Ckfunc, root: Path) -> None:
     ran = ckfunc("-C", root, "test", "--coverage", "--jobs", 2)
     assert ran.code == 0, ran.out + ran.err
     lines = lines_of((root / "coverage/lcov.info").read_text(encoding="utf-8"))
@@ -179,7 +179,7 @@ def test_coverage_below_the_threshold_fails(ckfunc: Ckfunc, root: Path, tmp_path
         assert (ran.code, "--coverage-threshold must be a number from 0 to 100" in ran.err) == (2, True)
 
 
-def test_shards_and_their_merged_reports_are_the_whole_run(ckfunc: Ckfunc, root: Path, tmp_path: Path) -> None:
+def test_merged_reports_of_shards_equal_the_whole_run(ckfunc: Ckfunc, root: Path, tmp_path: Path) -> None:
     for number in (1, 2):
         reports = ("--junit", tmp_path / f"{number}.xml", "--lcov", tmp_path / f"{number}.info")
         ran = ckfunc("-C", root, "test", "--shard", f"{number}/2", *reports)
@@ -206,7 +206,7 @@ def test_shards_and_their_merged_reports_are_the_whole_run(ckfunc: Ckfunc, root:
     assert json.loads(balanced.out)["cases"] == []
 
 
-def test_wrong_merges_are_explained(ckfunc: Ckfunc, root: Path, tmp_path: Path) -> None:
+def test_invalid_merges_are_explained(ckfunc: Ckfunc, root: Path, tmp_path: Path) -> None:
     report, lcov, other = (tmp_path / name for name in ("a.xml", "a.info", "missing.xml"))
     report.write_text('<testsuites name="ckfunc shard 1/2 of 3 cases"/>', encoding="utf-8")
     lcov.write_text("", encoding="utf-8")

@@ -93,7 +93,7 @@ def root(tmp_path: Path) -> Path:
     return written(tmp_path / "project", files)
 
 
-def test_handlers_meet_the_faults_of_their_case_and_no_others(ckfunc: Ckfunc, root: Path) -> None:
+def test_faults_affect_only_the_handlers_of_their_case(ckfunc: Ckfunc, root: Path) -> None:
     written(root, {"tests/faults.yaml": CASES})
     for jobs in ("1", "3"):
         ran = ckfunc("-C", root, "test", "--jobs", jobs)
@@ -115,7 +115,7 @@ cases:
     assert "503" in ran.out
 
 
-def test_functions_of_a_conversation_meet_its_faults(ckfunc: Ckfunc, root: Path) -> None:
+def test_faults_of_a_conversation_affect_its_functions(ckfunc: Ckfunc, root: Path) -> None:
     text = """\
 cases:
   - name: answered after a refusal and a lost response
@@ -141,7 +141,7 @@ cases:
     assert ran.code == 0, ran.out + ran.err
 
 
-def test_a_case_fails_if_no_call_meets_its_fault(ckfunc: Ckfunc, root: Path) -> None:
+def test_a_case_fails_if_its_fault_affects_no_call(ckfunc: Ckfunc, root: Path) -> None:
     text = """\
 type: user.sent.message
 data: {users: [{name: jane}], channels: [{name: desk, id: 9, members: [jane]}]}

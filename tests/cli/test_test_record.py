@@ -84,7 +84,7 @@ def failures(project: Path, jobs: int, shards: int = 1) -> list[str]:
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is a signal")
-def test_a_recorded_conversation_passes_50_times_and_fails_after_a_change_of_each_handler(project: Path) -> None:
+def test_a_recorded_conversation_passes_50_times_and_detects_handler_changes(project: Path) -> None:
     code, out, err = record(project, ACTS, "--yes", "--name", "jane asks", "--json")
     assert code == 0, err
     addition = json.loads(out)
@@ -124,7 +124,7 @@ def bare(tmp_path: Path) -> Path:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is a signal")
-def test_nothing_is_written_without_an_act(bare: Path) -> None:
+def test_a_recording_without_user_actions_is_not_written(bare: Path) -> None:
     command = [sys.executable, "-m", "ckfunc", "-C", str(bare), "--target", "local", "test", "record", "--yes"]
     with (
         Emulator(bare / ".ckfunc" / "emulator", cache=cache_dir()),
@@ -148,7 +148,7 @@ def test_nothing_is_written_without_an_act(bare: Path) -> None:
         (["--yes", "--file", "tests/conflict.yaml"], 1, "tests/conflict.yaml has a mistake"),
     ],
 )
-def test_a_recording_that_could_not_be_written_does_not_begin(
+def test_a_recording_that_could_not_be_saved_does_not_start(
     ckfunc: Callable[..., Any], bare: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], code: int, problem: str
 ) -> None:
     monkeypatch.chdir(bare)
@@ -161,7 +161,7 @@ def test_a_recording_that_could_not_be_written_does_not_begin(
     assert "Recording." not in ran.err
 
 
-def test_without_a_running_emulator_nothing_can_be_recorded(ckfunc: Callable[..., Any], project: Path) -> None:
+def test_a_recording_needs_a_running_emulator(ckfunc: Callable[..., Any], project: Path) -> None:
     ran = ckfunc("-C", project, "test", "record")
     assert (ran.code, "the project's emulator is not running" in ran.err) == (1, True)
     assert "hint: run `ckfunc dev` in another terminal" in ran.err

@@ -16,7 +16,7 @@ READ = "from ckfunc.cli.commands.trigger import event_from; print(ascii(event_fr
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
-def test_an_event_in_a_file_or_a_pipe_may_be_in_any_utf_whatever_the_locale(encoding: str, tmp_path: Path) -> None:
+def test_an_event_may_use_any_utf_encoding_in_any_locale(encoding: str, tmp_path: Path) -> None:
     (tmp_path / "event.json").write_bytes(EVENT.encode(encoding))
     assert event_from(f"@{tmp_path / 'event.json'}") == {"username": "jané"}
     piped = subprocess.run(
@@ -44,18 +44,18 @@ def test_an_event_in_a_file_or_a_pipe_may_be_in_any_utf_whatever_the_locale(enco
         ("@absent.json", "cannot read the event: "),
     ],
 )
-def test_what_is_no_event_is_a_usage_problem(data: str, problem: str) -> None:
+def test_invalid_event_data_is_a_usage_error(data: str, problem: str) -> None:
     with pytest.raises(UsageProblem) as raised:
         event_from(data)
     assert raised.value.message.startswith(problem)
     assert raised.value.hint
 
 
-def test_bytes_that_are_no_text_are_a_usage_problem(tmp_path: Path) -> None:
+def test_undecodable_event_data_is_a_usage_error(tmp_path: Path) -> None:
     (tmp_path / "event.json").write_bytes(b'{"a": "\xff"}')
     with pytest.raises(UsageProblem, match="is not JSON"):
         event_from(f"@{tmp_path / 'event.json'}")
 
 
-def test_without_data_the_event_has_no_fields() -> None:
+def test_an_event_without_data_has_no_fields() -> None:
     assert event_from(None) == {}

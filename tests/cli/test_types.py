@@ -61,11 +61,11 @@ def written(ckfunc: Ckfunc, tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_the_scaffolded_settings_and_the_written_types_are_all_that_a_compiler_needs(written: Path) -> None:
+def test_the_compiler_needs_only_the_scaffolded_settings_and_types(written: Path) -> None:
     assert tsc(written) == []
 
 
-def test_an_editor_knows_all_of_node_once_its_types_are_linked(ckfunc: Ckfunc, written: Path, tmp_path: Path) -> None:
+def test_linked_node_types_are_available_to_editors(ckfunc: Ckfunc, written: Path, tmp_path: Path) -> None:
     assert (written / "node_modules/@types/node/index.d.ts").is_file()
     assert '/// <reference types="node" />' in (written / ".ckfunc/types/node.d.ts").read_text()
     (written / "handlers/message.ts").write_text(
@@ -77,7 +77,7 @@ def test_an_editor_knows_all_of_node_once_its_types_are_linked(ckfunc: Ckfunc, w
     assert "reference" not in (tmp_path / "new/.ckfunc/types/node.d.ts").read_text()
 
 
-def test_types_are_current_after_they_were_written_and_a_check_writes_nothing(ckfunc: Ckfunc, written: Path) -> None:
+def test_written_types_are_up_to_date_and_a_check_writes_nothing(ckfunc: Ckfunc, written: Path) -> None:
     before = state(written)
     ran = ckfunc("-C", written, "types", "--check")
     assert (ran.code, ran.out) == (0, "")
@@ -86,7 +86,7 @@ def test_types_are_current_after_they_were_written_and_a_check_writes_nothing(ck
     assert state(written) == before
 
 
-def test_a_check_names_what_is_stale_and_why(ckfunc: Ckfunc, written: Path) -> None:
+def test_a_check_lists_stale_files_with_reasons(ckfunc: Ckfunc, written: Path) -> None:
     manifest = written / "functions.yaml"
     manifest.write_text(manifest.read_text().replace("TOPIC:", "SUBJECT:"))
     (written / ".ckfunc/types/node.d.ts").unlink()
@@ -108,12 +108,12 @@ def test_a_check_names_what_is_stale_and_why(ckfunc: Ckfunc, written: Path) -> N
     assert ckfunc("-C", written, "types", "--check").code == 0
 
 
-def test_a_new_project_is_current(ckfunc: Ckfunc, tmp_path: Path) -> None:
+def test_a_new_project_has_up_to_date_types(ckfunc: Ckfunc, tmp_path: Path) -> None:
     ckfunc("init", tmp_path / "chat")
     assert ckfunc("-C", tmp_path / "chat", "types", "--check").code == 0
 
 
-def test_packages_that_are_not_installed_are_stale_and_without_a_network_a_warning(
+def test_missing_packages_are_stale_and_a_warning_without_a_network(
     ckfunc: Ckfunc, written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CKFUNC_CACHE_DIR", str(tmp_path / "cache"))
@@ -128,7 +128,7 @@ def test_packages_that_are_not_installed_are_stale_and_without_a_network_a_warni
         assert said in ran.err
 
 
-def test_a_check_of_a_broken_manifest_fails_with_its_mistakes(ckfunc: Ckfunc, project: Path) -> None:
+def test_a_check_of_an_invalid_manifest_reports_its_mistakes(ckfunc: Ckfunc, project: Path) -> None:
     (project / "functions.yaml").write_text("version: 2\n")
     ran = ckfunc("-C", project, "types", "--check")
     assert ran.code == 1
@@ -136,7 +136,7 @@ def test_a_check_of_a_broken_manifest_fails_with_its_mistakes(ckfunc: Ckfunc, pr
     assert not (project / ".ckfunc").exists()
 
 
-def test_a_project_with_its_own_settings_gets_advice_on_changes(ckfunc: Ckfunc, written: Path) -> None:
+def test_a_project_with_its_own_tsconfig_gets_a_suggestion(ckfunc: Ckfunc, written: Path) -> None:
     (written / "tsconfig.json").write_text('{"compilerOptions": {"module": "commonjs"}}')
     for arguments in (("types",), ("types", "--check")):
         ran = ckfunc("-C", written, *arguments)

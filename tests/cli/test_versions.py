@@ -51,7 +51,7 @@ def git(root: Path, *arguments: str, day: int = 1) -> str:
     return done.stdout.strip()
 
 
-def test_versions_are_listed_newest_first_with_what_is_deployed_and_what_is_here(
+def test_versions_are_listed_newest_first_with_deployed_and_local_ones_marked(
     ckfunc: Callable[..., Any], local: Path
 ) -> None:
     deployed(ckfunc, local, "one", "two")
@@ -74,9 +74,7 @@ def test_versions_are_listed_newest_first_with_what_is_deployed_and_what_is_here
     assert [one["deployed_time"] for one in found] == sorted((one["deployed_time"] for one in found), reverse=True)
 
 
-def test_a_version_that_was_deployed_elsewhere_has_the_time_of_its_first_known_invocation(
-    ckfunc: Callable[..., Any], local: Path
-) -> None:
+def test_a_version_deployed_elsewhere_shows_its_first_invocation_time(ckfunc: Callable[..., Any], local: Path) -> None:
     deployed(ckfunc, local, "one", "two")
     for journal in (local / ".ckfunc/journal").glob("*.jsonl"):
         journal.unlink()
@@ -95,7 +93,7 @@ def test_a_version_is_printed_as_it_was_deployed(ckfunc: Callable[..., Any], loc
     assert json.loads(ckfunc("-C", local, "show", f"{TYPE}@v1", "--json").out)["script"] == script("one")
 
 
-def test_old_versions_are_asked_for_when_nothing_is_cached(ckfunc: Callable[..., Any], local: Path) -> None:
+def test_old_versions_are_requested_if_they_are_not_cached(ckfunc: Callable[..., Any], local: Path) -> None:
     deployed(ckfunc, local, "one", "two", "three")
     for kept in (local / ".ckfunc/cache/versions").glob("*/*.ts"):
         kept.unlink()
@@ -120,7 +118,7 @@ def test_old_versions_are_asked_for_when_nothing_is_cached(ckfunc: Callable[...,
         ]
     ),
 )
-def test_what_is_not_there_is_said_with_a_hint(
+def test_missing_functions_and_versions_are_reported_with_a_hint(
     ckfunc: Callable[..., Any], local: Path, line: list[str], code: int, said: str
 ) -> None:
     deployed(ckfunc, local, "one")
@@ -131,7 +129,7 @@ def test_what_is_not_there_is_said_with_a_hint(
     assert ran.out == ""
 
 
-def test_two_versions_are_compared_and_one_with_the_working_copy(ckfunc: Callable[..., Any], local: Path) -> None:
+def test_versions_can_be_compared_with_each_other_and_the_working_copy(ckfunc: Callable[..., Any], local: Path) -> None:
     deployed(ckfunc, local, "one", "two")
     (local / "handlers/start.ts").write_text(script("three"))
     both = ckfunc("-C", local, "diff", f"{TYPE}@1", f"{TYPE}@2")
@@ -148,7 +146,7 @@ def test_two_versions_are_compared_and_one_with_the_working_copy(ckfunc: Callabl
     assert json.loads(ckfunc("-C", local, "diff", TYPE, "--json").out)["equal"] is False
 
 
-def test_a_rollback_shows_the_difference_and_deploys_the_old_script_as_a_new_version(
+def test_a_rollback_shows_a_diff_and_deploys_the_old_script_as_a_new_version(
     ckfunc: Callable[..., Any], local: Path
 ) -> None:
     deployed(ckfunc, local, "one", "two", "three")
@@ -168,9 +166,7 @@ def test_a_rollback_shows_the_difference_and_deploys_the_old_script_as_a_new_ver
     assert (back["to"], back["version"], back["result"]) == (3, 5, "updated")
 
 
-def test_blame_finds_the_commit_of_each_version_through_renames_and_other_line_ends(
-    ckfunc: Callable[..., Any], local: Path
-) -> None:
+def test_blame_finds_commits_across_renames_and_line_ending_changes(ckfunc: Callable[..., Any], local: Path) -> None:
     git(local, "init", "-q")
     ids = []
     for day, word in enumerate(("one", "two", "three"), 1):
@@ -211,7 +207,7 @@ def blamed(ckfunc: Callable[..., Any], directory: Path) -> list[str | None]:
     return [one.get("commit", {}).get("id") for one in json.loads(ran.out)]
 
 
-def test_a_shallow_clone_names_no_commit_for_what_came_before_its_edge(
+def test_blame_in_a_shallow_clone_omits_commits_before_its_boundary(
     ckfunc: Callable[..., Any], local: Path, tmp_path: Path
 ) -> None:
     deployed(ckfunc, local, "one", "two", "three")
@@ -230,7 +226,7 @@ def test_a_shallow_clone_names_no_commit_for_what_came_before_its_edge(
         assert ("git fetch --unshallow" in told) == (None in expected)
 
 
-def test_settings_and_variables_of_git_do_not_change_the_blamed_commits(
+def test_git_settings_and_variables_do_not_change_blame(
     ckfunc: Callable[..., Any], local: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deployed(ckfunc, local, "one", "two")
@@ -262,7 +258,7 @@ def test_settings_and_variables_of_git_do_not_change_the_blamed_commits(
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give a checkout away")
-def test_a_checkout_of_another_user_is_reported_as_such(
+def test_a_checkout_owned_by_another_user_is_reported(
     ckfunc: Callable[..., Any], local: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)

@@ -53,7 +53,9 @@ def versions(world: World) -> list[str]:
     return [script.split("'")[1] for script in world.holds().scripts[SENT]]
 
 
-def test_a_failing_version_is_reverted_with_its_first_failures(ckfunc: Ckfunc, shared: World, project: Path) -> None:
+def test_a_failing_version_is_reverted_and_its_first_failures_are_shown(
+    ckfunc: Ckfunc, shared: World, project: Path
+) -> None:
     edited(project, "new")
     with failing_once_deployed(shared, SENT, 2, count=3):
         ran = ckfunc("-C", project, "deploy", "--watch-for", "1m", "--min-runs", "3")
@@ -70,7 +72,7 @@ def test_a_failing_version_is_reverted_with_its_first_failures(ckfunc: Ckfunc, s
     assert (again.code, "nothing to resume" in again.err) == (1, True)
 
 
-def test_the_result_is_data_for_scripts_and_hooks(ckfunc: Ckfunc, shared: World, project: Path) -> None:
+def test_scripts_and_hooks_get_the_result_as_json(ckfunc: Ckfunc, shared: World, project: Path) -> None:
     edited(project, "new")
     manifest = project / "functions.yaml"
     manifest.write_text(manifest.read_text() + "hooks: {after_deploy: cat > after.json}\n")
@@ -91,9 +93,7 @@ def test_the_result_is_data_for_scripts_and_hooks(ckfunc: Ckfunc, shared: World,
     assert json.loads((project / "after.json").read_text()) == found
 
 
-def test_the_target_says_how_deploys_are_watched_and_options_override_it(
-    ckfunc: Ckfunc, shared: World, project: Path
-) -> None:
+def test_watch_settings_of_a_target_can_be_overridden_by_options(ckfunc: Ckfunc, shared: World, project: Path) -> None:
     edited(project, "new", "watch_for: 1s, max_failures: 0.5%, min_runs: 7")
     found = json.loads(ckfunc("-C", project, "deploy", "--json").out)["watch"]
     assert (found["ending"], found["watch_for_s"], found["max_failures"], found["min_runs"]) == (
@@ -119,7 +119,7 @@ def test_the_target_says_how_deploys_are_watched_and_options_override_it(
     assert (ran.code, "watching" in ran.err) == (0, False)
 
 
-def test_quiet_prints_nothing_about_a_good_watch(ckfunc: Ckfunc, project: Path) -> None:
+def test_quiet_prints_nothing_about_a_successful_watch(ckfunc: Ckfunc, project: Path) -> None:
     edited(project, "new")
     ran = ckfunc("-q", "-C", project, "deploy", "--watch-for", "1s")
     assert (ran.code, ran.out, ran.err) == (0, "", "")
@@ -136,7 +136,9 @@ def test_quiet_prints_nothing_about_a_good_watch(ckfunc: Ckfunc, project: Path) 
         (["--resume", "--watch-for", "1m"], "--resume can't be used with watch options", "original options"),
     ],
 )
-def test_wrong_options_are_explained(ckfunc: Ckfunc, project: Path, options: list[str], error: str, hint: str) -> None:
+def test_invalid_watch_options_are_explained(
+    ckfunc: Ckfunc, project: Path, options: list[str], error: str, hint: str
+) -> None:
     ran = ckfunc("-C", project, "deploy", *options)
     assert (ran.code, ran.out) == (2, "")
     assert f"error: {error}" in ran.err
@@ -153,7 +155,9 @@ def test_wrong_options_are_explained(ckfunc: Ckfunc, project: Path, options: lis
         ("min_runs: 0", "min_runs must be a whole number"),
     ],
 )
-def test_mistakes_in_the_manifest_have_a_place(ckfunc: Ckfunc, project: Path, key: str, error: str) -> None:
+def test_mistakes_in_watch_settings_are_reported_with_a_location(
+    ckfunc: Ckfunc, project: Path, key: str, error: str
+) -> None:
     ran = ckfunc("-C", edited(project, "new", key), "deploy")
     assert ran.code == 1
     assert "functions.yaml:5:" in ran.err
@@ -161,7 +165,7 @@ def test_mistakes_in_the_manifest_have_a_place(ckfunc: Ckfunc, project: Path, ke
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for another process")
-def test_an_interrupt_leaves_the_deploy_and_resume_continues_the_watch(
+def test_an_interrupt_does_not_revert_and_resume_continues_the_watch(
     ckfunc: Ckfunc, shared: World, project: Path
 ) -> None:
     edited(project, "new")
