@@ -210,7 +210,7 @@ def test_the_token_is_renewed_shortly_before_it_ends() -> None:
 
 
 @pytest.mark.parametrize("lasts", [None, "soon", -5, 0, "Infinity", [1]])
-def test_a_token_without_a_valid_lifetime_lasts_some_minutes(lasts: Any) -> None:
+def test_a_token_without_a_valid_lifetime_is_used_for_some_minutes(lasts: Any) -> None:
     routes = {
         f"GET {R}": Reply(body=RUNTIME),
         "POST /oauth/token": Reply(body={"access_token": "t", "expires_in": lasts}),
@@ -302,7 +302,7 @@ def test_wrong_credentials_are_sent_once_by_all_threads(status: int, body: Any) 
         assert len(served.server.requests) == 2
 
 
-def test_a_token_endpoint_that_needs_a_multipart_form_gets_one() -> None:
+def test_a_multipart_form_is_sent_to_a_token_endpoint_that_requires_it() -> None:
     replies = [Reply(400, {"error": "invalid_request"}), Reply(body={"access_token": "t", "expires_in": "60"})]
     with platform({f"GET {R}": Reply(body=RUNTIME), "POST /oauth/token": replies}) as served:
         run(served, lambda client: client.runtime())
@@ -474,7 +474,7 @@ def test_500_functions_are_read_with_one_request() -> None:
         assert len(served.calls()) == 1
 
 
-def test_all_pages_are_read_when_the_platform_grants_smaller_ones() -> None:
+def test_all_pages_are_read_if_the_platform_returns_smaller_pages() -> None:
     with platform({f"GET {R}/functions": functions(60, granted=25)}) as served:
         assert [one.id for one in run(served, lambda client: client.functions())] == list(range(1, 61))
         assert len(served.calls()) == 3

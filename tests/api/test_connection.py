@@ -17,7 +17,7 @@ from ckfunc.base.secrets import Secret
 GIVEN = {"CHATKITTY_CLIENT_ID": "id", "CHATKITTY_CLIENT_SECRET": "s3cret-value"}
 
 
-def test_addresses_default_to_the_platforms_own() -> None:
+def test_the_default_addresses_are_those_of_the_platform() -> None:
     made = connection_from_environment({**GIVEN, "CHATKITTY_API_URL": " "})
     assert (made.api_url, made.authorization_url) == (API_URL, AUTHORIZATION_URL)
 

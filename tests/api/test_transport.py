@@ -137,7 +137,7 @@ def test_a_server_that_does_not_speak_http_is_an_error(transport: Transport, sen
         transport.send("GET", url, {})
 
 
-def test_a_server_that_never_answers_runs_into_the_timeout(transport: Transport) -> None:
+def test_a_server_that_never_answers_causes_a_timeout(transport: Transport) -> None:
     with raw_server(b"", hold=True) as url, pytest.raises(Unreachable, match=r"did not answer within 0\.1 s"):
         transport.send("GET", url, {}, timeout_s=0.1)
 

@@ -66,7 +66,7 @@ def test_reports_comply_with_their_schemas(annotations: tuple[Annotation, ...]) 
     assert code_quality_errors(gitlab((*annotations, *annotations))) == []
 
 
-def test_the_schemas_find_mistakes() -> None:
+def test_the_schemas_refuse_invalid_reports() -> None:
     wrong = sarif(ALL).replace('"level": "error"', '"level": "bad"').replace('"startLine": 3', '"startLine": 0')
     assert len(sarif_errors(wrong)) == 2
     wrong = (
@@ -76,7 +76,7 @@ def test_the_schemas_find_mistakes() -> None:
     assert code_quality_errors(json.dumps(json.loads(gitlab(ALL)) * 2)) == ["the fingerprints are not unique"]
 
 
-def test_mistakes_become_annotations_with_their_hints() -> None:
+def test_errors_become_annotations_with_their_hints() -> None:
     assert of_mistakes([Problem("a.ts", 1, 2, "wrong", "do this"), Problem("b.ts", 0, 0, "bad")], "manifest") == (
         Annotation("a.ts", 1, 2, "manifest", "wrong (do this)"),
         Annotation("b.ts", 0, 0, "manifest", "bad"),

@@ -110,7 +110,7 @@ def test_other_kinds_of_files_are_refused(tmp_path: Path) -> None:
         read_file(tmp_path / "link", pipe=True)
 
 
-def test_the_null_device_is_an_empty_file_where_a_pipe_may_be(tmp_path: Path) -> None:
+def test_the_null_device_is_an_empty_file_if_pipes_are_allowed(tmp_path: Path) -> None:
     (tmp_path / ".env").symlink_to("/dev/null")
     assert read_file(tmp_path / ".env", pipe=True) == b""
     with pytest.raises(UnusableFile, match="is a device"):
@@ -124,7 +124,7 @@ def test_a_huge_sparse_file_is_refused_without_reading_it(tmp_path: Path) -> Non
         read_file(tmp_path / "huge")
 
 
-def test_circular_links_and_missing_files_raise_errors_of_the_system(tmp_path: Path) -> None:
+def test_circular_links_and_missing_files_raise_an_os_error(tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to("loop")
     with pytest.raises(OSError, match="ymbolic links"):
         read_file(tmp_path / "loop")
@@ -161,7 +161,7 @@ def test_a_failed_write_names_the_file_and_not_its_temporary_file(tmp_path: Path
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 @pytest.mark.parametrize("path", ["/proc/new.xml", "/proc/new/report.xml"])
-def test_a_directory_without_new_files_is_an_expected_failure(path: str) -> None:
+def test_a_directory_that_allows_no_new_files_is_an_expected_failure(path: str) -> None:
     with pytest.raises(PermissionError, match="files cannot be created in this directory") as failed:
         write_atomically(Path(path), "report")
     refusal = SystemRefusal.of(failed.value)

@@ -50,7 +50,7 @@ def test_a_secret_is_masked_in_every_representation(held: object) -> None:
     assert is_masked(f"{Secret(CANARY):>40}")
 
 
-def test_every_dataclass_with_a_secret_masks_it() -> None:
+def test_every_dataclass_masks_its_secrets() -> None:
     found = list(holders())
     assert {"Connection", "ApiAccess", "Login"} <= {one.__name__ for one in found}
     for each in found:

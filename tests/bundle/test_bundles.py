@@ -52,7 +52,7 @@ def test_a_handler_and_what_it_imports_become_one_readable_script(make: Make, bu
     assert {project.root / one for one in script.modules} <= set(project.watched)
 
 
-def test_a_handler_without_local_imports_is_unchanged_and_starts_nothing(make: Make, tmp_path: Path) -> None:
+def test_a_handler_without_local_imports_is_unchanged_and_nothing_is_installed(make: Make, tmp_path: Path) -> None:
     source = 'import ms from "ms";\n\n// a comment\nasync function handleEvent() { return ms(1); }\n'
     written = make({"handlers/start.ts": source, "init.ts": "export const a = 1;\n"}, init="init.ts")
     nothing = tmp_path / "empty"
@@ -181,7 +181,7 @@ def test_javascript_with_require_keeps_its_handler_at_the_top(make: Make, bundle
     assert '"use strict"' not in text
 
 
-def test_an_init_script_keeps_its_exports(make: Make, bundler: Bundler) -> None:
+def test_exports_of_an_init_script_are_preserved(make: Make, bundler: Bundler) -> None:
     files = {
         "handlers/start.ts": "function handleEvent() { return desk; }\n",
         "init.ts": 'import { greeting } from "./lib/format";\nexport const desk = greeting("desk");\n'
@@ -194,7 +194,7 @@ def test_an_init_script_keeps_its_exports(make: Make, bundler: Bundler) -> None:
     assert script.text.endswith("\nexport {\n  desk,\n  greeting as hello\n};\n")
 
 
-def test_exports_of_a_handler_are_kept(make: Make, bundler: Bundler) -> None:
+def test_exports_of_a_handler_are_preserved(make: Make, bundler: Bundler) -> None:
     source = HANDLER.replace("async function", "export async function") + "export const Zero = 0;\n"
     text = handler(bundler.project(make({**SOURCES, "handlers/start.ts": source}))).text
     assert text.endswith("\nexport {\n  Zero,\n  handleEvent\n};\n")
@@ -266,7 +266,7 @@ def test_json_files_are_bundled(make: Make, bundler: Bundler) -> None:
     assert '"ja → ✓"' in text
 
 
-def test_unfinished_syntax_reaches_node_as_it_is_written(make: Make, bundler: Bundler) -> None:
+def test_recent_syntax_is_not_transpiled(make: Make, bundler: Bundler) -> None:
     files = {
         "handlers/start.ts": 'import { open } from "../lib/open";\nconst first = await open();\n'
         "async function handleEvent() { using file = first; return file?.name ?? 1_000n; }\n",

@@ -150,7 +150,7 @@ def test_valid_scripts_are_bundled_even_if_others_are_broken(make: Make, bundler
     ],
 )
 @pytest.mark.parametrize("ending", ["ts", "js"])
-def test_a_handler_must_be_complete_and_have_its_function(
+def test_a_handler_with_imports_must_parse_and_define_its_function(
     make: Make, bundler: Bundler, source: str, said: str, ending: str
 ) -> None:
     files = {f"handlers/start.{ending}": f'import {{ a }} from "../lib/a";\n{source}', "lib/a.ts": "export let a = 1;"}

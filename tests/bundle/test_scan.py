@@ -62,7 +62,7 @@ def test_other_imports_are_not_found(source: str) -> None:
     assert specifiers(source) == ()
 
 
-def test_the_position_of_an_import_is_that_of_its_quote() -> None:
+def test_the_position_of_an_import_is_its_opening_quote() -> None:
     first, second = specifiers('// é\nimport a from "./a";\n\n  const b = require(\n    "./b");\n')
     assert (first.line, first.column) == (2, 15)
     assert (second.line, second.column) == (5, 5)

@@ -89,7 +89,7 @@ def test_a_report_without_findings_is_parsed() -> None:
     assert [path.as_posix() for path in report.files] == ["/usr/lib/lib.d.ts", "C:/here/a.ts"]
 
 
-def test_a_frame_marks_the_word_that_begins_at_a_place(tmp_path: Path) -> None:
+def test_a_frame_marks_the_word_that_begins_at_a_position(tmp_path: Path) -> None:
     (tmp_path / "a.ts").write_text('import { a } from "left-pad";\nconst number: = 5;\n')
     (tmp_path / "functions.yaml").write_text("secret: value\n")
 

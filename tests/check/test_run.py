@@ -183,7 +183,7 @@ def test_a_project_with_very_many_files_is_checked_again_each_time(world: World)
     assert cache.lookup(None, world.root) is None
 
 
-def test_without_scripts_there_is_nothing_to_do(world: World) -> None:
+def test_a_project_without_scripts_has_no_findings_and_writes_no_files(world: World) -> None:
     (world.root / "handlers").mkdir()
     assert world.check().findings == ()
     assert not (world.root / ".ckfunc").exists()
@@ -203,7 +203,7 @@ def test_an_init_script_is_checked_but_needs_no_handle_event(world: World) -> No
     assert world.places() == ["init.ts:1:14 TS2322"]
 
 
-def test_columns_count_as_editors_do(world: World) -> None:
+def test_columns_are_counted_as_in_editors(world: World) -> None:
     world.write("handlers/a.ts", f'/* 😀 */ const a: number = "";\r\n\tconst é: number = "";\n{GOOD}')
     assert world.places() == ["handlers/a.ts:1:16 TS2322", "handlers/a.ts:2:8 TS2322"]
 

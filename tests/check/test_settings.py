@@ -76,7 +76,7 @@ def test_settings_for_the_editor_are_ignored(world: World) -> None:
         ('{"extends": "./missing.json"}', "tsconfig.json TS5083"),
     ],
 )
-def test_invalid_settings_are_reported_at_their_place(world: World, text: str, place: str) -> None:
+def test_invalid_settings_are_reported_at_their_position(world: World, text: str, place: str) -> None:
     settings(world, text)
     world.write("handlers/a.ts", GOOD)
     assert place in world.places()

@@ -1,4 +1,4 @@
-"""Single changes of a manifest: nothing else changes."""
+"""Single changes of a manifest, which leave the rest unchanged."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ settings: {guest_users: true}   # for now
     ],
 )
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
-def test_one_change_changes_nothing_else(path: str, value: object, old: str, new: str, newline: str) -> None:
+def test_a_single_change_leaves_the_rest_unchanged(path: str, value: object, old: str, new: str, newline: str) -> None:
     changed = with_changes(BLOCK.replace("\n", newline), [ManifestChange(tuple(path.split("/")), value)])  # type: ignore[arg-type]  # as given
     assert changed == BLOCK.replace(old, new, 1).replace("\n", newline)
 

@@ -175,14 +175,16 @@ def test_a_refused_addition_changes_nothing(tmp_path: Path, trigger_type: str, h
         ("? functions\n: a:\n    handler: a.ts\nfunctions: {}\n", CannotAdd),
     ],
 )
-def test_a_manifest_that_cannot_be_added_to_is_refused(tmp_path: Path, text: str, error: type[Exception]) -> None:
+def test_a_manifest_to_which_no_function_can_be_added_is_refused(
+    tmp_path: Path, text: str, error: type[Exception]
+) -> None:
     root = project(tmp_path, text)
     with pytest.raises(error):
         add_function(root, "call.ended", "b.ts")
     assert (root / "functions.yaml").read_text() == text
 
 
-def test_without_a_manifest_there_is_nothing_to_add_to(tmp_path: Path) -> None:
+def test_a_function_cannot_be_added_without_a_manifest(tmp_path: Path) -> None:
     with pytest.raises(NoProject):
         add_function(tmp_path, "call.ended", "b.ts")
     (tmp_path / "functions.yaml").mkdir()

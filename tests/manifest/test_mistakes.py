@@ -265,7 +265,7 @@ def test_the_editor_schema_is_valid_and_accepts_the_example() -> None:
 
 
 @pytest.mark.parametrize("name", IN_SCHEMA)
-def test_the_editor_schema_refuses_what_load_refuses(name: str) -> None:
+def test_the_editor_schema_refuses_manifests_that_load_refuses(name: str) -> None:
     assert list(Draft7Validator(json_schema()).iter_errors(as_editors_read(IN_SCHEMA[name][0])))
 
 

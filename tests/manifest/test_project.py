@@ -88,7 +88,7 @@ def test_a_manifest_may_redefine_local(tmp_path: Path) -> None:
     assert load(root, None, {}).target == Target("local", application="7")
 
 
-def test_with_several_targets_and_no_default_one_must_be_selected(tmp_path: Path) -> None:
+def test_with_several_targets_and_no_default_a_target_must_be_selected(tmp_path: Path) -> None:
     root = project(tmp_path, MINIMAL + "targets: {a: {}, b: {}}\n")
     with pytest.raises(TargetNeeded) as caught:
         load(root, None, {})
@@ -96,7 +96,7 @@ def test_with_several_targets_and_no_default_one_must_be_selected(tmp_path: Path
     assert caught.value.exit_code == 1
 
 
-def test_an_unknown_target_is_an_error_that_lists_the_known_ones(example: Path) -> None:
+def test_an_unknown_target_is_an_error_that_lists_the_known_targets(example: Path) -> None:
     with pytest.raises(NoSuchTarget) as caught:
         load(example, "prodution", {"OPENAI_API_KEY": ""})
     assert caught.value.hint == "did you mean 'production'? (targets: local, staging, production)"

@@ -68,7 +68,7 @@ def test_an_invalid_setting_is_an_error_with_its_position(tmp_path: Path, text: 
     assert found.startswith("functions.yaml:4:") and error in found
 
 
-def test_the_editor_schema_knows_settings_and_gives_them_no_default() -> None:
+def test_the_editor_schema_validates_settings_and_suggests_no_defaults() -> None:
     schema = json_schema()
     for text in (MINIMAL + BOTH, TARGETS):
         jsonschema.validate(yaml.safe_load(text), schema, cls=jsonschema.Draft7Validator)

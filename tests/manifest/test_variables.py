@@ -64,7 +64,7 @@ def test_env_files_may_have_quotes_comments_export_and_crlf(tmp_path: Path) -> N
     assert value(root, "${X}${Y}${EMPTY}") == "a b\nc#"
 
 
-def test_a_name_without_an_equals_sign_defines_nothing(tmp_path: Path) -> None:
+def test_a_name_without_an_equals_sign_defines_no_variable(tmp_path: Path) -> None:
     root = project(tmp_path, MANIFEST.format(value="${X}"), {".env": "X\n"})
     assert "${X} has no value" in problems(root)[0]
 

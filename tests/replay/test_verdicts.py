@@ -61,7 +61,7 @@ def test_an_unchanged_handler_with_uncontrolled_noise_has_no_differences(wild_se
     assert found.count(ReplayVerdict.NOISY) > 100
 
 
-def test_a_changed_result_is_a_difference_at_its_place() -> None:
+def test_a_changed_result_is_a_difference_at_its_path() -> None:
     found = replayed(determinism, lambda event, world: {**determinism(event, world), "n": -1}, 3)
     assert found.count(ReplayVerdict.DIFFERENT) == 3
     assert differences(found) == {("result.n", number, -1) for number in (1, 2, 3)}

@@ -101,7 +101,7 @@ def test_a_comparison_shows_both_sides_and_their_differences(project: Path) -> N
         ("handlers/sent.ts", "import './missing';\n" + OLD, "handlers/sent.ts:1:"),
     ],
 )
-def test_a_mistake_in_the_project_is_explained(project: Path, file: str, text: str, message: str) -> None:
+def test_an_error_in_the_project_is_explained(project: Path, file: str, text: str, message: str) -> None:
     with dashboard(project) as web:
         (project / file).write_text(text)
         answer = web.post("/ui/invocations/1/working-copy/run")

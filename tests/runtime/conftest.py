@@ -115,7 +115,7 @@ def run_alone(play: Play) -> Run:
 
 @pytest.fixture(scope="module")
 def shared(compiler: CompilerProcess, cache: Path) -> Iterator[Run]:
-    """Run sources one after another as versions of one function, whose process is replaced when a run spoils it."""
+    """Run sources one after another as versions of one function; a process with leftovers is replaced."""
     with asyncio.Runner() as runner:
         hosts = HostPool(limits=Limits(), cache=cache, spares=False)
         bench = Bench(compiler, hosts)

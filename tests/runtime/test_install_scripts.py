@@ -58,7 +58,7 @@ def test_an_allowed_script_runs_for_the_locked_version(tmp_path, home):
     with registry(SCRIPTED, files={NAME: SCRIPTED_FILES}) as server:
         (home / ".npmrc").write_text(f"registry={server.url}/\n")
         lock = resolve(WANTED, tmp_path / "cache", InstallPolicy())
-        wanted = lock.resolved(WANTED)  # as an emulator has it after a deploy
+        wanted = lock.resolved(WANTED)  # the versions that an emulator has after a deploy
         directory = install(wanted, tmp_path / "cache", policy=replace(allowing(NAME), lock=lock))
         other = install(wanted, tmp_path / "cache", policy=replace(allowing(NAME, dependencies={}), lock=lock))
     assert wanted == {NAME: "1.0.0"}

@@ -152,7 +152,7 @@ def test_files_are_restored_if_the_block_fails(tmp_path: Path) -> None:
     assert (tmp_path / "link.txt").readlink() == Path("old.txt")
 
 
-def test_a_failed_write_undoes_those_before_it(tmp_path: Path) -> None:
+def test_a_failed_write_undoes_the_previous_writes(tmp_path: Path) -> None:
     too_long = "x" * 250  # the name fits, but the longer name of its temporary file does not
     with pytest.raises(CannotWrite, match=r"cannot write .*: ") as failure:
         write_all(tmp_path, {"handlers/first.ts": "1", f"{too_long}.ts": "2"}, force=False)

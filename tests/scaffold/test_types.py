@@ -214,7 +214,7 @@ def test_exports_of_a_bundled_init_script_are_in_scope(project: Path) -> None:
 
 
 @pytest.mark.parametrize("whole_node", [False, True])
-def test_declared_variables_are_text_and_others_may_be_missing(project: Path, whole_node: bool) -> None:
+def test_declared_variables_are_strings_and_others_may_be_undefined(project: Path, whole_node: bool) -> None:
     if whole_node:
         (project / "node_modules").symlink_to(locked_packages("node-types") / "node_modules", target_is_directory=True)
         settings = project / "tsconfig.json"
@@ -378,7 +378,7 @@ def test_names_and_texts_are_escaped_for_typescript() -> None:
     )
 
 
-def test_a_stub_that_cannot_be_read_is_stale(project: Path) -> None:
+def test_an_unreadable_stub_is_stale(project: Path) -> None:
     (project / ".ckfunc/types/node.d.ts").unlink()
     (project / ".ckfunc/types/node.d.ts").mkdir()
     assert stale_stubs(project, Schemas("{}")) == {".ckfunc/types/node.d.ts": "cannot be read: is a directory"}

@@ -18,7 +18,7 @@ def told(root: Path, text: str | bytes) -> tuple[str, ...]:
     return tsconfig_advice(root)
 
 
-def test_a_new_project_has_nothing_to_change(tmp_path: Path) -> None:
+def test_a_new_project_needs_no_changes(tmp_path: Path) -> None:
     init(tmp_path, Schemas("{}"))
     assert tsconfig_advice(tmp_path) == ()
 

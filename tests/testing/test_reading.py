@@ -1,4 +1,4 @@
-"""Reading test files, and reporting their mistakes."""
+"""Reading test files, and reporting their errors."""
 
 from __future__ import annotations
 
@@ -196,7 +196,7 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize(("text", "told"), MISTAKES)
-def test_a_mistake_is_reported_at_its_position(tmp_path: Path, text: str, told: str) -> None:
+def test_an_invalid_test_file_is_reported_with_the_position(tmp_path: Path, text: str, told: str) -> None:
     (tmp_path / "tests").mkdir()
     (tmp_path / "tests/broken.json").write_text("{")
     (tmp_path / "tests/list.json").write_text("[]")
@@ -205,7 +205,7 @@ def test_a_mistake_is_reported_at_its_position(tmp_path: Path, text: str, told: 
     assert any(told in str(problem) for problem in caught.value.problems), caught.value.problems
 
 
-def test_mistakes_of_all_files_are_reported_together(tmp_path: Path) -> None:
+def test_errors_of_all_files_are_reported_together(tmp_path: Path) -> None:
     (tmp_path / "tests").mkdir()
     (tmp_path / "tests/b.yml").write_text("cases: 1\n")
     with pytest.raises(InvalidCases) as caught:

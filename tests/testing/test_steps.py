@@ -1,4 +1,4 @@
-"""Reading the steps of conversations, and reporting their mistakes."""
+"""Reading the steps of conversations, and reporting their errors."""
 
 from __future__ import annotations
 
@@ -212,13 +212,13 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize(("text", "message"), MISTAKES)
-def test_a_mistake_in_a_conversation_is_reported_at_its_place(tmp_path: Path, text: str, message: str) -> None:
+def test_an_error_in_a_conversation_is_reported_at_its_position(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(InvalidCases) as caught:
         read(tmp_path, text)
     assert any(message in str(problem) for problem in caught.value.problems), caught.value.problems
 
 
-def test_all_mistakes_of_a_conversation_are_reported_at_once(tmp_path: Path) -> None:
+def test_all_errors_of_a_conversation_are_reported_together(tmp_path: Path) -> None:
     steps: list[Any] = ["{user: jnae, opens: a}", "{user: jane, sais: hi}", "{waits: soon}"]
     with pytest.raises(InvalidCases) as caught:
         read(tmp_path, HEAD + "".join(f"      - {step}\n" for step in steps))

@@ -96,7 +96,7 @@ def test_a_file_to_which_no_case_can_be_added_is_refused(before: str) -> None:
         with_case(before, CASE, "a.yaml")
 
 
-def test_a_file_that_is_not_yaml_is_refused_with_its_place() -> None:
+def test_a_file_that_is_not_yaml_is_refused_with_its_path() -> None:
     with pytest.raises(InvalidCases) as caught:
         with_case("cases: [", CASE, "a.yaml")
     assert caught.value.problems[0].path == "a.yaml"

@@ -41,7 +41,7 @@ def test_user_data_is_unchanged(data: object) -> None:
     assert canonical(document) == document
 
 
-def test_the_dialect_of_a_document_is_that_of_its_first_name_with_two_spellings() -> None:
+def test_the_first_name_with_two_spellings_determines_the_dialect_of_a_document() -> None:
     assert dialect_of([1, {"properties": {"aB": 1}}, {"created_time": 1}]) is Dialect.SNAKE
     assert dialect_of({"isGuest": True, "nested": {"aB": 1}}) is Dialect.CAMEL
     assert dialect_of({"id": 1, "properties": {"aB": 1}}) is None

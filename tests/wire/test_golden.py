@@ -209,7 +209,7 @@ def _request(body: str, document: Any) -> Any:
 
 @pytest.mark.parametrize("dialect", SPELLINGS)
 @pytest.mark.parametrize("sample", REQUESTS, ids=lambda sample: sample["operation"])
-def test_a_sample_request_is_understood(sample: dict[str, Any], dialect: Dialect) -> None:
+def test_a_sample_request_survives_a_round_trip(sample: dict[str, Any], dialect: Dialect) -> None:
     document = sample[dialect.value]
     wanted = sample["camel"]
     if sample["body"] == "function":
