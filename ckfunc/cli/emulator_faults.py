@@ -14,6 +14,7 @@ from ckfunc.cli.completion import complete_operations
 from ckfunc.cli.emulator_data import data_dir_option, directory
 from ckfunc.cli.options import common_options, pass_app
 from ckfunc.emulator.data_directory import find_running
+from ckfunc.wire.faults import FaultMistake, read_fault_entry, write_active_fault
 
 if TYPE_CHECKING:
     from ckfunc.api import Client
@@ -77,7 +78,6 @@ def add(app: App, /, data_dir: Path | None, **entry: object) -> None:
     are affected. If several faults apply to a request, the oldest one takes effect.
     """
     from ckfunc.api.emulator import add_fault
-    from ckfunc.wire.faults import FaultMistake, read_fault_entry, write_active_fault
 
     try:
         fault = read_fault_entry(entry)
@@ -99,7 +99,6 @@ def add(app: App, /, data_dir: Path | None, **entry: object) -> None:
 def clear(app: App, ids: tuple[int, ...], data_dir: Path | None) -> None:
     """Remove faults of a running emulator, by default all. If an ID does not exist, nothing is removed."""
     from ckfunc.api.emulator import clear_faults, remove_faults
-    from ckfunc.wire.faults import write_active_fault
 
     client = _running_client(app, data_dir)
     try:
@@ -127,8 +126,6 @@ def _running_client(app: App, given: Path | None) -> Client:
 
 
 def _print_faults(app: App, active: tuple[ActiveFault, ...]) -> None:
-    from ckfunc.wire.faults import write_active_fault
-
     if app.output.json:
         app.output.document([write_active_fault(fault) for fault in active])
         return

@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING
 
 from ckfunc.base.clock import timestamp
 from ckfunc.base.text import printable
+from ckfunc.model.application import Invocation, Status
 from ckfunc.model.project import WatchPolicy
 
 if TYPE_CHECKING:
-    from ckfunc.model.application import Invocation
     from ckfunc.model.outputs import WatchedVersionJson
 
 EARLIER_RUNS = 100
@@ -61,8 +61,6 @@ class VersionRuns:
 
     def add(self, run: Invocation) -> None:
         """Count a run that has ended, and judge the version. Runs after a breach are not counted."""
-        from ckfunc.model.application import Status
-
         if run.version_number > self.version:
             self.replaced_by = run.version_number
         if run.status is Status.RUNNING or self.verdict in (

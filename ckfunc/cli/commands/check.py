@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, CkfuncError, UsageProblem
+from ckfunc.check.findings import annotations_of, compact_lines, full_lines
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_types
 from ckfunc.cli.options import common_options, format_option, pass_app
@@ -51,8 +52,6 @@ def _check(app: App, types: Sequence[str]) -> int:
     for warning in checked.warnings:
         app.output.warn(str(warning))
     if app.output.annotates:
-        from ckfunc.check.findings import annotations_of
-
         app.output.annotate(annotations_of(checked.problems, checked.warnings), checked.root)
     if app.output.json:
         app.output.document([problem.to_json() for problem in checked.problems])
@@ -65,8 +64,6 @@ def _check(app: App, types: Sequence[str]) -> int:
 
 def _print_findings(app: App, checked: CheckedProject) -> None:
     """Print findings: on a terminal with their source lines, otherwise one line each."""
-    from ckfunc.check.findings import compact_lines, full_lines
-
     width = app.output.width()
     if width is None:
         app.output.lines(compact_lines(checked.problems))

@@ -17,6 +17,7 @@ from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_only
 from ckfunc.cli.options import FILE, common_options, pass_app
 from ckfunc.cli.plans import gates_of, print_plan, print_report, try_gates
+from ckfunc.deploy.apply.recovery import unfinished
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.gates import GateVerdict, require_passed, run_hook
 from ckfunc.deploy.plan import saved
@@ -248,8 +249,6 @@ def _of_saved_plan(app: App, options: DeployOptions, path: Path) -> DeployOption
 
 def _of_unfinished(app: App, options: DeployOptions) -> DeployOptions:
     """Return the options that finish the last deploy, whose journal specifies its parts."""
-    from ckfunc.deploy.apply.recovery import unfinished
-
     project, client = app.project(), app.client()
     client.runtime()  # sets the client's identity
     record = unfinished(project.root, project.target.name, client.identity)

@@ -17,6 +17,7 @@ from ckfunc.base.text import nearest
 from ckfunc.cli.app import App
 from ckfunc.cli.main import subcommands
 from ckfunc.cli.options import common_options, pass_app
+from ckfunc.cli.schemas import command_schema, commands_with_json
 
 VARIABLES = {
     "CHATKITTY_CLIENT_ID": "Client id of the application.",
@@ -85,8 +86,6 @@ def help(  # noqa: A001 - the command's name
 
 
 def _print_schema(app: App, ctx: click.Context) -> None:
-    from ckfunc.cli.schemas import command_schema, commands_with_json
-
     name = ctx.command_path.removeprefix("ckfunc").strip()
     schema = command_schema(name)
     if schema is None:

@@ -12,6 +12,7 @@ from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, CkfuncError
 from ckfunc.base.interrupts import require_uninterrupted
 from ckfunc.base.text import USUAL_COLUMNS
 from ckfunc.cli.app import App
+from ckfunc.cli.commands.logs import print_item, stacks_of
 from ckfunc.cli.options import common_options, pass_app
 from ckfunc.logs.entries import Gap, LogEntry
 from ckfunc.watch.batches import Stop, batches
@@ -63,7 +64,6 @@ def watch_project(
     NeedsYes.
     """
     from ckfunc.bundle.project import InvalidModules
-    from ckfunc.cli.commands.logs import print_item, stacks_of
     from ckfunc.dev.watcher import Watcher, WatchTools
     from ckfunc.logs.follow import StoppableClock, stream_logs
 
