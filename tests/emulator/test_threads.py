@@ -6,7 +6,7 @@ import httpx
 import pytest
 from support.calls import answered, ended, explanation, function, items, send
 
-from ckfunc.emulator.store import threads
+from ckfunc.emulator.store import channels
 from ckfunc.emulator.store.database import Database
 
 
@@ -117,7 +117,7 @@ def test_ids_of_messages_and_threads_never_meet(client: httpx.Client, room: dict
 def test_a_thread_that_stands_alone_has_messages_of_its_own(
     client: httpx.Client, room: dict[str, int], database: Database
 ) -> None:
-    made = threads.create(database, 1, "Plans", {"a": 1})
+    made = channels.create_thread(database, 1, "Plans", {"a": 1})
     shown = answered(client.get(f"/v1/threads/{made.id}"))
     assert (shown["type"], shown["name"], shown["properties"]) == ("STANDALONE", "Plans", {"a": 1})
     message = send(client, "plan", to=f"threads/{made.id}", user={"username": "ann"})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ckfunc.emulator.http.problems import Denied, Missing, Refused
-from ckfunc.emulator.store import channels, functions, memberships, messages, threads, users
+from ckfunc.emulator.store import channels, functions, memberships, messages, users
 from ckfunc.emulator.store.channels import ChannelAccess
 from ckfunc.emulator.store.database import Database
 from ckfunc.model.application import Function
@@ -47,7 +47,7 @@ def message(database: Database, message_id: int | None) -> Message:
 
 def thread(database: Database, thread_id: int | None) -> Thread:
     """Return the thread of that id. Raises Missing."""
-    found = None if thread_id is None else threads.get(database, thread_id)
+    found = None if thread_id is None else channels.get_thread(database, thread_id)
     if found is None:
         raise Missing(f"there is no thread {thread_id}")
     return found
@@ -159,8 +159,13 @@ def writable_thread(database: Database, thread_id: int | None, user: User) -> Th
     """Return a thread that the user may write in. Raises Missing, Denied and Refused."""
     thread = visible_thread(database, thread_id, user)
     check_writable(database, thread.channel_id, user)
-    if thread.type is ThreadType.MESSAGE:
-        parent = visible_message(database, thread.id, user)
-        if parent.nested_level >= threads.DEEPEST:
-            raise Refused(f"message {parent.id} is {parent.nested_level} replies deep, which is the limit")
+    check_depth(database, thread)
     return thread
+
+
+def check_depth(database: Database, thread: Thread) -> None:
+    """Check that a thread may have another reply: there is a limit to the levels of replies. Raises Refused."""
+    if thread.type is ThreadType.MESSAGE:
+        level = message(database, thread.id).nested_level
+        if level >= channels.DEEPEST_REPLY:
+            raise Refused(f"message {thread.id} is {level} replies deep, which is the limit")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ckfunc.emulator.actions.context import ActionContext
-from ckfunc.emulator.store import channels, conversations, deletion, memberships, sessions, threads
+from ckfunc.emulator.store import channels, conversations, deletion, memberships, sessions
 from ckfunc.emulator.store.steps import Steps
 from ckfunc.model.chat import BlockRecord, Channel, ChannelEvent, ChannelType, Invite, NewChannel, Thread, User
 from ckfunc.wire.channels import write_channel, write_event
@@ -71,7 +71,7 @@ def trigger_event(context: ActionContext, channel: Channel, event: ChannelEvent)
 
 def create_thread(context: ActionContext, channel: Channel, user: User, thread: tuple[str | None, Any]) -> Thread:
     """Create a standalone thread, given by its name and properties."""
-    made = threads.create(context.database, channel.id, *thread)
+    made = channels.create_thread(context.database, channel.id, *thread)
     context.publish_to(user.id, "threads", "channel.thread.created", lambda: client_thread(made))
     return made
 

@@ -13,7 +13,7 @@ from ckfunc.emulator.actions.reading import emoji_of
 from ckfunc.emulator.http.problems import Denied, Missing, Refused
 from ckfunc.emulator.realtime.requests import ClientRequest, Destination
 from ckfunc.emulator.services import delete_in_steps
-from ckfunc.emulator.store import application, channels, conversations, memberships, threads
+from ckfunc.emulator.store import application, channels, conversations, memberships
 from ckfunc.model.chat import (
     BlockRecord,
     Channel,
@@ -218,7 +218,7 @@ def _call(_request: ClientRequest, _at: Destination) -> None:
 
 def _channel_keystrokes(request: ClientRequest, at: Destination) -> None:
     access.check_writable(request.database, at.id, request.user)
-    _type(request, threads.main(request.database, at.id or 0))
+    _type(request, channels.main_thread(request.database, at.id or 0))
 
 
 def _type(request: ClientRequest, thread: Thread) -> None:

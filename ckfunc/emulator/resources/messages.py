@@ -12,9 +12,8 @@ from ckfunc.emulator.http.paging import cursor_reply, cursor_request, page_reply
 from ckfunc.emulator.http.problems import Refused
 from ckfunc.emulator.http.routing import Route
 from ckfunc.emulator.services import EmulatorServices, delete_in_steps, result_of
-from ckfunc.emulator.store import application, messages, reading, threads
-from ckfunc.emulator.store.threads import DEEPEST
-from ckfunc.model.chat import Channel, Thread, ThreadType
+from ckfunc.emulator.store import application, channels, messages, reading
+from ckfunc.model.chat import Channel, Thread
 from ckfunc.wire.applications import write_application
 from ckfunc.wire.channels import (
     read_event,
@@ -64,7 +63,7 @@ def retrieve_message(call: Call, services: EmulatorServices) -> Reply:
 async def delete_message(call: Call, services: EmulatorServices) -> Reply:
     """Delete a message with its replies, and answer with the thread that it was in."""
     message = access.message(services.database, call.id())
-    thread = threads.of_message(services.database, message)
+    thread = channels.thread_of(services.database, message)
     await delete_in_steps(services.database, actions.delete(services.context(call), message))
     return Reply(write_thread(thread, call.links))
 
@@ -110,10 +109,7 @@ async def list_thread_messages(call: Call, services: EmulatorServices) -> Reply:
 def send_thread_message(call: Call, services: EmulatorServices) -> Reply:
     """Reply in a thread, on behalf of a user or as the system."""
     thread = access.thread(services.database, call.id())
-    if thread.type is ThreadType.MESSAGE:
-        level = access.message(services.database, thread.id).nested_level
-        if level >= DEEPEST:
-            raise Refused(f"message {thread.id} is {level} replies deep, which is the limit")
+    access.check_depth(services.database, thread)
     return _send(call, services, thread.channel_id, thread)
 
 
@@ -125,7 +121,7 @@ def send_thread_keystrokes(call: Call, services: EmulatorServices) -> Reply:
 def send_channel_keystrokes(call: Call, services: EmulatorServices) -> Reply:
     """Send keystrokes in a channel on behalf of a user. They are passed on and not stored."""
     channel = access.channel(services.database, call.id())
-    return _keystrokes(call, services, threads.main(services.database, channel.id))
+    return _keystrokes(call, services, channels.main_thread(services.database, channel.id))
 
 
 def send_channel_event(call: Call, services: EmulatorServices) -> Reply:

@@ -1,11 +1,11 @@
-"""Channels of the application, and their members."""
+"""Channels of the application, with their members and threads."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
 import uuid
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -14,9 +14,10 @@ from typing import Any
 from ckfunc.base.clock import parse_timestamp, timestamp
 from ckfunc.emulator.store import messages, users
 from ckfunc.emulator.store.database import Condition, Database
+from ckfunc.emulator.store.messages import NEXT_ID
 from ckfunc.emulator.store.paging import PageRequest, matching_ids, select_page_by_id
 from ckfunc.emulator.store.steps import listed
-from ckfunc.model.chat import Channel, ChannelType, NewChannel, User
+from ckfunc.model.chat import Channel, ChannelType, Message, NewChannel, Thread, ThreadType, User
 from ckfunc.model.page import Page
 
 # A direct channel is identified by its members: `member_ids` holds their sorted ids, and is NULL for other channels.
@@ -43,6 +44,20 @@ CREATE TABLE channel_members (
 CREATE INDEX channels_of_member ON channel_members (user_id, channel_id)
 """
 
+# Threads of messages have no rows. The main thread of a channel gets its row on first use.
+THREADS_SCHEMA = """
+CREATE TABLE threads (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  channel_id INTEGER NOT NULL REFERENCES channels ON DELETE CASCADE,
+  type TEXT NOT NULL,
+  name TEXT,
+  properties TEXT NOT NULL,
+  created_time TEXT NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX threads_main ON threads (channel_id) WHERE type = 'MAIN';
+CREATE INDEX threads_of_channel ON threads (channel_id, id)
+"""
+
 SORTABLE = {
     "id": "channels.id",
     "type": "channels.type",
@@ -53,6 +68,12 @@ SORTABLE = {
 """Columns by which lists of channels can be sorted, as SQL."""
 
 DEFAULT_ORDER = "channels.id ASC"
+
+DEEPEST_REPLY = 100
+"""The maximum levels of replies. The platform has no limit; with ours, SQLite can delete all levels at once."""
+
+_CHANNELS_OF = "SELECT channel_id FROM channel_members WHERE user_id ="
+_ID_OF = "(SELECT users.id FROM users WHERE users.name = ?)"
 
 
 def create(
@@ -152,10 +173,6 @@ def search(database: Database, request: PageRequest, text: str) -> Page[Channel]
     return select_page_by_id(database, "channels", source, parameters, request=request, read=partial(by_ids, database))
 
 
-_CHANNELS_OF = "SELECT channel_id FROM channel_members WHERE user_id ="
-_ID_OF = "(SELECT users.id FROM users WHERE users.name = ?)"
-
-
 def update(database: Database, channel: Channel) -> None:
     """Store the fields of a channel that a patch can change."""
     database.execute(
@@ -221,6 +238,39 @@ def is_member(database: Database, channel_id: int, user_id: int) -> bool:
     return database.one(sql, channel_id, user_id) is not None
 
 
+def get_thread(database: Database, thread_id: int) -> Thread | None:
+    """Return a thread, or None. The thread of a message has the message's id and creation time."""
+    row = database.one("SELECT * FROM threads WHERE id = ?", thread_id)
+    if row is not None:
+        return _thread(row)
+    row = database.one("SELECT id, channel_id, created_time FROM messages WHERE id = ?", thread_id)
+    if row is None:
+        return None
+    return Thread(row["id"], ThreadType.MESSAGE, row["channel_id"], parse_timestamp(row["created_time"]))
+
+
+def main_thread(database: Database, channel_id: int) -> Thread:
+    """Return a channel's main thread. The channel must exist."""
+    row = database.one("SELECT * FROM threads WHERE channel_id = ? AND type = 'MAIN'", channel_id)
+    if row is not None:
+        return _thread(row)
+    created = database.value("SELECT created_time FROM channels WHERE id = ?", channel_id)
+    return _insert_thread(database, channel_id, ThreadType.MAIN, None, {}, created)
+
+
+def thread_of(database: Database, message: Message) -> Thread:
+    """Return the thread that contains a message."""
+    found = message.parent_id or message.thread_id
+    thread = None if found is None else get_thread(database, found)
+    return thread or main_thread(database, message.channel_id)
+
+
+def create_thread(database: Database, channel_id: int, name: str | None, properties: Mapping[str, Any]) -> Thread:
+    """Store a standalone thread in a channel."""
+    now = timestamp(database.now())
+    return _insert_thread(database, channel_id, ThreadType.STANDALONE, name, properties, now)
+
+
 def _existing(database: Database, channel_id: int) -> Channel:
     return by_ids(database, [channel_id])[channel_id]
 
@@ -242,4 +292,29 @@ def _read(database: Database, rows: Sequence[sqlite3.Row]) -> tuple[Channel, ...
             properties=json.loads(row["properties"]),
         )
         for row in rows
+    )
+
+
+def _insert_thread(
+    database: Database, channel_id: int, kind: ThreadType, name: str | None, properties: Mapping[str, Any], now: str
+) -> Thread:
+    thread_id = database.insert(
+        f"INSERT INTO threads (id, channel_id, type, name, properties, created_time) VALUES ({NEXT_ID}, ?, ?, ?, ?, ?)",  # noqa: S608
+        channel_id,
+        kind.value,
+        name,
+        json.dumps(dict(properties)),
+        now,
+    )
+    return Thread(thread_id, kind, channel_id, parse_timestamp(now), name, dict(properties))
+
+
+def _thread(row: sqlite3.Row) -> Thread:
+    return Thread(
+        id=row["id"],
+        type=ThreadType(row["type"]),
+        channel_id=row["channel_id"],
+        created_time=parse_timestamp(row["created_time"]),
+        name=row["name"],
+        properties=json.loads(row["properties"]),
     )

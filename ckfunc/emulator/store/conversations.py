@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any
 
 from ckfunc.emulator.store import channels, messages, reading, users
-from ckfunc.emulator.store import threads as stored_threads
 from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.paging import CursorRequest, PageRequest, select_page, select_page_by_id
 from ckfunc.emulator.store.steps import listed
@@ -203,7 +202,7 @@ def read_by(database: Database, channel_id: int, first: int | None, last: int | 
 
 def threads(database: Database, channel_id: int, *, main: bool, standalone_only: bool) -> list[Thread]:
     """Return a channel's threads: the main one, standalone ones, and those of messages with replies."""
-    found = [stored_threads.main(database, channel_id)] if main and not standalone_only else []
+    found = [channels.main_thread(database, channel_id)] if main and not standalone_only else []
     rows = database.all(
         "SELECT id FROM threads WHERE channel_id = ? AND type = 'STANDALONE' ORDER BY id LIMIT ?",
         channel_id,
@@ -218,7 +217,7 @@ def threads(database: Database, channel_id: int, *, main: bool, standalone_only:
             _MOST_THREADS,
         )
         ids += [row[0] for row in rows]
-    all_threads = (stored_threads.get(database, thread_id) for thread_id in ids)
+    all_threads = (channels.get_thread(database, thread_id) for thread_id in ids)
     return [*found, *(thread for thread in all_threads if thread is not None and thread.type is not ThreadType.MAIN)]
 
 

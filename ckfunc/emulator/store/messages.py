@@ -12,7 +12,6 @@ from ckfunc.base.clock import parse_timestamp, timestamp
 from ckfunc.emulator.store import users
 from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.paging import CursorRequest, search_cursor_page, select_cursor_page
-from ckfunc.emulator.store.threads import NEXT_ID
 from ckfunc.model.chat import (
     Channel,
     ChannelType,
@@ -73,6 +72,9 @@ SORTABLE = {"id": "messages.id", "type": "messages.type", "createdTime": "messag
 """Columns by which offset lists of messages can be sorted, as SQL."""
 
 DEFAULT_ORDER = "messages.id DESC"
+
+NEXT_ID = "(SELECT max(seq) + 1 FROM sqlite_sequence WHERE name IN ('messages', 'threads'))"
+"""SQL for an id that no message or thread has ever had; NULL, and so 1, for the first one."""
 
 _MOST_MENTIONS = 100
 """How many mentions in a text are stored, at most. The platform documents no limit; this one is ours."""

@@ -17,7 +17,6 @@ from ckfunc.emulator.store import (
     notifications,
     reading,
     sessions,
-    threads,
     users,
 )
 
@@ -31,7 +30,7 @@ SCHEMA: tuple[str, ...] = (
     users.SCHEMA,
     channels.SCHEMA,
     memberships.SCHEMA,
-    threads.SCHEMA,
+    channels.THREADS_SCHEMA,
     messages.SCHEMA,
     reading.REACTIONS_SCHEMA,
     reading.RECEIPTS_SCHEMA,

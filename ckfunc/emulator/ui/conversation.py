@@ -8,7 +8,7 @@ from datetime import datetime
 from urllib.parse import urlsplit
 
 from ckfunc.emulator.services import EmulatorServices, result_of
-from ckfunc.emulator.store import channels, invocations, messages, reading, sessions, threads, users
+from ckfunc.emulator.store import channels, invocations, messages, reading, sessions, users
 from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.files import FILE_URL
 from ckfunc.emulator.store.invocations import RunFilter
@@ -170,7 +170,7 @@ def _run_row(run: ShownRun) -> TimelineRow:
 
 def thread_in(database: Database, channel: Channel, thread_id: int) -> Thread | None:
     """Return a thread of a channel, or None."""
-    found = threads.get(database, thread_id) if thread_id else None
+    found = channels.get_thread(database, thread_id) if thread_id else None
     return found if found is not None and found.channel_id == channel.id else None
 
 

@@ -10,7 +10,7 @@ from ckfunc.emulator.http.calls import Call, Reply
 from ckfunc.emulator.http.problems import HttpProblem, Missing
 from ckfunc.emulator.http.routing import Access, Route, Router
 from ckfunc.emulator.services import EmulatorServices
-from ckfunc.emulator.ui import channels, chat, data, faults, functions, invocations, messages, requests, users
+from ckfunc.emulator.ui import channels, chat, data, functions, invocations, requests, users
 from ckfunc.emulator.ui.pages import HEADERS, asset, problem_page
 
 _ASSETS = {
@@ -85,10 +85,8 @@ ROUTES = (
     *chat.ROUTES,
     *users.ROUTES,
     *channels.ROUTES,
-    *messages.ROUTES,
     *requests.ROUTES,
     *data.ROUTES,
-    *faults.ROUTES,
 )
 
 
