@@ -1,4 +1,4 @@
-"""Lines that are typed into a chat."""
+"""Parsing of lines typed into a chat."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from ckfunc.chat.commands import BadLine, ChatCommand, parse_line
         (" /quit ", ChatCommand("quit")),
     ],
 )
-def test_a_line_is_a_message_or_a_command(line: str, command: ChatCommand | None) -> None:
+def test_a_line_is_parsed_as_a_message_or_a_command(line: str, command: ChatCommand | None) -> None:
     assert parse_line(line) == command
 
 

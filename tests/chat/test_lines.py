@@ -87,7 +87,7 @@ def test_an_event_is_shown_with_hidden_characters_as_escapes(event: ChatEvent, s
     assert [plain(line) for line in event_lines(event, ChatView("jane"), NOW)] == shown
 
 
-def test_on_a_terminal_a_very_long_message_is_cut() -> None:
+def test_a_very_long_message_is_truncated_on_a_terminal() -> None:
     lines = event_lines(sent("x" * 5000), ChatView("jane"), NOW)
     assert [len(plain(line)) for line in lines[:1]] == [len("12:00:01 [7] bob\\u202e: ") + 4000]
     assert plain(lines[1]) == "  … 1,000 more characters; --json has all of them"
@@ -102,21 +102,21 @@ def test_on_a_terminal_a_very_long_message_is_cut() -> None:
         (run(Status.FAILED, FAILURE), "12:00:05 ƒ [9] user.sent.message v2 FAILED 12 ms  Error: no"),
     ],
 )
-def test_in_a_pipe_an_event_is_one_line(event: ChatEvent, shown: str) -> None:
+def test_an_event_is_one_line_in_a_pipe(event: ChatEvent, shown: str) -> None:
     assert [plain(line) for line in event_lines(event, ChatView("jane", flat=True), NOW)] == [shown]
 
 
-def test_a_message_of_another_day_has_its_date() -> None:
+def test_a_message_from_another_day_is_shown_with_its_date() -> None:
     (line,) = event_lines(sent(), ChatView("jane"), datetime(2026, 11, 28, tzinfo=UTC))
     assert plain(line).startswith("2026-11-27 12:00:01 [7]")
 
 
-def test_with_details_a_run_has_its_result() -> None:
+def test_a_run_is_shown_with_its_result_if_details_are_on() -> None:
     lines = event_lines(run(Status.SUCCEEDED, {"payload": {"a": 1}}), ChatView("jane", details=True), NOW)
     assert [plain(line) for line in lines][1:] == ['  → {"a": 1}']
 
 
-def test_a_message_is_data_without_escapes() -> None:
+def test_a_message_record_contains_unescaped_text() -> None:
     assert event_record(sent("a\u202eb\n", parent_id=6)) == {
         "event": "message",
         "change": "sent",

@@ -1,4 +1,4 @@
-"""One call of every operation whose answer the platform's document shows, in a world where it has as much to tell."""
+"""One call of every operation that has a documented example, on data that fills all fields of the example."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SCRIPT = "function handleEvent(event) { return event.event.type; }"
 
 
 class Asker:
-    """Calls operations, and keeps the answers by operation."""
+    """Calls operations and stores the responses by operation."""
 
     def __init__(self, server: str) -> None:
         self._http = http_client(f"{server}/v1")
@@ -30,7 +30,7 @@ class Asker:
         self._http.close()
 
     def __call__(self, operation: str, method: str, path: str, body: Any = None, **options: Any) -> Any:
-        """Call an operation; without a name, something that is needed for another one."""
+        """Call an operation. A call without a name prepares data for another operation."""
         if body is not None:
             options["json"] = body
         answer = self._http.request(method, path, **options)
@@ -46,7 +46,7 @@ class Asker:
 
 
 def ask(server: str) -> dict[str, Any]:
-    """Return what each operation answers, in camelCase, by its id."""
+    """Return the response of each operation in camelCase, by operation id."""
     asker = Asker(server)
     try:
         jane, john, channel = _people_and_channels(asker)
@@ -75,7 +75,7 @@ def _people_and_channels(asker: Asker) -> tuple[int, int, int]:
     asker("setUserSecret", "PUT", f"/users/{jane}/secrets/x", {"secret": "y"})
     asker("retrieveUserSecret", "GET", f"/users/{jane}/secrets/x")
     asker("removeUserSecret", "DELETE", f"/users/{jane}/secrets/x")
-    # As the example shows it, nobody created it.
+    # The channel of the example has no creator.
     channel: int = asker("createChannel", "POST", "/channels", {"type": "PUBLIC", "name": "general"})["id"]
     for one in (jane, john):
         asker("addChannelMember", "POST", f"/channels/{channel}/members", {"id": one})
@@ -146,7 +146,7 @@ def _messages(asker: Asker, jane: int, john: int, channel: int) -> None:
 
 
 def _sessions(asker: Asker, channel: int) -> None:
-    """Let sessions begin and end; the first one, of `dan`, is from before."""
+    """Start and end sessions. The first one, of `dan`, already exists."""
     ended = asker.control("POST", "/sessions", {"username": "john", "channelId": channel})
     asker.control("DELETE", f"/sessions/{ended['id']}")
     for name in ("jane", "john"):
@@ -156,7 +156,7 @@ def _sessions(asker: Asker, channel: int) -> None:
 
 
 def _lists(asker: Asker, jane: int, john: int, channel: int) -> None:
-    """Ask for lists, each with fewer entries on a page than there are where an example has several pages."""
+    """Request lists. If an example has several pages, the page size is smaller than the list."""
     at = f"/channels/{channel}"
     asker("listUsers", "GET", "/users?size=1")
     asker("listChannels", "GET", "/channels?page=1&size=2")
@@ -171,7 +171,7 @@ def _lists(asker: Asker, jane: int, john: int, channel: int) -> None:
     asker("listChannelModerators", "GET", f"{at}/moderators?size=1")
     asker("listChannelParticipants", "GET", f"{at}/participants?size=1")
     asker("listChannelInvites", "GET", f"{at}/invites")
-    # The only message with a receipt is in the channel that was there before.
+    # The only message with a receipt is in the channel that already existed.
     lobby = asker("", "GET", "/channels?members=dan")["_embedded"]["channels"][0]["id"]
     (message,) = asker("", "GET", f"/channels/{lobby}/messages?size=1")["_embedded"]["messages"]
     asker("listMessageReadReceipts", "GET", f"/messages/{message['id']}/read-receipts")

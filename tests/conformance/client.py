@@ -1,8 +1,8 @@
-"""Calls every method of the vendor's Python package, unmodified, on a running emulator; each answer is a line of JSON.
+"""Call every method of the vendor's unmodified Python package, and print each response as a line of JSON.
 
-Arguments: the directory that it is installed in, and the emulator's address. Some of the package's classes cannot be
-made, or cannot take an answer. Then the call is made with a plain object on the package's lower level, or its answer is
-taken as it came; what the package said is in `note`.
+Arguments: the directory of the package, and the emulator's address. Some of the package's classes cannot be created, or
+cannot parse a response. Then the call is made with a plain object on the package's lower level, or its raw response is
+used; the error of the package is in `note`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SCRATCH = Path(tempfile.mkdtemp(prefix="conformance-"))
 
 
 def token() -> str:
-    """Sign in, which the package has no part for."""
+    """Sign in. The package has no method for it."""
     credentials = b64encode(b"emulator:emulator").decode()
     headers = {"authorization": f"Basic {credentials}"}
     request = urllib.request.Request(f"{server}/oauth/token", b"grant_type=client_credentials", headers)
@@ -51,7 +51,7 @@ for api in [kind(client) for name, kind in vars(apis).items() if name.endswith("
 
 
 class Body:
-    """An object for a request: of one of the package's classes, or plain."""
+    """The body of a request: an object of one of the package's classes, or a plain dictionary."""
 
     def __init__(self, kind: str, **fields: Any) -> None:
         self.kind = kind
@@ -85,7 +85,7 @@ def plain(value: Any) -> Any:
 
 
 def directly(method: str, arguments: list[Any], options: Mapping[str, Any], files: Any) -> None:
-    """Make a call on the package's lower level, which takes plain objects and knows no class for the answer."""
+    """Call the package's lower level, which takes plain objects and does not parse the response."""
     endpoint = endpoints[method]
     given = dict(zip(endpoint.params_map["required"], arguments, strict=True)) | dict(options)
     places: dict[str, dict[str, Any]] = {"path": {}, "query": {}, "body": {}, "form": {}}
@@ -104,7 +104,7 @@ def directly(method: str, arguments: list[Any], options: Mapping[str, Any], file
 
 
 def said(error: Exception) -> str:
-    """Return what an error says, but for what another Python says in other words."""
+    """Return the message of an error, without details that differ between versions of Python."""
     text = "" if isinstance(error, RecursionError) else str(error).split("\n", maxsplit=1)[0].partition(" (")[0]
     return f"{type(error).__name__}: {text}"[:200].removesuffix(": ")
 
@@ -114,7 +114,7 @@ def write(line: Mapping[str, Any]) -> None:
 
 
 def call(operation: str, method: str, *arguments: Any, label: str = "", files: Any = None, **options: Any) -> Any:
-    """Call a method, and return the document that was answered; `files` are what a form is to hold."""
+    """Call a method and return the JSON of the response. `files` are the files of a form."""
     client.last_response = None
     line: dict[str, Any] = {"operation": operation, "method": method, "label": label, "status": 0, "data": None}
     note = ""
@@ -125,7 +125,7 @@ def call(operation: str, method: str, *arguments: Any, label: str = "", files: A
             if isinstance(error, openapi_client.ApiException) and files is None:
                 raise
             note = said(error)
-            if client.last_response is None:  # it was not sent, or not as it must be
+            if client.last_response is None:  # The request was not sent, or was malformed.
                 directly(method, plain(list(arguments)), {name: plain(one) for name, one in options.items()}, files)
     except openapi_client.ApiException as error:
         line |= {"status": error.status, "data": json.loads(error.body) if error.body else None}
@@ -290,7 +290,7 @@ def jobs(general: Any) -> None:
 
 
 def upload(operation: str, method: str, entry: Body, *before: Any) -> Any:
-    """Import one entry: as a list of the package's objects, as its signature says, or as a file."""
+    """Import one entry, as a list of the package's objects (its signature) or as a file."""
     path = SCRATCH / f"{method}.json"
     path.write_text(json.dumps([entry.plain()]), encoding="utf-8")
     with path.open("rb") as opened:
@@ -298,7 +298,7 @@ def upload(operation: str, method: str, entry: Body, *before: Any) -> Any:
 
 
 def lobby() -> None:
-    """Ask for what only a chat client does; it was done before, by the user dan in the channel `lobby`."""
+    """Request data that only chat clients create. The user dan created it earlier in the channel `lobby`."""
     (channel,) = call_quietly("/v1/channels?members=dan")["_embedded"]["channels"]
     (message,) = call_quietly(f"/v1/channels/{channel['id']}/messages?size=1")["_embedded"]["messages"]
     call("listChannelParticipants", "retrieve_channel_participants", channel["id"])

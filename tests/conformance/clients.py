@@ -1,4 +1,4 @@
-"""The vendor's own clients: how each is installed, unmodified, and what its calls on an emulator came to."""
+"""The vendor's own clients: unmodified installations, and the results of their calls on an emulator."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from ckfunc.wire.dialects import Dialect
 
 HERE = Path(__file__).parent
 REFUSED = {"taken": 400, "missing": 404}
-"""Labels of calls that must be refused, and how."""
+"""The expected status of calls that must be refused, by label."""
 
 
 @dataclass(frozen=True)
 class Client:
-    """One client at one version. `methods` is how many it has, by its authors' own count."""
+    """A client at a version. `methods` is the number of its methods, according to its authors."""
 
     package: str
     version: str
@@ -65,13 +65,13 @@ class Step:
 
     @property
     def name(self) -> str:
-        """What tells this call from the others."""
+        """A unique name of this call."""
         return f"{self.operation} {self.label}".strip()
 
 
 @dataclass(frozen=True)
 class Report:
-    """What one client did. `failures` is what went wrong between the calls."""
+    """The calls of a client. `failures` are errors outside of the calls."""
 
     client: Client
     server: str
@@ -80,7 +80,7 @@ class Report:
     failures: tuple[str, ...] = field(default=())
 
     def problems(self, step: Step) -> list[str]:
-        """Return what is wrong with the answer to a call."""
+        """Return the problems of the response to a call."""
         if not step.status:
             return [step.error]
         refused = REFUSED.get(step.label)
@@ -90,12 +90,12 @@ class Report:
         return problems(step.operation, step.data, self.client.dialect, self.server)
 
     def data(self) -> dict[str, Any]:
-        """Return the body of each answer, by the name of its call."""
+        """Return the body of each response, by the name of its call."""
         return {step.name: step.data for step in self.steps}
 
 
 def report(client: Client, server: str) -> Report:
-    """Let a client make all of its calls on the emulator at `server`."""
+    """Run all calls of a client on the emulator at `server`."""
     lines = [json.loads(line) for line in _run(_command(client, server)).splitlines()]
     return Report(
         client,
@@ -117,7 +117,7 @@ def _command(client: Client, server: str) -> list[str]:
 
 
 def _run(command: Sequence[str]) -> str:
-    """Run a client in an environment of its own and return what it wrote."""
+    """Run a client in its own environment and return its output."""
     environ = {name: os.environ[name] for name in ("SYSTEMROOT", "TEMP", "TMP") if name in os.environ}
     done = subprocess.run(command, capture_output=True, encoding="utf-8", env=environ, timeout=200, check=False)
     assert (done.returncode, done.stderr) == (0, ""), done.stdout[-2000:]
@@ -125,7 +125,7 @@ def _run(command: Sequence[str]) -> str:
 
 
 def _pip_install(lock_file: Path) -> Path:
-    """Return a directory of the cache that holds the packages of a lock file, apart from our own."""
+    """Return a directory of the cache with the packages of a lock file, separate from ckfunc's own environment."""
     content = digest(lock_file.read_text(encoding="utf-8"))[:16]
     directory = cache_dir() / "conformance" / f"{content}-py{sys.version_info.major}.{sys.version_info.minor}"
     with locked(directory.with_name(f"{directory.name}.lock")):
@@ -139,7 +139,7 @@ def _pip_install(lock_file: Path) -> Path:
 
 
 def verdicts(reports: Iterable[Report]) -> dict[tuple[str, str], list[str]]:
-    """Return, for each operation and client that calls it, what went wrong: nothing, when it passes."""
+    """Return the problems of each operation and client that calls it; an empty list if it passes."""
     found: dict[tuple[str, str], list[str]] = {}
     for one in reports:
         for step in one.steps:

@@ -39,7 +39,7 @@ def _is_time(value: object) -> bool:
 
 
 def problems(operation: str, document: Any, dialect: Dialect, server: str) -> list[str]:
-    """Return what is wrong with the body of an operation's successful answer, each with the place where it is."""
+    """Return the problems of the body of an operation's successful response, each with its location."""
     schema = OPERATIONS[operation].response
     if schema is None:
         return [] if document is None else ["there is a body, where none can be"]
@@ -50,7 +50,7 @@ def problems(operation: str, document: Any, dialect: Dialect, server: str) -> li
 
 
 def error_problems(document: Any, dialect: Dialect) -> list[str]:
-    """Return what is wrong with the body of a 400 or 404."""
+    """Return the problems of the body of a 400 or 404."""
     return [error.message for error in _validator("ApiError", dialect, "").iter_errors(document)]
 
 
@@ -96,7 +96,7 @@ def strict(name: str, dialect: Dialect, server: str = "", references: str = "#/$
     made = json.loads(json.dumps(schemas()[name]).replace("#/components/schemas/", references))
     if "discriminator" in made:
         field, mapping = made["discriminator"]["propertyName"], made["discriminator"]["mapping"]
-        # One variant is chosen, so that a problem is reported where it is and not as one of no variant.
+        # Choose the variant first, so that a problem is reported at its field, not as "matches no variant".
         return {
             "type": "object",
             "required": [field],

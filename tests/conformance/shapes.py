@@ -15,11 +15,11 @@ USER_DATA = frozenset({"properties", "args", "result", "environmentVariables", "
 _VARIANTS = frozenset(value for one in schemas().values() for value in one.get("discriminator", {}).get("mapping", ()))
 
 Shape = frozenset[tuple[str, str]]
-"""Places, such as `_embedded/messages[]<TEXT>/user/id`, each with a type or, for a link, its path without numbers."""
+"""Locations such as `_embedded/messages[]<TEXT>/user/id`, with types or, for links, paths without numbers."""
 
 
 def shape(document: Any) -> Shape:
-    """Return the form of a document in camelCase."""
+    """Return the shape of a document in camelCase."""
     return frozenset(_places(document, ""))
 
 

@@ -1,4 +1,4 @@
-"""The vendor's own clients, unmodified, get what they expect from every operation that they know."""
+"""Every operation of the vendor's own, unmodified clients, with valid responses."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from conformance.table import CHAT_CLIENTS, FILE, run, table
 
 from ckfunc.wire.dialects import canonical
 
-# One worker of a parallel run takes them all, so that each client runs once.
+# In a parallel run, one worker runs all of these tests, so that each client runs once.
 pytestmark = [pytest.mark.xdist_group("conformance"), pytest.mark.timeout(600)]
 
 SDKS = pytest.mark.parametrize("client", CLIENTS, ids=lambda one: one.package)
@@ -31,14 +31,14 @@ def test_every_method_of_a_client_is_called(reports: dict[Client, Report], clien
 
 
 @SDKS
-def test_every_answer_is_what_its_schema_says(reports: dict[Client, Report], client: Client) -> None:
+def test_every_response_matches_its_schema(reports: dict[Client, Report], client: Client) -> None:
     found = reports[client]
     wrong = {step.name: found.problems(step) for step in found.steps}
     assert {name: problems for name, problems in wrong.items() if problems} == {}
 
 
 @SDKS
-def test_every_list_that_a_client_gets_holds_something(reports: dict[Client, Report], client: Client) -> None:
+def test_no_list_that_a_client_receives_is_empty(reports: dict[Client, Report], client: Client) -> None:
     found = reports[client]
     lists: dict[str, int] = {}
     for step in found.steps:
@@ -55,7 +55,7 @@ def test_the_clients_together_call_every_operation(reports: dict[Client, Report]
     assert called == set(OPERATIONS)
 
 
-def test_the_table_in_the_documents_is_current(reports: dict[Client, Report]) -> None:
+def test_the_table_in_the_documentation_is_up_to_date(reports: dict[Client, Report]) -> None:
     document = FILE.read_text(encoding="utf-8").partition(CHAT_CLIENTS)[0]
     assert document == table(list(reports.values())), "see the module conformance.table"
 
@@ -70,8 +70,8 @@ def linked(page: dict[str, Any], kind: str, relation: str) -> list[int]:
 
 
 @SDKS
-def test_the_answers_are_about_what_was_asked(reports: dict[Client, Report], client: Client) -> None:
-    """Beyond their form: what was sent came back, and what was changed is changed."""
+def test_responses_contain_the_data_that_was_sent(reports: dict[Client, Report], client: Client) -> None:
+    """Responses contain the values that were sent, and updates are visible."""
     data = {name: canonical(one) for name, one in reports[client].data().items()}
     check_users(data)
     check_channels(data)

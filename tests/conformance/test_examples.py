@@ -16,13 +16,13 @@ from conformance.world import inhabited
 
 from ckfunc.wire.dialects import canonical
 
-# One worker of a parallel run takes them all, so that they are asked for once.
+# In a parallel run, one worker runs all of these tests, so that each operation is called once.
 pytestmark = [pytest.mark.xdist_group("examples"), pytest.mark.timeout(300)]
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "platform-examples.json"
 _EXAMPLES = json.loads(GOLDEN.read_text(encoding="utf-8"))
 EXAMPLES: dict[str, Any] = {
-    # An answer that is the same as another operation's is there by the name of that one.
+    # If two operations have the same example, the second refers to the first by name.
     operation: _EXAMPLES[one] if isinstance(one, str) else one
     for operation, one in _EXAMPLES.items()
 }
@@ -39,10 +39,10 @@ MORE = {
     "createdTime": "the example of an application spells it created_time",
     "jobs[]/file": "where an export's result is; the examples show no export that has ended",
 }
-"""What an answer has beyond its example, and why; of keystrokes also links, as their example was made from a schema."""
+"""Fields of responses that are missing in the examples, with reasons. Links of keystrokes are also missing there."""
 
 LESS = {"endedTime": "a job that is accepted has not ended"}
-"""What an example has that an answer cannot have, and why; of operations that answer 202."""
+"""Fields of examples that are missing in responses with status 202, with reasons."""
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]
         yield ask(server)
 
 
-def test_there_is_an_example_of_every_operation_that_has_one() -> None:
+def test_every_operation_has_an_example_except_for_known_ones() -> None:
     without = {
         "checkUserExists": "no body",
         "retrieveApplicationMessageReadReceiptSummaries": "newer than the document",
@@ -62,7 +62,7 @@ def test_there_is_an_example_of_every_operation_that_has_one() -> None:
 
 
 @pytest.mark.parametrize("operation", EXAMPLES)
-def test_an_example_of_the_document_is_answered_in_its_form(answers: Mapping[str, Any], operation: str) -> None:
+def test_a_response_has_the_same_shape_as_the_documented_example(answers: Mapping[str, Any], operation: str) -> None:
     example, answer = form(operation, EXAMPLES[operation]), form(operation, canonical(answers[operation]))
     accepted = OPERATIONS[operation].status == 202
     assert [one for one in sorted(example - answer) if not (accepted and one[0] in LESS)] == []
@@ -71,9 +71,9 @@ def test_an_example_of_the_document_is_answered_in_its_form(answers: Mapping[str
 
 
 def form(operation: str, document: Any) -> Shape:
-    """Return the form of an answer or example; page links must lead to the list that was asked for.
+    """Return the shape of a response or an example, with page links that lead to the requested list.
 
-    Those of the examples do not: one page stands for all lists of its kind.
+    Page links of the examples are replaced, because the documentation shows one page for all lists of a kind.
     """
     found = shape(canonical(document))
     if "page" not in document:
@@ -87,14 +87,14 @@ def form(operation: str, document: Any) -> Shape:
 
 
 def expected(place: str, example: Shape) -> bool:
-    """Tell whether an answer may have more than the example at a place: by name, or in a variant that it lacks."""
+    """Return whether a response may have a field that the example lacks: known, or a new variant."""
     if any(place == one or place.endswith(f"/{one}") for one in MORE):
         return True
     variants = [place[: found.end()] for found in re.finditer(r"<[^>]+>", place)]
     return any((variant, "object") not in example for variant in variants)
 
 
-def test_page_links_lead_to_the_list_that_was_asked_for(answers: Mapping[str, Any]) -> None:
+def test_page_links_lead_to_the_requested_list(answers: Mapping[str, Any]) -> None:
     for operation, answer in answers.items():
         if "page" in answer:
             own = re.sub(r"{\w+}", r"\\d+", OPERATIONS[operation].path)

@@ -31,7 +31,7 @@ class ChatClient:
     version: str
     alias: str
     node_platform: str
-    """The platform of its bundle for Node: the HTTP library of 1.x has its form data only for browsers."""
+    """The esbuild platform of the bundle for Node. 1.x needs "browser" for form data."""
     methods: int
 
     def __str__(self) -> str:

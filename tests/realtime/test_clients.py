@@ -6,7 +6,7 @@ import pytest
 from realtime.clients import CLIENTS, ChatClient, Conversation
 from realtime.table import FILE, run, section, table
 
-# One worker of a parallel run takes them all, so that each client runs once.
+# In a parallel run, one worker runs all of these tests, so that each client runs once.
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("realtime-clients"), pytest.mark.timeout(400)]
 
 SDKS = pytest.mark.parametrize("client", CLIENTS, ids=str)
@@ -31,5 +31,5 @@ def test_every_method_of_a_client_is_called(conversations: dict[ChatClient, Conv
     assert sum(not one.callback for one in conversations[client].verdicts) == client.methods
 
 
-def test_the_table_in_the_documents_is_current(conversations: dict[ChatClient, Conversation]) -> None:
+def test_the_table_in_the_documentation_is_up_to_date(conversations: dict[ChatClient, Conversation]) -> None:
     assert section(FILE.read_text(encoding="utf-8")) == table(list(conversations.values())), "see realtime.table"

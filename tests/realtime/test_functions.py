@@ -28,7 +28,7 @@ async function handleEvent(event, context) {
 
 
 @pytest.mark.slow
-def test_clients_of_two_versions_talk_and_a_function_denies_and_answers() -> None:
+def test_clients_of_two_versions_chat_and_functions_deny_sessions_and_reply() -> None:
     with Emulator(None, cache=cache_dir()) as emulator:
         with http_client(emulator.url) as client:
             client.headers["authorization"] = f"Bearer {sign_in(client)}"

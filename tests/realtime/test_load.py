@@ -30,7 +30,7 @@ def python(*arguments: str) -> str:
 
 
 @pytest.mark.slow
-def test_messages_reach_a_thousand_clients_once_and_in_order(tmp_path: Path) -> None:
+def test_messages_reach_a_thousand_clients_exactly_once_and_in_order(tmp_path: Path) -> None:
     seed = tmp_path / "seed.json"
     seed.write_text(python("-c", SEED, str(CHANNELS), str(MEMBERS)), encoding="utf-8")
     emulator = Killable(tmp_path / "data", "--seed", str(seed))

@@ -95,7 +95,7 @@ def ran(caused: Consequences) -> list[tuple[str, Any]]:
     return [(run.type, run.ran.invocation.result.get("payload")) for run in caused.runs]
 
 
-def test_functions_run_for_events_of_clients_and_of_other_functions_in_order(box: Sandbox) -> None:
+def test_functions_run_in_order_for_events_of_clients_and_of_other_functions(box: Sandbox) -> None:
     *_, said = converse(box, connect("jane"), connect("bot"), Act(Verb.OPENS, "jane", "desk"), say("forward hello"))
     types = [run.type for run in said.runs]
     # The message and its notifications, then the function's message from the bot and its notifications.
@@ -110,7 +110,7 @@ def test_functions_run_for_events_of_clients_and_of_other_functions_in_order(box
     assert said.online == {"jane": True, "ben": False, "bot": True}
 
 
-def test_times_and_random_numbers_of_a_conversation_are_the_same_each_time(box: Sandbox) -> None:
+def test_times_and_random_numbers_of_a_conversation_are_deterministic(box: Sandbox) -> None:
     acts = (connect("jane"), say("a"), Act(Verb.WAITS, wait_s=3600.0, text="1h"), say("b"))
     first = converse(box, *acts)
     box.reset_hosts()
@@ -128,7 +128,7 @@ def test_times_and_random_numbers_of_a_conversation_are_the_same_each_time(box: 
     assert [one.time.isoformat() for one in first][-1] == "2026-03-01T13:00:02+00:00"
 
 
-def test_messages_that_functions_change_or_delete_are_consequences(box: Sandbox) -> None:
+def test_messages_that_a_function_edits_are_consequences_of_the_act(box: Sandbox) -> None:
     _, said, edited, deleted = converse(
         box,
         connect("jane"),
@@ -161,7 +161,7 @@ def test_a_refused_act_has_a_reason(box: Sandbox) -> None:
     assert failing.runs[0].ran.invocation.result["error"]["message"] == "boom"
 
 
-def test_acts_concern_the_newest_message_or_one_with_a_text(box: Sandbox) -> None:
+def test_acts_apply_to_the_newest_message_or_the_message_with_the_given_text(box: Sandbox) -> None:
     results = converse(
         box,
         connect("jane"),
@@ -188,7 +188,7 @@ def test_acts_concern_the_newest_message_or_one_with_a_text(box: Sandbox) -> Non
     assert refusals[11:] == [None, None, "'jane' has not opened channel 'desk'"]
 
 
-def test_a_direct_channel_is_named_by_its_members_or_its_id(box: Sandbox) -> None:
+def test_a_direct_channel_is_referred_to_by_its_members_or_its_id(box: Sandbox) -> None:
     direct = {"type": "DIRECT", "id": 40, "members": ["jane", "ben"]}
     box.set_seed(read_seed({"users": [{"name": "jane"}, {"name": "ben"}], "channels": [direct]}))
     names = ("jane, ben", "40", "ben, jane")
@@ -196,7 +196,7 @@ def test_a_direct_channel_is_named_by_its_members_or_its_id(box: Sandbox) -> Non
     assert [one.refusal for one in said] == [None, None, "there is no channel 'ben, jane'"]
 
 
-def test_the_system_acts_and_users_leave(box: Sandbox) -> None:
+def test_the_system_sends_messages_and_events_and_users_disconnect(box: Sandbox) -> None:
     *_, sent, triggered, left, closed = converse(
         box,
         connect("jane"),
@@ -214,7 +214,7 @@ def test_the_system_acts_and_users_leave(box: Sandbox) -> None:
     assert closed.online["jane"] is False
 
 
-def test_users_send_files_which_are_the_same_each_time(box: Sandbox) -> None:
+def test_files_sent_by_users_get_the_same_urls_in_every_run(box: Sandbox) -> None:
     file = UploadedFile("text/plain", "räksmörgås".encode())
     acts = (
         connect("jane"),
@@ -232,7 +232,7 @@ def test_users_send_files_which_are_the_same_each_time(box: Sandbox) -> None:
     assert [path.rpartition("/")[2] for path in (given["url"], ran(again)[0][1]["url"])] == ["upload-1", "upload-1"]
 
 
-def test_users_are_typing_until_they_stop_send_a_message_or_pause(box: Sandbox) -> None:
+def test_a_user_is_typing_until_the_user_stops_sends_a_message_or_pauses(box: Sandbox) -> None:
     types, stops = Act(Verb.STARTS_TYPING, "jane", "desk"), Act(Verb.STOPS_TYPING, "jane", "desk")
     found = converse(box, connect("jane"), types, stops, types, say("hi"), types, say("hi", "ben"), types)
     assert [one.typing for one in found] == [(), ("jane",), (), ("jane",), (), ("jane",), ("jane",), ("jane",)]
@@ -257,7 +257,7 @@ def test_a_run_after_a_conversation_triggers_no_other_functions(box: Sandbox) ->
         assert perform(Act(Verb.WAITS, wait_s=1.0)).runs == ()
 
 
-def test_the_clock_of_a_conversation_ends_with_the_year_9999(box: Sandbox) -> None:
+def test_the_clock_of_a_conversation_cannot_pass_the_year_9999(box: Sandbox) -> None:
     with (
         box.conversation(datetime(9999, 12, 31, 23, tzinfo=UTC)) as perform,
         pytest.raises(CkfuncError, match="beyond the year 9999"),

@@ -1,4 +1,4 @@
-"""What has happened on an emulator, read as acts from its database."""
+"""The history of an emulator, read as acts from its database."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ def emulator(tmp_path: Path) -> Iterator[Emulator]:
 
 
 def later() -> datetime:
-    """Return the time, after everything so far and before everything that follows."""
+    """Return a time later than all previous writes and earlier than all following ones."""
     time.sleep(0.002)
     now = datetime.now(UTC)
     time.sleep(0.002)
     return now
 
 
-def test_the_data_of_an_emulator_is_a_seed(emulator: Emulator, tmp_path: Path) -> None:
+def test_the_data_of_an_emulator_is_read_as_a_seed(emulator: Emulator, tmp_path: Path) -> None:
     assert data_of(tmp_path) == {
         "users": [
             {"name": "jane", "id": 1, "display_name": "Jane", "properties": {"a": 1}},
@@ -79,7 +79,7 @@ def test_too_much_data_is_refused(emulator: Emulator, tmp_path: Path) -> None:
         data_of(tmp_path)
 
 
-def test_acts_since_a_moment_are_read_in_their_order(emulator: Emulator, tmp_path: Path) -> None:
+def test_acts_since_a_given_time_are_read_in_order(emulator: Emulator, tmp_path: Path) -> None:
     users = Acting(emulator)
     for act in (Act(Verb.CONNECTS, "ben"), Act(Verb.OPENS, "ben", "desk"), Act(Verb.SAYS, "ben", "desk", text="early")):
         users.act(act)
@@ -113,7 +113,7 @@ def test_acts_since_a_moment_are_read_in_their_order(emulator: Emulator, tmp_pat
     assert past_of(tmp_path, data, later()).steps[0].act == Act(Verb.CONNECTS, "ben")
 
 
-def test_members_join_users_without_a_client_connect_and_time_passes(emulator: Emulator, tmp_path: Path) -> None:
+def test_joins_connections_of_new_users_and_pauses_are_read_as_acts(emulator: Emulator, tmp_path: Path) -> None:
     data, since = data_of(tmp_path), later()
     users = Acting(emulator)
     users.act(Act(Verb.CONNECTS, "zoe"))
@@ -136,7 +136,7 @@ def test_members_join_users_without_a_client_connect_and_time_passes(emulator: E
 
 
 @pytest.mark.parametrize("kind", ["user.triggered.event", "user.received.channel_invite"])
-def test_an_event_that_names_no_user_is_no_step(emulator: Emulator, tmp_path: Path, kind: str) -> None:
+def test_an_event_without_a_user_is_not_a_step(emulator: Emulator, tmp_path: Path, kind: str) -> None:
     data, since = data_of(tmp_path), later()
     users = Acting(emulator)
     users.act(Act(Verb.CONNECTS, "jane"))
@@ -155,7 +155,9 @@ def test_an_event_that_names_no_user_is_no_step(emulator: Emulator, tmp_path: Pa
     assert [step.act.verb for step in past_of(tmp_path, data, since).steps] == [Verb.CONNECTS, Verb.SAYS]
 
 
-def test_messages_of_functions_belong_to_the_act_that_ran_the_function(emulator: Emulator, tmp_path: Path) -> None:
+def test_messages_of_a_function_are_consequences_of_the_act_that_triggered_it(
+    emulator: Emulator, tmp_path: Path
+) -> None:
     data, since = data_of(tmp_path), later()
     users = Acting(emulator)
     users.act(Act(Verb.CONNECTS, "jane"))
@@ -183,5 +185,5 @@ def test_messages_of_functions_belong_to_the_act_that_ran_the_function(emulator:
     _, said, sent = past_of(tmp_path, data, since).steps
     assert (said.act.text, [run.ran.invocation.result for run in said.runs]) == ("hello", [{"payload": 7}])
     assert [(one.user, one.body, one.changed) for one in said.messages] == [(None, "welcome", False)]
-    # One call explains one message: the other one was sent by somebody else.
+    # One call accounts for one message; the other message was sent by someone else.
     assert (sent.act.verb, sent.act.text, sent.runs) == (Verb.SENDS, "welcome", [])

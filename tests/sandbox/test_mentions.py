@@ -15,7 +15,7 @@ from ckfunc.wire.seeds import read_seed
 JANE = {"id": 7, "name": "jane", "displayName": "Jane", "presence": {"status": "AVAILABLE"}, "isGuest": False}
 
 
-def test_the_user_channel_and_message_of_an_event_are_there() -> None:
+def test_the_user_channel_and_message_of_an_event_are_mentioned() -> None:
     event = {
         "user": JANE,
         "channel": {"id": 9, "type": "PUBLIC", "name": "desk", "creator": JANE, "_links": {"self": {"href": "x"}}},
@@ -63,19 +63,19 @@ def test_the_user_channel_and_message_of_an_event_are_there() -> None:
         ({"user": "jane", "channel": 7, "message": None}, {"users": [], "channels": []}),
     ],
 )
-def test_events_that_hold_less_do_as_well(event: dict[str, Any], seed: dict[str, Any]) -> None:
+def test_events_with_missing_or_incomplete_fields_are_accepted(event: dict[str, Any], seed: dict[str, Any]) -> None:
     assert mentioned(event) == seed
     read_seed(seed)
 
 
 @pytest.mark.parametrize("trigger_type", [one.type for one in TRIGGERS])
-def test_what_every_sample_speaks_of_can_be_planted(trigger_type: str) -> None:
+def test_the_data_that_a_sample_event_mentions_is_a_valid_seed(trigger_type: str) -> None:
     seed = read_seed(joined(mentioned(sample_event(trigger_type))))
     event = json.dumps(sample_event(trigger_type))
     assert ('"channelId":' in event or '"topic":' in event) <= bool(seed.channels)
 
 
-def test_what_the_case_says_counts_before_what_the_file_says_and_the_event() -> None:
+def test_data_of_the_case_overrides_data_of_the_file_and_of_the_event() -> None:
     case = {"users": [{"name": "jane", "displayName": "J"}], "channels": [{"name": "desk", "members": []}]}
     file = {"users": [{"name": "jane", "displayName": "other"}, {"name": "ben", "id": 7}]}
     event = mentioned({"user": JANE, "channel": {"id": 9, "name": "desk", "type": "PUBLIC"}})

@@ -59,7 +59,7 @@ def people(*names: str) -> Seed:
     return read_seed({"users": [{"name": name} for name in names]})
 
 
-def test_a_handler_runs_without_a_deploy_and_all_it_did_is_told(tools: Toolchain) -> None:
+def test_a_handler_runs_without_a_deploy_and_its_output_and_calls_are_returned(tools: Toolchain) -> None:
     lines: list[ConsoleLine] = []
     text = MAKE_USER.replace("return", "console.log(process.env.COLOUR, shared); return", 1)
     given = scripts(
@@ -78,7 +78,7 @@ def test_a_handler_runs_without_a_deploy_and_all_it_did_is_told(tools: Toolchain
     assert (ran.allowed, ran.reason) == (None, None)
 
 
-def test_beginning_again_gives_the_same_ids_in_the_same_process(tools: Toolchain) -> None:
+def test_restoring_the_data_also_restores_the_ids_and_keeps_the_process(tools: Toolchain) -> None:
     text = """
       let n = 0;
       async function handleEvent(event: any, context: any) {
@@ -102,7 +102,7 @@ def test_beginning_again_gives_the_same_ids_in_the_same_process(tools: Toolchain
         assert fresh[1] != first[1]
 
 
-def test_without_beginning_again_the_data_stays(tools: Toolchain) -> None:
+def test_data_stays_between_runs_until_it_is_restored(tools: Toolchain) -> None:
     with Sandbox.repeatable(
         tools, Scripts({TYPE: Script("a.ts", MAKE_USER), START: Script("b.ts", LIST_USERS)})
     ) as sandbox:
@@ -113,7 +113,7 @@ def test_without_beginning_again_the_data_stays(tools: Toolchain) -> None:
         assert payload(sandbox.run(START, {})) == []
 
 
-def test_other_scripts_begin_with_the_same_data(tools: Toolchain) -> None:
+def test_replacing_the_scripts_restores_the_data(tools: Toolchain) -> None:
     with Sandbox.repeatable(tools, scripts(MAKE_USER), seed=people("ann")) as sandbox:
         assert payload(sandbox.run(TYPE, {})) == 2
         sandbox.use(scripts(LIST_USERS))
@@ -124,7 +124,7 @@ def test_other_scripts_begin_with_the_same_data(tools: Toolchain) -> None:
         assert payload(sandbox.run(TYPE, {})) == "none"
 
 
-def test_what_is_planted_takes_the_place_of_what_was_planted_before(tools: Toolchain) -> None:
+def test_a_new_seed_replaces_the_previous_one(tools: Toolchain) -> None:
     with Sandbox.repeatable(tools, scripts(LIST_USERS), seed=people("ann")) as sandbox:
         sandbox.set_seed(people("bob"))
         assert payload(sandbox.run(TYPE, {})) == [[1, "ann"], [2, "bob"]]
@@ -138,7 +138,7 @@ def test_what_is_planted_takes_the_place_of_what_was_planted_before(tools: Toolc
         assert payload(sandbox.run(TYPE, {})) == [[1, "ann"]]
 
 
-def test_what_is_added_is_gone_with_the_next_beginning(tools: Toolchain) -> None:
+def test_added_data_is_removed_when_the_data_is_restored(tools: Toolchain) -> None:
     with Sandbox.repeatable(tools, scripts(LIST_USERS)) as sandbox:
         assert sandbox.add(people("ann"))
         assert not sandbox.add(read_seed({"channels": [{"name": "x", "members": ["nobody"]}]}))
@@ -147,7 +147,7 @@ def test_what_is_added_is_gone_with_the_next_beginning(tools: Toolchain) -> None
         assert payload(sandbox.run(TYPE, {})) == []
 
 
-def test_a_copy_of_an_emulators_data_is_worked_on(tools: Toolchain, tmp_path: Path) -> None:
+def test_a_sandbox_works_on_a_copy_of_an_emulators_data(tools: Toolchain, tmp_path: Path) -> None:
     from ckfunc.base.files import cache_dir
 
     with Emulator(tmp_path, EmulatorOptions(seed=people("ann")), cache=cache_dir()):
@@ -161,7 +161,7 @@ def test_a_copy_of_an_emulators_data_is_worked_on(tools: Toolchain, tmp_path: Pa
             assert payload(other.run(TYPE, {})) == [[1, "ann"]]
 
 
-def test_what_does_not_parse_fails_with_the_place_in_the_file(tools: Toolchain) -> None:
+def test_a_syntax_error_fails_the_run_with_its_position_in_the_file(tools: Toolchain) -> None:
     with Sandbox.repeatable(tools, scripts("function handleEvent() {\n  return (;\n}")) as sandbox:
         error = sandbox.run(TYPE, {}).invocation.result["error"]
         assert error["name"] == "SyntaxError"
@@ -171,7 +171,7 @@ def test_what_does_not_parse_fails_with_the_place_in_the_file(tools: Toolchain) 
         assert "init.ts:1:" in error["message"]
 
 
-def test_a_failure_is_told_with_the_users_lines(tools: Toolchain) -> None:
+def test_the_stack_of_a_failure_has_the_line_numbers_of_the_source(tools: Toolchain) -> None:
     text = "type T = number;\n\nfunction deep() { throw new Error('no'); }\nfunction handleEvent() {\n  deep();\n}"
     with Sandbox.repeatable(tools, scripts(text)) as sandbox:
         ran = sandbox.run(TYPE, {})
@@ -181,7 +181,7 @@ def test_a_failure_is_told_with_the_users_lines(tools: Toolchain) -> None:
     assert "at handleEvent (handlers/x.ts:5:" in stack
 
 
-def test_a_type_without_a_handler_is_refused(tools: Toolchain) -> None:
+def test_a_trigger_type_without_a_handler_is_refused(tools: Toolchain) -> None:
     with (
         Sandbox.repeatable(tools, scripts(LIST_USERS)) as sandbox,
         pytest.raises(NoHandler, match=r"user\.read\.message"),
@@ -189,7 +189,7 @@ def test_a_type_without_a_handler_is_refused(tools: Toolchain) -> None:
         sandbox.run("user.read.message", {})
 
 
-def test_a_session_is_allowed_or_denied_as_the_platform_would(tools: Toolchain) -> None:
+def test_a_session_is_allowed_or_denied_as_on_the_platform(tools: Toolchain) -> None:
     text = "function handleEvent(event: any) { if (event.username === 'bad') throw new Error('not you'); }"
     with Sandbox.repeatable(tools, scripts(text, START)) as sandbox:
         good = sandbox.run(START, {"username": "jane", "authParams": {"a": 1}, "more": True})
@@ -200,7 +200,7 @@ def test_a_session_is_allowed_or_denied_as_the_platform_would(tools: Toolchain) 
         assert (odd.allowed, odd.invocation.status) == (None, Status.SUCCEEDED)
 
 
-def test_a_handlers_own_calls_trigger_no_other_function(tools: Toolchain) -> None:
+def test_calls_of_a_handler_do_not_trigger_other_functions(tools: Toolchain) -> None:
     send = """
       async function handleEvent(event: any, context: any) {
         await context.ChatKitty.Channels.sendChannelMessage(1, { type: 'TEXT', body: 'hi' });
@@ -216,12 +216,12 @@ def test_a_handlers_own_calls_trigger_no_other_function(tools: Toolchain) -> Non
 
 
 def _when_quiet(sandbox: Sandbox, trigger_type: str) -> Ran:
-    """Run after everything that is under way has ended."""
+    """Run after all running invocations have ended."""
     sandbox._emulator.snapshot()
     return sandbox.run(trigger_type, {})
 
 
-def test_what_a_handler_did_not_wait_for_is_part_of_its_run(tools: Toolchain) -> None:
+def test_calls_that_a_handler_does_not_await_are_part_of_its_run(tools: Toolchain) -> None:
     text = """
       async function handleEvent(event: any, context: any) {
         const { Users } = context.ChatKitty;
@@ -240,7 +240,7 @@ def test_what_a_handler_did_not_wait_for_is_part_of_its_run(tools: Toolchain) ->
             sandbox.restore_data()
 
 
-def test_runs_can_be_deterministic_and_kept_from_the_network(tools: Toolchain) -> None:
+def test_runs_can_be_deterministic_and_without_network_access(tools: Toolchain) -> None:
     text = """
       async function handleEvent() {
         const far = await fetch('http://127.0.0.1:59999/').catch((error: any) => error.cause.message);
@@ -257,7 +257,7 @@ def test_runs_can_be_deterministic_and_kept_from_the_network(tools: Toolchain) -
         assert payload(sandbox.run(TYPE, {}, determinism=Determinism(2000, 2)))[0] == 2000
 
 
-def test_sandboxes_work_side_by_side(tools: Toolchain) -> None:
+def test_sandboxes_run_concurrently(tools: Toolchain) -> None:
     def many(number: int) -> list[Any]:
         with Sandbox.repeatable(
             tools, scripts(MAKE_USER), seed=people(*(f"u{one}" for one in range(number)))
@@ -273,7 +273,7 @@ def test_sandboxes_work_side_by_side(tools: Toolchain) -> None:
 
 
 @pytest.mark.slow
-def test_many_functions_do_not_need_as_many_processes(tools: Toolchain) -> None:
+def test_the_number_of_processes_is_limited(tools: Toolchain) -> None:
     types = [f"type.{number}" for number in range(MOST_PROCESSES + 3)]
     given = Scripts({one: Script(f"{one}.ts", "function handleEvent() { return process.pid }") for one in types})
     with Sandbox.repeatable(tools, given) as sandbox:
@@ -284,7 +284,7 @@ def test_many_functions_do_not_need_as_many_processes(tools: Toolchain) -> None:
         assert payload(sandbox.run(types[0], {})) not in pids
 
 
-def test_a_run_can_be_ended_from_another_thread(tools: Toolchain) -> None:
+def test_a_run_can_be_stopped_from_another_thread(tools: Toolchain) -> None:
     with Sandbox.repeatable(tools, scripts("function handleEvent() { console.log('on'); for (;;); }")) as sandbox:
         runs: list[Ran] = []
         told = threading.Event()
@@ -297,7 +297,7 @@ def test_a_run_can_be_ended_from_another_thread(tools: Toolchain) -> None:
     assert runs[0].invocation.status is Status.FAILED
 
 
-def test_limits_hold_and_the_next_run_is_none_the_worse(tools: Toolchain) -> None:
+def test_a_run_that_exceeds_its_time_limit_does_not_affect_the_next_run(tools: Toolchain) -> None:
     text = "function handleEvent(event: any) { while (event.loop); return 1; }"
     with Sandbox.repeatable(tools, scripts(text), Conditions(Limits(time_s=0.3))) as sandbox:
         assert "within 0.3 s" in sandbox.run(TYPE, {"loop": True}).invocation.result["error"]["message"]
@@ -305,12 +305,12 @@ def test_limits_hold_and_the_next_run_is_none_the_worse(tools: Toolchain) -> Non
         assert payload(sandbox.run(TYPE, {})) == 1
 
 
-def test_a_sandbox_that_was_not_entered_says_so(tools: Toolchain) -> None:
+def test_a_sandbox_outside_of_its_context_raises_an_error(tools: Toolchain) -> None:
     with pytest.raises(RuntimeError):
         _ = Sandbox.repeatable(tools, scripts("")).url
 
 
-def test_what_was_compiled_once_on_this_machine_needs_no_compiler(tmp_path: Path) -> None:
+def test_cached_compilation_results_need_no_compiler(tmp_path: Path) -> None:
     from ckfunc.model.execution import Compiled, SyntaxProblem
     from ckfunc.runtime.compiler import CachingCompiler, CompilerProcess
 

@@ -78,7 +78,7 @@ def test_touching_a_file_reports_nothing(root: Path, watching: Watching) -> None
     assert watching.quiet()
 
 
-def test_a_save_that_writes_a_new_file_and_renames_it_is_reported(root: Path, watching: Watching) -> None:
+def test_a_save_that_replaces_the_file_with_a_new_one_is_reported(root: Path, watching: Watching) -> None:
     for turn in range(3):
         beside = root / "handlers/.a.ts.tmp"
         beside.write_text(f"turn {turn}")
@@ -86,7 +86,7 @@ def test_a_save_that_writes_a_new_file_and_renames_it_is_reported(root: Path, wa
         assert watching.names() == {"a.ts"}
 
 
-def test_a_save_that_first_moves_the_old_file_away_is_one_change(root: Path, watching: Watching) -> None:
+def test_a_save_that_first_moves_the_old_file_is_one_change(root: Path, watching: Watching) -> None:
     (root / "handlers/a.ts").rename(root / "handlers/a.ts~")
     (root / "handlers/a.ts").write_text("as Vim saves")
     (root / "handlers/a.ts~").unlink()
@@ -116,7 +116,7 @@ def test_changes_while_the_caller_is_busy_are_in_the_next_batch(root: Path, watc
         found |= watching.names()
 
 
-def test_a_file_that_appears_is_reported_and_so_is_its_deletion(root: Path, watching: Watching) -> None:
+def test_creation_and_deletion_of_a_file_are_reported(root: Path, watching: Watching) -> None:
     (root / ".env").write_text("NAME=value\n")
     assert watching.names() == {".env"}
     (root / ".env").unlink()
@@ -154,9 +154,7 @@ def test_the_set_of_files_may_change_between_batches(root: Path, watching: Watch
     assert watching.quiet()
 
 
-def test_an_edit_of_a_new_file_while_the_caller_works_on_its_batch_is_in_the_next_one(
-    root: Path, watching: Watching
-) -> None:
+def test_an_edit_of_a_new_file_while_the_caller_is_busy_is_in_the_next_batch(root: Path, watching: Watching) -> None:
     watching.hold.clear()
     watching.files = {root / "functions.yaml", root / "handlers/new.ts"}
     (root / "functions.yaml").write_text("names handlers/new.ts")

@@ -13,10 +13,10 @@ from support.commands import Command
 from ckfunc.watch.batches import Contents
 
 if sys.platform == "win32":
-    pytest.skip("pipes and devices have no names in directories there", allow_module_level=True)
+    pytest.skip("named pipes and devices are not files on Windows", allow_module_level=True)
 
 
-def test_a_file_that_becomes_a_pipe_a_device_or_a_directory_has_changed(tmp_path: Path) -> None:
+def test_a_file_replaced_by_a_pipe_a_device_or_a_directory_is_reported_as_changed(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text("text")
     contents = Contents([path])
@@ -38,7 +38,7 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_watching_continues_after_files_were_pipes_and_devices(project: Path) -> None:
+def test_watching_continues_after_a_file_was_a_pipe_or_a_device(project: Path) -> None:
     manifest, handler, env = project / "functions.yaml", project / "handlers/start.ts", project / ".env"
     manifest.write_text(manifest.read_text().replace("default_target: remote", "default_target: local"))
     text, script = manifest.read_text(), handler.read_text()
