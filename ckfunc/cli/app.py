@@ -163,7 +163,7 @@ class App:
         """
         target = target or self.target()
         if target.emulator:
-            return self._emulator_connection(lasting=lasting)
+            return self.emulator_connection(lasting=lasting)
         return self.credentials(self.root(), target).connection
 
     def credentials(self, root: Path, target: Target) -> FoundConnection:
@@ -204,17 +204,27 @@ class App:
         self._closing.callback(client.close)
         return client
 
-    def _emulator_connection(self, *, lasting: bool) -> Connection:
-        from ckfunc.api.connection import emulator_connection
-        from ckfunc.emulator.options import EmulatorOptions
+    def emulator_connection(
+        self, url: str | None = None, data: Path | None = None, *, lasting: bool = False
+    ) -> Connection:
+        """Return the connection to the emulator at `url`, by default of `data` or of the project.
 
-        return emulator_connection(self.running_emulator() or self.start_emulator(EmulatorOptions(spares=lasting)))
+        Without a `url`, one is started if none is running; with `lasting`, it has processes ready for many runs.
+        """
+        from ckfunc.api.connection import emulator_connection
+
+        if url is None:
+            from ckfunc.emulator.options import EmulatorOptions
+
+            data = data or self.emulator_data
+            url = find_running(data) or self.start_emulator(EmulatorOptions(spares=lasting), data)
+        return emulator_connection(url)
 
     def _emulator_again(self, *, lasting: bool) -> Connection | None:
         with self._ending:
             if self._ended or (lasting and self.running_emulator() is None):
                 return None
-            return self._emulator_connection(lasting=lasting)
+            return self.emulator_connection(lasting=lasting)
 
     @property
     def emulator_data(self) -> Path:

@@ -21,7 +21,6 @@ from ckfunc.cli.options import (
     pass_app,
     yes_option,
 )
-from ckfunc.emulator.data_directory import find_running
 
 if TYPE_CHECKING:
     from ckfunc.api import Client
@@ -89,15 +88,11 @@ def stored_client(app: App, given: Path | None) -> Client:
 
     Raises NoData and NoProject.
     """
-    from ckfunc.api.connection import emulator_connection
     from ckfunc.emulator.data import require_data
-    from ckfunc.emulator.options import EmulatorOptions
 
     data = directory(app, given)
     require_data(data)
-    return app.connect(
-        emulator_connection(find_running(data) or app.start_emulator(EmulatorOptions(spares=False), data))
-    )
+    return app.connect(app.emulator_connection(data=data))
 
 
 @click.group(

@@ -115,14 +115,12 @@ def clear(app: App, ids: tuple[int, ...], data_dir: Path | None) -> None:
 
 def _running_client(app: App, given: Path | None) -> Client:
     """Return a client of the emulator that is running. Raises CkfuncError if none is."""
-    from ckfunc.api.connection import emulator_connection
-
     data = directory(app, given)
     url = find_running(data)
     if url is None:
         hint = "start one with `ckfunc emulator` or `ckfunc dev`; faults end with the emulator"
         raise CkfuncError(f"no emulator is running for {app.output.path(data)}", hint=hint)
-    return app.connect(emulator_connection(url))
+    return app.connect(app.emulator_connection(url))
 
 
 def _print_faults(app: App, active: tuple[ActiveFault, ...]) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
-from ckfunc.base.text import digest
+from ckfunc.base.text import Line, digest, printable
 from ckfunc.model.application import DEFAULT_PACKAGES
 
 if TYPE_CHECKING:
@@ -172,6 +172,17 @@ class LockChange:
     def to_json(self) -> LockChangeJson:
         """Return the change for `--json`."""
         return {"name": self.name, "before": list(self.before), "after": list(self.after)}
+
+    def lines(self) -> Iterator[Line]:
+        """Yield a `~` line for one version that replaces another, and else a line for each version."""
+        name = printable(self.name)
+        if self.before == self.after:
+            yield [("~ ", "update"), (f"{name} {', '.join(self.after)}", ""), ("  (different contents)", "muted")]
+        elif len(self.before) == len(self.after) == 1:
+            yield [("~ ", "update"), (f"{name} {self.before[0]} → {self.after[0]}", "")]
+        else:
+            yield from ([("- ", "remove"), (f"{name} {version}", "")] for version in self.before)
+            yield from ([("+ ", "create"), (f"{name} {version}", "")] for version in self.after)
 
 
 def lock_changes(before: PackageLock | None, after: PackageLock) -> tuple[LockChange, ...]:

@@ -12,10 +12,11 @@ from typing import Any, Self
 
 from ckfunc.api import Client
 from ckfunc.base.secrets import Secret
-from ckfunc.base.text import printable
+from ckfunc.base.text import is_id, printable
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.history import function_of, version_of
 from ckfunc.deploy.resources import newlines
+from ckfunc.logs.finding import read_invocation
 from ckfunc.logs.tail import InvocationListing
 from ckfunc.model.application import Function, FunctionVersion, Invocation, Runtime, Status
 from ckfunc.model.execution import Determinism
@@ -153,6 +154,18 @@ class Deployed:
             if searched >= DEEPEST:
                 break
         return _oldest_first(found)
+
+    def selected(self, selected: str, chosen: Chosen) -> tuple[str, FunctionVersion, list[Invocation]]:
+        """Return the type, the version to replay with and the invocations that a TYPE or the id of one selects.
+
+        `chosen` only applies to a TYPE. Raises NoSuchInvocation, UnknownVersion and AmbiguousFunction.
+        """
+        if not is_id(selected):
+            function, version = self.version(selected)
+            return selected, version, self.rows(function, chosen)
+        entry = read_invocation(self.client, int(selected), target=self.project.target.name)
+        _, version = self.version(entry.type, entry.invocation.version_number)
+        return entry.type, version, [entry.invocation]
 
     def redaction(self, secrets: Sequence[Secret]) -> Redaction:
         """Return a masker of these secrets and of the environment values of both sides."""

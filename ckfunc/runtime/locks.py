@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ckfunc.base.errors import CkfuncError, DependenciesFailed
+from ckfunc.base.text import Line, printable
 from ckfunc.model.lock import LOCK_NAME, PLATFORM_RANGES, InvalidLock, PackageLock, manifest_of
 from ckfunc.runtime.npm import AUDIT, NOT_TRUSTED, RESOLVE, UPGRADE, NpmRun, explained, failure_of, run_npm
 from ckfunc.runtime.policy import InstallPolicy, npm_settings
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 SEVERITIES = ("info", "low", "moderate", "high", "critical")
 """The severities of advisories, in ascending order."""
+HEADINGS = ("PACKAGE", "SEVERITY", "AFFECTED", "FIXED IN", "PATH")
+_STYLES = {"critical": "failure", "high": "failure", "moderate": "update"}
 
 _CODE = re.compile(rf"\b(?:{NOT_TRUSTED.pattern}|E[A-Z_]{{3,}})\b")
 _BELOW = re.compile(r"<(?!=)\s*v?([\w.+-]+)")
@@ -95,6 +98,26 @@ class Vulnerability:
             "path": list(self.chain),
             "platform": self.by_platform,
         }
+
+    def cells(self) -> Line:
+        """Return a row of a table with HEADINGS."""
+        fixed = ", ".join(self.fixed_in) or ("a newer version" if self.upgrade else "-")
+        path = " > ".join(self.chain) + (" (platform)" if self.by_platform else "")
+        return [
+            (printable(f"{self.package} {', '.join(self.versions)}"), ""),
+            (self.severity, _STYLES.get(self.severity, "")),
+            (printable(self.range) or "-", ""),
+            (printable(fixed), ""),
+            (printable(path), "muted"),
+        ]
+
+    def title_line(self) -> Line:
+        """Return the title of the advisory with its address."""
+        return [
+            (f"{printable(self.package)}: ", "title"),
+            (printable(self.title), ""),
+            (f"  {printable(self.url)}", "muted"),
+        ]
 
 
 def audit(lock: PackageLock, cache: Path, policy: InstallPolicy) -> tuple[Vulnerability, ...]:

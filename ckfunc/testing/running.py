@@ -40,6 +40,7 @@ from ckfunc.testing.case import (
 )
 from ckfunc.testing.coverage import Coverage, CoverageMeter, coverage_json
 from ckfunc.testing.judging import judge, step_misses
+from ckfunc.testing.junit import junit
 from ckfunc.testing.reading import DIRECTORY, CaseScope, find_files, read_cases, read_text_cases, refused, shown_path
 from ckfunc.testing.rendering import annotations_of, failure_lines, json_of, summary_line
 from ckfunc.testing.sharding import CaseKey, Shard, ShardedCases
@@ -120,6 +121,10 @@ class CaseResults:
         first = next((result for result in self.results if result.bad), None)
         where = f"; first: {first.case.file}:{first.case.line} {first.case.name}" if first else ""
         return f"{self.tally}{where}"
+
+    def junit_text(self) -> str:
+        """Return the results as JUnit XML."""
+        return junit(self.results, self.seconds, self.part)
 
     def summary_line(self) -> Line:
         """Return the last line of the text output."""

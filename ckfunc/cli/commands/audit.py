@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -14,12 +14,9 @@ from ckfunc.cli.app import App
 from ckfunc.cli.options import common_options, pass_app
 
 if TYPE_CHECKING:
-    from ckfunc.base.text import Line
     from ckfunc.model.lock import PackageLock
     from ckfunc.model.outputs import AuditJson
     from ckfunc.runtime.locks import Vulnerability
-
-_STYLES = {"critical": "failure", "high": "failure", "moderate": "update"}
 
 # Rooms are imported inside the functions: `ckfunc audit --help` must not load the manifest.
 
@@ -48,8 +45,7 @@ def audit(app: App, level: str) -> int:
     not affect the exit code: the project cannot change these packages.
     """
     from ckfunc.bundle.locking import current_lock, newest_versions
-    from ckfunc.runtime.locks import SEVERITIES
-    from ckfunc.runtime.locks import audit as ask_registry
+    from ckfunc.runtime import locks
 
     with app.output.progress("auditing"):
         policy = app.workspace.install_policy()
@@ -57,8 +53,8 @@ def audit(app: App, level: str) -> int:
         if lock is None:
             app.output.talk("there is no functions.lock: auditing the versions that npm would install now")
             lock = newest_versions(app.root(), policy)
-        every = ask_registry(lock, cache_dir(), policy)
-    vulnerabilities = [each for each in every if SEVERITIES.index(each.severity) >= SEVERITIES.index(level)]
+        every = locks.audit(lock, cache_dir(), policy)
+    vulnerabilities = [each for each in every if locks.SEVERITIES.index(each.severity) >= locks.SEVERITIES.index(level)]
     own = [each for each in vulnerabilities if not each.by_platform]
     if app.output.json:
         document: AuditJson = {
@@ -69,35 +65,12 @@ def audit(app: App, level: str) -> int:
         app.output.document(document)
     else:
         if vulnerabilities:
-            header = ("PACKAGE", "SEVERITY", "AFFECTED", "FIXED IN", "PATH")
-            app.output.lines(table(header, [_row(each) for each in vulnerabilities]))
-            app.output.lines(_titles(vulnerabilities))
+            app.output.lines(table(locks.HEADINGS, [each.cells() for each in vulnerabilities]))
+            app.output.line()
+            app.output.lines(each.title_line() for each in vulnerabilities)
             app.output.flush()
         _print_summary(app, lock, vulnerabilities, own)
     return EXIT_FAILED if own else EXIT_OK
-
-
-def _row(vulnerability: Vulnerability) -> Line:
-    fixed = ", ".join(vulnerability.fixed_in) or ("a newer version" if vulnerability.upgrade else "-")
-    path = " > ".join(vulnerability.chain) + (" (platform)" if vulnerability.by_platform else "")
-    return [
-        (printable(f"{vulnerability.package} {', '.join(vulnerability.versions)}"), ""),
-        (vulnerability.severity, _STYLES.get(vulnerability.severity, "")),
-        (printable(vulnerability.range) or "-", ""),
-        (printable(fixed), ""),
-        (printable(path), "muted"),
-    ]
-
-
-def _titles(vulnerabilities: Sequence[Vulnerability]) -> Iterator[Line]:
-    """Yield a line for each advisory, with its address."""
-    yield []
-    for each in vulnerabilities:
-        yield [
-            (f"{printable(each.package)}: ", "title"),
-            (printable(each.title), ""),
-            (f"  {printable(each.url)}", "muted"),
-        ]
 
 
 def _print_summary(

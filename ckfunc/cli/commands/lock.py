@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
 
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, LockOutdated, UsageProblem
-from ckfunc.base.text import printable
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_locked
 from ckfunc.cli.options import common_options, pass_app
 
 if TYPE_CHECKING:
-    from ckfunc.base.text import Line
-    from ckfunc.model.lock import LockChange, PackageLock
+    from ckfunc.model.lock import PackageLock
     from ckfunc.model.outputs import LockCheckJson
 
 # Rooms are imported inside the functions: `ckfunc lock --help` must not load the manifest.
@@ -77,24 +75,12 @@ def _write(app: App, names: Sequence[str], *, upgrade: bool) -> int:
         output.document(update.to_json())
         return EXIT_OK
     for change in update.changes:
-        output.lines(_change_lines(change))
+        output.lines(change.lines())
     output.flush()
     verdict = "wrote functions.lock" if update.written else "functions.lock is up to date"
     same = ", no version changed" if update.written and not update.changes else ""
     output.talk((verdict, "success"), f": {_count(update.lock)}{same}")
     return EXIT_OK
-
-
-def _change_lines(change: LockChange) -> Iterator[Line]:
-    """Yield a `~` line for one version that replaces another, and else a line for each version."""
-    name = printable(change.name)
-    if change.before == change.after:
-        yield [("~ ", "update"), (f"{name} {', '.join(change.after)}", ""), ("  (different contents)", "muted")]
-    elif len(change.before) == len(change.after) == 1:
-        yield [("~ ", "update"), (f"{name} {change.before[0]} → {change.after[0]}", "")]
-    else:
-        yield from ([("- ", "remove"), (f"{name} {version}", "")] for version in change.before)
-        yield from ([("+ ", "create"), (f"{name} {version}", "")] for version in change.after)
 
 
 def _count(lock: PackageLock) -> str:

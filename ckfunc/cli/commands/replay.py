@@ -13,7 +13,6 @@ from ckfunc.cli.completion import complete_types
 from ckfunc.cli.options import common_options, pass_app
 from ckfunc.deploy.history import require_handler
 from ckfunc.logs.entries import parse_since
-from ckfunc.logs.finding import read_invocation
 from ckfunc.replay.report import replay_json, replay_lines
 
 if TYPE_CHECKING:
@@ -70,14 +69,7 @@ def replay(
         require_handler(project, selected)
     with output.progress("reading recorded invocations"):
         target = Deployed.read(app.client(), project)
-        if is_id(selected):
-            entry = read_invocation(app.client(), int(selected), target=project.target.name)
-            trigger_type, rows = entry.type, [entry.invocation]
-            _, version = target.version(trigger_type, entry.invocation.version_number)
-        else:
-            trigger_type = selected
-            function, version = target.version(trigger_type)
-            rows = target.rows(function, chosen)
+        trigger_type, version, rows = target.selected(selected, chosen)
     handler = printable(require_handler(project, trigger_type).path)
     output.talk(
         (printable(trigger_type), "title"),

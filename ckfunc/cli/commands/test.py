@@ -140,7 +140,6 @@ def test(
     --target. Exits 1 if a case fails, or if there are no cases.
     """
     from ckfunc.testing.coverage import lcov_text, require_coverage
-    from ckfunc.testing.junit import junit as junit_of
     from ckfunc.testing.running import CaseOptions, run_tests
 
     if durations is not None and shard is None:
@@ -170,7 +169,7 @@ def test(
     try:
         if report is not None:
             with app.writing(report):
-                write_atomically(report, junit_of(tested.results, tested.seconds, tested.part))
+                write_atomically(report, tested.junit_text())
         if coverage_file is not None and tested.coverage is not None:
             with app.writing(coverage_file):
                 write_atomically(coverage_file, lcov_text(tested.coverage))
