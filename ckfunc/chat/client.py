@@ -22,7 +22,7 @@ from ckfunc.chat.events import (
     message_event,
     read_event,
 )
-from ckfunc.chat.tables import channel_title
+from ckfunc.chat.lines import channel_title
 from ckfunc.wire.channels import read_channel
 from ckfunc.wire.clients import PAGE, action, pages, relay
 from ckfunc.wire.reading import Malformed

@@ -1,15 +1,15 @@
-"""Events of a chat as text: styled lines for people, JSON for programs."""
+"""Text of a chat: rows of tables, styled lines of events, JSON of events."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING, Any
 
 from ckfunc.base.clock import timestamp
-from ckfunc.base.text import Line, cut, escaped
+from ckfunc.base.text import Line, Segment, cells, cut, escaped, size_text, table
 from ckfunc.chat.events import (
     ChatEvent,
     CustomEvent,
@@ -25,15 +25,22 @@ from ckfunc.chat.events import (
     SessionEvent,
     TypingEvent,
 )
-from ckfunc.chat.tables import SYSTEM, message_text, name_text, sender
 from ckfunc.logs.format import failure_lines, outcome, record
 from ckfunc.logs.format import lines as log_lines
 from ckfunc.model.application import Status
-from ckfunc.model.chat import User
+from ckfunc.model.chat import Channel, Message, User
 from ckfunc.wire.messages import write_file
 
 if TYPE_CHECKING:
     from ckfunc.model.outputs import ChatEventJson, MessageEventJson, SessionEventJson
+
+USER_HEADINGS = ("ID", "NAME", "DISPLAY NAME", "KIND", "PRESENCE")
+CHANNEL_HEADINGS = ("ID", "TYPE", "NAME", "LAST MESSAGE")
+MESSAGE_HEADINGS = ("ID", "TIME", "CHANNEL", "USER", "MESSAGE")
+
+_SYSTEM = "system"
+"""The sender of messages without a user."""
+_LONGEST_NAME = 40
 
 _INDENT = "  "
 _LONGEST_PROPERTIES = 200
@@ -45,6 +52,61 @@ _PRESENCE = {
     PresenceChange.OPENED: "opened the channel",
     PresenceChange.CLOSED: "closed the channel",
 }
+
+
+def user_cells(user: User) -> list[Segment]:
+    """Return a user as a row."""
+    kind = "guest" if user.is_guest else user.type.value.lower()
+    presence = Segment("online", "success") if user.presence.online else Segment("offline", "muted")
+    shown = "" if user.display_name == user.name else _name_text(user.display_name)
+    return [
+        Segment(str(user.id), "muted"),
+        Segment(_name_text(user.name), "title"),
+        Segment(shown),
+        Segment(kind),
+        presence,
+    ]
+
+
+def channel_cells(channel: Channel) -> list[Segment]:
+    """Return a channel as a row; a direct channel is named by its members."""
+    last = channel.last_received_message
+    text = "" if last is None else f"{_local_time(last)}  {_sender(last)}: {_message_text(last)}"
+    return [
+        Segment(str(channel.id), "muted"),
+        Segment(channel.type.value.lower()),
+        Segment(channel_title(channel), "title"),
+        Segment(text),
+    ]
+
+
+def message_cells(message: Message, titles: Mapping[int, str]) -> list[Segment]:
+    """Return a message as a row; `titles` are the names of channels, by id."""
+    return [
+        Segment(str(message.id), "muted"),
+        Segment(_local_time(message), "muted"),
+        Segment(titles.get(message.channel_id, "")),
+        Segment(_sender(message), "muted" if message.user is None else "title"),
+        Segment(_message_text(message)),
+    ]
+
+
+def fitting_table(headings: Sequence[str], rows: Sequence[Line], width: int | None) -> list[Line]:
+    """Return a table whose last column is cut at `width` columns (None: never)."""
+    lines: list[Line] = []
+    for line in table(headings, rows):
+        *others, (text, style) = line
+        left = None if width is None else max(width - sum(cells(cell) for cell, _ in others), 0)
+        lines.append([*others, (cut(text, left), style)])
+    return lines
+
+
+def channel_title(channel: Channel) -> str:
+    """Return the name of a channel on one line; that of a direct channel are its members."""
+    if channel.name is not None:
+        return _name_text(channel.name)
+    names = ", ".join(_name_text(member.name) for member in channel.members)
+    return cut(names, _LONGEST_NAME) or f"channel {channel.id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +144,29 @@ def event_record(event: ChatEvent) -> ChatEventJson:
     return _RECORDS[type(event)](event)
 
 
+def _sender(message: Message) -> str:
+    """Return the name of a message's sender."""
+    return _SYSTEM if message.user is None else _name_text(message.user.name)
+
+
+def _message_text(message: Message) -> str:
+    """Return a message on one line: its text, or its file's name and size."""
+    if message.body is not None:
+        return " ".join(escaped(message.body).split())
+    file = message.file
+    return "(file)" if file is None else f"({_name_text(file.name)}, {size_text(file.size_bytes)})"
+
+
+def _name_text(text: str) -> str:
+    """Return a name on one line, cut if it is long."""
+    return cut(" ".join(escaped(text).split()), _LONGEST_NAME)
+
+
+def _local_time(message: Message) -> str:
+    """Return when a message was sent, in the zone of this machine."""
+    return f"{message.created_time.astimezone():%Y-%m-%d %H:%M:%S}"
+
+
 def _is_sent(event: MessageEvent) -> bool:
     return event.change is MessageChange.SENT
 
@@ -89,9 +174,9 @@ def _is_sent(event: MessageEvent) -> bool:
 def _message(event: MessageEvent, view: ChatView) -> list[Line]:
     message, mine = event.message, event.message.user is not None and event.message.user.name == view.username
     style = "muted" if message.user is None else "title" if mine else "place"
-    head = [(f"[{message.id}] ", "muted"), (sender(message), style)]
+    head = [(f"[{message.id}] ", "muted"), (_sender(message), style)]
     if event.change is MessageChange.DELETED:
-        return [[*head, ("'s message was deleted: ", "muted"), (message_text(message), "muted")]]
+        return [[*head, ("'s message was deleted: ", "muted"), (_message_text(message), "muted")]]
     if event.change is MessageChange.EDITED:
         head.append((" edited", "muted"))
     elif event.parent_id is not None:
@@ -99,7 +184,7 @@ def _message(event: MessageEvent, view: ChatView) -> list[Line]:
     head.append((": ", "muted"))
     if message.body is None:
         url = "" if message.file is None else f" {escaped(message.file.url)}"
-        return [[*head, (f"{message_text(message)}{url}", "plain")]]
+        return [[*head, (f"{_message_text(message)}{url}", "plain")]]
     if view.flat:
         return [[*head, (escaped(message.body).replace("\r\n", "\n").replace("\n", "\\n"), "plain")]]
     shown = escaped(message.body[:_MOST_CHARACTERS]).expandtabs(4)
@@ -112,7 +197,7 @@ def _message(event: MessageEvent, view: ChatView) -> list[Line]:
 
 def _reaction(event: ReactionEvent, _view: ChatView) -> list[Line]:
     verb, to = ("removed", "from") if event.removed else ("reacted", "to")
-    return [[_name(event.user), (f" {verb} {name_text(event.emoji)} {to} [{event.message_id}]", "muted")]]
+    return [[_name(event.user), (f" {verb} {_name_text(event.emoji)} {to} [{event.message_id}]", "muted")]]
 
 
 def _presence(event: PresenceEvent, _view: ChatView) -> list[Line]:
@@ -129,9 +214,9 @@ def _read(event: ReadEvent, _view: ChatView) -> list[Line]:
 
 
 def _custom(event: CustomEvent, _view: ChatView) -> list[Line]:
-    who = (SYSTEM, "muted") if event.user is None else _name(event.user)
+    who = (_SYSTEM, "muted") if event.user is None else _name(event.user)
     properties = cut(escaped(json.dumps(event.properties, ensure_ascii=False)), _LONGEST_PROPERTIES)
-    return [[who, (" triggered ", "muted"), (name_text(event.type), "title"), (f" {properties}", "plain")]]
+    return [[who, (" triggered ", "muted"), (_name_text(event.type), "title"), (f" {properties}", "plain")]]
 
 
 def _run(event: RunEvent, view: ChatView) -> list[Line]:
@@ -151,7 +236,7 @@ def _session(event: SessionEvent, view: ChatView) -> list[Line]:
     if event.change is SessionChange.LOST:
         return [[("disconnected", "warning"), (" from the emulator; trying again until Ctrl-C", "muted")]]
     verb = "connected" if event.change is SessionChange.OPENED else "connected again"
-    who = name_text(view.username)
+    who = _name_text(view.username)
     return [[(verb, "success"), (f" as {who} to {event.channel} (channel {event.channel_id})", "muted")]]
 
 
@@ -164,20 +249,7 @@ def _members(event: MembersListed, _view: ChatView) -> list[Line]:
 
 
 def _name(user: User) -> tuple[str, str]:
-    return (name_text(user.name), "place")
-
-
-_LINES: Mapping[type, Callable[[Any, ChatView], list[Line]]] = {
-    MessageEvent: _message,
-    ReactionEvent: _reaction,
-    PresenceEvent: _presence,
-    TypingEvent: _typing,
-    ReadEvent: _read,
-    CustomEvent: _custom,
-    RunEvent: _run,
-    SessionEvent: _session,
-    MembersListed: _members,
-}
+    return (_name_text(user.name), "place")
 
 
 def _message_record(event: MessageEvent) -> MessageEventJson:
@@ -206,6 +278,18 @@ def _session_record(event: SessionEvent) -> SessionEventJson:
         document["reason"] = event.reason
     return document
 
+
+_LINES: Mapping[type, Callable[[Any, ChatView], list[Line]]] = {
+    MessageEvent: _message,
+    ReactionEvent: _reaction,
+    PresenceEvent: _presence,
+    TypingEvent: _typing,
+    ReadEvent: _read,
+    CustomEvent: _custom,
+    RunEvent: _run,
+    SessionEvent: _session,
+    MembersListed: _members,
+}
 
 _RECORDS: Mapping[type, Callable[[Any], ChatEventJson]] = {
     MessageEvent: _message_record,

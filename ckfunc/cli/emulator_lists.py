@@ -54,7 +54,7 @@ def users(app: App, channel: str | None, limit: int, page: int, data_dir: Path |
     The emulator may be running.
     """
     from ckfunc.api.lists import PagePart, find_channel, list_users
-    from ckfunc.chat.tables import USER_HEADINGS, user_cells
+    from ckfunc.chat.lines import USER_HEADINGS, user_cells
 
     client = stored_client(app, data_dir)
     with app.output.progress("reading"):
@@ -86,7 +86,7 @@ def channels(app: App, user: str | None, kind: str | None, limit: int, page: int
     A direct channel is named by its members. The emulator may be running.
     """
     from ckfunc.api.lists import PagePart, find_user, list_channels
-    from ckfunc.chat.tables import CHANNEL_HEADINGS, channel_cells
+    from ckfunc.chat.lines import CHANNEL_HEADINGS, channel_cells
 
     if user is not None and kind is not None:
         raise UsageProblem("--user and --type can't be used together", hint="use only one of them")
@@ -129,7 +129,7 @@ def messages(
     The last line is the newest message. The emulator may be running.
     """
     from ckfunc.api.lists import MessageFilter, channel_of, find_channel, find_user, newest_messages
-    from ckfunc.chat.tables import MESSAGE_HEADINGS, channel_title, message_cells
+    from ckfunc.chat.lines import MESSAGE_HEADINGS, channel_title, message_cells
 
     client = stored_client(app, data_dir)
     with app.output.progress("reading"):
@@ -157,7 +157,7 @@ def _print_list(
     app: App, headings: Sequence[str], rows: Sequence[Line], documents: Sequence[Mapping[str, Any]]
 ) -> None:
     """Print a list as a table, or as JSON."""
-    from ckfunc.chat.tables import fitting_table
+    from ckfunc.chat.lines import fitting_table
 
     if app.output.json:
         app.output.document(documents)
