@@ -46,7 +46,7 @@ def client(emulator: Emulator) -> Iterator[httpx.Client]:
 
 @pytest.fixture
 def database(emulator: Emulator, tmp_path: Path) -> Iterator[Database]:
-    """The running emulator's own file, to put there what no operation of the Platform API does."""
+    """The database of the running emulator, for data that the Platform API cannot create."""
     opened = open_database(tmp_path / "emulator" / "emulator.db", SCHEMA, MIGRATIONS)
     yield opened
     opened.close()
@@ -54,7 +54,7 @@ def database(emulator: Emulator, tmp_path: Path) -> Iterator[Database]:
 
 @pytest.fixture
 def room(client: httpx.Client) -> dict[str, int]:
-    """Return ids by name: channel 1, public, has the members ann, bob and cy; dee is no member."""
+    """Create a public channel with id 1 and the members ann, bob and cy, and the user dee; return user ids by name."""
     ids = {}
     for name in ("ann", "bob", "cy", "dee"):
         made = client.post("/v1/users", json={"name": name, "displayName": name.title(), "isGuest": False})

@@ -100,7 +100,7 @@ queries = st.lists(
     prefix=st.sampled_from(["", "/v1", "/v1/applications/1"]),
 )
 @pytest.mark.slow
-def test_no_request_is_a_500(
+def test_arbitrary_requests_get_documented_responses(
     client: httpx.Client, method: str, path: str, id1: str, id2: str, query: list[Any], body: Any, prefix: str
 ) -> None:
     if client.head("/v1/users", params={"name": "ann"}).status_code == 404:

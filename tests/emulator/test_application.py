@@ -5,14 +5,14 @@ import pytest
 from emulator.conftest import sign_in
 
 
-def test_the_application_has_its_time_in_both_spellings_and_a_self_link(client: httpx.Client) -> None:
+def test_the_application_has_its_creation_time_in_both_spellings_and_a_self_link(client: httpx.Client) -> None:
     found = client.get("/v1/application").json()
     assert found["id"] == 1
     assert found["createdTime"] == found["created_time"]
     assert found["_links"]["self"]["href"] == f"{client.base_url}/v1/applications/1".replace("//v1", "/v1")
 
 
-def test_settings_are_taken_flat_or_nested_in_both_spellings(client: httpx.Client) -> None:
+def test_settings_are_accepted_flat_or_nested_in_both_spellings(client: httpx.Client) -> None:
     assert client.get("/v1/application/settings").json()["guestUsers"] == "ENABLED"
     flat = client.put("/v1/application/settings", json={"guest_users": "DISABLED", "user_created_channels": "ENABLED"})
     assert flat.json()["guestUsers"] == "DISABLED"
@@ -26,7 +26,7 @@ def test_settings_are_taken_flat_or_nested_in_both_spellings(client: httpx.Clien
     assert client.get("/v1/application/settings").json()["features"]["guest_users"] == "ENABLED"
 
 
-def test_settings_with_another_state_are_a_400_that_names_the_field(client: httpx.Client) -> None:
+def test_an_unknown_state_in_the_settings_is_a_400_that_names_the_field(client: httpx.Client) -> None:
     answer = client.put("/v1/application/settings", json={"guestUsers": "ON", "userCreatedChannels": "ENABLED"})
     assert answer.status_code == 400
     assert answer.json()["error"] == "ClientError"
@@ -36,7 +36,7 @@ def test_settings_with_another_state_are_a_400_that_names_the_field(client: http
 GRANT = {"grant_type": "client_credentials"}
 
 
-def test_a_token_is_given_for_http_basic_and_opens_the_api(anyone: httpx.Client) -> None:
+def test_http_basic_credentials_get_a_token_for_the_api(anyone: httpx.Client) -> None:
     answer = anyone.post("/oauth/token", auth=("emulator", "emulator"), data=GRANT)
     document = answer.json()
     assert document["token_type"] == "bearer"
@@ -46,7 +46,7 @@ def test_a_token_is_given_for_http_basic_and_opens_the_api(anyone: httpx.Client)
     assert opened.status_code == 200
 
 
-def test_a_multipart_form_is_taken_as_the_vendors_sdks_send_it(anyone: httpx.Client) -> None:
+def test_a_multipart_form_is_accepted_as_sent_by_the_vendors_sdks(anyone: httpx.Client) -> None:
     answer = anyone.post(
         "/oauth/token", auth=("emulator", "emulator"), files={"grant_type": (None, "client_credentials")}
     )
@@ -74,7 +74,7 @@ def test_unreadable_credentials_are_an_invalid_client(anyone: httpx.Client, head
     assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
 
 
-def test_another_grant_is_unsupported_and_none_is_invalid(anyone: httpx.Client) -> None:
+def test_an_unknown_grant_type_is_unsupported_and_a_missing_one_is_invalid(anyone: httpx.Client) -> None:
     other = anyone.post("/oauth/token", auth=("emulator", "emulator"), data={"grant_type": "password"})
     assert (other.status_code, other.json()["error"]) == (400, "unsupported_grant_type")
     none = anyone.post("/oauth/token", auth=("emulator", "emulator"))
@@ -84,7 +84,7 @@ def test_another_grant_is_unsupported_and_none_is_invalid(anyone: httpx.Client) 
 @pytest.mark.parametrize(
     "header", [None, "Bearer", "bearer unknown", "Bearer unknown", "Basic ZW11bGF0b3I6ZW11bGF0b3I="]
 )
-def test_without_a_good_token_the_api_answers_401_as_documented(anyone: httpx.Client, header: str | None) -> None:
+def test_a_request_without_a_valid_token_is_a_401_as_documented(anyone: httpx.Client, header: str | None) -> None:
     answer = anyone.get("/v1/application", headers={} if header is None else {"authorization": header})
     assert answer.status_code == 401
     assert answer.json() == {
@@ -93,7 +93,7 @@ def test_without_a_good_token_the_api_answers_401_as_documented(anyone: httpx.Cl
     }
 
 
-def test_tokens_expire_after_the_lifetime_that_was_set(anyone: httpx.Client) -> None:
+def test_tokens_expire_after_the_configured_lifetime(anyone: httpx.Client) -> None:
     assert anyone.put("/emulator/token-lifetime", json={"seconds": 0}).status_code == 200
     expired = sign_in(anyone)
     assert anyone.get("/v1/application", headers={"authorization": f"Bearer {expired}"}).status_code == 401
@@ -104,5 +104,5 @@ def test_tokens_expire_after_the_lifetime_that_was_set(anyone: httpx.Client) -> 
     assert anyone.get("/v1/application", headers={"authorization": f"Bearer {fresh}"}).status_code == 401
 
 
-def test_a_lifetime_out_of_bounds_is_refused(anyone: httpx.Client) -> None:
+def test_a_negative_token_lifetime_is_refused(anyone: httpx.Client) -> None:
     assert anyone.put("/emulator/token-lifetime", json={"seconds": -1}).status_code == 400

@@ -33,7 +33,7 @@ FETCH = """
 
 
 def calls_of(client: httpx.Client, body: str, **event: Any) -> list[dict[str, Any]]:
-    """Deploy a handler with this body, run it, and return what it asked."""
+    """Deploy a handler with this body, run it, and return its recorded calls."""
     found = detail_of(client, body, **event)
     calls: list[dict[str, Any]] = found["calls"]
     return calls
@@ -60,10 +60,10 @@ def eventually(look: Callable[[], Any]) -> Any:
         if found := look():
             return found
         time.sleep(0.01)
-    raise AssertionError("it never happened")
+    raise AssertionError("timed out after 60 s")
 
 
-def test_the_sdks_calls_are_kept_in_order_with_their_bodies_and_statuses(client: httpx.Client) -> None:
+def test_calls_of_the_sdk_are_recorded_in_order_with_bodies_and_statuses(client: httpx.Client) -> None:
     detail = detail_of(
         client,
         """
@@ -83,7 +83,7 @@ def test_the_sdks_calls_are_kept_in_order_with_their_bodies_and_statuses(client:
     assert stored(client) == detail
 
 
-def test_a_path_is_kept_the_same_however_it_was_asked_and_wrong_requests_are_kept_too(client: httpx.Client) -> None:
+def test_recorded_paths_are_normalized_and_failed_requests_are_recorded(client: httpx.Client) -> None:
     calls = calls_of(
         client,
         """
@@ -109,7 +109,9 @@ def test_a_path_is_kept_the_same_however_it_was_asked_and_wrong_requests_are_kep
     assert [one["body"] for one in calls[5:]] == ['{"name": ', {"name": 7}]
 
 
-def test_a_form_is_kept_as_its_fields_and_a_file_as_what_it_is(client: httpx.Client, room: dict[str, int]) -> None:
+def test_a_form_is_recorded_as_its_fields_and_a_file_as_its_name_size_and_hash(
+    client: httpx.Client, room: dict[str, int]
+) -> None:
     (call,) = calls_of(
         client,
         """
@@ -125,7 +127,7 @@ def test_a_form_is_kept_as_its_fields_and_a_file_as_what_it_is(client: httpx.Cli
     assert (call["path"], call["body"]) == ("/channels/1/messages", {"type": "FILE", "file": file})
 
 
-def test_of_many_calls_the_first_are_kept_and_the_rest_is_counted(client: httpx.Client) -> None:
+def test_only_the_first_calls_of_a_run_are_recorded_and_the_rest_are_counted(client: httpx.Client) -> None:
     detail = detail_of(
         client,
         """
@@ -139,7 +141,7 @@ def test_of_many_calls_the_first_are_kept_and_the_rest_is_counted(client: httpx.
     assert stored(client) == detail
 
 
-def test_a_body_beyond_the_bound_is_cut_and_a_small_one_after_it_is_kept(client: httpx.Client) -> None:
+def test_a_body_above_the_limit_is_omitted_and_later_small_bodies_are_recorded(client: httpx.Client) -> None:
     calls = calls_of(
         client,
         """
@@ -154,7 +156,7 @@ def test_a_body_beyond_the_bound_is_cut_and_a_small_one_after_it_is_kept(client:
     assert [one["body"] for one in calls] == ["x" * 8, {"$cut": MOST_BODY_BYTES}, "x" * 8]
 
 
-def test_what_a_run_has_asked_so_far_can_be_read_while_it_runs(client: httpx.Client) -> None:
+def test_recorded_calls_can_be_read_while_the_run_is_in_progress(client: httpx.Client) -> None:
     body = "await context.ChatKitty.Users.listUsers(); await new Promise((done) => setTimeout(done, 1500));"
     caller = threading.Thread(target=detail_of, args=(client, body))
     caller.start()
@@ -165,7 +167,7 @@ def test_what_a_run_has_asked_so_far_can_be_read_while_it_runs(client: httpx.Cli
     assert stored(client)["durationMs"] > 1000
 
 
-def test_calls_that_a_handler_did_not_wait_for_are_added_when_they_come(client: httpx.Client) -> None:
+def test_calls_after_the_end_of_a_run_are_added_to_it(client: httpx.Client) -> None:
     detail = detail_of(
         client,
         """
@@ -179,7 +181,7 @@ def test_calls_that_a_handler_did_not_wait_for_are_added_when_they_come(client: 
     assert [(one["path"], one["status"]) for one in late] == [("/users?page=0", 200), ("/users?page=1", 200)]
 
 
-def test_the_first_call_of_a_run_may_come_after_its_end(client: httpx.Client) -> None:
+def test_a_call_after_the_end_of_a_run_without_calls_is_added_to_it(client: httpx.Client) -> None:
     detail = detail_of(client, "setTimeout(() => fetch(`${base}/v1/users`), 300); return 1;")
     assert detail["calls"] == []
     assert eventually(lambda: stored(client)["calls"]) == [
@@ -187,7 +189,7 @@ def test_the_first_call_of_a_run_may_come_after_its_end(client: httpx.Client) ->
     ]
 
 
-def test_a_label_that_no_run_has_is_nothing(client: httpx.Client) -> None:
+def test_an_unknown_invocation_label_is_ignored_and_an_outdated_one_is_refused(client: httpx.Client) -> None:
     for label in ("7", "x", "", "1.x", "-1", "9" * 30, "²"):
         assert client.get("/v1/users", headers={"x-ckfunc-invocation": label.encode()}).status_code == 200
     refused = client.get("/v1/users", headers={"x-ckfunc-invocation": "1.1"})
@@ -195,7 +197,7 @@ def test_a_label_that_no_run_has_is_nothing(client: httpx.Client) -> None:
     assert "was restored" in refused.text
 
 
-def test_a_database_of_the_first_format_gets_room_for_calls(tmp_path: Path) -> None:
+def test_a_database_of_the_first_format_can_store_calls_after_migration(tmp_path: Path) -> None:
     path = tmp_path / "emulator.db"
     open_database(path, SCHEMA, MIGRATIONS).close()
     with closing(sqlite3.connect(path)) as older:

@@ -37,7 +37,7 @@ def members(client: httpx.Client, channel_id: int) -> list[str]:
     return [one["name"] for one in page["_embedded"]["users"]]
 
 
-def test_a_group_channel_is_shown_with_everything_that_the_schema_requires(client: httpx.Client) -> None:
+def test_a_group_channel_has_every_field_that_the_schema_requires(client: httpx.Client) -> None:
     made = create(client, type="PUBLIC", name="general", displayName="General", properties={"a": 1})
     base = f"{str(client.base_url).rstrip('/')}/v1/applications/1"
     created = made.pop("createdTime")
@@ -76,14 +76,14 @@ def test_a_channel_without_a_name_gets_a_random_one(client: httpx.Client) -> Non
 
 
 @pytest.mark.parametrize("kind", ["PUBLIC", "PRIVATE"])
-def test_a_channel_of_the_same_type_and_name_is_answered_unchanged(client: httpx.Client, kind: str) -> None:
+def test_creating_a_channel_of_the_same_type_and_name_returns_the_existing_one(client: httpx.Client, kind: str) -> None:
     made = create(client, type=kind, name="general", displayName="General")
     assert create(client, type=kind, name="general", displayName="Other", properties={"a": 1}) == made
     other = create(client, type="PUBLIC" if kind == "PRIVATE" else "PRIVATE", name="general")
     assert other["id"] != made["id"]
 
 
-def test_a_direct_channel_of_the_same_members_is_answered_in_any_order(
+def test_creating_a_direct_channel_of_the_same_members_returns_the_existing_one(
     client: httpx.Client, people: dict[str, int]
 ) -> None:
     made = create(client, type="DIRECT", members=[{"username": "ann"}, {"username": "bob"}])
@@ -93,7 +93,7 @@ def test_a_direct_channel_of_the_same_members_is_answered_in_any_order(
     assert wider["id"] != made["id"]
 
 
-def test_whoever_created_a_channel_is_shown_and_is_a_member(client: httpx.Client, people: dict[str, int]) -> None:
+def test_the_creator_of_a_channel_is_shown_and_becomes_a_member(client: httpx.Client, people: dict[str, int]) -> None:
     made = create(client, type="PRIVATE", creator={"username": "cy"}, members=[{"id": people["ann"]}])
     assert made["creator"]["name"] == "cy"
     assert "_links" not in made["creator"]
@@ -121,14 +121,12 @@ def test_whoever_created_a_channel_is_shown_and_is_a_member(client: httpx.Client
         ({"type": "PUBLIC", "properties": "x"}, "field 'properties' is a string, not an object"),
     ],
 )
-def test_a_body_that_makes_no_channel_is_a_400_that_names_the_field(
-    client: httpx.Client, body: Any, words: str
-) -> None:
+def test_an_invalid_channel_is_a_400_that_names_the_field(client: httpx.Client, body: Any, words: str) -> None:
     assert words in explanation(client.post("/v1/channels", json=body))
     assert client.get("/v1/channels").json()["page"]["totalElements"] == 0
 
 
-def test_a_reference_to_nobody_is_a_404_and_makes_no_channel(client: httpx.Client) -> None:
+def test_a_reference_to_an_unknown_user_is_a_404_and_creates_no_channel(client: httpx.Client) -> None:
     for body, words in (
         ({"members": [{"username": "x"}]}, "entry 0 of 'members' refers to user 'x', who does not exist"),
         ({"creator": {"id": 5}}, "field 'creator' refers to user 5, who does not exist"),
@@ -137,7 +135,7 @@ def test_a_reference_to_nobody_is_a_404_and_makes_no_channel(client: httpx.Clien
     assert client.get("/v1/channels").json()["page"]["totalElements"] == 0
 
 
-def test_a_direct_channel_counts_its_creator(client: httpx.Client) -> None:
+def test_the_creator_counts_towards_the_most_members_of_a_direct_channel(client: httpx.Client) -> None:
     ids = [user(client, f"u{index}") for index in range(11)]
     body = {"type": "DIRECT", "creator": {"id": ids[10]}, "members": [{"id": one} for one in ids[:10]]}
     assert "at most 10 members" in explanation(client.post("/v1/channels", json=body))
@@ -193,7 +191,7 @@ def test_members_are_added_once_listed_and_removed(client: httpx.Client, people:
     assert members(client, 1) == ["bob"]
 
 
-def test_members_are_listed_in_pages_of_the_list_that_was_asked(client: httpx.Client, people: dict[str, int]) -> None:
+def test_page_links_of_members_lead_to_the_requested_list(client: httpx.Client, people: dict[str, int]) -> None:
     create(client, type="PUBLIC", name="p", members=[{"username": name} for name in people])
     page = client.get("/v1/channels/1/members", params={"size": 2, "sort": "name,desc"}).json()
     assert [one["name"] for one in page["_embedded"]["users"]] == ["cy", "bob"]
@@ -202,7 +200,7 @@ def test_members_are_listed_in_pages_of_the_list_that_was_asked(client: httpx.Cl
     assert [one["name"] for one in after["_embedded"]["users"]] == ["ann"]
 
 
-def test_membership_of_who_or_what_does_not_exist_is_a_404(client: httpx.Client, people: dict[str, int]) -> None:
+def test_membership_of_an_unknown_user_or_channel_is_a_404(client: httpx.Client, people: dict[str, int]) -> None:
     create(client, type="PUBLIC", name="p")
     add = client.post("/v1/channels/1/members", json={"username": "x"})
     assert explanation(add, 404) == "the body refers to user 'x', who does not exist"
@@ -212,14 +210,16 @@ def test_membership_of_who_or_what_does_not_exist_is_a_404(client: httpx.Client,
     assert "neither 'id' nor 'username'" in explanation(client.post("/v1/channels/1/members", json={}))
 
 
-def test_a_direct_channel_keeps_its_members(client: httpx.Client, people: dict[str, int]) -> None:
+def test_members_of_a_direct_channel_cannot_be_added_or_removed(client: httpx.Client, people: dict[str, int]) -> None:
     made = create(client, type="DIRECT", members=[{"username": "ann"}, {"username": "bob"}])
     assert "direct channel" in explanation(client.post("/v1/channels/1/members", json={"username": "cy"}))
     assert client.post("/v1/channels/1/members", json={"username": "ann"}).json() == made
     assert "direct channel" in explanation(client.delete(f"/v1/channels/1/members/{people['ann']}"))
 
 
-def test_the_channels_of_a_user_are_those_it_is_a_member_of(client: httpx.Client, people: dict[str, int]) -> None:
+def test_the_channels_of_a_user_are_those_with_the_user_as_a_member(
+    client: httpx.Client, people: dict[str, int]
+) -> None:
     create(client, type="PUBLIC", name="p", members=[{"username": "ann"}])
     create(client, type="PUBLIC", name="q")
     create(client, type="DIRECT", members=[{"username": "ann"}, {"username": "bob"}])
@@ -228,7 +228,7 @@ def test_the_channels_of_a_user_are_those_it_is_a_member_of(client: httpx.Client
     assert client.get("/v1/users/99/channels").status_code == 404
 
 
-def test_channels_are_spoken_of_in_snake_case_too(client: httpx.Client, people: dict[str, int]) -> None:
+def test_channels_are_accepted_and_returned_in_snake_case(client: httpx.Client, people: dict[str, int]) -> None:
     headers = {"accept": "application/vnd.chatkitty+json", "content-type": "application/vnd.chatkitty+json"}
     body = {"type": "PUBLIC", "name": "p", "display_name": "P", "creator": {"username": "ann"}}
     made = client.post("/channels", json=body, headers=headers).json()
@@ -269,11 +269,11 @@ def test_channels_are_filtered_by_their_properties(client: httpx.Client, asked: 
 
 
 @pytest.mark.parametrize("asked", ["team", ":red", '{"team"', '{"a": NaN}', '{"a":' * 300 + "1" + "}" * 300])
-def test_properties_that_mean_nothing_are_a_400(client: httpx.Client, asked: str) -> None:
+def test_an_invalid_properties_filter_is_a_400(client: httpx.Client, asked: str) -> None:
     assert "query parameter 'properties'" in explanation(client.get("/v1/channels", params={"properties": asked}))
 
 
-def test_a_deleted_channel_is_answered_with_the_application_and_takes_everything_along(
+def test_deleting_a_channel_returns_the_application_and_deletes_everything_in_it(
     client: httpx.Client, people: dict[str, int]
 ) -> None:
     create(client, type="PUBLIC", name="a", members=[{"username": "ann"}, {"username": "bob"}])
@@ -290,5 +290,5 @@ def test_a_deleted_channel_is_answered_with_the_application_and_takes_everything
     assert explanation(client.delete("/v1/channels/1"), 404) == "there is no channel 1"
     assert [one["channelId"] for one in client.get("/v1/messages").json()["_embedded"]["messages"]] == [2]
     left = client.get(f"/v1/users/{people['bob']}/notifications").json()["_embedded"]["notifications"]
-    assert left == []  # what it was told of, the mention of a channel included, is gone
+    assert left == []  # Notifications about the channel are deleted, including that of the mention.
     assert create(client, type="PUBLIC", name="a")["id"] == 3

@@ -19,7 +19,7 @@ COUNT = 20_000
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    """One channel and one user with COUNT messages and notifications, and another with as many between them."""
+    """Two channels and two users, each with COUNT messages and notifications in alternating order."""
     opened = open_database(tmp_path / "emulator.db", SCHEMA)
     numbers = f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {2 * COUNT})"
     now = "2022-01-31T12:00:00.000Z"
@@ -47,7 +47,7 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 
 class Steps:
-    """Counts what SQLite does, in tens of its machine's steps."""
+    """Counts the steps of SQLite's virtual machine, in tens."""
 
     def __init__(self, database: Database) -> None:
         self.count = 0

@@ -1,4 +1,4 @@
-"""A damaged database is told as damage, with what to do, when it is opened or when the damage is read."""
+"""Damaged databases, reported with a hint when they are opened or when the damage is read."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def text(content: bytearray) -> None:
 
 
 @pytest.mark.parametrize("harm", [zeroed_pages, flipped_bytes, no_header, no_format, cut_off, text])
-def test_a_damaged_file_is_noticed_when_it_is_opened(data: Path, harm: Callable[[bytearray], None]) -> None:
+def test_a_damaged_database_is_detected_when_it_is_opened(data: Path, harm: Callable[[bytearray], None]) -> None:
     content = bytearray((data / "emulator.db").read_bytes())
     harm(content)
     (data / "emulator.db").write_bytes(content)
@@ -76,7 +76,7 @@ def test_a_damaged_file_is_noticed_when_it_is_opened(data: Path, harm: Callable[
         assert httpx.get(f"{emulator.url}/emulator/health", trust_env=False).status_code == 200
 
 
-def test_a_directory_in_the_place_of_the_database_is_named(tmp_path: Path) -> None:
+def test_a_directory_in_place_of_the_database_is_reported(tmp_path: Path) -> None:
     (tmp_path / "emulator.db").mkdir()
     with pytest.raises(CkfuncError, match="not a regular file") as caught:
         Emulator(tmp_path, cache=cache_dir()).start()
@@ -92,7 +92,7 @@ def test_a_directory_in_the_place_of_the_database_is_named(tmp_path: Path) -> No
     ],
     ids=["json", "enum", "utf-8"],
 )
-def test_an_impossible_stored_value_is_reported_as_damage_when_it_is_read(data: Path, sql: str) -> None:
+def test_an_invalid_stored_value_is_reported_as_damage_when_it_is_read(data: Path, sql: str) -> None:
     with closing(connect(data / "emulator.db")) as database:
         database.execute(sql)
     with Emulator(data, cache=cache_dir()) as emulator, http_client(emulator.url) as client:
@@ -125,7 +125,7 @@ def test_damage_to_pages_of_a_large_database_is_reported_when_it_is_read(data: P
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a database that is open is locked differently on Windows")
-def test_a_database_that_another_program_has_locked_is_not_called_damaged(data: Path) -> None:
+def test_a_database_locked_by_another_program_is_not_reported_as_damaged(data: Path) -> None:
     with (
         Emulator(data, cache=cache_dir()) as emulator,
         http_client(emulator.url) as client,
@@ -158,7 +158,7 @@ export_data(Path(sys.argv[1]), Path(sys.argv[2]))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="mounts the data read-only in a namespace of its own")
-def test_data_on_a_read_only_disk_is_read_with_what_its_log_holds(data: Path, tmp_path: Path) -> None:
+def test_data_on_a_read_only_disk_is_read_including_its_write_ahead_log(data: Path, tmp_path: Path) -> None:
     mount = f'mount --bind {data} {data} && mount -o remount,ro,bind {data} && exec "$@"'
     command = ["unshare", "-rm", "sh", "-c", mount, "sh", sys.executable, "-c", READ_ONLY]
     with closing(sqlite3.connect(data / "emulator.db", isolation_level=None)) as other:

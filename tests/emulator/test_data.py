@@ -1,4 +1,4 @@
-"""An emulator's data is copied out, put back, forgotten and filled, and its format has a version."""
+"""Export, import, reset and seeds of an emulator's data, and migrations of its format."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def identity(client: httpx.Client) -> str:
 # -- export and import ------------------------------------------------------------------------------------------------
 
 
-def test_a_running_emulator_is_exported_and_its_data_imported_elsewhere(tmp_path: Path) -> None:
+def test_data_of_a_running_emulator_is_exported_and_imported_elsewhere(tmp_path: Path) -> None:
     file = tmp_path / "copy.db"
     with running(tmp_path / "one") as client:
         add(client, "ann")
@@ -86,14 +86,14 @@ def test_a_running_emulator_is_exported_and_its_data_imported_elsewhere(tmp_path
         assert identity(client) != first
 
 
-def test_an_import_replaces_what_was_there_whether_or_not_that_emulator_ended_well(tmp_path: Path) -> None:
+def test_an_import_replaces_the_data_of_a_killed_emulator(tmp_path: Path) -> None:
     data, file = tmp_path / "data", tmp_path / "copy.db"
     with running(data) as client:
         add(client, "ann")
     export_data(data, file)
     with running(data) as client:
         add(client, "bob")
-    # What a killed emulator leaves: a log that belongs to the database before.
+    # A killed emulator leaves a write-ahead log that belongs to the previous database.
     with closing(sqlite3.connect(data / "emulator.db")) as other:
         other.execute("UPDATE users SET display_name = 'changed'")
         other.commit()
@@ -106,7 +106,7 @@ def test_an_import_replaces_what_was_there_whether_or_not_that_emulator_ended_we
     assert sorted(one.name for one in data.iterdir()) == ["emulator.db", "lock"]
 
 
-def test_an_import_replaces_a_database_that_is_broken(tmp_path: Path) -> None:
+def test_an_import_replaces_a_damaged_database(tmp_path: Path) -> None:
     data, file = tmp_path / "data", tmp_path / "copy.db"
     seed_data(data, read_seed(SEED))
     export_data(data, file)
@@ -147,7 +147,7 @@ def damaged(path: Path) -> None:
     ],
     ids=["text", "empty", "foreign", "newer", "damaged"],
 )
-def test_what_is_no_export_is_refused_and_the_data_stays(tmp_path: Path, make: Any, told: str) -> None:
+def test_importing_an_invalid_file_is_refused_and_the_data_stays(tmp_path: Path, make: Any, told: str) -> None:
     data, file = tmp_path / "data", tmp_path / "file"
     seed_data(data, read_seed(SEED))
     make(file)
@@ -158,7 +158,7 @@ def test_what_is_no_export_is_refused_and_the_data_stays(tmp_path: Path, make: A
     assert [one.name for one in data.iterdir() if one.name.startswith(".")] == []
 
 
-def test_there_must_be_something_to_export_and_to_import(tmp_path: Path) -> None:
+def test_exporting_without_data_and_importing_without_a_file_are_refused(tmp_path: Path) -> None:
     with pytest.raises(NoData, match="there is no emulator data"):
         export_data(tmp_path, tmp_path / "copy.db")
     with pytest.raises(NoData, match="there is no file"):
@@ -166,7 +166,7 @@ def test_there_must_be_something_to_export_and_to_import(tmp_path: Path) -> None
     assert list(tmp_path.glob("*.db")) == []
 
 
-def test_an_export_that_fails_leaves_the_older_file(tmp_path: Path) -> None:
+def test_a_failed_export_leaves_the_existing_file(tmp_path: Path) -> None:
     file = tmp_path / "copy.db"
     file.write_text("older")
     (tmp_path / "data").mkdir()
@@ -187,7 +187,7 @@ def test_an_export_does_not_replace_a_device(tmp_path: Path) -> None:
     assert (tmp_path / "link").readlink() == Path(os.devnull)
 
 
-def test_the_data_of_a_running_emulator_is_neither_replaced_nor_forgotten(tmp_path: Path) -> None:
+def test_the_data_of_a_running_emulator_cannot_be_replaced_seeded_or_deleted(tmp_path: Path) -> None:
     data, file = tmp_path / "data", tmp_path / "copy.db"
     with running(data) as client:
         export_data(data, file)
@@ -199,7 +199,7 @@ def test_the_data_of_a_running_emulator_is_neither_replaced_nor_forgotten(tmp_pa
 # -- reset ------------------------------------------------------------------------------------------------------------
 
 
-def test_a_reset_forgets_everything_and_the_next_emulator_is_another_one(tmp_path: Path) -> None:
+def test_a_reset_deletes_all_data_and_the_next_emulator_has_a_new_identity(tmp_path: Path) -> None:
     with running(tmp_path) as client:
         add(client, "ann")
         first = identity(client)
@@ -228,18 +228,18 @@ def check_seeded(client: httpx.Client) -> None:
     assert [one.get("body") for one in messages] == [None, "Welcome", "Hello"]
 
 
-def test_a_seed_is_there_when_the_emulator_answers_and_the_same_one_twice_changes_nothing(tmp_path: Path) -> None:
+def test_a_seed_is_added_before_the_emulator_is_ready_and_only_once(tmp_path: Path) -> None:
     for _ in range(2):
         with running(tmp_path, read_seed(SEED)) as client:
             check_seeded(client)
 
 
-def test_an_emulator_that_keeps_nothing_is_seeded_too() -> None:
+def test_an_emulator_in_memory_can_be_seeded() -> None:
     with running(None, read_seed(SEED)) as client:
         check_seeded(client)
 
 
-def test_a_seed_is_planted_in_a_running_emulator_without_an_event(client: httpx.Client) -> None:
+def test_a_seed_is_added_to_a_running_emulator_without_triggering_events(client: httpx.Client) -> None:
     function = client.post("/v1/runtimes/nodejs/functions", json={"type": "user.sent.message", "name": "x"}).json()
     versions = f"/v1/functions/{function['id']}/versions"
     assert client.post(versions, json={"handlerScript": "function handleEvent() {}"}).status_code == 200
@@ -251,7 +251,7 @@ def test_a_seed_is_planted_in_a_running_emulator_without_an_event(client: httpx.
     assert invocations["_embedded"]["invocations"] == []
 
 
-def test_a_seed_adds_the_members_that_a_channel_lacks_and_leaves_its_messages(tmp_path: Path) -> None:
+def test_a_seed_adds_missing_members_to_an_existing_channel_but_no_messages(tmp_path: Path) -> None:
     assert seed_data(tmp_path, read_seed(SEED)) == Seeded(2, 2, 4, 3)
     more = read_seed(
         {
@@ -273,7 +273,9 @@ def test_a_seed_adds_the_members_that_a_channel_lacks_and_leaves_its_messages(tm
         {"channels": [{"name": "a", "members": [{"id": 7}]}]},
     ],
 )
-def test_a_seed_that_refers_to_nobody_adds_nothing(tmp_path: Path, client: httpx.Client, seed: dict[str, Any]) -> None:
+def test_a_seed_that_refers_to_an_unknown_user_adds_nothing(
+    tmp_path: Path, client: httpx.Client, seed: dict[str, Any]
+) -> None:
     seed = {"users": [{"name": "ann"}], **seed}
     with pytest.raises(SeedRefused, match=r"'a' refers to user .*(nobody|7).*, who does not exist"):
         seed_data(tmp_path / "data", read_seed(seed))
@@ -308,7 +310,7 @@ def test_a_seed_that_refers_to_nobody_adds_nothing(tmp_path: Path, client: httpx
         ({"channels": [{"name": "a", "messages": [{"text": "x"}]}]}, "channels[0].messages[0].text: a message has no"),
     ],
 )
-def test_a_mistake_in_a_seed_is_told_with_its_place(client: httpx.Client, seed: Any, told: str) -> None:
+def test_a_mistake_in_a_seed_is_reported_with_its_location(client: httpx.Client, seed: Any, told: str) -> None:
     with pytest.raises(MalformedSeed) as caught:
         read_seed(seed)
     assert str(caught.value).startswith(told)
@@ -317,7 +319,7 @@ def test_a_mistake_in_a_seed_is_told_with_its_place(client: httpx.Client, seed: 
     assert answer.json()["explanation"].startswith(told)
 
 
-def test_what_a_seed_gives_an_id_has_it_and_the_next_ids_go_on_from_there(client: httpx.Client) -> None:
+def test_ids_in_a_seed_are_assigned_and_later_ids_continue_from_them(client: httpx.Client) -> None:
     messages = [{"id": 900, "user": "ann", "body": "a"}, {"body": "b"}]
     seed = {
         "users": [{"id": 70, "name": "ann"}, {"name": "ben"}],
@@ -341,7 +343,7 @@ def test_what_a_seed_gives_an_id_has_it_and_the_next_ids_go_on_from_there(client
         ),
     ],
 )
-def test_an_id_that_is_taken_is_refused_and_nothing_is_added(client: httpx.Client, seed: Any, told: str) -> None:
+def test_a_seed_with_an_existing_id_is_refused_and_adds_nothing(client: httpx.Client, seed: Any, told: str) -> None:
     before = {"users": [{"name": "ann"}], "channels": [{"name": "desk", "messages": [{"body": "x"}]}]}
     assert client.post("/emulator/seed", json=before).status_code == 200
     answer = client.post("/emulator/seed", json={"users": [{"name": "new"}, *seed.get("users", [])], **seed})
@@ -372,7 +374,7 @@ def test_an_older_database_is_migrated_step_by_step_with_its_data(tmp_path: Path
     database.close()
 
 
-def test_a_migration_that_fails_changes_nothing(tmp_path: Path) -> None:
+def test_a_failed_migration_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "x.db"
     open_database(path, OLDER).close()
     with pytest.raises(UnusableDatabase):

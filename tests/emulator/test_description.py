@@ -1,4 +1,4 @@
-"""The OpenAPI document names what is routed and nothing else, and its page works without a network."""
+"""The OpenAPI document and its page: exactly the existing routes, without network access."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def references(value: Any) -> set[str]:
     return set(re.findall(r'"#/components/(\w+/\w+)"', json.dumps(value)))
 
 
-def test_the_platforms_66_operations_and_the_4_newer_ones_are_described() -> None:
+def test_all_70_operations_of_the_platform_are_described() -> None:
     assert len(BY_ID) == len(operations()) == 70
 
 
@@ -41,7 +41,7 @@ def test_every_operation_is_routed() -> None:
     assert sorted(BY_ID.keys() - ROUTED.keys()) == []
 
 
-def test_every_operation_has_its_row_in_the_table_of_conformance() -> None:
+def test_every_operation_has_a_row_in_the_conformance_table() -> None:
     table = (Path(__file__).parent.parent.parent / "docs" / "conformance.md").read_text(encoding="utf-8")
     assert re.findall(r"^\| `(\w+)` [A-Z]+ /", table, re.MULTILINE) == list(BY_ID)
 
@@ -52,7 +52,7 @@ def test_every_route_that_needs_a_token_is_an_operation_of_the_platform() -> Non
         assert (route.method, route.path) == (BY_ID[name].method, BY_ID[name].path), name
 
 
-def test_every_control_is_described_and_nothing_else() -> None:
+def test_exactly_the_existing_controls_are_described() -> None:
     described = {one.id: one for one in control_operations()}
     assert described.keys() == CONTROLS.keys()
     for name, route in CONTROLS.items():
@@ -63,7 +63,7 @@ def test_every_control_is_described_and_nothing_else() -> None:
     assert (made["security"], list(made["responses"])) == ([], ["200", "400", "404"])
 
 
-def test_controls_answer_and_read_as_they_are_described(client: httpx.Client) -> None:
+def test_requests_and_responses_of_controls_match_their_description(client: httpx.Client) -> None:
     validators = {
         name: jsonschema.Draft202012Validator(
             {"$ref": f"#/components/schemas/{name}", "components": {"schemas": ALL_SCHEMAS}}
@@ -129,7 +129,7 @@ def test_an_operation_is_documented_with_all_of_its_parameters(operation: Operat
 
 
 @pytest.mark.parametrize("name", ALL_SCHEMAS)
-def test_a_schema_is_valid_and_says_what_its_fields_are(name: str) -> None:
+def test_every_schema_is_valid_and_describes_its_fields(name: str) -> None:
     schema = ALL_SCHEMAS[name]
     jsonschema.Draft202012Validator.check_schema(schema)
     assert schema["description"]
@@ -139,19 +139,19 @@ def test_a_schema_is_valid_and_says_what_its_fields_are(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", schemas())
-def test_a_schema_names_the_fields_that_another_spelling_has(name: str) -> None:
+def test_every_schema_has_the_snake_case_names_of_its_fields(name: str) -> None:
     for field, one in schemas()[name].get("properties", {}).items():
-        # In snake_case, answers say isGuest, and requests is_guest.
+        # In snake_case, responses have isGuest, and requests have is_guest.
         assert one.get("x-snake", field) == snake(field) or field == "isGuest"
 
 
-def test_the_document_refers_to_nothing_that_it_does_not_hold() -> None:
+def test_every_reference_in_the_document_can_be_resolved() -> None:
     made = document(ROUTES, "http://127.0.0.1:1")
     held = {f"{kind}/{name}" for kind, entries in made["components"].items() for name in entries}
     assert references(made) - held == set()
 
 
-def test_the_document_is_served_with_the_address_that_was_called_and_never_respelled(anyone: httpx.Client) -> None:
+def test_the_document_is_served_with_the_requested_address_and_always_in_camelcase(anyone: httpx.Client) -> None:
     for path in ("/openapi.json", "/v1/openapi.json"):
         answer = anyone.get(path, headers={"accept": "application/vnd.chatkitty+json"})
         assert answer.headers["content-type"] == "application/json"
@@ -163,7 +163,7 @@ def test_the_document_is_served_with_the_address_that_was_called_and_never_respe
     assert made["paths"]["/v1/users/{id}"]["get"]["responses"]["404"] == {"$ref": "#/components/responses/NotFound"}
 
 
-def test_the_page_needs_no_other_address_and_runs_its_own_script_alone(anyone: httpx.Client) -> None:
+def test_the_page_loads_nothing_from_elsewhere_and_runs_only_its_own_script(anyone: httpx.Client) -> None:
     answer = anyone.get("/docs")
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     policy = answer.headers["content-security-policy"]
@@ -174,7 +174,7 @@ def test_the_page_needs_no_other_address_and_runs_its_own_script_alone(anyone: h
 
 @pytest.mark.timeout(300)
 @pytest.mark.slow
-def test_the_page_lists_every_operation_and_calls_them(anyone: httpx.Client) -> None:
+def test_the_page_lists_and_calls_operations(anyone: httpx.Client) -> None:
     server = str(anyone.base_url).rstrip("/")
     directory = locked_packages("jsdom")
     script = Path(__file__).parent / "docs_page.cjs"

@@ -50,13 +50,13 @@ def invocations(client: httpx.Client, function_id: int, **query: Any) -> list[di
 
 
 def eventually(look: Callable[[], Any]) -> Any:
-    """Return the first true answer of `look`."""
+    """Poll `look` until it returns a true value, and return that value."""
     until = time.monotonic() + 60
     while time.monotonic() < until:
         if found := look():
             return found
         time.sleep(0.01)
-    raise AssertionError("it never happened")
+    raise AssertionError("timed out after 60 s")
 
 
 def test_a_run_is_stored_with_its_event_result_console_and_duration(client: httpx.Client) -> None:
@@ -78,7 +78,7 @@ def test_a_run_is_stored_with_its_event_result_console_and_duration(client: http
     assert details == {"invocations": [found["detail"]]}
 
 
-def test_nothing_runs_without_a_function_or_a_version_or_while_it_is_disabled(client: httpx.Client) -> None:
+def test_an_event_without_an_enabled_function_with_a_version_runs_nothing(client: httpx.Client) -> None:
     nothing = {"invocation": None, "detail": None}
     assert trigger(client, "some.event") == nothing
     function_id = deploy(client, "some.event")
@@ -90,7 +90,7 @@ def test_nothing_runs_without_a_function_or_a_version_or_while_it_is_disabled(cl
     assert len(invocations(client, function_id)) == 1
 
 
-def test_a_throw_is_a_failed_run_with_the_users_own_line(client: httpx.Client) -> None:
+def test_an_error_in_a_handler_fails_the_run_with_the_line_of_the_source(client: httpx.Client) -> None:
     script = "type A = { b: string };\n\nfunction handleEvent(a: A) {\n  throw new TypeError('no ' + a.b);\n}"
     deploy(client, "some.event", script)
     invocation = trigger(client, "some.event", b="luck")["invocation"]
@@ -100,14 +100,14 @@ def test_a_throw_is_a_failed_run_with_the_users_own_line(client: httpx.Client) -
     assert "some.event@1.ts:4" in error["stack"]
 
 
-def test_a_script_that_does_not_parse_fails_each_run_with_the_place(client: httpx.Client) -> None:
+def test_a_syntax_error_in_a_script_fails_every_run_with_its_location(client: httpx.Client) -> None:
     deploy(client, "some.event", "function handleEvent() {\n  return (;\n}")
     error = trigger(client, "some.event")["invocation"]["result"]["error"]
     assert error["name"] == "SyntaxError"
     assert "some.event@1.ts:2:" in error["message"]
 
 
-def test_a_new_version_answers_the_next_event(client: httpx.Client) -> None:
+def test_a_new_version_handles_the_next_event(client: httpx.Client) -> None:
     function_id = deploy(client, "some.event", "function handleEvent() { return 1 }")
     assert trigger(client, "some.event")["invocation"]["result"] == {"payload": 1}
     client.post(f"/v1/functions/{function_id}/versions", json={"handlerScript": "function handleEvent() { return 2 }"})
@@ -115,7 +115,7 @@ def test_a_new_version_answers_the_next_event(client: httpx.Client) -> None:
     assert (invocation["versionNumber"], invocation["result"]) == (2, {"payload": 2})
 
 
-def test_handlers_see_the_variables_and_the_init_scripts_exports_of_the_moment(client: httpx.Client) -> None:
+def test_handlers_see_the_current_variables_and_initialization_script(client: httpx.Client) -> None:
     deploy(
         client,
         "some.event",
@@ -133,7 +133,7 @@ def test_handlers_see_the_variables_and_the_init_scripts_exports_of_the_moment(c
     assert (error["name"], "initialization-script.ts:1" in error["message"]) == ("SyntaxError", True)
 
 
-def test_what_runs_can_be_read_while_it_runs(client: httpx.Client) -> None:
+def test_a_run_and_its_console_can_be_read_while_it_is_in_progress(client: httpx.Client) -> None:
     script = """
         async function handleEvent() {
           console.log('first');
@@ -180,7 +180,7 @@ def test_a_time_limit_ends_a_run_and_the_next_one_works(tmp_path: Path) -> None:
             emulator.stop()
 
 
-def test_an_emulator_that_stops_in_the_middle_of_a_run_fails_it(tmp_path: Path) -> None:
+def test_stopping_the_emulator_ends_its_running_invocations(tmp_path: Path) -> None:
     emulator = cold_emulator(tmp_path)
     with http_client(emulator.start()) as client:
         token = client.post(
@@ -209,7 +209,7 @@ LOADED = "const loaded = Date.now();\nfetch('URL').catch(() => {});\nfunction ha
 
 
 @pytest.mark.parametrize("spares", [True, False])
-def test_a_new_version_is_loaded_before_its_first_event_only_with_spares(spares: bool) -> None:
+def test_a_new_version_is_loaded_before_its_first_event_only_if_spares_are_on(spares: bool) -> None:
     loaded = threading.Event()
 
     def answer(_request: Request) -> Reply:
@@ -229,20 +229,20 @@ def test_a_new_version_is_loaded_before_its_first_event_only_with_spares(spares:
 
 
 @pytest.mark.parametrize("body", [[], {"data": {}}, {"type": "a", "data": []}, {"type": 1}])
-def test_a_trigger_that_makes_no_sense_is_a_400(anyone: httpx.Client, body: object) -> None:
+def test_an_invalid_trigger_request_is_a_400(anyone: httpx.Client, body: object) -> None:
     assert anyone.post("/emulator/trigger", json=body).status_code == 400
 
 
 @pytest.mark.parametrize("ids", ["x", "1,-2", "1;2", ",".join(map(str, range(1001)))])
-def test_ids_that_make_no_sense_are_a_400(anyone: httpx.Client, ids: str) -> None:
+def test_invalid_invocation_ids_are_a_400(anyone: httpx.Client, ids: str) -> None:
     assert anyone.get("/emulator/invocations", params={"ids": ids}).status_code == 400
 
 
-def test_details_of_no_runs_are_none(anyone: httpx.Client) -> None:
+def test_a_request_for_details_without_ids_returns_an_empty_list(anyone: httpx.Client) -> None:
     assert anyone.get("/emulator/invocations").json() == {"invocations": []}
 
 
-def test_two_hundred_events_at_once_are_two_hundred_runs(client: httpx.Client) -> None:
+def test_two_hundred_concurrent_events_cause_two_hundred_runs(client: httpx.Client) -> None:
     function_id = deploy(client, "some.event", "function handleEvent(event) { return event.n }")
     numbers = range(200)
 
@@ -275,14 +275,14 @@ def guests(client: httpx.Client, state: str) -> None:
     client.put("/v1/application/settings", json={"guestUsers": state, "userCreatedChannels": "ENABLED"})
 
 
-def test_without_a_function_guests_are_made_where_they_are_allowed(client: httpx.Client) -> None:
+def test_a_session_without_a_function_creates_a_guest_if_guests_are_allowed(client: httpx.Client) -> None:
     found = session(client, "someone")
     assert (found["allowed"], found["reason"], found["invocation"]) == (True, None, None)
     (made,) = client.get("/v1/users").json()["_embedded"]["users"]
     assert (made["name"], made["isGuest"]) == ("someone", True)
 
 
-def test_without_a_function_and_guests_a_user_must_exist(client: httpx.Client) -> None:
+def test_a_session_without_a_function_or_guests_requires_an_existing_user(client: httpx.Client) -> None:
     guests(client, "DISABLED")
     found = session(client, "ann")
     assert found["allowed"] is False
@@ -291,7 +291,7 @@ def test_without_a_function_and_guests_a_user_must_exist(client: httpx.Client) -
     assert session(client, "ann")["allowed"] is True
 
 
-def test_a_function_that_throws_denies_the_session_with_its_reason(client: httpx.Client) -> None:
+def test_an_error_in_the_function_denies_the_session_with_its_message(client: httpx.Client) -> None:
     deploy(
         client,
         "user.attempted.start_session",
@@ -312,14 +312,14 @@ def test_a_session_without_a_username_is_a_400(anyone: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("version", sampled([30, 31, 32, 33, 34], every=3))
-def test_the_platforms_own_sample_handler_runs_unchanged(client: httpx.Client, tmp_path: Path, version: int) -> None:
+def test_the_sample_handler_of_the_platform_runs_unchanged(client: httpx.Client, tmp_path: Path, version: int) -> None:
     guests(client, "DISABLED")
     sample = json.loads((GOLDEN / "sample-handlers.json").read_text("utf-8"))[str(version)]
     with contextlib.closing(sqlite3.connect(tmp_path / "emulator" / "emulator.db")) as database:
         database.execute("INSERT INTO sqlite_sequence VALUES ('channels', 701)")
         database.commit()
     channel = client.post("/v1/channels", json={"type": "PUBLIC", "name": "lobby"}).json()["id"]
-    assert channel == 702  # the sample names it
+    assert channel == 702  # The sample handler expects this id.
     deploy(client, "user.attempted.start_session", sample["script"])
     first, second = (session(client, "niyati@example.com", displayName="Niyati") for _ in range(2))
     assert first["invocation"]["status"] == "SUCCEEDED", first
@@ -353,7 +353,7 @@ SENDERS = {
 
 
 @pytest.mark.parametrize("sender", SENDERS)
-def test_a_handler_that_answers_each_message_with_a_message_is_stopped(client: httpx.Client, sender: str) -> None:
+def test_a_handler_that_replies_to_its_own_messages_is_stopped(client: httpx.Client, sender: str) -> None:
     script = f"""async function handleEvent(event, context) {{
         const message = {{ type: 'TEXT', body: 'again', user: {{ id: event.user.id }} }};
         {SENDERS[sender]}
@@ -362,7 +362,7 @@ def test_a_handler_that_answers_each_message_with_a_message_is_stopped(client: h
     user = client.post("/v1/users", json={"name": "bot", "displayName": "Bot"}).json()
     channel = client.post("/v1/channels", json={"type": "PUBLIC", "name": "c"}).json()
     sent = {"type": "TEXT", "body": "hello", "user": {"id": user["id"]}}
-    for _ in range(2):  # another chain begins at nothing
+    for _ in range(2):  # The second message starts a new chain, with its own limit.
         assert client.post(f"/v1/channels/{channel['id']}/messages", json=sent).status_code == 200
 
     def stopped() -> list[dict[str, Any]]:

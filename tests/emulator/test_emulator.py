@@ -68,7 +68,7 @@ def running(data_dir: Path | None, options: EmulatorOptions | None = None) -> It
         emulator.stop()
 
 
-def test_data_and_identity_survive_a_restart_and_tokens_do_not(tmp_path: Path) -> None:
+def test_data_and_identity_survive_a_restart_but_tokens_do_not(tmp_path: Path) -> None:
     with running(tmp_path) as (_, client):
         named = client.get("/emulator/health").json()["id"]
         client.put(f"{RUNTIME}/environment-variables", json={"A": "1"})
@@ -81,7 +81,7 @@ def test_data_and_identity_survive_a_restart_and_tokens_do_not(tmp_path: Path) -
         assert client.get("/v1/application", headers={"authorization": token}).status_code == 401
 
 
-def test_a_killed_emulator_leaves_its_data_whole_and_its_directory_free(tmp_path: Path) -> None:
+def test_a_killed_emulator_leaves_intact_data_and_an_unlocked_directory(tmp_path: Path) -> None:
     process, url = started(tmp_path)
     try:
         with signed_in(url) as client:
@@ -99,7 +99,7 @@ def test_a_killed_emulator_leaves_its_data_whole_and_its_directory_free(tmp_path
         assert find_running(tmp_path) == emulator.url
 
 
-def test_runs_that_a_killed_emulator_left_are_failed_with_a_sentence(tmp_path: Path) -> None:
+def test_unfinished_runs_of_a_killed_emulator_are_marked_as_failed(tmp_path: Path) -> None:
     with running(tmp_path) as (_, client):
         made = client.post(f"{RUNTIME}/functions", json={"type": "a.b", "name": "A"}).json()["id"]
     with contextlib.closing(sqlite3.connect(tmp_path / "emulator.db")) as database:
@@ -115,7 +115,7 @@ def test_runs_that_a_killed_emulator_left_are_failed_with_a_sentence(tmp_path: P
         assert detail == [{"id": 7, "console": [], "durationMs": 0.0, "calls": [], "callsOmitted": 0}]
 
 
-def test_two_emulators_never_share_a_directory_and_the_second_names_the_first(tmp_path: Path) -> None:
+def test_a_second_emulator_on_the_same_directory_is_refused_and_names_the_first(tmp_path: Path) -> None:
     with running(tmp_path) as (emulator, client):
         with pytest.raises(Busy) as refused:
             Emulator(tmp_path, cache=cache_dir()).start()
@@ -125,7 +125,7 @@ def test_two_emulators_never_share_a_directory_and_the_second_names_the_first(tm
         assert find_running(tmp_path) == emulator.url
 
 
-def test_a_taken_port_is_refused_with_a_hint_and_frees_the_directory(tmp_path: Path) -> None:
+def test_a_port_in_use_is_refused_with_a_hint_and_unlocks_the_directory(tmp_path: Path) -> None:
     with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(Busy, match=str(port)) as refused:
@@ -137,7 +137,7 @@ def test_a_taken_port_is_refused_with_a_hint_and_frees_the_directory(tmp_path: P
         Emulator(None, EmulatorOptions(port=70_000), cache=cache_dir()).start()
 
 
-def test_without_a_directory_everything_is_forgotten() -> None:
+def test_an_emulator_without_a_directory_saves_no_data() -> None:
     with running(None) as (_, client):
         first = client.get("/emulator/health").json()
         assert first["dataDir"] is None
@@ -145,7 +145,7 @@ def test_without_a_directory_everything_is_forgotten() -> None:
         assert client.get("/emulator/health").json()["id"] != first["id"]
 
 
-def test_a_stopped_emulator_takes_its_address_back_and_can_be_stopped_again(tmp_path: Path) -> None:
+def test_stopping_an_emulator_removes_its_address_and_can_be_repeated(tmp_path: Path) -> None:
     emulator = Emulator(tmp_path, cache=cache_dir())
     emulator.start()
     assert find_running(tmp_path) == emulator.url
@@ -158,19 +158,19 @@ def test_a_stopped_emulator_takes_its_address_back_and_can_be_stopped_again(tmp_
 @pytest.mark.parametrize(
     "noted", ["", "[]", '{"url": 1}', '{"url": "http://127.0.0.1:1", "pid": 1, "databaseId": "x"}']
 )
-def test_an_address_that_leads_nowhere_is_not_believed(tmp_path: Path, noted: str) -> None:
+def test_a_recorded_address_without_a_running_emulator_is_ignored(tmp_path: Path, noted: str) -> None:
     (tmp_path / "address.json").write_text(noted)
     assert find_running(tmp_path) is None
 
 
-def test_the_address_of_another_database_is_not_believed(tmp_path: Path) -> None:
+def test_a_recorded_address_of_another_database_is_ignored(tmp_path: Path) -> None:
     with running(tmp_path) as (emulator, _):
         noted = {"url": emulator.url, "pid": 1, "databaseId": "another"}
         (tmp_path / "address.json").write_text(json.dumps(noted))
         assert find_running(tmp_path) is None
 
 
-def test_a_database_of_a_newer_version_is_refused_untouched(tmp_path: Path) -> None:
+def test_a_database_of_a_newer_version_is_refused_and_not_changed(tmp_path: Path) -> None:
     with running(tmp_path):
         pass
     with contextlib.closing(sqlite3.connect(tmp_path / "emulator.db")) as database:
@@ -182,7 +182,7 @@ def test_a_database_of_a_newer_version_is_refused_untouched(tmp_path: Path) -> N
         assert database.execute("PRAGMA user_version").fetchone() == (999,)
 
 
-def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_database_is_refused(tmp_path: Path) -> None:
     (tmp_path / "emulator.db").write_bytes(b"not a database, whatever its name says" * 100)
     with pytest.raises(CkfuncError, match="cannot be used"):
         Emulator(tmp_path, cache=cache_dir()).start()
@@ -190,7 +190,7 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals that a process can be sent")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_the_foreground_cleanly(tmp_path: Path, number: signal.Signals) -> None:
+def test_a_signal_stops_a_foreground_emulator_cleanly(tmp_path: Path, number: signal.Signals) -> None:
     process, _ = started(tmp_path)
     process.send_signal(number)
     output, _ = process.communicate(timeout=30)
@@ -199,7 +199,7 @@ def test_a_signal_ends_the_foreground_cleanly(tmp_path: Path, number: signal.Sig
     assert not (tmp_path / "address.json").exists()
 
 
-def test_an_open_connection_does_not_hold_up_the_end(tmp_path: Path) -> None:
+def test_an_open_connection_does_not_delay_the_stop(tmp_path: Path) -> None:
     with running(tmp_path) as (emulator, client):
         assert client.get("/v1/application").status_code == 200
         emulator.stop()
@@ -216,13 +216,13 @@ def test_an_open_connection_does_not_hold_up_the_end(tmp_path: Path) -> None:
         ("[2001:db8::1]", r"cannot listen on \[2001:db8::1\]:0: ", "choose an address of this machine"),
     ],
 )
-def test_a_host_that_is_not_this_machine_is_refused_with_a_hint_at_the_host(host: str, told: str, hint: str) -> None:
+def test_a_host_that_is_not_this_machine_is_refused_with_a_hint(host: str, told: str, hint: str) -> None:
     with pytest.raises(CkfuncError, match=told) as caught:
         Emulator(None, EmulatorOptions(host=host), cache=cache_dir()).start()
     assert hint in (caught.value.hint or "")
 
 
-def test_a_port_that_is_taken_is_refused_with_a_hint_at_the_port() -> None:
+def test_a_port_in_use_is_refused_with_a_hint_to_choose_another_port() -> None:
     with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(CkfuncError, match=f"cannot listen on 127.0.0.1:{port}: Address already in use") as caught:
@@ -231,7 +231,7 @@ def test_a_port_that_is_taken_is_refused_with_a_hint_at_the_port() -> None:
 
 
 @pytest.mark.parametrize("host", ["::1", "[::1]"])
-def test_the_loopback_of_ip_6_can_be_served_where_there_is_one(host: str) -> None:
+def test_the_ipv6_loopback_address_can_be_served(host: str) -> None:
     try:
         with contextlib.closing(socket.create_server(("::1", 0), family=socket.AF_INET6)):
             pass
@@ -244,7 +244,7 @@ def test_the_loopback_of_ip_6_can_be_served_where_there_is_one(host: str) -> Non
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 @pytest.mark.slow
-def test_no_handler_survives_an_emulator_however_it_ends(tmp_path: Path) -> None:
+def test_no_handler_process_survives_the_end_of_its_emulator(tmp_path: Path) -> None:
     script = "function handleEvent(event: any) { while (event.loop) {} return process.pid }"
     for end in (signal.SIGTERM, signal.SIGKILL):
         process, url = started(tmp_path / end.name)
@@ -271,7 +271,7 @@ WHERE = "function handleEvent() { return { pid: process.pid, greeting: process.e
 
 
 async def booted_ahead(services: EmulatorServices) -> int | None:
-    """Return the id of the process that waits for its function, once it is ready; None if none boots."""
+    """Wait for the process started in advance, and return its id; None if there is no such process."""
     while services.dispatch.booting:
         await asyncio.sleep(0.005)
     (spare,) = services.hosts.process_ids or (None,)
@@ -284,16 +284,16 @@ def where_it_runs(client: httpx.Client) -> dict[str, Any]:
     return payload
 
 
-def test_the_first_call_after_a_start_runs_in_a_process_that_was_booted_with_the_emulator(tmp_path: Path) -> None:
+def test_the_first_event_after_a_start_runs_in_a_process_started_in_advance(tmp_path: Path) -> None:
     with running(tmp_path) as (emulator, client):
-        assert emulator.within(booted_ahead) is None  # there is no function
+        assert emulator.within(booted_ahead) is None  # No function is deployed yet.
         deploy(client, "user.sent.message", WHERE)
     with running(tmp_path) as (emulator, client):
         ahead = emulator.within(booted_ahead)
         assert where_it_runs(client)["pid"] == ahead
 
 
-def test_a_process_that_was_booted_in_an_older_environment_runs_nothing(tmp_path: Path) -> None:
+def test_a_process_started_with_an_outdated_environment_is_not_used(tmp_path: Path) -> None:
     with running(tmp_path) as (_, client):
         deploy(client, "user.sent.message", WHERE)
     with running(tmp_path) as (emulator, client):

@@ -32,7 +32,7 @@ def names(client: httpx.Client) -> list[str]:
     return [one["name"] for one in client.get("/v1/users").json()["_embedded"]["users"]]
 
 
-def test_the_first_requests_of_an_operation_are_refused_and_not_carried_out(client: httpx.Client) -> None:
+def test_the_first_requests_of_an_operation_are_refused_and_not_executed(client: httpx.Client) -> None:
     add(client, operation="createUser", status=429, retryAfterSeconds=3, first=2)
     first, second = create(client, "ann"), create(client, "ann")
     assert (first.status_code, first.headers["retry-after"], first.json()["error"]) == (429, "3", "EmulatorFault")
@@ -51,7 +51,7 @@ def test_a_status_without_an_operation_affects_every_operation_in_both_spellings
     assert "retry-after" not in client.get("/v1/users").headers
 
 
-def test_a_lost_answer_is_a_closed_connection_after_the_request_was_carried_out(client: httpx.Client) -> None:
+def test_a_lost_response_closes_the_connection_after_the_request_was_executed(client: httpx.Client) -> None:
     add(client, operation="createUser", lost=True, first=1)
     with pytest.raises(httpx.RemoteProtocolError, match="without sending a response"):
         create(client, "ann")
@@ -62,7 +62,7 @@ def test_a_lost_answer_is_a_closed_connection_after_the_request_was_carried_out(
     assert create(client, "bob").status_code == 200
 
 
-def test_a_delayed_request_is_not_carried_out_if_the_client_leaves(client: httpx.Client, emulator: Emulator) -> None:
+def test_a_delayed_request_is_not_executed_if_the_client_disconnects(client: httpx.Client, emulator: Emulator) -> None:
     add(client, operation="createUser", delayMs=60_000)
     with http_client(emulator.url) as impatient, pytest.raises(httpx.ReadTimeout):
         impatient.headers["authorization"] = client.headers["authorization"]
@@ -72,7 +72,7 @@ def test_a_delayed_request_is_not_carried_out_if_the_client_leaves(client: httpx
     assert names(client) == ["bob"]
 
 
-def test_a_delayed_request_is_carried_out_or_refused_after_the_delay(client: httpx.Client) -> None:
+def test_a_delayed_request_is_executed_or_refused_after_the_delay(client: httpx.Client) -> None:
     add(client, operation="createUser", delayMs=50)
     assert create(client, "ann").status_code == 200
     add(client, operation="listUsers", delayMs=50, status=500, first=1)
@@ -113,7 +113,7 @@ def test_faults_are_removed_one_by_one_or_all_together(client: httpx.Client) -> 
     assert add(client, status=500)["id"] == 4
 
 
-def test_only_so_many_faults_are_accepted(client: httpx.Client) -> None:
+def test_the_number_of_faults_is_limited(client: httpx.Client) -> None:
     for _ in range(MOST_FAULTS):
         add(client, status=500)
     assert "remove some" in explanation(client.post("/emulator/faults", json={"status": 500}))
@@ -165,7 +165,7 @@ def test_a_mistake_in_a_fault_is_explained(client: httpx.Client, fault: Any, mes
         Fault(lost=True, seed=9),
     ],
 )
-def test_a_fault_is_the_same_after_json(fault: Fault) -> None:
+def test_a_fault_survives_a_round_trip_through_json(fault: Fault) -> None:
     assert read_fault(write_fault(fault)) == fault
 
 

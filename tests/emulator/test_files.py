@@ -60,17 +60,16 @@ def test_an_uploaded_picture_is_downloaded_byte_for_byte_without_a_token(
     assert anyone.head(shown["displayPictureUrl"]).headers["content-length"] == str(len(PNG))
 
 
-def test_the_next_picture_replaces_the_one_before_it(client: httpx.Client, user: dict[str, Any]) -> None:
+def test_a_new_picture_replaces_the_previous_one(client: httpx.Client, user: dict[str, Any]) -> None:
     first = upload(client).json()["displayPictureUrl"]
     second = upload(client, content=b"GIF89a").json()["displayPictureUrl"]
     assert client.get(second).content == b"GIF89a"
-    assert client.get(first).headers["content-type"] == "image/svg+xml"  # nobody's picture any more
+    # The first picture is deleted, so its address shows the default drawing.
+    assert client.get(first).headers["content-type"] == "image/svg+xml"
     assert client.get(first.replace("/picture/", "/files/")).status_code == 404
 
 
-def test_a_picture_that_somebody_else_keeps_is_shown_by_its_own_address(
-    client: httpx.Client, user: dict[str, Any]
-) -> None:
+def test_an_external_picture_is_shown_with_its_own_url(client: httpx.Client, user: dict[str, Any]) -> None:
     stored = upload(client).json()["displayPictureUrl"].rpartition("/")[2]
     body = {"url": "https://example.com/files/jane.png", "name": "jane.png", "contentType": "image/png", "size": 32768}
     assert client.post("/v1/users/1/display-picture", json=body).json()["displayPictureUrl"] == body["url"]
@@ -113,7 +112,7 @@ def test_the_picture_of_any_name_is_a_well_formed_drawing(anyone: httpx.Client, 
     assert ET.fromstring(drawn.content).tag.endswith("svg")
 
 
-def test_a_page_that_was_uploaded_is_saved_and_never_run(client: httpx.Client, user: dict[str, Any]) -> None:
+def test_an_uploaded_web_page_is_downloaded_and_never_executed(client: httpx.Client, user: dict[str, Any]) -> None:
     for kind in ("text/html", "image/svg+xml", "application/javascript"):
         got = client.get(upload(client, "x.html", kind).json()["displayPictureUrl"])
         assert got.headers["content-disposition"].startswith("attachment;")
@@ -134,7 +133,7 @@ def test_a_page_that_was_uploaded_is_saved_and_never_run(client: httpx.Client, u
         ("x" * 5000, "x" * 200),
     ],
 )
-def test_of_a_files_name_only_what_is_safe_is_kept(given: str | None, kept: str) -> None:
+def test_unsafe_characters_are_removed_from_file_names(given: str | None, kept: str) -> None:
     assert safe_name(given) == kept
 
 
@@ -148,18 +147,18 @@ def test_of_a_files_name_only_what_is_safe_is_kept(given: str | None, kept: str)
         (None, "application/octet-stream"),
     ],
 )
-def test_what_is_no_media_type_is_any_bytes(given: str | None, kept: str) -> None:
+def test_an_invalid_media_type_becomes_octet_stream(given: str | None, kept: str) -> None:
     assert safe_type(given) == kept
 
 
-def test_a_name_in_any_script_comes_back(client: httpx.Client, user: dict[str, Any]) -> None:
+def test_a_non_ascii_file_name_is_returned_unchanged(client: httpx.Client, user: dict[str, Any]) -> None:
     got = client.get(upload(client, "größe 🌞.png").json()["displayPictureUrl"])
     assert got.headers["content-disposition"] == (
         "inline; filename=\"gr__e _.png\"; filename*=UTF-8''gr%C3%B6%C3%9Fe%20%F0%9F%8C%9E.png"
     )
 
 
-def test_a_form_without_a_file_is_a_400_that_says_so(client: httpx.Client, user: dict[str, Any]) -> None:
+def test_a_form_without_a_file_is_a_400_with_the_reason(client: httpx.Client, user: dict[str, Any]) -> None:
     other = client.post("/v1/users/1/display-picture", files={"picture": ("x.png", PNG, "image/png")})
     assert explanation(other) == "the form has no field 'file'; send the file as that"
     assert explanation(upload(client, content=b"")) == "the file in field 'file' is empty"
@@ -173,14 +172,14 @@ def test_a_form_without_a_file_is_a_400_that_says_so(client: httpx.Client, user:
 
 
 @pytest.mark.slow
-def test_a_file_of_32_mib_is_kept_and_a_larger_one_is_a_400(client: httpx.Client, user: dict[str, Any]) -> None:
+def test_a_file_of_32_mib_is_stored_and_a_larger_one_is_a_400(client: httpx.Client, user: dict[str, Any]) -> None:
     content = bytes(FILE_BYTES)
     assert client.get(upload(client, content=content).json()["displayPictureUrl"]).content == content
     assert "at most 33554432 (32 MiB) are allowed" in explanation(upload(client, content=content + b"x"))
     assert "larger than 33 MiB" in explanation(upload(client, content=content + bytes(2**20)))
 
 
-def test_a_file_full_of_what_looks_like_boundaries_is_one_part() -> None:
+def test_a_file_full_of_similar_boundaries_is_one_part() -> None:
     content = b"\r\n--b\n" * (FILE_BYTES // 6)
     body = b'--bound\r\ncontent-disposition: form-data; name="file"\r\n\r\n' + content + b"\r\n--bound--\r\n"
     (part,) = split(body, "bound")
@@ -205,7 +204,7 @@ def test_a_file_full_of_what_looks_like_boundaries_is_one_part() -> None:
         ),
     ],
 )  # fmt: skip
-def test_forms_are_read_as_clients_write_them(body: bytes, parts: dict[str, bytes]) -> None:
+def test_every_valid_variant_of_a_multipart_form_is_parsed(body: bytes, parts: dict[str, bytes]) -> None:
     assert {part.name: part.content for part in split(body, "x")} == parts
 
 
@@ -228,13 +227,13 @@ def test_forms_are_read_as_clients_write_them(body: bytes, parts: dict[str, byte
     ],
     ids=range(13),
 )
-def test_what_is_no_form_is_refused(body: bytes) -> None:
+def test_an_invalid_multipart_form_is_refused(body: bytes) -> None:
     with pytest.raises(Refused):
         split(body, "x")
 
 
 @pytest.mark.parametrize("disposition", ["form-data; name*=utf-8''a", "form-data", 'form-data; name=""'])
-def test_a_field_without_a_name_is_refused_and_the_reason_given(disposition: str) -> None:
+def test_a_form_field_without_a_name_is_refused_with_the_reason(disposition: str) -> None:
     # RFC 7578 section 4.2: each part has a name, and the encoding of RFC 5987 is not allowed for it.
     with pytest.raises(Refused, match="a field of the multipart form has no `name`"):
         split(f"--x\r\ncontent-disposition: {disposition}\r\n\r\n1\r\n--x--".encode(), "x")
@@ -280,11 +279,11 @@ def test_no_step_stores_or_deletes_more_than_one_part(tmp_path: Path) -> None:
     file = StoredFile("a", "text/plain", LARGE)
     sizes = [sum(stored_bytes(database)) for _ in files.store_parts(database, file, database.transaction)]
     assert sizes == [PART_BYTES, 2 * PART_BYTES, 3 * PART_BYTES, len(LARGE)]
-    assert files.info(database, file.key) is None  # not yet
+    assert files.info(database, file.key) is None  # The parts are stored, but the file is not added yet.
     files.add(database, file)
     assert b"".join(files.content(database, file.key)) == LARGE
     files.discard(database, "?", file.key)
-    assert files.info(database, file.key) is None  # no longer
+    assert files.info(database, file.key) is None  # A discarded file is hidden before its parts are deleted.
     sizes = [len(LARGE), *(sum(stored_bytes(database)) for _ in files.delete_discarded(database)), 0]
     assert all(before - after <= PART_BYTES for before, after in pairwise(sizes))
     assert database.value("SELECT count(*) FROM files") == 0
@@ -308,7 +307,7 @@ def test_the_parts_of_an_interrupted_upload_are_removed_at_the_next_start(tmp_pa
     database.close()
 
 
-def test_files_of_an_older_database_are_still_there(tmp_path: Path) -> None:
+def test_files_of_an_older_database_are_migrated(tmp_path: Path) -> None:
     path = tmp_path / "emulator.db"
     open_database(path, SCHEMA, MIGRATIONS).close()
     with closing(sqlite3.connect(path)) as older:
@@ -367,13 +366,13 @@ def test_other_files_are_not_served(browser: httpx.Client, path: str) -> None:
     assert browser.get(path).status_code == 404
 
 
-def test_a_link_out_of_the_project_is_not_served(browser: httpx.Client, project: Path, tmp_path: Path) -> None:
+def test_a_symlink_that_leaves_the_project_is_not_served(browser: httpx.Client, project: Path, tmp_path: Path) -> None:
     (tmp_path / "secret.json").write_text("{}", encoding="utf-8")
     (project / "web" / "secret.json").symlink_to(tmp_path / "secret.json")
     assert browser.get("/web/secret.json").status_code == 404
 
 
-def test_a_project_without_a_page_has_none(tmp_path: Path) -> None:
+def test_a_request_for_the_page_of_a_project_without_one_is_a_404(tmp_path: Path) -> None:
     with Emulator(None, cache=cache_dir()) as emulator, http_client(emulator.url) as client:
         assert client.get("/web/").status_code == 404
 

@@ -38,14 +38,14 @@ Emulator(Path(sys.argv[1]), cache=cache_dir()).run_forever(lambda url: print(url
 
 
 class Verbatim:
-    """Takes every script as JavaScript already."""
+    """A compiler that returns every script unchanged."""
 
     def compile(self, scripts: Sequence[tuple[str, str]], /) -> tuple[Compiled, ...]:
         return tuple(Compiled(name, source, "{}", "cjs") for name, source in scripts)
 
 
 class Filling:
-    """Leaves no room in the database while it runs, and a result that does not fit."""
+    """Hosts that fill the database during a run and return a result that does not fit."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -65,14 +65,14 @@ class Filling:
         return Outcome(f'"{"x" * 100_000}"', None)
 
     async def prepare(self, environment: Environment, versions: Sequence[HandlerVersion]) -> None:
-        """Have nothing to prepare."""
+        """Prepare nothing."""
 
 
 def statuses(database: Database) -> list[Status]:
     return [one.status for one in invocations.page(database, 1, PageRequest(0, 100, "id ASC")).items]
 
 
-def test_a_run_that_ends_while_the_disk_is_full_is_stored_as_soon_as_there_is_room(tmp_path: Path) -> None:
+def test_a_run_that_ends_while_the_disk_is_full_is_stored_once_there_is_space(tmp_path: Path) -> None:
     lines: list[str] = []
 
     async def scenario(database: Database) -> None:
@@ -104,7 +104,7 @@ def test_a_run_that_ends_while_the_disk_is_full_is_stored_as_soon_as_there_is_ro
     database.close()
 
 
-def test_a_change_that_does_not_fit_leaves_nothing_and_the_next_one_works(tmp_path: Path) -> None:
+def test_a_change_that_does_not_fit_is_rolled_back_and_the_next_one_succeeds(tmp_path: Path) -> None:
     database = open_database(tmp_path / "emulator.db", SCHEMA)
     database.execute(f"PRAGMA max_page_count = {database.value('PRAGMA page_count')}")
     with pytest.raises(Exception, match="full") as caught, database.transaction():
@@ -121,7 +121,7 @@ def test_a_change_that_does_not_fit_leaves_nothing_and_the_next_one_works(tmp_pa
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot limit the size of a process's files")
-def test_what_cannot_be_stored_is_a_500_that_says_so_and_what_is_stored_can_be_read(tmp_path: Path) -> None:
+def test_a_write_to_a_full_disk_is_a_500_with_the_reason_and_reads_still_succeed(tmp_path: Path) -> None:
     process = subprocess.Popen([sys.executable, "-c", SERVE, str(tmp_path)], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     url = process.stdout.readline().strip()
@@ -147,7 +147,7 @@ def test_what_cannot_be_stored_is_a_500_that_says_so_and_what_is_stored_can_be_r
     assert process.returncode == 0
 
 
-def test_a_data_directory_that_cannot_be_made_is_refused_with_a_hint(tmp_path: Path) -> None:
+def test_a_data_directory_that_cannot_be_created_is_refused_with_a_hint(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(UnusableDirectory, match=r"the data directory .* cannot be used: ") as caught:
         Emulator(tmp_path / "file" / "data", cache=cache_dir()).start()

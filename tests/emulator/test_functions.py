@@ -22,13 +22,13 @@ def deploy(client: httpx.Client, function_id: int, script: str = SCRIPT) -> dict
     return document
 
 
-def test_a_fresh_application_has_no_functions(client: httpx.Client) -> None:
+def test_a_new_application_has_no_functions(client: httpx.Client) -> None:
     page = client.get(FUNCTIONS).json()
     assert page["_embedded"] == {"functions": []}
     assert page["page"] == {"size": 25, "totalElements": 0, "totalPages": 0, "number": 0}
 
 
-def test_a_created_function_is_at_version_0_and_disabled_and_its_first_version_enables_it(client: httpx.Client) -> None:
+def test_a_new_function_is_disabled_until_its_first_version_is_created(client: httpx.Client) -> None:
     function_id = create(client)
     created = client.get(f"/v1/functions/{function_id}").json()
     assert (created["enabled"], created["currentVersionNumber"]) == (False, 0)
@@ -42,7 +42,7 @@ def test_a_created_function_is_at_version_0_and_disabled_and_its_first_version_e
     assert client.get(f"/v1/functions/{function_id}/current-version").json() == version
 
 
-def test_a_second_function_of_a_type_is_a_400_that_says_so(client: httpx.Client) -> None:
+def test_a_second_function_of_the_same_type_is_a_400_with_the_reason(client: httpx.Client) -> None:
     create(client)
     again = client.post(FUNCTIONS, json={"type": "user.sent.message", "name": "Another"})
     assert again.status_code == 400
@@ -50,18 +50,18 @@ def test_a_second_function_of_a_type_is_a_400_that_says_so(client: httpx.Client)
     assert client.get(FUNCTIONS).json()["page"]["totalElements"] == 1
 
 
-def test_a_type_that_nobody_knows_can_be_created(client: httpx.Client) -> None:
+def test_a_function_of_an_unknown_type_can_be_created(client: httpx.Client) -> None:
     assert create(client, "something.else.entirely") > 0
 
 
 @pytest.mark.parametrize(
     "body", [{"type": "a"}, {"name": "a"}, {"type": "a", "name": "a", "initializeAsynchronously": 1}]
 )
-def test_a_function_without_its_fields_is_a_400(client: httpx.Client, body: dict[str, object]) -> None:
+def test_a_function_with_missing_or_invalid_fields_is_a_400(client: httpx.Client, body: dict[str, object]) -> None:
     assert client.post(FUNCTIONS, json=body).status_code == 400
 
 
-def test_versions_are_numbered_and_listed_newest_first_and_never_change(client: httpx.Client) -> None:
+def test_versions_are_numbered_listed_newest_first_and_immutable(client: httpx.Client) -> None:
     function_id = create(client)
     made = [deploy(client, function_id, f"// {number}\n{SCRIPT}") for number in range(3)]
     page = client.get(f"/v1/functions/{function_id}/versions").json()
@@ -72,7 +72,7 @@ def test_versions_are_numbered_and_listed_newest_first_and_never_change(client: 
     assert oldest["_embedded"]["versions"] == made[:1]
 
 
-def test_scripts_come_back_to_the_letter(client: httpx.Client) -> None:
+def test_scripts_are_returned_unchanged(client: httpx.Client) -> None:
     function_id = create(client)
     script = "\ufeff// \r\n\t\u2028 \U0001f600 'q' \"d\" \0 ${x} \n\n" + SCRIPT
     assert deploy(client, function_id, script)["handlerScript"] == script
@@ -82,13 +82,13 @@ def test_scripts_come_back_to_the_letter(client: httpx.Client) -> None:
     assert found.json()["handler_script"] == script
 
 
-def test_a_script_that_does_not_parse_is_stored_all_the_same(client: httpx.Client) -> None:
+def test_a_script_with_a_syntax_error_is_stored(client: httpx.Client) -> None:
     function_id = create(client)
     version = deploy(client, function_id, "function handleEvent( {")
     assert client.get(f"/v1/function-versions/{version['id']}").json()["handlerScript"] == "function handleEvent( {"
 
 
-def test_a_script_of_a_mebibyte_is_taken_however_it_is_escaped(client: httpx.Client) -> None:
+def test_a_script_of_a_megabyte_is_accepted_with_any_json_escapes(client: httpx.Client) -> None:
     function_id = create(client)
     script = SCRIPT + "\n//" + "\x01" * 1_000_000
     assert deploy(client, function_id, script)["versionNumber"] == 1
@@ -112,13 +112,13 @@ def test_a_version_without_a_script_is_a_400(client: httpx.Client, body: object)
         "functions/9223372036854775807",
     ],
 )
-def test_what_does_not_exist_is_a_404_that_names_it(client: httpx.Client, path: str) -> None:
+def test_an_unknown_function_or_version_is_a_404_that_names_it(client: httpx.Client, path: str) -> None:
     answer = client.get(f"/v1/{path}")
     assert (answer.status_code, answer.json()["error"]) == (404, "ResourceNotFoundError")
     assert "there is no function" in answer.json()["explanation"]
 
 
-def test_a_control_disables_and_enables_a_function_and_a_new_version_leaves_that_alone(
+def test_a_control_disables_and_enables_a_function_independently_of_new_versions(
     client: httpx.Client, anyone: httpx.Client
 ) -> None:
     function_id = create(client)
@@ -135,7 +135,7 @@ def test_a_control_disables_and_enables_a_function_and_a_new_version_leaves_that
 RUNTIME = "/v1/runtimes/nodejs"
 
 
-def test_a_fresh_runtime_has_the_platforms_own_entries_alone(client: httpx.Client, emulator: Emulator) -> None:
+def test_a_new_runtime_has_only_the_entries_of_the_platform(client: httpx.Client, emulator: Emulator) -> None:
     found = client.get(RUNTIME).json()
     assert (found["id"], found["type"], found["version"]) == (1, "NODEJS", "v0.0.29")
     names = [one["name"] for one in found["dependencies"]]
@@ -152,7 +152,7 @@ def test_a_fresh_runtime_has_the_platforms_own_entries_alone(client: httpx.Clien
     assert set(found["_links"]) == {"self", "dependencies", "initializationScript", "functions", "application"}
 
 
-def test_dependencies_replace_the_users_own_and_keep_the_platforms(client: httpx.Client) -> None:
+def test_new_dependencies_replace_those_of_the_user_but_not_those_of_the_platform(client: httpx.Client) -> None:
     first = client.put(f"{RUNTIME}/dependencies", json=[{"name": "ms", "version": "2.1.3"}])
     assert first.status_code == 200
     assert first.json()["dependencies"][-1] == {"name": "ms", "version": "2.1.3", "defaultDependency": False}
@@ -195,7 +195,7 @@ def test_dependencies_that_cannot_be_installed_are_a_400(client: httpx.Client, b
     assert len(client.get(RUNTIME).json()["dependencies"]) == 4
 
 
-def test_names_of_variables_are_kept_as_they_are_in_both_spellings(client: httpx.Client) -> None:
+def test_names_of_environment_variables_are_never_respelled(client: httpx.Client) -> None:
     wanted = {"SUPPORT_CHANNEL": "702", "camelCase": "a", "snake_case": "b", "EMPTY": ""}
     for accept in ("application/json", "application/vnd.chatkitty+json"):
         answer = client.put(f"{RUNTIME}/environment-variables", json=wanted, headers={"accept": accept}).json()
@@ -203,7 +203,7 @@ def test_names_of_variables_are_kept_as_they_are_in_both_spellings(client: httpx
         assert {name: value for name, value in shown.items() if not name.startswith("CHATKITTY_")} == wanted
 
 
-def test_variables_replace_the_users_own_and_never_the_platforms(client: httpx.Client) -> None:
+def test_new_variables_replace_those_of_the_user_but_not_those_of_the_platform(client: httpx.Client) -> None:
     client.put(f"{RUNTIME}/environment-variables", json={"OLD": "1"})
     sent = {"NEW": "2", "CHATKITTY_CLIENT_ID": "mine", "CHATKITTY_OTHER": "x"}
     shown = client.put(f"{RUNTIME}/environment-variables", json=sent).json()["environmentVariables"]
@@ -214,11 +214,11 @@ def test_variables_replace_the_users_own_and_never_the_platforms(client: httpx.C
 
 
 @pytest.mark.parametrize("body", [{"A": 1}, {"A": None}, ["A"], {"": "x"}, {"A=B": "x"}, {"A": "\0"}, {"A\0": ""}])
-def test_variables_that_no_process_can_have_are_a_400(client: httpx.Client, body: object) -> None:
+def test_invalid_environment_variables_are_a_400(client: httpx.Client, body: object) -> None:
     assert client.put(f"{RUNTIME}/environment-variables", json=body).status_code == 400
 
 
-def test_the_init_script_is_shown_as_it_was_sent_even_when_it_does_not_parse(client: httpx.Client) -> None:
+def test_the_initialization_script_is_returned_unchanged_even_with_a_syntax_error(client: httpx.Client) -> None:
     for script in ("export const answer: number = 42;\r\n", "export const =", ""):
         answer = client.put(f"{RUNTIME}/initialization-script", json={"script": script})
         assert answer.status_code == 200

@@ -40,7 +40,7 @@ def in_a_loop(database: Database, scenario: Callable[[], Awaitable[None]]) -> No
 
 
 def names(path: Path | None) -> list[str]:
-    """The users that another connection sees."""
+    """Return the users that are visible to another connection."""
     assert path is not None
     with closing(sqlite3.connect(path, timeout=5)) as other:
         return [row[0] for row in other.execute("SELECT name FROM users ORDER BY id")]
@@ -54,7 +54,7 @@ async def add(database: Database, name: str, seen: list[list[str]]) -> None:
     seen.append(names(database.path))
 
 
-def test_writes_of_one_turn_become_visible_together_before_anyone_is_notified(database: Database) -> None:
+def test_writes_of_one_turn_become_visible_together_before_their_writers_continue(database: Database) -> None:
     seen: list[list[str]] = []
 
     async def scenario() -> None:
@@ -64,7 +64,7 @@ def test_writes_of_one_turn_become_visible_together_before_anyone_is_notified(da
     assert seen == [[], [], ["ann", "bob"], ["ann", "bob"]]
 
 
-def test_a_part_that_fails_is_undone_and_the_others_are_stored(database: Database) -> None:
+def test_a_failed_write_of_a_turn_is_rolled_back_and_the_others_are_stored(database: Database) -> None:
     async def failing() -> None:
         with pytest.raises(ZeroDivisionError), database.grouped():
             users.create(database, name="bob")
@@ -78,7 +78,7 @@ def test_a_part_that_fails_is_undone_and_the_others_are_stored(database: Databas
     assert names(database.path) == ["ann", "cid"]
 
 
-def test_a_commit_that_fails_is_reported_to_everyone_who_wrote_and_the_next_turn_works(database: Database) -> None:
+def test_a_failed_commit_is_reported_to_every_writer_and_the_next_turn_succeeds(database: Database) -> None:
     reported: list[sqlite3.Error | None] = []
 
     async def dangling() -> None:
@@ -98,7 +98,7 @@ def test_a_commit_that_fails_is_reported_to_everyone_who_wrote_and_the_next_turn
     assert names(database.path) == ["bob"]
 
 
-def test_a_turn_that_sqlite_has_undone_itself_is_reported_to_everyone_who_wrote(database: Database) -> None:
+def test_a_turn_rolled_back_by_sqlite_is_reported_to_every_writer(database: Database) -> None:
     async def undone() -> None:
         with database.grouped():
             database.execute("INSERT OR ROLLBACK INTO users SELECT * FROM users")
@@ -112,7 +112,7 @@ def test_a_turn_that_sqlite_has_undone_itself_is_reported_to_everyone_who_wrote(
     assert names(database.path) == ["bob"]
 
 
-def test_a_transaction_of_its_own_comes_after_what_the_turn_has_written(database: Database) -> None:
+def test_a_separate_transaction_starts_after_the_writes_of_the_turn_are_stored(database: Database) -> None:
     async def scenario() -> None:
         with database.grouped():
             users.create(database, name="ann")
@@ -128,7 +128,7 @@ def test_a_transaction_of_its_own_comes_after_what_the_turn_has_written(database
     in_a_loop(database, scenario)
 
 
-def test_whoever_waits_learns_of_a_commit_before_the_turn_writes_again_and_may_write(database: Database) -> None:
+def test_commit_callbacks_run_before_the_next_write_of_the_turn_and_may_write(database: Database) -> None:
     seen: list[list[str]] = []
 
     def write(failure: sqlite3.Error | None) -> None:
@@ -153,7 +153,7 @@ def test_whoever_waits_learns_of_a_commit_before_the_turn_writes_again_and_may_w
     assert names(database.path) == ["ann", "bob", "cid", "dan"]
 
 
-def test_what_is_stored_at_once_does_not_wait_for_the_end_of_the_turn(database: Database) -> None:
+def test_an_immediate_commit_does_not_wait_for_the_end_of_the_turn(database: Database) -> None:
     async def scenario() -> None:
         with database.grouped():
             users.create(database, name="ann")
@@ -166,7 +166,7 @@ def test_what_is_stored_at_once_does_not_wait_for_the_end_of_the_turn(database: 
     in_a_loop(database, scenario)
 
 
-def test_writes_of_a_turn_that_never_ends_are_stored_when_the_database_is_closed(tmp_path: Path) -> None:
+def test_closing_the_database_stores_the_writes_of_an_unfinished_turn(tmp_path: Path) -> None:
     database = open_database(tmp_path / "closed.db", SCHEMA)
     database.group_commits(lambda _end: None)
     with database.grouped():
@@ -176,7 +176,7 @@ def test_writes_of_a_turn_that_never_ends_are_stored_when_the_database_is_closed
 
 
 def press(client: httpx.Client, answered: list[int]) -> None:
-    """Fire events until the emulator is gone, noting the runs that it has answered."""
+    """Trigger events until the emulator is killed, and record the confirmed runs."""
     while True:
         try:
             run = client.post("/emulator/trigger", json={"type": "user.sent.message", "data": {}}).json()
@@ -185,7 +185,7 @@ def press(client: httpx.Client, answered: list[int]) -> None:
         answered.append(run["invocation"]["id"])
 
 
-def test_every_run_that_was_answered_is_stored_when_the_emulator_is_killed(tmp_path: Path) -> None:
+def test_every_confirmed_run_is_stored_when_the_emulator_is_killed(tmp_path: Path) -> None:
     data = tmp_path / "data"
     emulator = Killable(data)
     answered: list[int] = []

@@ -127,7 +127,7 @@ def check(answer: httpx.Response, what: object) -> None:
 
 
 @pytest.mark.parametrize("seed", [0, *(pytest.param(one, marks=pytest.mark.slow) for one in (1, 2, 3))])
-def test_bodies_of_any_shape_get_a_documented_answer(furnished: httpx.Client, seed: int) -> None:
+def test_arbitrary_bodies_get_a_documented_response(furnished: httpx.Client, seed: int) -> None:
     dice = random.Random(seed)
     for route in (one for one in ROUTES if one.method not in ("GET", "HEAD")):
         path = re.sub(r"\{\w+\}", "1", route.path)
@@ -141,7 +141,7 @@ def test_bodies_of_any_shape_get_a_documented_answer(furnished: httpx.Client, se
             check(furnished.request(route.method, f"/v1{path}", **sent), (route.method, path, body))  # type: ignore[arg-type]  # built above
 
 
-def test_forms_of_any_shape_get_a_documented_answer(furnished: httpx.Client) -> None:
+def test_arbitrary_forms_get_a_documented_response(furnished: httpx.Client) -> None:
     bodies = (
         b"",
         b"--x\r\n\r\n--x--",
@@ -164,7 +164,7 @@ def test_forms_of_any_shape_get_a_documented_answer(furnished: httpx.Client) -> 
 
 
 @pytest.mark.slow
-def test_queries_and_ids_of_any_shape_get_a_documented_answer(furnished: httpx.Client) -> None:
+def test_arbitrary_queries_and_ids_get_a_documented_response(furnished: httpx.Client) -> None:
     for route in (one for one in ROUTES if one.method in ("GET", "HEAD")):
         for query in QUERIES:
             path = re.sub(r"\{\w+\}", "1", route.path)

@@ -37,7 +37,7 @@ def new_function(client: httpx.Client, trigger_type: str) -> int:
         "/v1/applications/1/application",
     ],
 )
-def test_every_form_of_a_path_leads_to_the_same_resource(client: httpx.Client, path: str) -> None:
+def test_every_variant_of_a_path_leads_to_the_same_resource(client: httpx.Client, path: str) -> None:
     answer = client.get(client.base_url.copy_with(path=path))
     assert answer.status_code == 200
     assert answer.json()["id"] == 1
@@ -65,7 +65,7 @@ def test_a_link_can_be_followed(client: httpx.Client) -> None:
         ("/v1", f"{SNAKE};q=0, application/hal+json", "camel", "application/hal+json"),
     ],
 )
-def test_the_spelling_follows_accept_and_then_the_path(
+def test_the_spelling_depends_on_the_accept_header_and_then_on_the_path(
     client: httpx.Client, path: str, accept: str | None, spelling: str, media_type: str
 ) -> None:
     new_function(client, "user.sent.message")
@@ -87,7 +87,7 @@ def test_the_spelling_follows_accept_and_then_the_path(
         "application/json+merge-patch",
     ],
 )
-def test_bodies_are_taken_in_every_media_type_of_the_platform(client: httpx.Client, media_type: str) -> None:
+def test_bodies_are_accepted_in_every_media_type_of_the_platform(client: httpx.Client, media_type: str) -> None:
     body = json.dumps({"type": "a", "name": "A", "initialize_asynchronously": True})
     answer = client.post(FUNCTIONS, content=body, headers={"content-type": media_type})
     assert answer.status_code == 200
@@ -113,7 +113,7 @@ def test_bodies_are_taken_in_every_media_type_of_the_platform(client: httpx.Clie
         (b'{"type": "  ", "name": "x"}', "application/json", r"'type' is empty"),
     ],
 )
-def test_a_body_that_cannot_be_used_is_a_400_that_says_why(
+def test_an_invalid_body_is_a_400_with_the_reason(
     client: httpx.Client, body: bytes, media_type: str | None, explanation: str
 ) -> None:
     headers = {} if media_type is None else {"content-type": media_type}
@@ -126,14 +126,14 @@ def test_a_body_that_cannot_be_used_is_a_400_that_says_why(
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", document["timestamp"])
 
 
-def test_a_body_that_is_too_large_is_refused_and_the_connection_goes_on(client: httpx.Client) -> None:
+def test_a_body_that_is_too_large_is_refused_and_the_connection_stays_open(client: httpx.Client) -> None:
     answer = client.post(FUNCTIONS, content=b" " * (3 * 1024 * 1024), headers={"content-type": "application/json"})
     assert answer.status_code == 400
     assert "2 MiB" in answer.json()["explanation"]
     assert client.get("/v1/application").status_code == 200
 
 
-def test_an_unknown_path_is_a_404_and_a_wrong_method_a_400_that_says_which_are_right(client: httpx.Client) -> None:
+def test_an_unknown_path_is_a_404_and_a_wrong_method_is_a_400_that_lists_the_methods(client: httpx.Client) -> None:
     for path in ("/v1/nothing", "/nothing", "/v1", "/v1/functions", "/v1/functions/1/nothing/more"):
         answer = client.get(path)
         assert (answer.status_code, answer.json()["error"]) == (404, "ResourceNotFoundError"), path
@@ -151,7 +151,7 @@ def test_another_application_is_a_404(client: httpx.Client) -> None:
 @pytest.mark.parametrize(
     "identifier", ["x", "1.5", "-1", "9223372036854775808", "%31%00", "٣", "1" * 50, "0" * 20 + "9" * 30, "9" * 5000]
 )
-def test_an_id_that_is_no_number_is_a_400(client: httpx.Client, identifier: str) -> None:
+def test_an_id_that_is_not_a_number_is_a_400(client: httpx.Client, identifier: str) -> None:
     assert client.get(f"/v1/functions/{identifier}").status_code == 400
 
 
@@ -161,13 +161,13 @@ def test_leading_zeros_do_not_change_an_id(client: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("query", ["x" * 60_000, "!" * 60_000, "%25" * 5_000, "%F0%9F%8C%9E" * 5_000])
-def test_a_search_for_a_text_that_is_too_long_is_a_400(client: httpx.Client, query: str) -> None:
+def test_a_search_text_that_is_too_long_is_a_400(client: httpx.Client, query: str) -> None:
     answer = client.get(f"/v1/messages?query={query}")
     assert answer.status_code == 400
     assert "at most 4096" in answer.json()["explanation"]
 
 
-def test_head_answers_like_get_without_a_body(client: httpx.Client) -> None:
+def test_a_head_request_is_answered_like_get_without_a_body(client: httpx.Client) -> None:
     answer = client.head("/v1/application")
     assert (answer.status_code, answer.content) == (200, b"")
     assert client.head("/v1/functions/7").status_code == 404
@@ -222,7 +222,7 @@ def test_lists_are_sorted_by_several_criteria_in_either_spelling(client: httpx.C
         ("sort=desc", 25, 0),
     ],
 )
-def test_a_page_that_makes_no_sense_is_the_one_that_spring_takes(
+def test_an_invalid_page_or_size_is_replaced_as_spring_does(
     client: httpx.Client, query: str, size: int, number: int
 ) -> None:
     new_function(client, "some.event")
@@ -231,12 +231,14 @@ def test_a_page_that_makes_no_sense_is_the_one_that_spring_takes(
 
 
 @pytest.mark.parametrize(("query", "size"), [("size=0", 25), ("size=-3", 25), ("size=x", 25), ("size=5000", 2000)])
-def test_a_cursor_list_reads_its_size_in_the_same_way(client: httpx.Client, query: str, size: int) -> None:
+def test_an_invalid_size_of_a_cursor_list_is_replaced_in_the_same_way(
+    client: httpx.Client, query: str, size: int
+) -> None:
     assert client.get(f"/v1/messages?{query}").json()["page"]["size"] == size
 
 
 @pytest.mark.parametrize("query", ["sort=script", "sort=id;drop", "start=x", "next=9223372036854775808"])
-def test_a_list_that_cannot_be_sorted_or_entered_as_asked_is_a_400(client: httpx.Client, query: str) -> None:
+def test_an_invalid_sort_key_or_cursor_is_a_400(client: httpx.Client, query: str) -> None:
     path = "/v1/messages" if "sort" not in query else FUNCTIONS
     answer = client.get(f"{path}?{query}")
     assert answer.status_code == 400
@@ -247,13 +249,13 @@ def test_a_query_with_too_many_parameters_is_a_400(client: httpx.Client) -> None
     assert client.get(f"{FUNCTIONS}?{'&'.join(f'a{n}=1' for n in range(201))}").status_code == 400
 
 
-def test_every_answer_names_the_database(client: httpx.Client, anyone: httpx.Client) -> None:
+def test_every_response_has_the_id_of_the_database(client: httpx.Client, anyone: httpx.Client) -> None:
     named = anyone.get("/emulator/health").json()["id"]
     for answer in (client.get("/v1/application"), anyone.get("/v1/application"), anyone.get("/nothing")):
         assert answer.headers["x-ckfunc-emulator"] == named
 
 
-def test_every_route_but_the_token_and_the_controls_needs_a_token(anyone: httpx.Client) -> None:
+def test_every_route_except_the_token_and_the_controls_requires_a_token(anyone: httpx.Client) -> None:
     for route in ROUTES:
         path = re.sub(r"\{\w+\}", "1", route.path)
         answer = anyone.request(route.method, f"/v1{path}", json={})
@@ -279,18 +281,18 @@ def raw(emulator: Emulator, path: str, headers: dict[str, str]) -> tuple[int, di
 @pytest.mark.parametrize(
     "host", ["attacker.example", "127.0.0.1.attacker.example:80", "10.0.0.1", "", "localhost.example"]
 )
-def test_a_name_that_is_not_loopback_is_refused(emulator: Emulator, host: str) -> None:
+def test_a_host_name_that_is_not_loopback_is_refused(emulator: Emulator, host: str) -> None:
     for path in ("/emulator/health", "/v1/application"):
         status, document = raw(emulator, path, {"Host": host})
         assert (status, document["error"]) == (403, "access_denied")
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:1", "app.localhost:9", "127.0.0.2:5", "[::1]:7", "[::1]"])
-def test_every_name_of_the_loopback_is_good(emulator: Emulator, host: str) -> None:
+def test_every_loopback_host_name_is_accepted(emulator: Emulator, host: str) -> None:
     assert raw(emulator, "/emulator/health", {"Host": host})[0] == 200
 
 
-def test_controls_are_for_pages_of_the_emulator_alone(emulator: Emulator, anyone: httpx.Client) -> None:
+def test_controls_are_only_available_to_pages_of_the_emulator(emulator: Emulator, anyone: httpx.Client) -> None:
     assert anyone.get("/emulator/health", headers={"origin": emulator.url}).status_code == 200
     for origin in ("https://attacker.example", "null", "http://localhost:1"):
         assert anyone.get("/emulator/health", headers={"origin": origin}).status_code == 403

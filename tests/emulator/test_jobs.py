@@ -29,7 +29,7 @@ from ckfunc.model.job import JobType
 
 @contextmanager
 def emulator_at(data_dir: Path | None) -> Iterator[httpx.Client]:
-    """An emulator of its own, and a client that has signed in to it."""
+    """A separate emulator, and a client that has signed in to it."""
     with (
         Emulator(data_dir, cache=cache_dir()) as running,
         http_client(running.url) as client,
@@ -52,7 +52,7 @@ def start(client: httpx.Client, path: str, entries: Any, name: str = "entries.js
 
 
 def ended(client: httpx.Client, job: dict[str, Any]) -> dict[str, Any]:
-    """Wait for a job; return it with why it FAILED, as the emulator's control tells."""
+    """Wait for a job to end; return it with the reason of a failure, from the emulator's control."""
     until = time.monotonic() + 60
     while time.monotonic() < until:
         found: dict[str, Any] = client.get(f"/emulator/jobs/{job['id']}").json()
@@ -84,7 +84,7 @@ def user(name: str, **more: Any) -> dict[str, Any]:
     return {"name": name, "displayName": name.title(), "guest": False, "properties": {}, **more}
 
 
-def test_an_import_is_accepted_as_a_job_and_done_in_the_background(client: httpx.Client) -> None:
+def test_an_import_is_accepted_as_a_job_and_runs_in_the_background(client: httpx.Client) -> None:
     job = start(client, "/imports/users", [user("ann"), user("bob")])
     at = f"{str(client.base_url).rstrip('/')}/v1/applications/1"
     assert job == {
@@ -101,7 +101,7 @@ def test_an_import_is_accepted_as_a_job_and_done_in_the_background(client: httpx
     assert names(client) == ["ann", "bob"]
 
 
-def test_an_imported_user_has_all_that_the_entry_says(client: httpx.Client) -> None:
+def test_an_imported_user_has_all_fields_of_the_entry(client: httpx.Client) -> None:
     picture = {"url": "https://example.com/a.png", "name": "a.png", "contentType": "image/png", "size": 1}
     entry = user("ann", guest=True, displayPicture=picture, properties={"snake_key": 1})
     done(client, "/imports/users", [entry])
@@ -113,20 +113,20 @@ def test_an_imported_user_has_all_that_the_entry_says(client: httpx.Client) -> N
 
 
 @pytest.mark.parametrize("spelling", ["guest", "isGuest", "is_guest"])
-def test_entries_are_understood_in_every_spelling(client: httpx.Client, spelling: str) -> None:
+def test_entries_of_an_import_are_accepted_in_every_spelling(client: httpx.Client, spelling: str) -> None:
     done(client, "/imports/users", [{"name": "g", "display_name": "G", "properties": {}, spelling: True}])
     assert client.get("/v1/users/1").json()["isGuest"] is True
 
 
 @pytest.mark.parametrize("key", ["idempotencyKey", "idempotency_key", "id"])
-def test_an_entry_with_a_key_that_was_imported_before_is_passed_over(client: httpx.Client, key: str) -> None:
+def test_an_entry_with_an_already_imported_key_is_skipped(client: httpx.Client, key: str) -> None:
     first = [user("ann", **{key: "k1"}), user("bob", **{key: "k2"})]
     done(client, "/imports/users", first)
     done(client, "/imports/users", [*first, user("cid", **{key: "k3"}), user("dan", **{key: "k3"})])
     assert names(client) == ["ann", "bob", "cid"]
 
 
-def test_keys_count_for_their_own_kind_of_import(client: httpx.Client) -> None:
+def test_idempotency_keys_are_separate_for_each_kind_of_import(client: httpx.Client) -> None:
     done(client, "/imports/users", [user("ann", idempotencyKey="1")])
     done(client, "/imports/channels", [{"type": "PUBLIC", "name": "c", "members": [], "idempotencyKey": "1"}])
     done(client, "/imports/channels/1/members", [{"username": "ann", "idempotencyKey": "1"}])
@@ -137,7 +137,7 @@ def test_keys_count_for_their_own_kind_of_import(client: httpx.Client) -> None:
     assert client.get("/v1/channels/1/members").json()["page"]["totalElements"] == 1
 
 
-def test_a_failed_import_leaves_nothing_and_its_keys_can_be_used_again(client: httpx.Client) -> None:
+def test_a_failed_import_is_rolled_back_and_its_keys_can_be_used_again(client: httpx.Client) -> None:
     done(client, "/imports/users", [user("ann")])
     entries = [user("bob", idempotencyKey="1"), user("ann", idempotencyKey="2")]
     assert failure(client, "/imports/users", entries) == "entry 2: user 'ann' already exists"
@@ -172,20 +172,20 @@ def test_a_failed_import_leaves_nothing_and_its_keys_can_be_used_again(client: h
         (b'[{"name": "a", "displayName": "a", "displayPicture": {}}]', "entry 1: field 'size' is missing"),
     ],
 )
-def test_a_file_that_holds_no_users_fails_the_job_and_says_where(
+def test_an_invalid_file_of_users_fails_the_job_with_the_location_of_the_mistake(
     client: httpx.Client, content: bytes, words: str
 ) -> None:
     assert words in failure(client, "/imports/users", content)
     assert names(client) == []
 
 
-def test_an_empty_array_and_a_byte_order_mark_are_fine(client: httpx.Client) -> None:
+def test_an_empty_array_and_a_byte_order_mark_are_accepted(client: httpx.Client) -> None:
     done(client, "/imports/users", b" \r\n[ ]\n")
     done(client, "/imports/users", b"\xef\xbb\xbf" + json.dumps([user("größe")]).encode())
     assert names(client) == ["größe"]
 
 
-def test_what_is_no_upload_of_an_array_is_a_400(client: httpx.Client) -> None:
+def test_an_upload_that_is_not_an_array_is_a_400(client: httpx.Client) -> None:
     client.post("/v1/channels", json={"type": "PUBLIC", "name": "c"})
     for path in ("/imports/users", "/imports/channels", "/imports/channels/1/members", "/imports/messages"):
         for sent, words in (
@@ -222,12 +222,12 @@ def test_channels_are_imported_with_their_members_and_creators(client: httpx.Cli
         return [one["name"] for one in page["_embedded"]["users"]]
 
     assert (members(public), members(private)) == (["ann", "cid"], ["bob"])
-    # What was imported is found as what is created would be.
+    # An imported channel is found like a created one.
     again = client.post("/v1/channels", json={"type": "DIRECT", "members": [{"username": "ann"}, {"id": 2}]}).json()
     assert again["id"] == direct["id"]
 
 
-def test_an_equivalent_channel_stays_as_it_is(client: httpx.Client) -> None:
+def test_importing_an_equivalent_channel_does_not_change_the_existing_one(client: httpx.Client) -> None:
     done(client, "/imports/users", [user("ann"), user("bob")])
     client.post("/v1/channels", json={"type": "PUBLIC", "name": "news", "displayName": "Old"})
     client.post("/v1/channels", json={"type": "DIRECT", "members": [{"id": 1}, {"id": 2}]})
@@ -281,7 +281,7 @@ def test_members_are_imported_into_a_channel(client: httpx.Client) -> None:
     assert client.post("/v1/imports/channels/9/members", files={"file": b"[]"}).status_code == 404
 
 
-def test_messages_are_imported_in_order_and_notify_nobody(client: httpx.Client) -> None:
+def test_messages_are_imported_in_order_without_notifications(client: httpx.Client) -> None:
     done(client, "/imports/users", [user("ann"), user("bob")])
     client.post("/v1/channels", json={"type": "PUBLIC", "name": "c", "members": [{"id": 1}, {"id": 2}]})
     before = client.post("/v1/channels/1/messages", json={"type": "TEXT", "body": "before"}).json()
@@ -322,7 +322,7 @@ def test_a_message_that_cannot_be_imported_fails_the_job(client: httpx.Client, e
     assert client.get("/v1/messages").json()["_embedded"] == {"messages": []}
 
 
-def test_jobs_that_ended_are_listed_unless_those_under_way_are_asked_for(client: httpx.Client) -> None:
+def test_ended_jobs_are_listed_unless_running_jobs_are_requested(client: httpx.Client) -> None:
     done(client, "/imports/users", [user("ann")])
     failure(client, "/imports/users", [user("ann")])
     for params in ({}, {"running": "false"}, {"running": ""}):
@@ -338,7 +338,7 @@ def test_jobs_that_ended_are_listed_unless_those_under_way_are_asked_for(client:
 
 
 @pytest.mark.parametrize(("path", "about"), [("/analytics/messages", "message"), ("/analytics/users", "user")])
-def test_an_export_makes_a_file_that_can_be_downloaded(
+def test_an_export_creates_a_file_that_can_be_downloaded(
     client: httpx.Client, anyone: httpx.Client, path: str, about: str
 ) -> None:
     done(client, "/imports/users", [user("ann"), user("bob")])
@@ -359,12 +359,12 @@ def test_an_export_makes_a_file_that_can_be_downloaded(
         assert [(row["name"], row["channels"], row["messages"]) for row in rows] == [("ann", 1, 1), ("bob", 0, 0)]
 
 
-def test_an_export_of_nothing_is_an_empty_array(client: httpx.Client) -> None:
+def test_an_export_without_rows_is_an_empty_array(client: httpx.Client) -> None:
     job = ended(client, client.post("/v1/analytics/messages").json())
     assert client.get(job["file"]).json() == []
 
 
-def test_jobs_work_in_memory_too() -> None:
+def test_jobs_work_in_an_emulator_in_memory() -> None:
     with emulator_at(None) as client:
         done(client, "/imports/users", [user("ann")])
         failure(client, "/imports/users", [user("ann")])
@@ -374,7 +374,7 @@ def test_jobs_work_in_memory_too() -> None:
 
 
 @pytest.mark.slow
-def test_others_are_answered_while_a_large_file_is_imported(client: httpx.Client) -> None:
+def test_other_requests_are_answered_while_a_large_file_is_imported(client: httpx.Client) -> None:
     entries = [user(f"user{index}", idempotencyKey=str(index)) for index in range(40_000)]
     job = start(client, "/imports/users", entries)
     seen = []
@@ -398,7 +398,7 @@ def test_an_export_of_many_rows_has_a_line_for_each(client: httpx.Client) -> Non
 
 
 @pytest.mark.slow
-def test_members_of_a_channel_that_is_deleted_meanwhile_are_not_imported(client: httpx.Client) -> None:
+def test_members_of_a_channel_deleted_in_the_meantime_are_not_imported(client: httpx.Client) -> None:
     client.post("/v1/channels", json={"type": "PUBLIC", "name": "c"})
     start(client, "/imports/users", [user(f"user{index}") for index in range(20_000)])
     job = start(client, "/imports/channels/1/members", [{"username": "user1"}])
@@ -406,7 +406,7 @@ def test_members_of_a_channel_that_is_deleted_meanwhile_are_not_imported(client:
     assert ended(client, job)["failure"] == "channel 1 no longer exists"
 
 
-def test_a_mistake_of_ours_fails_the_job_and_the_next_one_is_done() -> None:
+def test_an_internal_error_fails_its_job_and_the_next_job_runs() -> None:
     def broken(_attempt: Attempt) -> Steps:
         yield
         raise ZeroDivisionError("oops")
@@ -433,7 +433,7 @@ def test_a_mistake_of_ours_fails_the_job_and_the_next_one_is_done() -> None:
 
 
 @pytest.mark.slow
-def test_no_more_jobs_than_can_be_kept_are_waiting(client: httpx.Client) -> None:
+def test_the_number_of_waiting_jobs_is_limited(client: httpx.Client) -> None:
     entries = json.dumps([user(f"user{index}") for index in range(20_000)]).encode()
     statuses = [client.post("/v1/imports/users", files={"file": entries}).status_code for _ in range(25)]
     assert statuses[0] == 202
@@ -450,7 +450,7 @@ Emulator(Path(sys.argv[1]), cache=cache_dir()).run_forever(lambda url: print(url
 
 
 @pytest.mark.skipif(os.name != "posix", reason="kills as POSIX can")
-def test_a_job_that_a_kill_cut_off_has_failed_and_left_nothing(tmp_path: Path) -> None:
+def test_a_job_interrupted_by_a_kill_is_marked_as_failed_and_rolled_back(tmp_path: Path) -> None:
     command = [sys.executable, "-c", _SERVE, str(tmp_path / "data")]
     with process_of(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -470,7 +470,7 @@ def test_a_job_that_a_kill_cut_off_has_failed_and_left_nothing(tmp_path: Path) -
         assert names(client) == []
 
 
-def test_an_emulator_that_stops_fails_what_it_has_not_done(tmp_path: Path) -> None:
+def test_stopping_the_emulator_fails_its_unfinished_jobs(tmp_path: Path) -> None:
     with emulator_at(tmp_path) as client:
         first = start(client, "/imports/users", [user(f"user{index}") for index in range(50_000)])
         second = start(client, "/imports/users", [user("ann")])

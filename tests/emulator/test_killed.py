@@ -20,7 +20,7 @@ WRITERS = 3
 
 
 def write(client: httpx.Client, writer: int, channel: int, answered: dict[str, set[int]]) -> None:
-    """Send messages and create users until the emulator is gone, noting what it has answered."""
+    """Send messages and create users until the emulator is killed, and record the confirmed ids."""
     number = 0
     while True:
         number += 1
@@ -36,7 +36,7 @@ def write(client: httpx.Client, writer: int, channel: int, answered: dict[str, s
 
 @pytest.mark.timeout(300)
 @pytest.mark.slow
-def test_nothing_that_was_answered_is_lost_when_the_emulator_is_killed_twenty_times(tmp_path: Path) -> None:
+def test_no_confirmed_write_is_lost_when_the_emulator_is_killed_twenty_times(tmp_path: Path) -> None:
     chance = random.Random(20)
     data = tmp_path / "data"
     answered: dict[str, set[int]] = {"messages": set(), "users": set()}

@@ -1,4 +1,4 @@
-"""Checkpoints of the write-ahead log on a thread of their own."""
+"""Checkpoints of the write-ahead log on a separate thread."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ckfunc.emulator.store.schema import SCHEMA
 
 
 def rows_in_the_file_alone(path: Path, copy: Path) -> int:
-    """Return how many users the database's file holds, without its log."""
+    """Return the number of users in the database file, without its write-ahead log."""
     copy.write_bytes(path.read_bytes())
     with closing(sqlite3.connect(copy)) as database:
         found: int = database.execute("SELECT count(*) FROM users").fetchone()[0]

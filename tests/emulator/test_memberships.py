@@ -17,7 +17,7 @@ def base(client: httpx.Client) -> str:
     return f"{str(client.base_url).rstrip('/')}/v1/applications/1"
 
 
-def test_memberships_say_since_when_and_link_to_both_sides(
+def test_memberships_have_a_creation_time_and_link_to_the_user_and_the_channel(
     client: httpx.Client, room: dict[str, int], base: str
 ) -> None:
     first, *others = items(client, "channels/1/memberships")
@@ -34,7 +34,7 @@ def test_memberships_say_since_when_and_link_to_both_sides(
     }
 
 
-def test_memberships_come_in_pages_and_in_order(client: httpx.Client, room: dict[str, int]) -> None:
+def test_memberships_are_paged_and_sorted(client: httpx.Client, room: dict[str, int]) -> None:
     page = answered(client.get("/v1/channels/1/memberships", params={"size": 2, "sort": "createdTime,desc"}))
     rest = answered(client.get(page["_links"]["next"]["href"]))
     shown = page["_embedded"]["memberships"] + rest["_embedded"]["memberships"]
@@ -42,7 +42,7 @@ def test_memberships_come_in_pages_and_in_order(client: httpx.Client, room: dict
     assert "cannot sort by 'name'" in explanation(client.get("/v1/channels/1/memberships?sort=name"))
 
 
-def test_a_member_becomes_moderator_once(client: httpx.Client, room: dict[str, int]) -> None:
+def test_adding_a_moderator_again_changes_nothing(client: httpx.Client, room: dict[str, int]) -> None:
     for _ in range(2):
         answer = client.post("/v1/channels/1/moderators", json={"username": "bob"})
         assert answered(answer) == client.get(f"/v1/users/{room['bob']}").json()
@@ -67,7 +67,7 @@ def test_a_user_who_leaves_a_channel_no_longer_moderates_it(client: httpx.Client
     assert names(client, "moderators") == []
 
 
-def test_only_members_of_a_group_channel_moderate(client: httpx.Client, room: dict[str, int]) -> None:
+def test_only_members_of_a_group_channel_can_moderate_it(client: httpx.Client, room: dict[str, int]) -> None:
     answer = client.post("/v1/channels/1/moderators", json={"username": "dee"})
     assert "only members can moderate it" in explanation(answer)
     client.post("/v1/channels", json={"type": "DIRECT", "members": [{"username": "ann"}, {"username": "bob"}]})
@@ -78,7 +78,9 @@ def test_only_members_of_a_group_channel_moderate(client: httpx.Client, room: di
     assert "neither 'id' nor 'username'" in explanation(client.post("/v1/channels/1/moderators", json={}))
 
 
-def test_an_invite_is_kept_listed_and_announced(client: httpx.Client, room: dict[str, int], base: str) -> None:
+def test_an_invite_is_stored_listed_and_triggers_an_event(
+    client: httpx.Client, room: dict[str, int], base: str
+) -> None:
     function_id = function(client, "user.received.channel_invite")
     made = answered(client.post("/v1/channels/1/invites", json={"user": {"username": "dee"}}))
     assert items(client, "channels/1/invites") == [made]
@@ -103,7 +105,7 @@ def test_a_user_who_is_invited_again_has_one_invite(client: httpx.Client, room: 
     assert page["page"]["totalElements"] == 2
 
 
-def test_an_invite_needs_somebody_to_invite(client: httpx.Client, room: dict[str, int]) -> None:
+def test_an_invite_requires_an_existing_user(client: httpx.Client, room: dict[str, int]) -> None:
     assert explanation(client.post("/v1/channels/1/invites", json={})) == "field 'user' is missing"
     assert "is a string" in explanation(client.post("/v1/channels/1/invites", json={"user": "dee"}))
     answer = client.post("/v1/channels/1/invites", json={"user": {"id": 99}})
@@ -114,11 +116,11 @@ def test_an_invite_needs_somebody_to_invite(client: httpx.Client, room: dict[str
 
 
 @pytest.mark.parametrize("relation", ["memberships", "moderators", "invites", "participants"])
-def test_lists_of_a_channel_that_is_not_there_are_a_404(client: httpx.Client, relation: str) -> None:
+def test_lists_of_an_unknown_channel_are_a_404(client: httpx.Client, relation: str) -> None:
     assert explanation(client.get(f"/v1/channels/9/{relation}"), 404) == "there is no channel 9"
 
 
-def test_participants_are_those_who_have_the_channel_open(
+def test_participants_are_users_with_the_channel_open(
     client: httpx.Client, room: dict[str, int], database: Database
 ) -> None:
     assert names(client, "participants") == []

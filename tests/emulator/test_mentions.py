@@ -12,7 +12,7 @@ from ckfunc.emulator.store.database import Database
 
 @pytest.fixture
 def rooms(client: httpx.Client, room: dict[str, int]) -> dict[str, int]:
-    """Besides channel 1 there are 2, public, with dee alone, and 3, private, with ann and bob."""
+    """Add the public channel 2 with the member dee, and the private channel 3 with the members ann and bob."""
     for kind, name, members in (("PUBLIC", "q", ["dee"]), ("PRIVATE", "secret", ["ann", "bob"])):
         body = {"type": kind, "name": name, "members": [{"username": one} for one in members]}
         answered(client.post("/v1/channels", json=body))
@@ -20,7 +20,7 @@ def rooms(client: httpx.Client, room: dict[str, int]) -> dict[str, int]:
 
 
 def notified(client: httpx.Client, rooms: dict[str, int]) -> dict[str, list[str]]:
-    """Return what each user was notified of, newest first."""
+    """Return the types of the notifications of each user, newest first."""
     return {
         name: [one["data"]["type"] for one in items(client, f"users/{user_id}/notifications")]
         for name, user_id in rooms.items()
@@ -31,7 +31,7 @@ def without_links(document: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in document.items() if name != "_links"}
 
 
-def test_a_mentioned_user_is_shown_with_where_the_text_says_so(client: httpx.Client, rooms: dict[str, int]) -> None:
+def test_a_mentioned_user_is_shown_with_the_positions_in_the_text(client: httpx.Client, rooms: dict[str, int]) -> None:
     made = send(client, "🌞 <@bob>, hi <@bob>!", user={"username": "ann"})
     bob = without_links(client.get(f"/v1/users/{rooms['bob']}").json())
     # Positions count UTF-16 units, as JavaScript does.
@@ -56,13 +56,13 @@ def test_a_mentioned_channel_is_shown_without_its_messages(client: httpx.Client,
 
 
 @pytest.mark.parametrize("text", ["<@nobody>", "@bob", "<@>", "<@ bob>", "<#x>", "<@bob", "<@bo\nb>", "<@BOB>"])
-def test_what_names_nobody_is_plain_text(client: httpx.Client, rooms: dict[str, int], text: str) -> None:
+def test_an_invalid_mention_is_plain_text(client: httpx.Client, rooms: dict[str, int], text: str) -> None:
     made = send(client, text, user={"username": "ann"})
     assert "mentions" not in made
     assert notified(client, rooms)["bob"] == ["USER:SENT:MESSAGE"]
 
 
-def test_an_edited_text_mentions_others(client: httpx.Client, rooms: dict[str, int]) -> None:
+def test_editing_a_text_updates_its_mentions(client: httpx.Client, rooms: dict[str, int]) -> None:
     made = send(client, "<@bob>", user={"username": "ann"})
     path = f"/v1/messages/{made['id']}"
     edited = answered(client.patch(path, json={"body": "<@cy>"}))
@@ -70,20 +70,20 @@ def test_an_edited_text_mentions_others(client: httpx.Client, rooms: dict[str, i
     assert "mentions" not in answered(client.patch(path, json={"body": "nobody"}))
 
 
-def test_a_mention_goes_with_what_it_mentions(client: httpx.Client, rooms: dict[str, int]) -> None:
+def test_a_mention_is_removed_when_its_channel_is_deleted(client: httpx.Client, rooms: dict[str, int]) -> None:
     made = send(client, "<#q> <@bob>", user={"username": "ann"})
     answered(client.delete("/v1/channels/2"))
     shown = client.get(f"/v1/messages/{made['id']}").json()
     assert [one["tag"] for one in shown["mentions"]] == ["<@bob>"]
 
 
-def test_of_two_channels_of_a_name_the_public_one_is_meant(client: httpx.Client, rooms: dict[str, int]) -> None:
+def test_an_ambiguous_channel_name_mentions_the_public_channel(client: httpx.Client, rooms: dict[str, int]) -> None:
     answered(client.post("/v1/channels", json={"type": "PUBLIC", "name": "secret"}))
     made = send(client, "<#secret>", user={"username": "ann"})
     assert made["mentions"][0]["channel"]["type"] == "PUBLIC"
 
 
-def test_at_most_a_hundred_mentions_of_a_text_count(client: httpx.Client, rooms: dict[str, int]) -> None:
+def test_only_the_first_hundred_mentions_of_a_text_are_recognized(client: httpx.Client, rooms: dict[str, int]) -> None:
     made = send(client, "<@bob>" * 5000, user={"username": "ann"})
     assert len(made["mentions"]) == 100
 
@@ -97,7 +97,7 @@ def test_a_web_address_in_a_text_is_shown_as_a_link(client: httpx.Client, rooms:
     assert "links" not in send(client, "no address: https:// and ://")
 
 
-def test_everybody_is_notified_once_for_the_closest_reason(client: httpx.Client, rooms: dict[str, int]) -> None:
+def test_every_user_is_notified_once_for_the_most_specific_reason(client: httpx.Client, rooms: dict[str, int]) -> None:
     send(client, "<@bob> <#q> <@ann>", user={"username": "ann"})
     assert notified(client, rooms) == {
         "ann": [],
@@ -115,12 +115,12 @@ def test_everybody_is_notified_once_for_the_closest_reason(client: httpx.Client,
     assert theirs["channel"]["id"] == 1
 
 
-def test_who_cannot_see_a_private_channel_is_not_told_of_it(client: httpx.Client, rooms: dict[str, int]) -> None:
+def test_users_who_cannot_see_a_private_channel_are_not_notified(client: httpx.Client, rooms: dict[str, int]) -> None:
     send(client, "<@dee> <#p> <@bob>", to="channels/3", user={"username": "ann"})
     assert notified(client, rooms) == {"ann": [], "bob": ["USER:MENTIONED:USER"], "cy": [], "dee": []}
 
 
-def test_the_author_of_what_is_answered_is_notified_of_the_reply(client: httpx.Client, rooms: dict[str, int]) -> None:
+def test_the_author_of_a_message_is_notified_of_replies(client: httpx.Client, rooms: dict[str, int]) -> None:
     first = send(client, "first", user={"username": "dee"})
     reply = send(client, "reply", to=f"threads/{first['id']}", user={"username": "ann"})
     assert {name: types[:1] for name, types in notified(client, rooms).items()} == {
@@ -135,13 +135,15 @@ def test_the_author_of_what_is_answered_is_notified_of_the_reply(client: httpx.C
     assert shown["data"]["parent"] == client.get(f"/v1/messages/{first['id']}").json()
 
 
-def test_who_answers_itself_is_not_notified(client: httpx.Client, rooms: dict[str, int]) -> None:
+def test_a_user_who_replies_to_their_own_message_is_not_notified(client: httpx.Client, rooms: dict[str, int]) -> None:
     first = send(client, "first", user={"username": "dee"})
     send(client, "reply", to=f"threads/{first['id']}", user={"username": "dee"})
     assert notified(client, rooms)["dee"] == []
 
 
-def test_the_system_mentions_nobody_in_particular(client: httpx.Client, rooms: dict[str, int]) -> None:
+def test_a_mention_in_a_system_message_is_notified_as_a_normal_message(
+    client: httpx.Client, rooms: dict[str, int]
+) -> None:
     first = send(client, "first", user={"username": "dee"})
     made = send(client, "<@bob>", to=f"threads/{first['id']}")
     assert made["mentions"][0]["user"]["name"] == "bob"
@@ -149,7 +151,7 @@ def test_the_system_mentions_nobody_in_particular(client: httpx.Client, rooms: d
     assert notified(client, rooms)["dee"] == []
 
 
-def test_who_has_the_channel_open_is_not_notified(
+def test_a_user_with_the_channel_open_is_not_notified_of_a_mention(
     client: httpx.Client, rooms: dict[str, int], database: Database
 ) -> None:
     chat = sessions.start_chat(database, sessions.open_session(database, rooms["bob"], None), 1)
@@ -160,7 +162,7 @@ def test_who_has_the_channel_open_is_not_notified(
     assert notified(client, rooms)["bob"] == ["USER:MENTIONED:USER"]
 
 
-def test_a_mention_fires_the_event_of_being_notified(client: httpx.Client, rooms: dict[str, int]) -> None:
+def test_a_mention_triggers_the_received_notification_event(client: httpx.Client, rooms: dict[str, int]) -> None:
     function_id = function(client, "user.received.notification")
     send(client, "<#q>", to="channels/2", user={"username": "ann"})
     (run,) = ended(client, function_id, 1)

@@ -25,7 +25,7 @@ def bodies(page: dict[str, Any]) -> list[str]:
     return [one["body"] for one in page["_embedded"]["messages"]]
 
 
-def test_a_message_without_a_user_is_the_systems(client: httpx.Client, room: dict[str, int]) -> None:
+def test_a_message_without_a_user_is_a_system_message(client: httpx.Client, room: dict[str, int]) -> None:
     made = send(client, "Hello, World!")
     base = f"{str(client.base_url).rstrip('/')}/v1/applications/1"
     assert made.pop("createdTime").endswith("Z")
@@ -56,7 +56,7 @@ def test_a_message_on_behalf_of_a_user_shows_the_user(client: httpx.Client, room
     assert send(client, user={"id": room[name]})["user"] == made["user"]
 
 
-def test_a_file_is_sent_by_its_address(client: httpx.Client, room: dict[str, int]) -> None:
+def test_a_file_is_sent_as_a_url(client: httpx.Client, room: dict[str, int]) -> None:
     system = client.post("/v1/channels/1/messages", json={"type": "FILE", "file": FILE}).json()
     assert (system["type"], system["file"]) == ("SYSTEM_FILE", {"type": "EXTERNAL", **FILE})
     assert "body" not in system
@@ -65,7 +65,7 @@ def test_a_file_is_sent_by_its_address(client: httpx.Client, room: dict[str, int
     assert client.get("/v1/messages/1").json() == system
 
 
-def test_snake_case_is_understood_and_answered(client: httpx.Client, room: dict[str, int]) -> None:
+def test_messages_are_accepted_and_returned_in_snake_case(client: httpx.Client, room: dict[str, int]) -> None:
     file = {"url": "https://x.example/a", "name": "a", "content_type": "text/plain", "size": 0}
     body = {"type": "FILE", "file": file, "group_tag": "g", "user": {"username": "ann"}}
     headers = {"accept": "application/vnd.chatkitty+json", "content-type": "application/json"}
@@ -103,14 +103,16 @@ def test_a_channel_shows_the_last_message_it_received(client: httpx.Client, room
         ({"type": "TEXT", "body": "x", "groupTag": 1}, "field 'groupTag' is an integer, not a string"),
     ],
 )
-def test_a_body_that_makes_no_message_is_a_400_that_names_the_field(
+def test_an_invalid_message_is_a_400_that_names_the_field(
     client: httpx.Client, room: dict[str, int], body: Any, words: str
 ) -> None:
     assert words in explanation(client.post("/v1/channels/1/messages", json=body))
     assert bodies(client.get("/v1/channels/1/messages").json()) == []
 
 
-def test_a_message_from_nobody_or_to_nowhere_is_a_404(client: httpx.Client, room: dict[str, int]) -> None:
+def test_a_message_from_an_unknown_user_or_to_an_unknown_channel_is_a_404(
+    client: httpx.Client, room: dict[str, int]
+) -> None:
     body = {"type": "TEXT", "body": "x"}
     assert explanation(client.post("/v1/channels/9/messages", json=body), 404) == "there is no channel 9"
     answer = client.post("/v1/channels/1/messages", json={**body, "user": {"username": "x"}})
@@ -119,7 +121,7 @@ def test_a_message_from_nobody_or_to_nowhere_is_a_404(client: httpx.Client, room
     assert client.get("/v1/channels/9/messages").status_code == 404
 
 
-def test_a_message_of_a_million_characters_is_kept(client: httpx.Client, room: dict[str, int]) -> None:
+def test_a_message_of_a_million_characters_is_stored_unchanged(client: httpx.Client, room: dict[str, int]) -> None:
     text = "ü🌞\0\n" * 250_000
     assert send(client, text, user={"username": "ann"})["body"] == text
     assert client.get("/v1/messages/1").json()["body"] == text
@@ -136,7 +138,7 @@ def test_messages_are_listed_newest_first(client: httpx.Client, room: dict[str, 
     assert page["page"] == {"size": 25, "start": "3"}
 
 
-def test_pages_visit_every_message_once_while_others_are_sent(client: httpx.Client, room: dict[str, int]) -> None:
+def test_pages_contain_every_message_once_while_others_are_sent(client: httpx.Client, room: dict[str, int]) -> None:
     for index in range(7):
         send(client, str(index))
     page = client.get("/v1/channels/1/messages", params={"size": 3}).json()
@@ -148,7 +150,9 @@ def test_pages_visit_every_message_once_while_others_are_sent(client: httpx.Clie
     assert seen == ["6", "5", "4", "3", "2", "1", "0"]
 
 
-def test_a_page_can_be_asked_for_again_and_its_neighbours_found(client: httpx.Client, room: dict[str, int]) -> None:
+def test_a_page_of_messages_can_be_read_again_and_leads_to_its_neighbours(
+    client: httpx.Client, room: dict[str, int]
+) -> None:
     for index in range(9):
         send(client, str(index))
 
@@ -211,14 +215,14 @@ def test_messages_are_filtered_by_sender_and_text(client: httpx.Client, room: di
         {"relation": "SIDEWAYS"},
     ],
 )
-def test_a_cursor_that_means_nothing_is_a_400_that_names_it(
+def test_an_invalid_cursor_is_a_400_that_names_it(
     client: httpx.Client, room: dict[str, int], params: dict[str, str]
 ) -> None:
     assert repr(next(iter(params))) in explanation(client.get("/v1/channels/1/messages", params=params))
 
 
 @pytest.mark.parametrize("value", [str(10**17), str(-(10**17)), "0"])
-def test_a_cursor_beyond_the_ends_is_an_empty_or_a_whole_page(
+def test_a_cursor_beyond_the_ends_returns_an_empty_or_a_full_page(
     client: httpx.Client, room: dict[str, int], value: str
 ) -> None:
     send(client, "only")
@@ -228,7 +232,7 @@ def test_a_cursor_beyond_the_ends_is_an_empty_or_a_whole_page(
         assert bodies(page.json()) in (["only"], [])
 
 
-def test_an_edited_message_says_when(client: httpx.Client, room: dict[str, int]) -> None:
+def test_an_edited_message_has_the_time_of_its_edit(client: httpx.Client, room: dict[str, int]) -> None:
     made = send(client, "old", properties={"a": 1})
     assert client.patch("/v1/messages/1", json={"properties": {"b": 2}}).json()["properties"] == {"a": 1, "b": 2}
     edited = client.patch("/v1/messages/1", json={"body": "new"}).json()
@@ -239,7 +243,7 @@ def test_an_edited_message_says_when(client: httpx.Client, room: dict[str, int])
     assert "cannot be removed" in explanation(client.patch("/v1/messages/1", json={"body": None}))
 
 
-def test_the_body_of_a_file_cannot_be_set(client: httpx.Client, room: dict[str, int]) -> None:
+def test_the_body_of_a_file_message_cannot_be_set(client: httpx.Client, room: dict[str, int]) -> None:
     client.post("/v1/channels/1/messages", json={"type": "FILE", "file": FILE})
     assert "the message is a file" in explanation(client.patch("/v1/messages/1", json={"body": "x"}))
 
@@ -258,7 +262,7 @@ def test_all_messages_are_deleted_at_once(client: httpx.Client, room: dict[str, 
     assert send(client)["id"] == 5
 
 
-def test_a_deleted_message_is_gone(client: httpx.Client, room: dict[str, int]) -> None:
+def test_a_deleted_message_is_a_404_and_is_no_longer_listed(client: httpx.Client, room: dict[str, int]) -> None:
     send(client, "a")
     send(client, "b")
     assert client.delete("/v1/messages/2").json()["type"] == "MAIN"

@@ -19,7 +19,7 @@ def notifications(client: httpx.Client, user_id: int, **params: Any) -> list[dic
     return found
 
 
-def test_the_other_members_are_notified_of_a_users_message(client: httpx.Client, room: dict[str, int]) -> None:
+def test_the_other_members_are_notified_of_a_message_of_a_user(client: httpx.Client, room: dict[str, int]) -> None:
     message = send(client, "hi", user={"username": "ann"})
     assert [len(notifications(client, room[name])) for name in room] == [0, 1, 1, 0]
     shown = notifications(client, room["bob"])[0]
@@ -41,7 +41,7 @@ def test_the_other_members_are_notified_of_a_users_message(client: httpx.Client,
     }
 
 
-def test_all_members_are_notified_of_the_systems_message(client: httpx.Client, room: dict[str, int]) -> None:
+def test_all_members_are_notified_of_a_system_message(client: httpx.Client, room: dict[str, int]) -> None:
     send(client, "Hello, World!")
     assert [len(notifications(client, room[name])) for name in room] == [1, 1, 1, 0]
     shown = notifications(client, room["ann"])[0]
@@ -56,7 +56,7 @@ def test_a_file_is_announced_as_an_attachment(client: httpx.Client, room: dict[s
     assert (shown["body"], shown["data"]["message"]["file"]["url"]) == ("File attachment", file["url"])
 
 
-def test_notifications_come_in_cursor_pages_newest_first(client: httpx.Client, room: dict[str, int]) -> None:
+def test_notifications_are_paged_by_cursor_newest_first(client: httpx.Client, room: dict[str, int]) -> None:
     for text in "abcde":
         send(client, text)
     page = client.get(f"/v1/users/{room['bob']}/notifications", params={"size": 2}).json()
@@ -71,11 +71,11 @@ def test_notifications_come_in_cursor_pages_newest_first(client: httpx.Client, r
     assert seen == ["e", "d", "c", "b", "a"]
 
 
-def test_the_notifications_of_nobody_are_a_404(client: httpx.Client) -> None:
+def test_the_notifications_of_an_unknown_user_are_a_404(client: httpx.Client) -> None:
     assert client.get("/v1/users/1/notifications").status_code == 404
 
 
-def test_notifications_are_spoken_of_in_snake_case_too(client: httpx.Client, room: dict[str, int]) -> None:
+def test_notifications_are_returned_in_snake_case(client: httpx.Client, room: dict[str, int]) -> None:
     send(client, "hi", user={"username": "ann"})
     headers = {"accept": "application/vnd.chatkitty+json"}
     shown = client.get(f"/users/{room['bob']}/notifications", headers=headers).json()["_embedded"]["notifications"][0]
@@ -108,7 +108,7 @@ def ended(client: httpx.Client, function_id: int, count: int) -> list[dict[str, 
 ECHO = "async function handleEvent(event, context) { return Object.keys(event).sort(); }"
 
 
-def test_a_users_message_fires_the_events_of_its_sender_and_of_who_is_notified(
+def test_a_message_of_a_user_triggers_events_for_the_sender_and_for_notified_users(
     client: httpx.Client, room: dict[str, int]
 ) -> None:
     sent_id = function(client, "user.sent.message", ECHO)
@@ -135,9 +135,7 @@ def test_a_users_message_fires_the_events_of_its_sender_and_of_who_is_notified(
         }
 
 
-def test_the_systems_message_fires_the_event_of_being_notified_alone(
-    client: httpx.Client, room: dict[str, int]
-) -> None:
+def test_a_system_message_triggers_only_events_for_notified_users(client: httpx.Client, room: dict[str, int]) -> None:
     sent_id = function(client, "user.sent.message", ECHO)
     received_id = function(client, "user.received.notification", ECHO)
     send(client, "hi")

@@ -23,14 +23,14 @@ from ckfunc.model.execution import Compiled, Determinism, Environment, HandlerVe
 
 
 class Verbatim:
-    """Takes every script as JavaScript already."""
+    """A compiler that returns every script unchanged."""
 
     def compile(self, scripts: Sequence[tuple[str, str]], /) -> tuple[Compiled, ...]:
         return tuple(Compiled(name, source, "{}", "cjs") for name, source in scripts)
 
 
 class Gate:
-    """Runs nothing until it is opened, and counts what waits at it."""
+    """Hosts whose runs wait until the gate is opened; counts the waiting runs."""
 
     def __init__(self) -> None:
         self.opened = asyncio.Event()
@@ -54,7 +54,7 @@ class Gate:
         return Outcome(str(event["n"]), None)
 
     async def prepare(self, environment: Environment, versions: Sequence[HandlerVersion]) -> None:
-        raise RuntimeError("this never works, and harms nobody")
+        raise RuntimeError("preparation always fails")
 
 
 def stored(database: Database, status: Status) -> list[Invocation]:
@@ -72,7 +72,7 @@ def prepared() -> Database:
     return database
 
 
-def test_events_wait_for_their_turn_and_run_in_their_order() -> None:
+def test_queued_events_run_in_order_with_limited_concurrency() -> None:
     async def scenario(database: Database) -> None:
         gate = Gate()
         dispatcher = Dispatcher(
@@ -97,7 +97,7 @@ def test_events_wait_for_their_turn_and_run_in_their_order() -> None:
     database.close()
 
 
-def test_an_event_too_many_fails_at_once_and_says_so() -> None:
+def test_an_event_beyond_the_queue_limit_fails_immediately_with_the_reason() -> None:
     async def scenario(database: Database) -> None:
         gate = Gate()
         dispatcher = Dispatcher(
@@ -123,7 +123,7 @@ def test_an_event_too_many_fails_at_once_and_says_so() -> None:
     database.close()
 
 
-def test_preparing_that_fails_is_noted_and_the_run_goes_on() -> None:
+def test_a_run_succeeds_although_its_preparation_failed() -> None:
     lines: list[str] = []
 
     async def scenario(database: Database) -> None:
@@ -155,13 +155,13 @@ def test_preparing_that_fails_is_noted_and_the_run_goes_on() -> None:
 
 
 class NoNode:
-    """Compiles nothing."""
+    """A compiler on a machine without Node."""
 
     def compile(self, scripts: Sequence[tuple[str, str]], /) -> tuple[Compiled, ...]:
         raise NodeMissing("no Node was found", hint="set CKFUNC_NODE")
 
 
-def test_without_node_versions_are_stored_and_runs_say_what_is_missing() -> None:
+def test_versions_are_stored_without_node_and_runs_fail_with_a_hint() -> None:
     lines: list[str] = []
 
     async def scenario(database: Database) -> None:
@@ -194,7 +194,7 @@ def test_without_node_versions_are_stored_and_runs_say_what_is_missing() -> None
 
 
 class Stopped:
-    """A clock that stands still."""
+    """A clock that only advances with `sleep`."""
 
     at_s = 0.0
 
@@ -208,7 +208,7 @@ class Stopped:
         self.at_s += seconds
 
 
-def test_tokens_end_to_the_second_and_old_ones_are_not_kept() -> None:
+def test_tokens_expire_exactly_and_many_sign_ins_keep_the_newest_token_valid() -> None:
     clock = Stopped()
     tokens = Tokens(clock, lifetime_s=10)
     first = tokens.sign_in("emulator", "emulator")
@@ -222,7 +222,7 @@ def test_tokens_end_to_the_second_and_old_ones_are_not_kept() -> None:
     tokens.check(f"Bearer {last}")
 
 
-def test_the_depth_of_a_chain_is_forgotten_in_the_end() -> None:
+def test_the_depth_of_an_event_chain_is_eventually_discarded() -> None:
     depths = Depths()
     depths.note(1, 5)
     assert (depths.below(None), depths.below(1), depths.below(2)) == (0, 6, 1)

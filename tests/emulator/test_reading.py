@@ -13,9 +13,7 @@ THUMBS_UP = Emoji("👍", "thumbs up sign", ("+1", "thumbsup"), ("approve", "ok"
 HEART = Emoji("❤", "red heart", ("heart",))
 
 
-def test_receipts_say_who_read_a_message_and_when(
-    client: httpx.Client, room: dict[str, int], database: Database
-) -> None:
+def test_receipts_have_the_reader_and_the_time(client: httpx.Client, room: dict[str, int], database: Database) -> None:
     message = send(client, user={"username": "ann"})
     assert items(client, "messages/1/read-receipts") == []
     assert reading.add_receipt(database, message["id"], room["bob"]) is not None
@@ -40,7 +38,7 @@ def test_receipts_say_who_read_a_message_and_when(
     assert explanation(client.get("/v1/messages/9/read-receipts"), 404) == "there is no message 9"
 
 
-def test_summaries_count_what_each_member_has_not_read(
+def test_summaries_count_the_unread_messages_of_each_member(
     client: httpx.Client, room: dict[str, int], database: Database
 ) -> None:
     answered(client.post("/v1/channels", json={"type": "PRIVATE", "name": "q", "members": [{"username": "ann"}]}))
@@ -61,7 +59,7 @@ def test_summaries_count_what_each_member_has_not_read(
 
 
 @pytest.mark.parametrize("sort", ["userId", "channelId,desc", "id"])
-def test_pages_of_summaries_never_overlap(client: httpx.Client, room: dict[str, int], sort: str) -> None:
+def test_pages_of_summaries_do_not_overlap(client: httpx.Client, room: dict[str, int], sort: str) -> None:
     for name in "qrs":
         members = [{"username": one} for one in ("ann", "bob", "cy")]
         answered(client.post("/v1/channels", json={"type": "PUBLIC", "name": name, "members": members}))
@@ -75,14 +73,16 @@ def test_pages_of_summaries_never_overlap(client: httpx.Client, room: dict[str, 
     assert len(seen) == len(set(seen)) == 12
 
 
-def test_summaries_are_read_without_a_version_and_in_snake_case(client: httpx.Client, room: dict[str, int]) -> None:
+def test_summaries_are_returned_at_the_unversioned_path_and_in_snake_case(
+    client: httpx.Client, room: dict[str, int]
+) -> None:
     send(client)
     page = answered(client.get(f"/{SUMMARIES}", headers={"accept": "application/vnd.chatkitty+json"}))
     assert page["page"] == {"size": 25, "total_elements": 3, "total_pages": 1, "number": 0}
     assert page["_embedded"]["summaries"][0]["channel"]["last_received_message"]["channel_id"] == 1
 
 
-def test_reactions_are_summed_up_by_emoji(client: httpx.Client, room: dict[str, int], database: Database) -> None:
+def test_reactions_are_grouped_by_emoji(client: httpx.Client, room: dict[str, int], database: Database) -> None:
     send(client)
     assert "reactions" not in client.get("/v1/messages/1").json()
     for name, emoji in (("bob", THUMBS_UP), ("ann", HEART), ("cy", THUMBS_UP)):
@@ -126,7 +126,9 @@ def test_reported_messages_are_listed_by_channel(
     assert explanation(client.get("/v1/channels/9/reported-messages"), 404) == "there is no channel 9"
 
 
-def test_what_hangs_on_a_message_goes_with_it(client: httpx.Client, room: dict[str, int], database: Database) -> None:
+def test_receipts_reactions_and_reports_are_deleted_with_their_message(
+    client: httpx.Client, room: dict[str, int], database: Database
+) -> None:
     send(client, user={"username": "ann"})
     reading.add_receipt(database, 1, room["bob"])
     reading.add_reaction(database, 1, room["bob"], HEART)

@@ -31,7 +31,7 @@ ATTEMPTS = 10
 
 @pytest.fixture(params=["file", "memory"])
 def anywhere(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[httpx.Client]:
-    """A client of an emulator that saves its data, and of one that does not."""
+    """A client of an emulator with a data directory, and of an emulator in memory."""
     with (
         cold_emulator(tmp_path / "data" if request.param == "file" else None) as emulator,
         http_client(emulator.url) as client,
@@ -70,7 +70,7 @@ def trigger(client: httpx.Client) -> Any:
     return client.post("/emulator/trigger", json={"type": TYPE, "data": {}}).json()["invocation"]["result"]
 
 
-def test_all_data_is_as_it_was_when_it_was_saved(anywhere: httpx.Client) -> None:
+def test_a_restored_snapshot_has_all_data(anywhere: httpx.Client) -> None:
     add(anywhere, "ann")
     deploy(anywhere, "function handleEvent() { return 'old'; }")
     saved = save(anywhere, "one").json()
@@ -89,7 +89,7 @@ def test_all_data_is_as_it_was_when_it_was_saved(anywhere: httpx.Client) -> None
     assert anywhere.get("/v1/functions/1/invocations").json()["page"]["totalElements"] == 0
 
 
-def test_a_reset_leaves_an_empty_application_and_the_snapshots(anywhere: httpx.Client) -> None:
+def test_a_reset_deletes_all_data_except_the_snapshots(anywhere: httpx.Client) -> None:
     add(anywhere, "ann")
     save(anywhere, "one")
     assert anywhere.post("/emulator/reset").status_code == 200
@@ -121,20 +121,22 @@ def test_snapshots_are_listed_replaced_and_removed(anywhere: httpx.Client) -> No
 
 
 @pytest.mark.parametrize("name", ["..", ".hidden", "a%2Fb", "a%00", "-a", "a.", "x" * 65, "%C3%A9", "a%20b"])
-def test_a_name_that_is_no_plain_file_name_is_refused(client: httpx.Client, tmp_path: Path, name: str) -> None:
+def test_a_snapshot_name_that_is_not_a_plain_file_name_is_refused(
+    client: httpx.Client, tmp_path: Path, name: str
+) -> None:
     answers = [save(client, name), restore(client, name), client.delete(f"/emulator/snapshots/{name}")]
     assert {one.status_code for one in answers} <= {400, 404}
     assert not (tmp_path / "emulator/snapshots").exists()
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs POSIX permissions")
-def test_only_the_user_can_read_a_snapshot_because_it_holds_secrets(client: httpx.Client, tmp_path: Path) -> None:
+def test_a_snapshot_file_is_only_readable_by_its_owner(client: httpx.Client, tmp_path: Path) -> None:
     assert client.put("/emulator/snapshots/one").is_success
     (saved,) = tmp_path.rglob("one.db")
     assert stat.S_IMODE(saved.stat().st_mode) == 0o600
 
 
-def test_a_link_in_place_of_the_snapshots_is_not_followed(client: httpx.Client, tmp_path: Path) -> None:
+def test_a_symlink_in_place_of_the_snapshot_directory_is_not_followed(client: httpx.Client, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "emulator/snapshots").symlink_to(tmp_path / "elsewhere")
     answer = save(client, "one")
@@ -143,7 +145,7 @@ def test_a_link_in_place_of_the_snapshots_is_not_followed(client: httpx.Client, 
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
-def test_the_emulator_is_found_and_its_next_run_has_the_restored_data(tmp_path: Path) -> None:
+def test_a_restored_emulator_is_still_found_and_its_data_survives_a_restart(tmp_path: Path) -> None:
     with cold_emulator(tmp_path) as emulator, http_client(emulator.url) as client:
         client.headers["authorization"] = f"Bearer {sign_in(client)}"
         add(client, "ann")
@@ -176,7 +178,7 @@ def test_clients_are_disconnected_with_the_reason_and_can_connect_again(
     assert names(client) == []
 
 
-def test_requests_wait_and_runs_end_before_the_data_is_replaced(client: httpx.Client, emulator: Emulator) -> None:
+def test_a_restore_waits_for_running_handlers_and_their_requests(client: httpx.Client, emulator: Emulator) -> None:
     script = """
     async function handleEvent(event: any, context: any) {
       await new Promise((done) => setTimeout(done, 500));
@@ -204,7 +206,7 @@ def test_requests_wait_and_runs_end_before_the_data_is_replaced(client: httpx.Cl
     assert names(client) == ["after"]
 
 
-def test_while_an_import_runs_nothing_is_replaced(client: httpx.Client) -> None:
+def test_a_restore_during_an_import_is_refused(client: httpx.Client) -> None:
     save(client, "one")
     rows = ",".join(f'{{"name": "u{number}", "displayName": "U"}}' for number in range(3000))
     files = {"file": ("users.json", f"[{rows}]".encode(), "application/json")}
@@ -221,7 +223,7 @@ def test_while_an_import_runs_nothing_is_replaced(client: httpx.Client) -> None:
     assert names(client) == []
 
 
-def test_many_requests_at_once_see_the_old_data_or_the_new_and_never_fail(
+def test_concurrent_requests_see_either_the_old_or_the_new_data_and_never_fail(
     client: httpx.Client, emulator: Emulator
 ) -> None:
     for number in range(50):
@@ -254,7 +256,7 @@ def test_many_requests_at_once_see_the_old_data_or_the_new_and_never_fail(
     assert client.get("/v1/users").json()["page"]["totalElements"] == 50
 
 
-def test_a_snapshot_that_is_damaged_changes_nothing(client: httpx.Client, tmp_path: Path) -> None:
+def test_restoring_a_damaged_snapshot_changes_nothing(client: httpx.Client, tmp_path: Path) -> None:
     add(client, "ann")
     save(client, "one")
     (tmp_path / "emulator/snapshots/one.db").write_bytes(b"no database" * 100)
@@ -264,7 +266,7 @@ def test_a_snapshot_that_is_damaged_changes_nothing(client: httpx.Client, tmp_pa
     assert names(client) == ["ann"]
 
 
-def test_a_save_that_fails_leaves_the_older_snapshot_and_no_other_file(tmp_path: Path) -> None:
+def test_a_failed_save_leaves_the_existing_snapshot_and_no_other_file(tmp_path: Path) -> None:
     snapshots = Snapshots(tmp_path)
     snapshots.save("one", lambda file: file.write_text("old") and None)
 
@@ -282,7 +284,7 @@ def test_a_save_that_fails_leaves_the_older_snapshot_and_no_other_file(tmp_path:
 
 @pytest.mark.timeout(300)
 @pytest.mark.slow
-def test_an_emulator_killed_during_a_restore_has_the_old_data_or_the_new(tmp_path: Path) -> None:
+def test_an_emulator_killed_during_a_restore_has_either_the_old_or_the_new_data(tmp_path: Path) -> None:
     data = tmp_path / "data"
     emulator = Killable(data)
     seen = set()

@@ -1,4 +1,4 @@
-"""The sample events run through the emulator, and are what it fires itself."""
+"""Sample events, compared with the emulator's events and handled by scaffolded handlers."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def trigger(client: httpx.Client, trigger_type: str) -> dict[str, Any]:
 
 
 def kinds(value: Any) -> Any:
-    """Return what a value is made of: names and kinds, without what differs from one run to the next."""
+    """Return the structure of a value: field names and types, without values that differ between runs."""
     if isinstance(value, dict):
         return {name: kinds(one) for name, one in value.items() if name != "properties"}
     if isinstance(value, list):
@@ -55,7 +55,7 @@ def kinds(value: Any) -> Any:
     return type(value).__name__
 
 
-def test_every_sample_runs_through_the_handler_that_is_scaffolded_for_it(client: httpx.Client) -> None:
+def test_every_sample_event_is_handled_by_its_scaffolded_handler(client: httpx.Client) -> None:
     plant(client)
     for one in TRIGGERS:
         deploy(client, one.type, handler_text(one))
@@ -63,7 +63,7 @@ def test_every_sample_runs_through_the_handler_that_is_scaffolded_for_it(client:
         assert (one.type, invocation["status"], invocation["args"]) == (one.type, "SUCCEEDED", sample_event(one.type))
 
 
-def test_the_seed_makes_true_what_the_samples_say(client: httpx.Client) -> None:
+def test_the_sample_seed_contains_the_objects_of_the_sample_events(client: httpx.Client) -> None:
     plant(client)
     deploy(client, "user.sent.message", LOOK_UP)
     found = trigger(client, "user.sent.message")["result"]["payload"]
@@ -78,7 +78,7 @@ def test_the_seed_makes_true_what_the_samples_say(client: httpx.Client) -> None:
     assert {name: stated(one) for name, one in found.items()} == {name: stated(one) for name, one in event.items()}
 
 
-def test_samples_are_made_of_the_same_parts_as_events_that_the_emulator_fires(client: httpx.Client) -> None:
+def test_sample_events_have_the_same_structure_as_events_of_the_emulator(client: httpx.Client) -> None:
     plant(client)
     jane, john = sample_event("user.received.channel_invite")["invitingUser"], sample_event("user.read.message")["user"]
     echo = "function handleEvent(event) { return event; }"
@@ -108,6 +108,6 @@ def test_samples_are_made_of_the_same_parts_as_events_that_the_emulator_fires(cl
         page = client.get(f"/v1/functions/{function}/invocations").json()
         fired = page["_embedded"]["invocations"][0]["args"]
         sample = sample_event(trigger_type)
-        # Who invites is told by clients alone; the Platform API's invite has nobody behind it.
+        # Only invites by clients have an inviting user; invites of the Platform API have none.
         sample = {name: one for name, one in sample.items() if name in fired or name != "invitingUser"}
         assert kinds(sample) == kinds(fired), trigger_type

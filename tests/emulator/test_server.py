@@ -31,7 +31,7 @@ def connected(emulator: Emulator) -> socket.socket:
 
 
 def answer(connection: socket.socket) -> tuple[int, Any]:
-    """Read one answer whole; its status is 0 when the connection ends without one."""
+    """Read one complete response; the status is 0 if the connection is closed without a response."""
     received = b""
     with suppress(ConnectionError):
         while data := connection.recv(65536):
@@ -65,7 +65,7 @@ def sent(emulator: Emulator, data: bytes) -> tuple[int, Any]:
     ],
     ids=["value", "whole", "many", "name", "path", "query", "nonsense", "extension", "tiny-chunks", "trailers"],
 )
-def test_a_request_beyond_a_limit_is_refused_with_a_document(
+def test_a_request_above_a_limit_is_refused_with_a_json_error(
     emulator: Emulator, data: bytes, status: int, told: str
 ) -> None:
     found, document = sent(emulator, data)
@@ -74,7 +74,7 @@ def test_a_request_beyond_a_limit_is_refused_with_a_document(
     assert sent(emulator, HEALTH)[0] == 200
 
 
-def test_a_head_without_an_end_is_refused_after_little_of_it_was_taken(emulator: Emulator) -> None:
+def test_an_endless_request_head_is_refused_early(emulator: Emulator) -> None:
     taken = 0
     with closing(connected(emulator)) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nhost: a\r\nx: ")
@@ -92,7 +92,7 @@ def test_trailers_do_not_become_headers(emulator: Emulator) -> None:
     assert (status, document["error"]) == (400, "unsupported_grant_type")
 
 
-def test_many_requests_that_do_not_wait_for_answers_are_all_answered_in_order(emulator: Emulator) -> None:
+def test_a_thousand_pipelined_requests_are_all_answered(emulator: Emulator) -> None:
     count = 1000
     with closing(connected(emulator)) as connection:
         connection.sendall(HEALTH * count + HEALTH.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n"))
@@ -120,13 +120,15 @@ def test_a_request_that_arrives_too_slowly_is_a_408(
     assert told in document["explanation"]
 
 
-def test_a_connection_that_says_nothing_is_closed(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_idle_connection_is_closed(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
     with closing(connected(emulator)) as connection:
         monkeypatch.setattr(server, "IDLE_TIMEOUT_S", -1.0)
         assert connection.recv(1) == b""
 
 
-def test_idle_connections_make_room_for_new_ones(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_idle_connections_are_closed_to_make_room_for_new_ones(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(LimitedConnection, "_most", 5)
     idle = [connected(emulator) for _ in range(20)]
     assert sent(emulator, HEALTH)[0] == 200
@@ -135,7 +137,7 @@ def test_idle_connections_make_room_for_new_ones(emulator: Emulator, monkeypatch
         connection.close()
 
 
-def test_connections_that_are_all_busy_are_a_503_for_the_next_one(
+def test_a_new_connection_gets_a_503_if_all_others_are_busy(
     emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(LimitedConnection, "_most", 3)
@@ -148,5 +150,5 @@ def test_connections_that_are_all_busy_are_a_503_for_the_next_one(
         connection.close()
 
 
-def test_the_limit_leaves_room_for_other_files() -> None:
+def test_the_connection_limit_leaves_room_for_other_open_files() -> None:
     assert 16 <= most_connections() <= server.MOST_CONNECTIONS

@@ -30,7 +30,7 @@ def listen(client: httpx.Client, trigger_type: str) -> int:
 
 
 def events(client: httpx.Client, function_id: int, count: int) -> list[dict[str, Any]]:
-    """Wait for so many runs, and return what they were given, in order."""
+    """Wait for `count` runs to end, and return their events in order."""
     until = time.monotonic() + 60
     while time.monotonic() < until:
         page = client.get(f"/v1/functions/{function_id}/invocations").json()
@@ -78,7 +78,7 @@ def test_a_chat_session_is_opened_shown_and_closed(client: httpx.Client, room: d
     assert client.delete("/emulator/sessions/9").status_code == 404
 
 
-def test_a_users_channels_share_one_connection_which_ends_with_the_last(
+def test_chat_sessions_of_a_user_share_one_user_session_that_ends_with_the_last(
     client: httpx.Client, room: dict[str, int]
 ) -> None:
     client.post("/v1/channels", json={"type": "PUBLIC", "name": "q"})
@@ -101,7 +101,7 @@ def test_sessions_are_listed_by_state_in_pages(client: httpx.Client, room: dict[
             assert [one["id"] for one in page["_embedded"]["sessions"]] == ids
         page = client.get(path, params={"state": "ACTIVE", "size": 1, "sort": "createdTime,desc"}).json()
         assert [one["id"] for one in page["_embedded"]["sessions"]] == [3]
-        # As in the platform's own samples, these page links do not name the application.
+        # As in the platform's own samples, these page links do not contain the application.
         assert page["_links"]["next"]["href"] == (
             f"{str(client.base_url).rstrip('/')}{path}?state=ACTIVE&sort=createdTime%2Cdesc&page=1&size=1"
         )
@@ -115,7 +115,7 @@ def test_sessions_are_listed_by_state_in_pages(client: httpx.Client, room: dict[
     assert "user_agent" in snake["session"]
 
 
-def test_opening_a_channel_fires_its_event_with_what_is_unread(client: httpx.Client, room: dict[str, int]) -> None:
+def test_opening_a_channel_triggers_an_event_with_the_unread_state(client: httpx.Client, room: dict[str, int]) -> None:
     function = listen(client, "user.started.chat_session")
     enter(client)
     message = client.post("/v1/channels/1/messages", json={"type": "TEXT", "body": "x", "user": {"id": 2}}).json()
@@ -128,7 +128,7 @@ def test_opening_a_channel_fires_its_event_with_what_is_unread(client: httpx.Cli
     assert got[2]["channel"] == client.get("/v1/channels/1").json()
 
 
-def test_who_has_a_channel_open_gets_no_notification_from_there(client: httpx.Client, room: dict[str, int]) -> None:
+def test_a_user_with_a_channel_open_gets_no_notifications_from_it(client: httpx.Client, room: dict[str, int]) -> None:
     function = listen(client, "user.received.notification")
     client.post("/v1/channels", json={"type": "PUBLIC", "name": "q"})
     opened = enter(client)
@@ -155,14 +155,14 @@ def test_who_has_a_channel_open_gets_no_notification_from_there(client: httpx.Cl
         ({"username": "ann", "channelId": 9}, 404),
     ],
 )
-def test_a_session_of_nobody_or_nowhere_is_refused(
+def test_a_session_of_an_unknown_user_or_channel_is_refused(
     client: httpx.Client, room: dict[str, int], body: Any, status: int
 ) -> None:
     assert client.post("/emulator/sessions", json=body).status_code == status
     assert client.get("/v1/user-sessions").json()["page"]["totalElements"] == 0
 
 
-def test_nobody_is_connected_after_a_restart(client: httpx.Client, emulator: Emulator, tmp_path: Path) -> None:
+def test_no_user_is_connected_after_a_restart(client: httpx.Client, emulator: Emulator, tmp_path: Path) -> None:
     client.post("/v1/users", json={"name": "ann", "displayName": "Ann"})
     client.post("/v1/channels", json={"type": "PUBLIC", "name": "c"})
     enter(client)
@@ -180,7 +180,7 @@ def test_nobody_is_connected_after_a_restart(client: httpx.Client, emulator: Emu
         assert (session["state"], session["session"]["state"]) == ("ENDED", "ENDED")
 
 
-def test_reading_a_message_stores_its_receipt_once_and_fires_its_event_once(
+def test_reading_a_message_stores_one_receipt_and_triggers_one_event(
     client: httpx.Client, room: dict[str, int]
 ) -> None:
     function = listen(client, "user.read.message")

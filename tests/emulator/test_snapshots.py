@@ -1,4 +1,4 @@
-"""An emulator's data can be put back to what it was, and begin with a copy of another's."""
+"""Snapshots of an emulator in memory, and copies of another emulator's data."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def names(client: httpx.Client) -> list[str]:
     return [one["name"] for one in found]
 
 
-def test_data_and_ids_are_as_they_were(memory: tuple[Emulator, httpx.Client]) -> None:
+def test_a_restore_brings_back_the_data_and_the_next_ids(memory: tuple[Emulator, httpx.Client]) -> None:
     emulator, client = memory
     add_user(client, "ann")
     before = emulator.snapshot()
@@ -81,7 +81,7 @@ def test_data_and_ids_are_as_they_were(memory: tuple[Emulator, httpx.Client]) ->
     assert names(client) == ["ann"]
 
 
-def test_runs_begin_at_the_same_number_in_the_same_process(memory: tuple[Emulator, httpx.Client]) -> None:
+def test_a_restore_resets_the_invocation_ids_and_keeps_the_process(memory: tuple[Emulator, httpx.Client]) -> None:
     emulator, client = memory
     deploy(client, "let n = 0; function handleEvent() { n += 1; return [process.pid, n]; }")
     before = emulator.snapshot()
@@ -95,7 +95,7 @@ def test_runs_begin_at_the_same_number_in_the_same_process(memory: tuple[Emulato
     assert client.get("/v1/functions/1/invocations").json()["page"]["totalElements"] == 0
 
 
-def test_functions_and_runtime_are_those_of_the_data(memory: tuple[Emulator, httpx.Client]) -> None:
+def test_a_restore_brings_back_functions_and_the_runtime(memory: tuple[Emulator, httpx.Client]) -> None:
     emulator, client = memory
     environment = "/v1/runtimes/nodejs/environment-variables"
     script = "function handleEvent() { return ['%s', process.env.COLOUR] }"
@@ -112,7 +112,7 @@ def test_functions_and_runtime_are_those_of_the_data(memory: tuple[Emulator, htt
     assert (found["versionNumber"], found["result"]["payload"]) == (2, ["other", "red"])
 
 
-def test_a_handler_of_before_cannot_change_what_came_after(memory: tuple[Emulator, httpx.Client]) -> None:
+def test_late_requests_of_an_earlier_run_are_refused_after_a_restore(memory: tuple[Emulator, httpx.Client]) -> None:
     emulator, client = memory
     deploy(
         client,
@@ -131,16 +131,16 @@ def test_a_handler_of_before_cannot_change_what_came_after(memory: tuple[Emulato
     while "late" not in names(client) and time.monotonic() < until:
         time.sleep(0.02)
     (detail,) = client.get("/emulator/invocations", params={"ids": second["id"]}).json()["invocations"]
-    # The first run's late request was refused; the second run's alone came through.
+    # The late request of the first run was refused; only that of the second run succeeded.
     assert names(client) == ["late"]
     assert [(one["method"], one["status"]) for one in detail["calls"]] == [("GET", 200), ("POST", 200)]
 
 
-def test_runs_that_are_under_way_are_waited_for(memory: tuple[Emulator, httpx.Client]) -> None:
+def test_a_restore_waits_for_running_invocations(memory: tuple[Emulator, httpx.Client]) -> None:
     emulator, client = memory
     deploy(client, "async function handleEvent() { await new Promise((done) => setTimeout(done, 400)); return 1; }")
     before = emulator.snapshot()
-    trigger(client)  # warm
+    trigger(client)  # Start the process.
     runs: list[dict[str, Any]] = []
     with signed_in(emulator.url) as other:
         running = threading.Thread(target=lambda: runs.append(trigger(other)))
@@ -154,7 +154,7 @@ def test_runs_that_are_under_way_are_waited_for(memory: tuple[Emulator, httpx.Cl
     assert client.get("/v1/functions/1/invocations").json()["page"]["totalElements"] == 0
 
 
-def test_another_emulator_goes_on_from_a_snapshot(memory: tuple[Emulator, httpx.Client]) -> None:
+def test_another_emulator_can_continue_from_a_snapshot(memory: tuple[Emulator, httpx.Client]) -> None:
     emulator, client = memory
     add_user(client, "ann")
     with cold_emulator(None) as other:
@@ -165,7 +165,7 @@ def test_another_emulator_goes_on_from_a_snapshot(memory: tuple[Emulator, httpx.
             assert there.get("/v1/users").headers["x-ckfunc-emulator"] == here
 
 
-def test_an_emulator_that_does_not_run_or_has_a_file_has_no_snapshot(tmp_path: Path) -> None:
+def test_a_stopped_emulator_or_one_with_a_file_has_no_memory_snapshot(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError):
         cold_emulator(None).snapshot()
     with cold_emulator(tmp_path) as emulator:
@@ -188,7 +188,7 @@ def copied_names(data: Path) -> list[str]:
         return found
 
 
-def test_a_copy_begins_with_what_a_running_emulator_holds_and_changes_nothing_there(tmp_path: Path) -> None:
+def test_a_copy_starts_with_the_data_of_a_running_emulator_and_does_not_change_it(tmp_path: Path) -> None:
     with cold_emulator(tmp_path) as emulator, signed_in(emulator.url) as client:
         add_user(client, "ann")
         assert copied_names(tmp_path) == ["ann"]
@@ -201,7 +201,7 @@ def test_a_copy_begins_with_what_a_running_emulator_holds_and_changes_nothing_th
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
-def test_a_copy_of_what_a_killed_emulator_left_has_all_of_it(tmp_path: Path) -> None:
+def test_a_copy_of_the_data_of_a_killed_emulator_is_complete(tmp_path: Path) -> None:
     program = [sys.executable, "-m", "ckfunc", "emulator", "--port", "0", "--data-dir", str(tmp_path)]
     with process_of(program, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         assert process.stdout is not None
@@ -212,7 +212,7 @@ def test_a_copy_of_what_a_killed_emulator_left_has_all_of_it(tmp_path: Path) -> 
     assert copied_names(tmp_path) == ["ann"]
 
 
-def test_a_copy_of_an_older_format_is_migrated_and_the_file_stays_as_it_is(tmp_path: Path) -> None:
+def test_a_copy_of_an_older_format_is_migrated_and_the_file_is_not_changed(tmp_path: Path) -> None:
     path = tmp_path / "emulator.db"
     open_database(path, SCHEMA, MIGRATIONS).close()
     with closing(sqlite3.connect(path)) as older:
@@ -223,13 +223,13 @@ def test_a_copy_of_an_older_format_is_migrated_and_the_file_stays_as_it_is(tmp_p
         assert older.execute("PRAGMA user_version").fetchone() == (1,)
 
 
-def test_a_file_that_was_made_a_moment_ago_is_an_empty_emulator(tmp_path: Path) -> None:
+def test_a_new_empty_file_is_copied_as_an_empty_emulator(tmp_path: Path) -> None:
     (tmp_path / "emulator.db").touch()
     assert copied_names(tmp_path) == []
 
 
 @pytest.mark.parametrize("content", [b"no database at all" * 100, None])
-def test_what_is_no_database_cannot_be_copied(tmp_path: Path, content: bytes | None) -> None:
+def test_a_file_that_is_not_a_database_cannot_be_copied(tmp_path: Path, content: bytes | None) -> None:
     if content is not None:
         (tmp_path / "emulator.db").write_bytes(content)
     with pytest.raises(UnusableDatabase, match=r"emulator\.db"):

@@ -1,4 +1,4 @@
-"""Much data is deleted in small steps, its space is given back, and only the last invocations are kept."""
+"""Deletions, imports, seeds and searches of much data in small steps, and retention of invocations."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ PEOPLE = {"users": [{"name": "ann"}, {"name": "bob"}], "channels": [{"name": "p"
 
 @pytest.fixture
 def full(tmp_path: Path) -> Database:
-    """A database with many messages of ann, all answers to the first, and a notification of bob for each."""
+    """A database with many messages by ann, all replies to the first, and a notification of bob for each."""
     seed_data(tmp_path, read_seed(PEOPLE))
     database = connect(tmp_path / "emulator.db")
     database.execute(
@@ -56,7 +56,7 @@ def rows(database: Database) -> list[int]:
 
 
 @pytest.mark.parametrize("what", ["all", "channel", "user", "message"])
-def test_no_step_of_a_deletion_changes_more_than_a_few_hundred_rows(full: Database, what: str) -> None:
+def test_no_step_of_a_deletion_deletes_more_than_a_few_hundred_rows(full: Database, what: str) -> None:
     user = users.get(full, 1)
     assert user is not None
     deleting = {
@@ -75,7 +75,7 @@ def test_no_step_of_a_deletion_changes_more_than_a_few_hundred_rows(full: Databa
     full.close()
 
 
-def test_the_space_of_what_was_deleted_is_given_back_to_the_disk(full: Database, tmp_path: Path) -> None:
+def test_the_disk_space_of_deleted_data_is_released(full: Database, tmp_path: Path) -> None:
     full.value("PRAGMA wal_checkpoint(TRUNCATE)")
     size = (tmp_path / "emulator.db").stat().st_size
     steps.run(deletion.delete_messages(full))
@@ -86,7 +86,7 @@ def test_the_space_of_what_was_deleted_is_given_back_to_the_disk(full: Database,
     assert (tmp_path / "emulator.db").stat().st_size < size / 2
 
 
-def test_deletions_over_http_leave_what_others_have_sent(client: httpx.Client, room: dict[str, int]) -> None:
+def test_deletions_over_http_leave_messages_of_other_users(client: httpx.Client, room: dict[str, int]) -> None:
     for name in ("ann", "bob", "cy"):
         send(client, user={"username": name})
     answered(client.delete(f"/v1/users/{room['ann']}"))
@@ -99,7 +99,7 @@ def test_deletions_over_http_leave_what_others_have_sent(client: httpx.Client, r
     assert client.get("/v1/channels/1").status_code == 404
 
 
-def test_only_the_last_invocations_are_kept_and_pages_count_those(tmp_path: Path) -> None:
+def test_only_the_latest_invocations_are_kept_and_counted(tmp_path: Path) -> None:
     with (
         cold_emulator(tmp_path, keep_invocations=3) as emulator,
         http_client(emulator.url) as client,
@@ -117,7 +117,7 @@ def test_only_the_last_invocations_are_kept_and_pages_count_those(tmp_path: Path
         ended(client, made, len(ids))
 
 
-def test_a_new_database_can_give_space_back_and_an_older_one_is_left_as_it_is(tmp_path: Path) -> None:
+def test_a_new_database_uses_incremental_vacuum(tmp_path: Path) -> None:
     database = open_database(tmp_path / "new.db", SCHEMA, MIGRATIONS)
     assert database.value("PRAGMA auto_vacuum") == 2
     database.close()
@@ -129,7 +129,7 @@ LONG = [MessageImport(1, "x" * 10_000, "ann") for _ in range(200)]
 
 
 def imported(database: Database, what: str) -> tuple[str, Callable[[int, Turn], Steps]]:
-    """What an import of many rows writes to, and its steps."""
+    """Return the table that an import of many rows writes to, and its steps."""
     if what == "members":
         run(imports.add_users(database, USERS, new_job(database), database.transaction))
         members = [MemberImport(one.name) for one in USERS]
@@ -180,7 +180,7 @@ def test_no_step_of_an_import_writes_more_than_a_few_hundred_rows(empty: Databas
 
 
 @pytest.mark.parametrize("what", IMPORTS)
-def test_what_an_import_had_written_is_taken_back_at_the_next_start(empty: Database, tmp_path: Path, what: str) -> None:
+def test_an_unfinished_import_is_rolled_back_at_the_next_start(empty: Database, tmp_path: Path, what: str) -> None:
     table, steps_of = imported(empty, what)
     before = empty.value(f"SELECT count(*) FROM {table}")
     keys = empty.value("SELECT count(*) FROM import_keys")
@@ -202,7 +202,7 @@ def test_what_an_import_had_written_is_taken_back_at_the_next_start(empty: Datab
 
 
 @pytest.mark.parametrize("data", ["file", "memory"])
-def test_an_import_that_fails_on_its_way_takes_back_what_it_wrote(tmp_path: Path, data: str) -> None:
+def test_an_import_that_fails_midway_is_rolled_back(tmp_path: Path, data: str) -> None:
     path = tmp_path / "emulator.db" if data == "file" else None
 
     def work(attempt: Attempt) -> Steps:
@@ -217,7 +217,7 @@ def test_an_import_that_fails_on_its_way_takes_back_what_it_wrote(tmp_path: Path
         with at[0].turn():
             yield
         if at[0].database.value("SELECT count(*) FROM messages") > MANY / 2:
-            # Somebody deletes the sender, whom the rest of the file needs.
+            # Delete the sender, who is needed for the rest of the file.
             run(deletion.delete_user(at[0].database, users.find_by_name(at[0].database, "ann")))  # type: ignore[arg-type]
 
     async def done(database: Database) -> None:
@@ -237,7 +237,7 @@ def test_an_import_that_fails_on_its_way_takes_back_what_it_wrote(tmp_path: Path
             assert database.value(f"SELECT count(*) FROM {table}") == 0
 
 
-def test_what_others_hang_on_imported_rows_goes_with_them(empty: Database) -> None:
+def test_rows_that_depend_on_rolled_back_rows_are_deleted_with_them(empty: Database) -> None:
     importing = imports.add_users(empty, USERS, new_job(empty), empty.transaction)
     while empty.value("SELECT count(*) FROM import_steps") < 1:
         next(importing)
@@ -248,7 +248,7 @@ def test_what_others_hang_on_imported_rows_goes_with_them(empty: Database) -> No
     assert empty.all("PRAGMA foreign_key_check") == []
 
 
-def test_others_are_answered_while_an_import_in_memory_goes_on() -> None:
+def test_other_requests_are_answered_during_an_import_in_memory() -> None:
     with (
         cold_emulator(None) as emulator,
         http_client(emulator.url) as client,
@@ -276,7 +276,7 @@ def everything(database: Database) -> list[int]:
     return [database.value(f"SELECT count(*) FROM {one}") for one in tables]
 
 
-def test_no_step_of_a_seed_adds_more_than_some_rows(empty: Database) -> None:
+def test_no_step_of_a_seed_adds_more_rows_than_the_limit(empty: Database) -> None:
     seeding = seeds.in_steps(empty, read_seed(messages_of(*["ann"] * 500)))
     counts = [everything(empty)[3]]
     try:
@@ -290,7 +290,7 @@ def test_no_step_of_a_seed_adds_more_than_some_rows(empty: Database) -> None:
 
 
 @pytest.mark.parametrize("end", ["refused", "killed"])
-def test_a_seed_that_does_not_get_to_its_end_leaves_nothing(empty: Database, tmp_path: Path, end: str) -> None:
+def test_a_refused_or_interrupted_seed_is_rolled_back(empty: Database, tmp_path: Path, end: str) -> None:
     before = everything(empty)
     seeding = seeds.in_steps(empty, read_seed(messages_of(*["ann"] * 500, "nobody")))
     if end == "refused":
@@ -306,7 +306,7 @@ def test_a_seed_that_does_not_get_to_its_end_leaves_nothing(empty: Database, tmp
 
 
 @pytest.mark.parametrize("what", ["users", "channels"])
-def test_a_search_by_properties_goes_in_steps_and_finds_what_it_found(empty: Database, what: str) -> None:
+def test_a_search_by_properties_runs_in_steps_and_finds_all_matches(empty: Database, what: str) -> None:
     empty.execute(
         "INSERT INTO users (type, name, display_name, is_guest, presence_status, properties, created_time)"
         " WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < ?)"
@@ -333,7 +333,7 @@ def test_a_search_by_properties_goes_in_steps_and_finds_what_it_found(empty: Dat
     assert {one.properties["floor"] for one in found.items} == {3, 4}
 
 
-def test_others_are_answered_while_a_seed_is_added(client: httpx.Client) -> None:
+def test_other_requests_are_answered_while_a_seed_is_added(client: httpx.Client) -> None:
     seed = {"users": [{"name": "ann"}], "channels": [{"name": "c", "messages": [{"body": "x" * 1000}] * 1500}]}
     seen: list[int] = []
     with ThreadPoolExecutor(1) as elsewhere:
@@ -346,7 +346,7 @@ def test_others_are_answered_while_a_seed_is_added(client: httpx.Client) -> None
 
 
 @pytest.mark.parametrize("text", ["1%", "2999", "nothing like it"])
-def test_a_search_for_a_text_goes_in_steps_and_pages_as_one_without(
+def test_a_text_search_runs_in_steps_with_the_same_pages_as_without_steps(
     full: Database, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
     full.execute("UPDATE messages SET body = id || '%'")

@@ -33,7 +33,7 @@ def test_the_thread_of_a_message_has_its_id(client: httpx.Client, room: dict[str
     }
 
 
-def test_replies_lie_one_level_deeper_than_what_they_answer(client: httpx.Client, room: dict[str, int]) -> None:
+def test_replies_are_nested_one_level_deeper_than_their_parent(client: httpx.Client, room: dict[str, int]) -> None:
     first = send(client, "first")
     reply = send(client, "reply", to=f"threads/{first['id']}", user={"username": "bob"}, properties={"a_b": 1})
     deeper = send(client, "deeper", to=f"threads/{reply['id']}")
@@ -43,7 +43,7 @@ def test_replies_lie_one_level_deeper_than_what_they_answer(client: httpx.Client
     assert "repliesCount" not in deeper
 
 
-def test_a_message_says_how_many_replies_it_has(client: httpx.Client, room: dict[str, int]) -> None:
+def test_a_message_has_the_number_of_its_replies(client: httpx.Client, room: dict[str, int]) -> None:
     first = send(client)
     for text in "abc":
         send(client, text, to=f"threads/{first['id']}")
@@ -67,13 +67,13 @@ def test_a_thread_lists_its_own_replies_newest_first(client: httpx.Client, room:
     ]
 
 
-def test_a_channel_lists_its_replies_too(client: httpx.Client, room: dict[str, int]) -> None:
+def test_the_messages_of_a_channel_include_replies(client: httpx.Client, room: dict[str, int]) -> None:
     first = send(client, "first")
     send(client, "reply", to=f"threads/{first['id']}")
     assert bodies(client, "channels/1/messages") == ["reply", "first"]
 
 
-def test_a_file_and_snake_case_reply_as_well(client: httpx.Client, room: dict[str, int]) -> None:
+def test_a_reply_can_be_a_file_and_in_snake_case(client: httpx.Client, room: dict[str, int]) -> None:
     send(client)
     file = {"url": "https://example.com/a", "name": "a", "content_type": "text/plain", "size": 1}
     made = client.post("/threads/1/messages", json={"type": "FILE", "file": file, "user": {"id": room["bob"]}})
@@ -81,7 +81,7 @@ def test_a_file_and_snake_case_reply_as_well(client: httpx.Client, room: dict[st
     assert answered(client.get("/threads/1"))["created_time"] == client.get("/v1/messages/1").json()["createdTime"]
 
 
-def test_what_is_deleted_is_answered_with_the_thread_it_was_in(client: httpx.Client, room: dict[str, int]) -> None:
+def test_deleting_a_message_returns_its_thread(client: httpx.Client, room: dict[str, int]) -> None:
     first, other = send(client, "first"), send(client, "other")
     reply = send(client, "reply", to=f"threads/{first['id']}")
     assert answered(client.delete(f"/v1/messages/{reply['id']}")) == client.get(f"/v1/threads/{first['id']}").json()
@@ -92,7 +92,7 @@ def test_what_is_deleted_is_answered_with_the_thread_it_was_in(client: httpx.Cli
     assert explanation(client.get(f"/v1/threads/{first['id']}"), 404) == f"there is no thread {first['id']}"
 
 
-def test_a_channels_main_thread_has_the_messages_that_answer_nothing(
+def test_the_main_thread_of_a_channel_has_the_messages_that_are_not_replies(
     client: httpx.Client, room: dict[str, int]
 ) -> None:
     main = answered(client.delete(f"/v1/messages/{send(client)['id']}"))
@@ -103,7 +103,7 @@ def test_a_channels_main_thread_has_the_messages_that_answer_nothing(
     assert bodies(client, f"threads/{main['id']}/messages") == ["second", "first"]
 
 
-def test_ids_of_messages_and_threads_never_meet(client: httpx.Client, room: dict[str, int]) -> None:
+def test_ids_of_messages_and_threads_are_distinct(client: httpx.Client, room: dict[str, int]) -> None:
     client.post("/v1/channels", json={"type": "PUBLIC", "name": "q"})
     seen = []
     for channel in (1, 2, 1):
@@ -114,7 +114,7 @@ def test_ids_of_messages_and_threads_never_meet(client: httpx.Client, room: dict
     assert again == main
 
 
-def test_a_thread_that_stands_alone_has_messages_of_its_own(
+def test_a_standalone_thread_has_its_own_messages(
     client: httpx.Client, room: dict[str, int], database: Database
 ) -> None:
     made = channels.create_thread(database, 1, "Plans", {"a": 1})
@@ -128,7 +128,7 @@ def test_a_thread_that_stands_alone_has_messages_of_its_own(
     assert bodies(client, "channels/1/messages") == []
 
 
-def test_replies_go_when_what_they_answer_goes(client: httpx.Client, room: dict[str, int]) -> None:
+def test_replies_are_deleted_with_their_parent(client: httpx.Client, room: dict[str, int]) -> None:
     first = send(client, "first")
     reply = send(client, "reply", to=f"threads/{first['id']}")
     send(client, "deeper", to=f"threads/{reply['id']}")
@@ -136,7 +136,7 @@ def test_replies_go_when_what_they_answer_goes(client: httpx.Client, room: dict[
     assert bodies(client, "messages") == []
 
 
-def test_replies_lie_at_most_a_hundred_levels_deep(client: httpx.Client, room: dict[str, int]) -> None:
+def test_replies_are_nested_at_most_a_hundred_levels_deep(client: httpx.Client, room: dict[str, int]) -> None:
     last = send(client)["id"]
     for _ in range(100):
         last = send(client, to=f"threads/{last}")["id"]
@@ -146,7 +146,7 @@ def test_replies_lie_at_most_a_hundred_levels_deep(client: httpx.Client, room: d
     assert bodies(client, "messages") == []
 
 
-def test_a_reply_to_nothing_is_a_404(client: httpx.Client, room: dict[str, int]) -> None:
+def test_requests_to_an_unknown_thread_are_a_404(client: httpx.Client, room: dict[str, int]) -> None:
     for method, path in (
         ("GET", ""),
         ("GET", "/messages"),
@@ -158,7 +158,7 @@ def test_a_reply_to_nothing_is_a_404(client: httpx.Client, room: dict[str, int])
 
 
 @pytest.mark.parametrize("path", ["channels/1", "threads/1"])
-def test_keystrokes_are_repeated_with_who_typed_them(client: httpx.Client, room: dict[str, int], path: str) -> None:
+def test_keystrokes_are_returned_with_their_user(client: httpx.Client, room: dict[str, int], path: str) -> None:
     send(client)
     answer = client.post(f"/v1/{path}/keystrokes", json={"keys": "Hel", "user": {"id": room["ann"]}})
     assert answered(answer) == {
@@ -184,14 +184,14 @@ def test_keystrokes_are_repeated_with_who_typed_them(client: httpx.Client, room:
         ({"keys": 1, "user": {"username": "ann"}}, "field 'keys' is an integer", 400),
     ],
 )
-def test_keystrokes_of_nobody_or_nothing_are_refused(
+def test_keystrokes_without_keys_or_an_existing_user_are_refused(
     client: httpx.Client, room: dict[str, int], body: Any, words: str, status: int
 ) -> None:
     assert words in explanation(client.post("/v1/channels/1/keystrokes", json=body), status)
     assert client.post("/v1/channels/9/keystrokes", json=body).status_code == 404
 
 
-def test_a_custom_event_is_repeated_and_fires_its_trigger(client: httpx.Client, room: dict[str, int]) -> None:
+def test_a_custom_event_is_returned_and_triggers_its_function(client: httpx.Client, room: dict[str, int]) -> None:
     function_id = function(client, "system.triggered.event")
     body = {"type": "My Custom Event", "properties": {"payload": "Boom!", "favorite_number": {"innerName": 42}}}
     made = answered(client.post("/v1/channels/1/events", json=body))
@@ -211,7 +211,7 @@ def test_a_custom_event_is_repeated_and_fires_its_trigger(client: httpx.Client, 
         ([], "event is an array, not an object"),
     ],
 )
-def test_a_body_that_is_no_event_is_a_400(client: httpx.Client, room: dict[str, int], body: Any, words: str) -> None:
+def test_an_invalid_custom_event_is_a_400(client: httpx.Client, room: dict[str, int], body: Any, words: str) -> None:
     assert words in explanation(client.post("/v1/channels/1/events", json=body))
     good = {"type": "x", "properties": {}}
     assert explanation(client.post("/v1/channels/9/events", json=good), 404) == "there is no channel 9"

@@ -21,7 +21,7 @@ def stored(database: Database) -> int:
     return count
 
 
-def test_an_uploaded_file_is_downloaded_again(client: httpx.Client, anyone: httpx.Client, room: dict[str, int]) -> None:
+def test_an_uploaded_file_can_be_downloaded(client: httpx.Client, anyone: httpx.Client, room: dict[str, int]) -> None:
     made = answered(upload(client, username="ann", groupTag="gallery", properties='{"a": {"b_c": 1}}'))
     url = made["file"].pop("url")
     assert made["file"] == {"type": "HOSTED", "name": "jane.png", "contentType": "image/png", "size": len(PNG)}
@@ -33,7 +33,7 @@ def test_an_uploaded_file_is_downloaded_again(client: httpx.Client, anyone: http
     assert client.get(f"/v1/messages/{made['id']}").json()["file"]["url"] == url
 
 
-def test_a_file_without_a_user_is_the_systems(client: httpx.Client, room: dict[str, int]) -> None:
+def test_a_file_without_a_user_is_a_system_file(client: httpx.Client, room: dict[str, int]) -> None:
     made = answered(upload(client))
     assert (made["type"], made["properties"]) == ("SYSTEM_FILE", {})
     assert "user" not in made
@@ -41,27 +41,27 @@ def test_a_file_without_a_user_is_the_systems(client: httpx.Client, room: dict[s
     assert items(client, f"users/{room['ann']}/notifications")[0]["body"] == "File attachment"
 
 
-def test_a_file_is_sent_in_snake_case_too(client: httpx.Client, room: dict[str, int]) -> None:
+def test_an_uploaded_file_is_accepted_and_returned_in_snake_case(client: httpx.Client, room: dict[str, int]) -> None:
     files = {"file": ("a.txt", b"hi", "text/plain")}
     made = answered(client.post("/channels/1/messages", files=files, data={"group_tag": "g", "username": "bob"}))
     assert (made["group_tag"], made["file"]["content_type"], made["user"]["display_name"]) == ("g", "text/plain", "Bob")
 
 
-def test_a_file_answers_a_message(client: httpx.Client, room: dict[str, int]) -> None:
+def test_a_file_can_be_uploaded_as_a_reply(client: httpx.Client, room: dict[str, int]) -> None:
     send(client)
     made = answered(upload(client, "threads/1", groupTag="g"))
     assert (made["nestedLevel"], made["type"], made["groupTag"]) == (1, "SYSTEM_FILE", "g")
     assert items(client, "threads/1/messages") == [made]
 
 
-def test_an_uploaded_file_fires_the_event_of_its_sender(client: httpx.Client, room: dict[str, int]) -> None:
+def test_an_uploaded_file_triggers_the_sent_message_event(client: httpx.Client, room: dict[str, int]) -> None:
     function_id = function(client, "user.sent.message")
     made = answered(upload(client, username="ann"))
     (run,) = ended(client, function_id, 1)
     assert run["args"]["message"] == made
 
 
-def test_empty_fields_count_as_left_out(client: httpx.Client, room: dict[str, int]) -> None:
+def test_empty_form_fields_are_treated_as_missing(client: httpx.Client, room: dict[str, int]) -> None:
     made = answered(upload(client, username="", groupTag=" ", properties=""))
     assert (made["type"], made["properties"]) == ("SYSTEM_FILE", {})
     assert "groupTag" not in made
@@ -77,14 +77,14 @@ def test_empty_fields_count_as_left_out(client: httpx.Client, room: dict[str, in
         ({"groupTag": "x" * 1025}, "at most 1024 are allowed"),
     ],
 )
-def test_a_form_that_makes_no_message_is_a_400_and_keeps_no_file(
+def test_an_invalid_form_is_a_400_and_stores_no_file(
     client: httpx.Client, room: dict[str, int], database: Database, fields: dict[str, str], words: str
 ) -> None:
     assert words in explanation(upload(client, **fields))
     assert stored(database) == 0
 
 
-def test_a_form_needs_a_file_and_a_sender_who_exists(
+def test_a_form_requires_a_file_and_an_existing_sender(
     client: httpx.Client, room: dict[str, int], database: Database
 ) -> None:
     parts: Any = {"username": (None, "ann")}
@@ -97,7 +97,7 @@ def test_a_form_needs_a_file_and_a_sender_who_exists(
     assert stored(database) == 0
 
 
-def test_a_file_goes_with_its_message(client: httpx.Client, room: dict[str, int], database: Database) -> None:
+def test_a_file_is_deleted_with_its_message(client: httpx.Client, room: dict[str, int], database: Database) -> None:
     first = answered(upload(client))
     answered(upload(client, f"threads/{first['id']}"))
     kept = answered(upload(client))
@@ -108,7 +108,7 @@ def test_a_file_goes_with_its_message(client: httpx.Client, room: dict[str, int]
 
 
 @pytest.mark.parametrize("path", ["channels/1", "messages"])
-def test_files_go_with_their_channel_and_with_all_messages(
+def test_files_are_deleted_with_their_channel_and_with_all_messages(
     client: httpx.Client, room: dict[str, int], database: Database, path: str
 ) -> None:
     answered(upload(client))

@@ -1,4 +1,4 @@
-"""Data of a user: secrets, sent and unread messages; and its deletion with the user."""
+"""Data of a user: secrets, sent and unread messages, deletion with the user."""
 
 from __future__ import annotations
 
@@ -42,7 +42,9 @@ def unread(client: httpx.Client, user_id: int) -> list[int]:
     "secret",
     ["My secret is... well, I'd never tell.", None, 0, False, 10**40, [], {"camelKey": {"snake_key": [None]}}, "\0"],
 )
-def test_a_secret_is_any_json_and_comes_back_as_it_was(client: httpx.Client, room: dict[str, int], secret: Any) -> None:
+def test_a_secret_can_be_any_json_value_and_is_returned_unchanged(
+    client: httpx.Client, room: dict[str, int], secret: Any
+) -> None:
     user = client.get("/v1/users/1").json()
     assert client.put("/v1/users/1/secrets/pin", json={"secret": secret}).json() == user
     assert client.get("/v1/users/1/secrets/pin").json() == {"secret": secret}
@@ -52,7 +54,7 @@ def test_a_secret_is_any_json_and_comes_back_as_it_was(client: httpx.Client, roo
     assert client.delete("/v1/users/1/secrets/pin").status_code == 404
 
 
-def test_secrets_are_kept_by_user_and_name(client: httpx.Client, room: dict[str, int]) -> None:
+def test_secrets_are_stored_by_user_and_name(client: httpx.Client, room: dict[str, int]) -> None:
     names = ["pin", "PIN", "a%2Fb%3Fc", "%F0%9F%8C%9E", "%00", "..%2f"]
     for index, name in enumerate(names):
         client.put(f"/v1/users/1/secrets/{name}", json={"secret": index})
@@ -65,9 +67,7 @@ def test_secrets_are_kept_by_user_and_name(client: httpx.Client, room: dict[str,
     assert client.put("/v1/users/9/secrets/pin", json={"secret": 1}).status_code == 404
 
 
-def test_what_is_no_secret_is_a_400_and_without_the_field_it_is_null(
-    client: httpx.Client, room: dict[str, int]
-) -> None:
+def test_an_invalid_secret_is_a_400_and_a_missing_one_is_null(client: httpx.Client, room: dict[str, int]) -> None:
     for sent in ({"json": []}, {"content": b""}, {"content": b'{"secret": "\\ud800"}'}):
         assert client.put("/v1/users/1/secrets/pin", **sent).status_code == 400  # type: ignore[arg-type]  # above
     assert client.put(f"/v1/users/1/secrets/{'x' * 1025}", json={"secret": 1}).status_code == 400
@@ -75,7 +75,7 @@ def test_what_is_no_secret_is_a_400_and_without_the_field_it_is_null(
     assert client.get("/v1/users/1/secrets/pin").json() == {"secret": None}
 
 
-def test_the_messages_that_a_user_sent_are_listed_newest_first(client: httpx.Client, room: dict[str, int]) -> None:
+def test_messages_sent_by_a_user_are_listed_newest_first(client: httpx.Client, room: dict[str, int]) -> None:
     client.post("/v1/channels", json={"type": "PRIVATE", "name": "q"})
     sent = [send(client, "ann", str(index), channel=1 + index % 2) for index in range(5)]
     send(client, "bob")
@@ -83,7 +83,7 @@ def test_the_messages_that_a_user_sent_are_listed_newest_first(client: httpx.Cli
     page = client.get("/v1/users/1/messages", params={"size": 2}).json()
     assert page["_embedded"]["messages"] == [sent[4], sent[3]]
     assert "/v1/applications/1/users/1/messages?" in page["_links"]["next"]["href"]
-    send(client, "ann", "late")  # does not move the next page
+    send(client, "ann", "late")  # A new message does not change the next page.
     after = client.get(page["_links"]["next"]["href"]).json()
     assert [one["body"] for one in after["_embedded"]["messages"]] == ["2", "1"]
     same = client.get("/v1/users/1/messages", params={"unread": "false", "size": 100}).json()
@@ -93,7 +93,7 @@ def test_the_messages_that_a_user_sent_are_listed_newest_first(client: httpx.Cli
     assert client.get("/v1/users/1/messages", params={"unread": "maybe"}).status_code == 400
 
 
-def test_unread_is_what_others_sent_to_a_users_channels_and_the_user_has_not_read(
+def test_messages_of_others_in_the_channels_of_a_user_are_unread_until_they_are_read(
     client: httpx.Client, room: dict[str, int]
 ) -> None:
     client.post("/v1/channels", json={"type": "PUBLIC", "name": "q", "members": [{"username": "ann"}]})
@@ -112,7 +112,7 @@ def test_unread_is_what_others_sent_to_a_users_channels_and_the_user_has_not_rea
     assert client.get("/v1/users/9/messages/unread/count").status_code == 404
 
 
-def test_pages_of_unread_messages_neither_skip_nor_repeat_while_messages_arrive_and_are_read(
+def test_pages_of_unread_messages_are_stable_while_messages_arrive_and_are_read(
     client: httpx.Client, room: dict[str, int]
 ) -> None:
     sent = [send(client, "bob", str(index)) for index in range(6)]
@@ -129,7 +129,7 @@ def test_pages_of_unread_messages_neither_skip_nor_repeat_while_messages_arrive_
     assert [one["body"] for one in back["_embedded"]["messages"]] == ["late"]
 
 
-def test_users_are_filtered_by_what_is_unread(client: httpx.Client, room: dict[str, int]) -> None:
+def test_users_are_filtered_by_unread_messages(client: httpx.Client, room: dict[str, int]) -> None:
     message = send(client, "bob")
     read(client, "cy", message)
 
@@ -162,7 +162,7 @@ def test_users_are_filtered_by_their_properties(client: httpx.Client) -> None:
     assert [one["name"] for one in client.get(href).json()["_embedded"]["users"]] == ["b"]
 
 
-def test_a_deleted_user_is_gone_with_what_the_user_made(
+def test_deleting_a_user_deletes_the_data_of_the_user(
     client: httpx.Client, room: dict[str, int], database: Database
 ) -> None:
     picture = client.post("/v1/users/1/display-picture", files={"file": ("a.png", b"png", "image/png")}).json()
@@ -189,9 +189,7 @@ def test_a_deleted_user_is_gone_with_what_the_user_made(
     assert client.post("/v1/users", json={"name": "ann", "displayName": "Ann"}).json()["id"] == 5
 
 
-def test_a_direct_channel_keeps_its_other_members_and_goes_with_its_last(
-    client: httpx.Client, room: dict[str, int]
-) -> None:
+def test_a_direct_channel_is_deleted_with_its_last_member(client: httpx.Client, room: dict[str, int]) -> None:
     both = {"type": "DIRECT", "members": [{"username": "ann"}, {"username": "bob"}]}
     direct = client.post("/v1/channels", json=both).json()
     said = send(client, "bob", channel=direct["id"])

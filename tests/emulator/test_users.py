@@ -23,7 +23,7 @@ def explanation(answer: httpx.Response, status: int = 400) -> str:
     return text
 
 
-def test_a_created_user_is_shown_with_everything_that_the_schema_requires(client: httpx.Client) -> None:
+def test_a_created_user_has_every_field_that_the_schema_requires(client: httpx.Client) -> None:
     made = create(client, properties={"favoriteNumber": 42})
     base = f"{client.base_url}".rstrip("/") + "/v1/applications/1"
     assert made == {
@@ -48,7 +48,7 @@ def test_a_created_user_is_shown_with_everything_that_the_schema_requires(client
     assert client.get(made["_links"]["self"]["href"]).json() == made
 
 
-def test_snake_case_goes_in_and_comes_out_but_for_is_guest_in_answers(client: httpx.Client) -> None:
+def test_users_are_accepted_and_returned_in_snake_case_except_for_is_guest(client: httpx.Client) -> None:
     body = {"name": "bob", "display_name": "Bob", "is_guest": True, "properties": {"camelKey": 1, "snake_key": 2}}
     made = client.post("/users", json=body, headers=SNAKE).json()
     assert made["display_name"] == "Bob"
@@ -60,23 +60,23 @@ def test_snake_case_goes_in_and_comes_out_but_for_is_guest_in_answers(client: ht
 
 
 @pytest.mark.parametrize("spelling", ["isGuest", "is_guest", "guest"])
-def test_whether_a_user_is_a_guest_is_understood_in_every_spelling(client: httpx.Client, spelling: str) -> None:
+def test_the_guest_field_is_accepted_in_every_spelling(client: httpx.Client, spelling: str) -> None:
     made = client.post("/v1/users", json={"name": "g", "displayName": "G", spelling: True}).json()
     assert made["isGuest"] is True
 
 
-def test_a_user_is_no_guest_unless_it_is_said(client: httpx.Client) -> None:
+def test_a_user_is_not_a_guest_by_default(client: httpx.Client) -> None:
     assert client.post("/v1/users", json={"name": "g", "displayName": "G"}).json()["isGuest"] is False
 
 
-def test_a_name_that_is_taken_is_a_400_that_names_it(client: httpx.Client) -> None:
+def test_a_duplicate_user_name_is_a_400_that_names_it(client: httpx.Client) -> None:
     create(client)
     answer = client.post("/v1/users", json={"name": "jane@example.com", "displayName": "J", "isGuest": False})
     assert explanation(answer) == "field 'name' is 'jane@example.com', but another user already has that name"
     assert answer.json()["error"] == "ClientError"
 
 
-def test_whether_a_user_exists_is_answered_without_a_body(client: httpx.Client) -> None:
+def test_a_head_request_reports_without_a_body_if_a_user_exists(client: httpx.Client) -> None:
     create(client, "a&b c")
     found = client.head("/v1/users", params={"name": "a&b c"})
     missing = client.head("/users", params={"name": "nobody"})
@@ -100,13 +100,13 @@ def test_whether_a_user_exists_is_answered_without_a_body(client: httpx.Client) 
         ({"name": "x", "displayName": "x", "properties": []}, "field 'properties' is an array, not an object"),
     ],
 )
-def test_a_body_that_makes_no_user_is_a_400_that_names_the_field(client: httpx.Client, body: Any, words: str) -> None:
+def test_an_invalid_user_is_a_400_that_names_the_field(client: httpx.Client, body: Any, words: str) -> None:
     assert explanation(client.post("/v1/users", json=body)) == words
     assert client.get("/v1/users").json()["page"]["totalElements"] == 0
 
 
 @pytest.mark.parametrize("user_id", ["2", "0", "-1", "x", "1.0", str(2**63), "9" * 5000, "%00", "1%2F2", "%ED%A0%80"])
-def test_an_id_of_no_user_is_a_404_or_a_400(client: httpx.Client, user_id: str) -> None:
+def test_an_unknown_or_invalid_user_id_is_a_404_or_a_400(client: httpx.Client, user_id: str) -> None:
     create(client)
     answer = client.get(f"/v1/users/{user_id}")
     assert answer.status_code in (400, 404), answer.text
@@ -149,7 +149,7 @@ def test_users_are_filtered_by_their_exact_name(client: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("media_type", ["application/json+merge-patch", "application/merge-patch+json", None])
-def test_a_patch_changes_what_it_names_and_nothing_else(client: httpx.Client, media_type: str | None) -> None:
+def test_a_patch_changes_only_the_given_fields(client: httpx.Client, media_type: str | None) -> None:
     made = create(client, properties={"keep": 1, "drop": 2, "deep": {"a": 1, "b": 2}})
     patch = {
         "displayName": "J",
@@ -171,7 +171,7 @@ def test_a_patch_changes_what_it_names_and_nothing_else(client: httpx.Client, me
     }
 
 
-def test_a_patch_is_understood_in_snake_case(client: httpx.Client) -> None:
+def test_a_patch_is_accepted_in_snake_case(client: httpx.Client) -> None:
     create(client)
     changed = client.patch("/users/1", json={"display_name": "J", "is_guest": True}, headers=SNAKE).json()
     assert (changed["display_name"], changed["isGuest"]) == ("J", True)
@@ -183,7 +183,7 @@ def test_a_patch_without_a_body_changes_nothing(client: httpx.Client) -> None:
     assert client.patch("/v1/users/1", json={}).json() == made
 
 
-def test_null_removes_all_properties_but_no_required_field(client: httpx.Client) -> None:
+def test_null_removes_properties_but_not_required_fields(client: httpx.Client) -> None:
     create(client, properties={"a": 1})
     for name in ("displayName", "isGuest", "presence"):
         answer = client.patch("/v1/users/1", json={name: None})
@@ -191,7 +191,7 @@ def test_null_removes_all_properties_but_no_required_field(client: httpx.Client)
     assert client.patch("/v1/users/1", json={"properties": None}).json()["properties"] == {}
 
 
-def test_a_patch_of_nobody_is_a_404(client: httpx.Client) -> None:
+def test_a_patch_of_an_unknown_user_is_a_404(client: httpx.Client) -> None:
     assert "there is no user 9" in explanation(client.patch("/v1/users/9", json={}), 404)
 
 
@@ -220,14 +220,14 @@ def test_any_text_can_be_a_name(client: httpx.Client, name: str) -> None:
         b'{"a":' * 900 + b"1" + b"}" * 900,
     ],
 )
-def test_what_is_no_text_or_no_json_is_a_400(client: httpx.Client, body: bytes) -> None:
+def test_invalid_text_or_json_is_a_400(client: httpx.Client, body: bytes) -> None:
     answer = client.post("/v1/users", content=body, headers={"content-type": "application/json"})
     assert answer.status_code == 400, answer.text
     assert answer.json()["explanation"]
 
 
 @pytest.mark.parametrize("depth", [50, 200, 400, 600, 700, 800, 900, 950, 980, 990, 1000, 1500, 3000, 20_000])
-def test_properties_of_any_depth_are_kept_or_refused(client: httpx.Client, depth: int) -> None:
+def test_properties_of_any_depth_are_stored_or_refused(client: httpx.Client, depth: int) -> None:
     nested = '{"a":' * depth + "1" + "}" * depth
     body = f'{{"name": "x", "displayName": "x", "properties": {nested}}}'
     made = client.post("/v1/users", content=body, headers={"content-type": "application/json"})
@@ -240,7 +240,7 @@ def test_properties_of_any_depth_are_kept_or_refused(client: httpx.Client, depth
         assert "nested too deeply" in explanation(made)
 
 
-def test_numbers_in_properties_of_any_size_are_kept(client: httpx.Client) -> None:
+def test_numbers_of_any_size_in_properties_are_stored_exactly(client: httpx.Client) -> None:
     properties = {"huge": 10**400, "tiny": 1e-300, "negative": -(2**70), "empty": "", "null": None}
     assert create(client, properties=properties)["properties"] == properties
     assert client.get("/v1/users/1").json()["properties"] == properties

@@ -1,4 +1,4 @@
-"""Clients of two users who talk in a channel."""
+"""Clients of two users in a channel."""
 
 from __future__ import annotations
 

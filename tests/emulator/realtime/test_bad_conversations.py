@@ -1,4 +1,4 @@
-"""Conversations that break the protocol: an ERROR frame and a closed socket, and never a traceback."""
+"""Violations of the client protocol: an ERROR frame and a closed socket, never a traceback."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CONNECT = frame("CONNECT", {"accept-version": "1.2", "StompX-User": "ann"})
 
 @pytest.fixture
 def quiet(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
-    """What is logged; a bug of the emulator would be."""
+    """The captured log; bugs of the emulator appear there."""
     return caplog
 
 
@@ -72,7 +72,7 @@ def test_a_bad_later_frame_ends_the_connection(emulator: Emulator, data: str | b
         assert reason in error.document["message"]
 
 
-def test_an_id_of_a_subscription_is_used_once(emulator: Emulator) -> None:
+def test_a_duplicate_subscription_id_ends_the_connection(emulator: Emulator) -> None:
     with client_of(emulator.url, "ann") as client:
         topic = {"id": "same", "destination": client.user["_topics"]["self"]}
         client.send("SUBSCRIBE", topic)
@@ -89,27 +89,27 @@ def test_too_large_frames_end_the_connection(emulator: Emulator) -> None:
         assert (error.command, error.document["message"]) == ("ERROR", "the frame is too large")
 
 
-def test_the_key_must_be_right(emulator: Emulator) -> None:
+def test_a_wrong_api_key_is_refused(emulator: Emulator) -> None:
     for key in ("wrong", "", "%FF"):
         with stomp(emulator.url, api_key=key) as client:
             error = client.closed()
             assert (error.command, error.document["error"]) == ("ERROR", "AccessDeniedError")
 
 
-def test_there_is_one_address_for_sockets(emulator: Emulator) -> None:
+def test_a_websocket_at_another_path_is_refused(emulator: Emulator) -> None:
     with stomp(emulator.url, path="/elsewhere") as client:
         assert "no WebSocket at '/elsewhere'" in client.closed().document["message"]
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1.evil.example", "http://[::1"])
-def test_pages_of_other_machines_cannot_connect(emulator: Emulator, origin: str) -> None:
+def test_web_pages_of_other_machines_cannot_connect(emulator: Emulator, origin: str) -> None:
     with stomp(emulator.url, origin=origin) as client:
         error = client.closed()
         assert (error.command, error.document["error"]) == ("ERROR", "AccessDeniedError")
 
 
 @pytest.mark.parametrize("origin", [None, "http://localhost:5173", "http://127.0.0.1:8080", "https://[::1]:3000"])
-def test_pages_of_this_machine_can_connect(emulator: Emulator, origin: str | None) -> None:
+def test_web_pages_of_this_machine_can_connect(emulator: Emulator, origin: str | None) -> None:
     with stomp(emulator.url, origin=origin) as client:
         assert client.connect("ann").command == "CONNECTED"
 
@@ -126,7 +126,7 @@ def test_another_host_name_is_refused(emulator: Emulator) -> None:
 
 
 @pytest.mark.parametrize("missing", ["Sec-WebSocket-Key", "Sec-WebSocket-Version"])
-def test_a_handshake_without_its_headers_is_refused(emulator: Emulator, missing: str) -> None:
+def test_a_handshake_without_required_headers_is_refused(emulator: Emulator, missing: str) -> None:
     headers = {
         "Connection": "Upgrade",
         "Upgrade": "websocket",
@@ -138,17 +138,17 @@ def test_a_handshake_without_its_headers_is_refused(emulator: Emulator, missing:
     assert answer.status_code in (400, 426)
 
 
-def test_an_ordinary_request_for_the_socket_is_no_operation(emulator: Emulator) -> None:
+def test_a_plain_request_to_the_websocket_path_is_a_404(emulator: Emulator) -> None:
     assert httpx.get(f"{emulator.url}/rtm/websocket", trust_env=False).status_code == 404
 
 
-def test_an_unwritable_emulator_takes_no_clients(emulator: Emulator) -> None:
+def test_an_emulator_that_cannot_write_refuses_clients(emulator: Emulator) -> None:
     with cold_emulator(None, unwritable="it is full") as full, stomp(full.url) as client:
         assert "it is full" in client.closed().document["message"]
 
 
 def bad_frames(chance: random.Random) -> Callable[[StompClient], None]:
-    """Return a random conversation that is wrong in some way, or right until its end."""
+    """Return a random conversation, which may be valid or violate the protocol."""
     valid = [
         frame("SUBSCRIBE", {"id": "a", "destination": "/application/v1/user.relay"}),
         frame("SUBSCRIBE", {"id": "b", "destination": "/user/queue/errors", "receipt": "b"}),
@@ -191,7 +191,7 @@ def bad_frames(chance: random.Random) -> Callable[[StompClient], None]:
     return hold
 
 
-def test_no_conversation_breaks_the_emulator(emulator: Emulator, quiet: pytest.LogCaptureFixture) -> None:
+def test_random_bad_conversations_end_with_an_error_frame(emulator: Emulator, quiet: pytest.LogCaptureFixture) -> None:
     chance = random.Random(20_26)
     errors = 0
     for number in range(CONVERSATIONS):
@@ -200,7 +200,8 @@ def test_no_conversation_breaks_the_emulator(emulator: Emulator, quiet: pytest.L
             with suppress(ConnectionClosed):
                 hold(client)
             with suppress(ConnectionClosed):
-                client.socket.send(frame("ABORT", {"receipt": str(number)}))  # ends every conversation that goes on
+                # An unsupported frame ends conversations that are still open.
+                client.socket.send(frame("ABORT", {"receipt": str(number)}))
             last = client.closed()
         assert last.command == "ERROR", last
         assert last.document["error"] != "InternalError", last.document
@@ -211,7 +212,7 @@ def test_no_conversation_breaks_the_emulator(emulator: Emulator, quiet: pytest.L
         assert client.read(client.user["_relays"]["self"])["name"] == "zoe"
 
 
-def test_a_slow_reader_is_disconnected_and_others_go_on(emulator: Emulator, client: httpx.Client) -> None:
+def test_a_slow_reader_is_disconnected_without_affecting_others(emulator: Emulator, client: httpx.Client) -> None:
     text = "x" * 500_000
     with client_of(emulator.url, "ann") as ann, stomp(emulator.url, max_queue=1) as slow:
         channel = ann.do(ann.user["_actions"]["createChannel"], {"type": "PUBLIC", "name": "news"})

@@ -1,4 +1,4 @@
-"""What clients do with channels: join, leave, invite, moderate, block, mute, hide, clear, update, delete."""
+"""Actions of clients on channels: join, leave, invite, moderate, block, mute, hide, clear, update, delete."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from support.talk import Talk
 from ckfunc.emulator.emulator import Emulator
 
 
-def test_public_channels_are_joined_and_left(emulator: Emulator) -> None:
+def test_users_join_and_leave_public_channels(emulator: Emulator) -> None:
     with client_of(emulator.url, "ann") as ann, client_of(emulator.url, "bob") as bob:
         channel = ann.do(ann.user["_actions"]["createChannel"], {"type": "PUBLIC", "name": "news"})
         ann.open_chat(channel)
@@ -100,7 +100,7 @@ def test_a_muted_channel_has_muted_notifications(talk: Talk, emulator: Emulator)
             assert cy.event("user.notification.created")["muted"] is muted
 
 
-def test_a_hidden_channel_comes_back_with_its_next_message(talk: Talk) -> None:
+def test_a_hidden_channel_is_shown_again_after_its_next_message(talk: Talk) -> None:
     direct = talk.ann.do(
         talk.ann.user["_actions"]["createChannel"], {"type": "DIRECT", "members": [{"username": "bob"}]}
     )
@@ -156,7 +156,7 @@ def test_deletion_of_a_channel_reaches_its_members(talk: Talk, client: httpx.Cli
     assert own(talk.bob) == []
 
 
-def test_channels_are_sorted_named_and_paged(emulator: Emulator) -> None:
+def test_channels_are_sorted_filtered_by_name_and_paged(emulator: Emulator) -> None:
     with client_of(emulator.url, "ann") as ann:
         for name in ("b", "c", "a"):
             ann.do(ann.user["_actions"]["createChannel"], {"type": "PUBLIC", "name": name})
@@ -173,7 +173,7 @@ def test_channels_are_sorted_named_and_paged(emulator: Emulator) -> None:
         assert "cannot sort by 'taste'" in ann.read(relay.replace("name,desc", "taste"))["message"]
 
 
-def test_messages_are_paged_from_the_newest_on(talk: Talk) -> None:
+def test_messages_are_paged_newest_first(talk: Talk) -> None:
     for number in range(5):
         talk.say(str(number))
     relay = talk.channel["_relays"]["messages"].replace(".size..sort.", ".size.2.sort.")
@@ -187,7 +187,7 @@ def test_messages_are_paged_from_the_newest_on(talk: Talk) -> None:
     assert [one["body"] for one in back["_embedded"]["messages"]] == ["2", "1"]
 
 
-def test_channels_of_clients_can_be_disabled(emulator: Emulator, client: httpx.Client) -> None:
+def test_channel_creation_by_clients_can_be_disabled(emulator: Emulator, client: httpx.Client) -> None:
     client.put("/v1/application/settings", json={"guestUsers": "ENABLED", "userCreatedChannels": "DISABLED"})
     with client_of(emulator.url, "ann") as ann:
         refused = ann.act(ann.user["_actions"]["createChannel"], {"type": "PUBLIC", "name": "tea"})

@@ -1,4 +1,4 @@
-"""Two clients hold a conversation, with each other and with the Platform API."""
+"""Conversations of two clients with each other and with the Platform API."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_messages_go_both_ways_between_clients_and_the_platform_api(emulator: Em
         assert [one["body"] for one in page["_embedded"]["messages"]] == ["from a client", "from a server"]
 
 
-def test_a_client_without_the_chat_open_is_notified(emulator: Emulator) -> None:
+def test_a_client_that_has_not_opened_the_channel_is_notified(emulator: Emulator) -> None:
     with client_of(emulator.url, "ann") as ann, client_of(emulator.url, "bob") as bob:
         channel = channel_of(ann, type="DIRECT", members=[{"username": "bob"}])
         seen = bob.event("user.channel.joined")
@@ -67,7 +67,7 @@ def test_a_client_without_the_chat_open_is_notified(emulator: Emulator) -> None:
         assert bob.event("user.notification.created")["body"] == "three"
 
 
-def test_sessions_of_clients_are_seen_over_the_platform_api(emulator: Emulator, client: httpx.Client) -> None:
+def test_sessions_of_clients_are_visible_in_the_platform_api(emulator: Emulator, client: httpx.Client) -> None:
     with client_of(emulator.url, "ann") as ann:
         channel = channel_of(ann, type="PUBLIC", name="news")
         ann.open_chat(channel)

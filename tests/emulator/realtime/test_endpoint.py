@@ -1,4 +1,4 @@
-"""Limits of the clients' endpoint, and its end."""
+"""Limits and shutdown of the client endpoint."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ with cold_emulator(None):
 """
 
 
-def test_one_client_too_many_is_refused(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_beyond_the_limit_is_refused(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(endpoint, "MOST_CLIENTS", 2)
     with ExitStack() as opened:
         clients = [opened.enter_context(stomp(emulator.url)) for _ in range(3)]
@@ -35,7 +35,9 @@ def test_one_client_too_many_is_refused(emulator: Emulator, monkeypatch: pytest.
         assert clients[2].closed().document["error"] == "TooManyClientsError"
 
 
-def test_a_client_that_does_not_connect_is_disconnected(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_that_sends_no_connect_frame_is_disconnected(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(session, "CONNECT_TIMEOUT_S", 0.0)
     with stomp(emulator.url) as client:
         assert "did not CONNECT within" in client.closed().document["message"]
@@ -54,8 +56,8 @@ def test_heart_beats_are_sent_and_expected(emulator: Emulator, monkeypatch: pyte
         assert without.next().command == "RECEIPT"
 
 
-def test_frames_wait_for_an_action_that_takes_longer(emulator: Emulator) -> None:
-    """Everything after CONNECT waits for the session, and one client's flood does not stop the others."""
+def test_frames_wait_for_a_slow_action_of_the_same_client(emulator: Emulator) -> None:
+    """All frames after CONNECT wait for the session, and many frames of one client do not block other clients."""
     with stomp(emulator.url) as client, stomp(emulator.url) as other:
         client.send("CONNECT", {"accept-version": "1.2", "StompX-User": "ann"})
         for number in range(500):
@@ -86,7 +88,7 @@ def test_clients_are_disconnected_when_data_is_restored() -> None:
             assert "data was restored" in client.closed().document["message"]
 
 
-def test_a_fragmented_frame_is_one_frame(emulator: Emulator) -> None:
+def test_a_fragmented_frame_is_reassembled(emulator: Emulator) -> None:
     text = frame("CONNECT", {"accept-version": "1.2", "StompX-User": "ann"})
     with stomp(emulator.url) as client:
         client.socket.send(iter([text[:5], text[5:30], text[30:]]))
@@ -94,7 +96,7 @@ def test_a_fragmented_frame_is_one_frame(emulator: Emulator) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no limit")
-def test_the_emulator_may_open_a_file_for_each_client() -> None:
+def test_the_limit_of_open_files_is_raised_for_many_clients() -> None:
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     done = subprocess.run([sys.executable, "-c", LOW_LIMIT], capture_output=True, text=True, cwd=TESTS, check=True)
     assert int(done.stdout) == (10_240 if hard == resource.RLIM_INFINITY else min(hard, 10_240))

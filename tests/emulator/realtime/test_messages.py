@@ -1,4 +1,4 @@
-"""What clients do with messages: replies, edits, deletions, reactions, receipts, reports, typing."""
+"""Actions of clients on messages: replies, edits, deletions, reactions, receipts, reports, typing."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_a_reply_reaches_the_channel_with_its_parent_and_the_thread(talk: Talk) 
     assert talk.ann.read(threads[1]["_relays"]["message"])["id"] == parent["id"]
 
 
-def test_standalone_threads_have_messages_of_their_own(talk: Talk) -> None:
+def test_standalone_threads_have_their_own_messages(talk: Talk) -> None:
     thread = talk.ann.do(talk.channel["_actions"]["createThread"], {"name": "plans", "properties": {"a": 1}})
     assert (thread["name"], thread["type"], thread["properties"]) == ("plans", "STANDALONE", {"a": 1})
     sent = talk.ann.do(thread["_actions"]["message"], {"type": "TEXT", "body": "in the thread"})
@@ -50,7 +50,7 @@ def test_standalone_threads_have_messages_of_their_own(talk: Talk) -> None:
     assert talk.bob.read(talk.bobs["_relays"]["unread"]) == {"exists": False}
 
 
-def test_a_sender_edits_a_message_and_others_cannot(talk: Talk) -> None:
+def test_only_the_sender_can_edit_a_message(talk: Talk) -> None:
     message = talk.say("tpyo", properties={"a": 1, "b": 2})
     edited = talk.ann.do(message["_actions"]["edit"], {"body": "typo"})
     assert talk.bob.event("channel.message.updated") == edited
@@ -63,7 +63,7 @@ def test_a_sender_edits_a_message_and_others_cannot(talk: Talk) -> None:
         assert "was not sent by 'bob'" in refused.document["message"]
 
 
-def test_messages_are_deleted_for_all_or_for_one(talk: Talk, client: httpx.Client) -> None:
+def test_messages_are_deleted_for_everyone_or_for_one_user(talk: Talk, client: httpx.Client) -> None:
     first, second = talk.say("one"), talk.say("two")
     talk.bob.do(first["_actions"]["deleteForMe"])
     assert [one["body"] for one in messages(talk.bob, talk.bobs)] == ["two"]
@@ -75,7 +75,7 @@ def test_messages_are_deleted_for_all_or_for_one(talk: Talk, client: httpx.Clien
     assert talk.bob.event("channel.message.deleted")["body"] == "one"
 
 
-def test_replies_are_deleted_with_their_message_and_before_it(talk: Talk, client: httpx.Client) -> None:
+def test_replies_are_deleted_with_their_parent_and_before_it(talk: Talk, client: httpx.Client) -> None:
     parent = talk.say("question")
     first = talk.bob.do(parent["_actions"]["reply"], {"type": "TEXT", "body": "answer"})
     talk.bob.do(first["_actions"]["reply"], {"type": "TEXT", "body": "thanks"})
@@ -167,7 +167,7 @@ def test_read_receipts_reach_the_channel_and_the_readers_other_clients(talk: Tal
     assert len(ended(client, read, 2)) == 2
 
 
-def test_reports_count_for_moderators(talk: Talk, client: httpx.Client) -> None:
+def test_message_reports_are_listed_and_counted(talk: Talk, client: httpx.Client) -> None:
     message = talk.say("rude")
     report = talk.bob.do(message["_actions"]["report"], {"reason": "rude", "properties": {"level": 2}})
     assert (report["user"]["name"], report["reason"], report["properties"]) == ("bob", "rude", {"level": 2})

@@ -27,7 +27,7 @@ def auth_params(document: object, encoding: str) -> str:
 
 
 @pytest.mark.parametrize("encoding", ["latin-1", "utf-8"])
-def test_a_function_decides_who_may_connect(emulator: Emulator, client: httpx.Client, encoding: str) -> None:
+def test_a_function_decides_which_users_may_connect(emulator: Emulator, client: httpx.Client, encoding: str) -> None:
     function(client, "user.attempted.start_session", ONLY_WITH_CODE)
     with stomp(emulator.url) as denied:
         error = denied.connect("ann")
@@ -40,7 +40,7 @@ def test_a_function_decides_who_may_connect(emulator: Emulator, client: httpx.Cl
         assert allowed.user["displayName"] == "Known"
 
 
-def test_without_a_function_the_guest_setting_decides(emulator: Emulator, client: httpx.Client) -> None:
+def test_the_guest_setting_decides_without_a_function(emulator: Emulator, client: httpx.Client) -> None:
     with stomp(emulator.url) as guest:
         assert guest.connect("ann").command == "CONNECTED"
         assert guest.user["isGuest"] is True
@@ -51,7 +51,7 @@ def test_without_a_function_the_guest_setting_decides(emulator: Emulator, client
         assert unknown.connect("zoe").document["error"] == "AccessDeniedError"
 
 
-def test_opening_a_chat_runs_the_function_for_it(emulator: Emulator, client: httpx.Client) -> None:
+def test_opening_a_channel_triggers_the_chat_session_event(emulator: Emulator, client: httpx.Client) -> None:
     started = function(client, "user.started.chat_session")
     with client_of(emulator.url, "ann") as ann:
         channel = ann.do(ann.user["_actions"]["createChannel"], {"type": "PUBLIC", "name": "tea"})
@@ -75,7 +75,7 @@ def test_a_device_has_at_most_ten_chat_sessions(emulator: Emulator) -> None:
         ann.listen(topics[10])
 
 
-def test_contacts_see_when_a_user_connects_and_disconnects(emulator: Emulator) -> None:
+def test_contacts_are_informed_when_a_user_connects_and_disconnects(emulator: Emulator) -> None:
     with client_of(emulator.url, "ann") as ann:
         with client_of(emulator.url, "bob") as bob:
             channel = ann.do(
@@ -91,13 +91,13 @@ def test_contacts_see_when_a_user_connects_and_disconnects(emulator: Emulator) -
             assert ann.event("contact.presence.changed")["presence"]["online"] is True
 
 
-def test_a_client_continues_its_session_after_a_lost_connection(emulator: Emulator, client: httpx.Client) -> None:
+def test_a_client_resumes_its_session_after_a_lost_connection(emulator: Emulator, client: httpx.Client) -> None:
     function(client, "user.attempted.start_session", ONLY_WITH_CODE)
     known = {"StompX-Auth-Params": auth_params({"code": "tëa"}, "utf-8")}
     with stomp(emulator.url) as first:
         session = first.connect("ann", **known).headers["session"]
     with stomp(emulator.url) as second:
-        answer = second.connect("ann", **{"StompX-Auth-Session-ID": session})  # without the code
+        answer = second.connect("ann", **{"StompX-Auth-Session-ID": session})  # A resumed session needs no code.
         assert (answer.command, answer.headers["session"]) == ("CONNECTED", session)
     (only,) = client.get("/v1/user-sessions").json()["_embedded"]["sessions"]
     assert only["user"]["name"] == "ann"
@@ -119,7 +119,7 @@ def test_a_newer_connection_takes_over_a_session(emulator: Emulator) -> None:
         assert second.user["presence"]["online"] is True
 
 
-def test_a_session_and_its_grants_outlive_the_emulator(tmp_path: Path) -> None:
+def test_sessions_and_grants_survive_a_restart_of_the_emulator(tmp_path: Path) -> None:
     with cold_emulator(tmp_path / "data") as emulator, stomp(emulator.url) as client:
         session = client.connect("ann").headers["session"]
         grant = client.read(client.user["_relays"]["writeFileAccessGrant"])

@@ -1,4 +1,4 @@
-"""Bytes of a WebSocket however they are divided, and frames while the writes of a turn are stored."""
+"""WebSocket messages split at any byte, and frames while the writes of a turn are stored."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def upgraded(url: str) -> Iterator[socket.socket]:
 
 
 def until(made: socket.socket, end: bytes) -> bytes:
-    """Return what comes until `end`."""
+    """Return everything received up to `end`."""
     found = b""
     while end not in found:
         data = made.recv(65536)
@@ -58,7 +58,7 @@ def masked(payload: bytes, opcode: Opcode = Opcode.TEXT, *, fin: bool = True) ->
 
 
 @pytest.mark.parametrize("size", [1, 2, 5, 6, 7, 64, 10_000])
-def test_frames_may_be_divided_anywhere(emulator: Emulator, size: int) -> None:
+def test_frames_can_be_split_at_any_byte(emulator: Emulator, size: int) -> None:
     data = masked(CONNECT) + masked(b"\n") + masked(READ % 1) + masked(READ % 2 + b"\n" * 300) + masked(READ % 3)
     with upgraded(emulator.url) as client:
         for start in range(0, len(data), size):
@@ -67,7 +67,7 @@ def test_frames_may_be_divided_anywhere(emulator: Emulator, size: int) -> None:
     assert found.index(b"CONNECTED") < found.index(b"subscription:1") < found.index(b"subscription:2")
 
 
-def test_pings_and_fragments_come_between_whole_messages(emulator: Emulator) -> None:
+def test_pings_and_fragments_are_accepted_between_messages(emulator: Emulator) -> None:
     with upgraded(emulator.url) as client:
         client.sendall(masked(CONNECT) + masked(READ % 1) + masked(b"hello", Opcode.PING) + masked(READ % 2))
         found = until(client, b"subscription:2")
@@ -80,7 +80,7 @@ def test_pings_and_fragments_come_between_whole_messages(emulator: Emulator) -> 
 
 
 @pytest.mark.slow
-def test_a_message_without_a_mask_ends_the_connection(emulator: Emulator) -> None:
+def test_an_unmasked_message_ends_the_connection(emulator: Emulator) -> None:
     with upgraded(emulator.url) as client:
         client.sendall(masked(CONNECT))
         until(client, b"CONNECTED")
@@ -100,12 +100,12 @@ FAILURES = {
         " SELECT raise(ROLLBACK, 'no space'); END",
     ),
 }
-"""SQL after which a message `bad` undoes everything that the same turn has written."""
+"""SQL that makes a message `bad` roll back all writes of the same turn, by where the failure occurs."""
 
 
 @contextmanager
 def one_turn(emulator: Emulator) -> Iterator[None]:
-    """Let the emulator read whatever is sent meanwhile in one turn of its loop."""
+    """Block the emulator's event loop, so that it reads everything sent in the meantime in one turn."""
     begun, over = threading.Event(), threading.Event()
 
     async def stand_still(_services: EmulatorServices) -> None:
@@ -132,7 +132,7 @@ def stored(path: Path) -> list[str]:
         return [row[0] for row in database.execute("SELECT body FROM messages ORDER BY id")]
 
 
-def test_messages_of_one_turn_are_delivered_in_the_order_in_which_they_are_stored(
+def test_messages_of_one_turn_are_delivered_in_the_order_of_storage(
     emulator: Emulator, talk: Talk, tmp_path: Path
 ) -> None:
     with one_turn(emulator):
@@ -146,7 +146,7 @@ def test_messages_of_one_turn_are_delivered_in_the_order_in_which_they_are_store
 
 
 @pytest.mark.parametrize("failing", FAILURES)
-def test_a_turn_that_is_not_stored_is_an_error_for_its_senders_and_nothing_for_others(
+def test_a_failed_turn_is_an_error_for_its_senders_and_invisible_to_others(
     emulator: Emulator, talk: Talk, tmp_path: Path, failing: str
 ) -> None:
     async def prepare(services: EmulatorServices) -> None:
@@ -168,7 +168,7 @@ def test_a_turn_that_is_not_stored_is_an_error_for_its_senders_and_nothing_for_o
     assert talk.bob.event("channel.message.created") == sent
 
 
-def test_what_was_stored_before_in_the_same_turn_is_answered_and_delivered(emulator: Emulator, talk: Talk) -> None:
+def test_messages_stored_before_a_failure_in_the_same_turn_are_delivered(emulator: Emulator, talk: Talk) -> None:
     async def prepare(services: EmulatorServices) -> None:
         for sql in FAILURES["commit"]:
             services.database.execute(sql)
@@ -177,7 +177,7 @@ def test_what_was_stored_before_in_the_same_turn_is_answered_and_delivered(emula
     create = talk.ann.user["_actions"]["createChannel"]
     with one_turn(emulator):
         say(talk.ann, talk.channel, "good", "first")
-        # A transaction of its own, after which a new group begins.
+        # This action uses a separate transaction, after which a new group of writes begins.
         talk.ann.send("SEND", {"destination": create, "receipt": "second"}, '{"type":"PUBLIC","name":"news"}')
         say(talk.ann, talk.channel, "bad", "third")
     receipts: dict[str, str] = {}
@@ -189,7 +189,7 @@ def test_what_was_stored_before_in_the_same_turn_is_answered_and_delivered(emula
 
 
 def press(client: StompClient, channel: dict[str, Any], name: str, seen: set[str], enough: threading.Event) -> None:
-    """Send messages until the emulator is gone, noting those with a receipt, and those of others that arrive."""
+    """Send messages until the emulator is killed; record those with a receipt, and messages from others."""
     with suppress(ConnectionClosed):
         for number in range(1_000_000):
             say(client, channel, f"{name} {number}", f"{name} {number}")
@@ -201,7 +201,7 @@ def press(client: StompClient, channel: dict[str, Any], name: str, seen: set[str
                 enough.set()
 
 
-def test_every_message_that_a_client_has_seen_is_stored_when_the_emulator_is_killed(tmp_path: Path) -> None:
+def test_every_delivered_message_is_stored_when_the_emulator_is_killed(tmp_path: Path) -> None:
     emulator = Killable(tmp_path / "data")
     seen: dict[str, set[str]] = {name: set() for name in ("ann", "bob", "cid", "dan")}
     enough = threading.Event()

@@ -29,7 +29,7 @@ def test_a_file_is_uploaded_and_downloaded(talk: Talk, anyone: httpx.Client) -> 
     assert anyone.get(f"{sent['file']['url']}?grant={read}").content == PNG
 
 
-def test_files_are_replies_too(talk: Talk, anyone: httpx.Client) -> None:
+def test_files_can_be_uploaded_as_replies(talk: Talk, anyone: httpx.Client) -> None:
     parent = talk.say("picture?")
     file = {"file": ("a.txt", b"here", "text/plain")}
     sent = anyone.post(parent["_streams"]["replies"], files=file, headers=grant(talk)).json()
@@ -49,7 +49,7 @@ def test_a_display_picture_is_uploaded(talk: Talk, anyone: httpx.Client) -> None
 
 
 @pytest.mark.parametrize("wrong", ["", "write", "write-1-x", "write--", "read-2-abc", "write-99999-abc", "é"])
-def test_uploads_need_the_grant_of_an_open_session(talk: Talk, anyone: httpx.Client, wrong: str) -> None:
+def test_uploads_require_the_grant_of_an_open_session(talk: Talk, anyone: httpx.Client, wrong: str) -> None:
     stream = talk.bobs["_streams"]["messages"]
     answer = anyone.post(stream, files={"file": ("a", b"a")}, headers={"grant": wrong.encode()})
     assert answer.status_code == 403
@@ -57,7 +57,7 @@ def test_uploads_need_the_grant_of_an_open_session(talk: Talk, anyone: httpx.Cli
     assert anyone.post(stream, files={"file": ("a", b"a")}, headers={"grant": read}).status_code == 403
 
 
-def test_a_grant_opens_only_the_channels_of_its_user(talk: Talk, anyone: httpx.Client) -> None:
+def test_a_grant_is_only_valid_for_the_channels_of_its_user(talk: Talk, anyone: httpx.Client) -> None:
     private = talk.ann.do(talk.ann.user["_actions"]["createChannel"], {"type": "PRIVATE", "name": "mine"})
     answer = anyone.post(private["_streams"]["messages"], files={"file": ("a", b"a")}, headers=grant(talk))
     assert answer.status_code == 404

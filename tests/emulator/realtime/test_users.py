@@ -1,4 +1,4 @@
-"""What clients do with users: change and delete their own, list, block."""
+"""Actions of clients on users: change and delete the own user, list, block."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from support.talk import Talk
 from ckfunc.emulator.emulator import Emulator
 
 
-def test_a_user_changes_its_own_data(talk: Talk, client: httpx.Client) -> None:
+def test_users_can_change_their_own_data(talk: Talk, client: httpx.Client) -> None:
     wanted = {**talk.bob.user, "displayName": "Bobby", "properties": {"cup": 1}, "name": "robert", "isGuest": False}
     changed = talk.bob.do(talk.bob.user["_actions"]["update"], wanted)
     assert (changed["name"], changed["displayName"], changed["isGuest"]) == ("bob", "Bobby", True)
@@ -23,7 +23,7 @@ def test_a_user_changes_its_own_data(talk: Talk, client: httpx.Client) -> None:
     assert changed["displayPictureUrl"] == picture["url"]
 
 
-def test_a_user_deletes_itself_and_no_other(talk: Talk, client: httpx.Client) -> None:
+def test_users_can_only_delete_themselves(talk: Talk, client: httpx.Client) -> None:
     refused = talk.bob.act(f"/application/v1/users/{talk.ann.user['id']}.delete")
     assert refused.document["error"] == "AccessDeniedError"
     talk.bob.send("SEND", {"destination": talk.bob.user["_actions"]["delete"], "receipt": "gone"})
@@ -52,7 +52,7 @@ def test_contacts_are_listed_filtered_and_counted(emulator: Emulator) -> None:
         assert "not true or false" in ann.read(relays["contacts"], online="maybe")["message"]
 
 
-def test_a_blocked_user_is_no_contact_and_sends_no_more_notifications(emulator: Emulator) -> None:
+def test_a_blocked_user_is_not_a_contact_and_causes_no_notifications(emulator: Emulator) -> None:
     with client_of(emulator.url, "ann") as ann, client_of(emulator.url, "bob") as bob:
         (contact,) = ann.read(ann.user["_relays"]["contacts"])["_embedded"]["users"]
         assert "block themselves" in bob.act(f"/application/v1/users/{bob.user['id']}.block").document["message"]

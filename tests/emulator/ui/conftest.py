@@ -28,7 +28,7 @@ def deploy(client: httpx.Client) -> Deploy:
 
 @pytest.fixture
 def form_key(anyone: httpx.Client) -> str:
-    """The key that the dashboard's own pages send with their forms."""
+    """The key that the dashboard's pages send with their forms."""
     found = KEY.search(anyone.get("/").text)
     assert found is not None
     return found[1]

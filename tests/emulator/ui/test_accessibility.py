@@ -68,7 +68,7 @@ STRINGS = (
 
 @pytest.fixture
 def emulator(tmp_path: Path) -> Iterator[Emulator]:
-    """The emulator of a project, whose pages also offer to run its handlers and to add to its tests."""
+    """The emulator of a project; its pages can also run handlers of the project and add test cases."""
     project, data = tmp_path / "project", tmp_path / "project/.ckfunc/emulator"
     data.mkdir(parents=True)
     (project / "handlers").mkdir()
@@ -89,7 +89,7 @@ def emulator(tmp_path: Path) -> Iterator[Emulator]:
 
 
 def send_form(shown: Page, url: str, button: str) -> None:
-    """Open a page and press a button whose form answers with a page."""
+    """Open a page and press a button whose form returns a page."""
     show(shown, url)
     shown.evaluate(f"document.getElementById({button!r}).click()")
     shown.next_event("Page.loadEventFired")
@@ -108,13 +108,13 @@ def address(client: httpx.Client, path: str) -> str:
     return str(client.base_url).rstrip("/") + path
 
 
-def test_the_strings_are_twenty() -> None:
+def test_the_list_of_hostile_strings_is_complete() -> None:
     assert len(set(STRINGS)) == 20
     assert max(map(len, STRINGS)) >= 1_000_000
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_no_page_breaks_a_rule_of_accessibility(
+def test_every_page_follows_the_accessibility_rules(
     client: httpx.Client, room: dict[str, int], deploy: Deploy, theme: str
 ) -> None:
     source = (locked_packages("axe") / "node_modules/axe-core/axe.min.js").read_text(encoding="utf-8")
@@ -155,7 +155,7 @@ def test_no_page_breaks_a_rule_of_accessibility(
     assert found == {}
 
 
-def test_hostile_text_in_any_field_runs_nothing_and_breaks_no_layout(
+def test_hostile_text_in_any_field_runs_no_script_and_breaks_no_layout(
     client: httpx.Client, deploy: Deploy, form_key: str
 ) -> None:
     deploy(TYPE, SCRIPT)
@@ -164,7 +164,7 @@ def test_hostile_text_in_any_field_runs_nothing_and_breaks_no_layout(
     for number, text in enumerate(STRINGS):
         named = {"name": text[:190], "displayName": text, "properties": {text[:100]: text[:300_000]}}
         made = client.post("/v1/users", json=named)
-        if made.status_code != 200:  # too long, or not allowed: the rest of the fields
+        if made.status_code != 200:  # If this text is too long or not allowed in a name, use it in the other fields.
             made = client.post("/v1/users", json={**named, "name": f"user-{number}", "displayName": text[:150]})
         users.append(made.raise_for_status().json())
         name = users[-1]["name"]

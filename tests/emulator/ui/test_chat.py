@@ -35,13 +35,13 @@ def chat(web: httpx.Client, query: str = "channel=1") -> str:
     return answer.text
 
 
-def test_without_channels_sample_users_can_be_added(client: httpx.Client, form_key: str) -> None:
+def test_sample_users_can_be_added_if_there_are_no_channels(client: httpx.Client, form_key: str) -> None:
     assert "There is no channel yet" in client.get("/ui/chat").text
     assert client.post("/ui/chat/sample", data={"form-key": form_key}).headers["location"] == "/ui/chat"
     assert "There is no channel yet" not in client.get("/ui/chat").text
 
 
-def test_two_members_see_the_same_message_each_in_their_own_way(web: httpx.Client, room: dict[str, int]) -> None:
+def test_a_message_is_shown_to_its_author_and_to_another_member(web: httpx.Client, room: dict[str, int]) -> None:
     assert say(web, room["ann"], "Hello").status_code == 303
     text = chat(web)
     assert text.count('class="text" dir="auto">Hello<') == 2
@@ -52,23 +52,21 @@ def test_two_members_see_the_same_message_each_in_their_own_way(web: httpx.Clien
     assert (message["body"], message["type"], message["user"]["name"]) == ("Hello", "TEXT", "ann")
 
 
-def test_more_users_are_shown_by_choice_up_to_four(web: httpx.Client, room: dict[str, int]) -> None:
+def test_up_to_four_selected_users_are_shown(web: httpx.Client, room: dict[str, int]) -> None:
     text = chat(web, "channel=1&" + "&".join(f"as={one}" for one in (*room.values(), room["ann"])))
     assert "columns-4" in text
     assert "Not a member of this channel" in text
     assert web.get("/ui/chat?channel=1&as=99").status_code == 404
 
 
-def test_a_user_who_is_not_a_member_must_join_first(web: httpx.Client, room: dict[str, int]) -> None:
+def test_a_user_must_join_a_channel_before_sending_messages(web: httpx.Client, room: dict[str, int]) -> None:
     assert say(web, room["dee"], "Hello").status_code == 403
     path = "/ui/chat/channels/1/participants"
     assert web.post(path, data={"user": str(room["dee"]), "join": "yes"}).status_code == 303
     assert say(web, room["dee"], "Hello").status_code == 303
 
 
-def test_read_marks_reactions_and_deletion_follow_the_same_rules_as_for_clients(
-    web: httpx.Client, room: dict[str, int]
-) -> None:
+def test_receipts_reactions_and_deletions_follow_the_rules_for_clients(web: httpx.Client, room: dict[str, int]) -> None:
     ann, bob = room["ann"], room["bob"]
     say(web, ann, "Hello")
     assert change(web, 1, bob, read="yes").status_code == 303
@@ -79,7 +77,7 @@ def test_read_marks_reactions_and_deletion_follow_the_same_rules_as_for_clients(
     change(web, 1, bob, react="👍")
     assert web.get("/v1/messages/1").json()["reactions"][0]["emoji"]["character"] == "👍"
     assert 'class="chip mine"' in chat(web)
-    change(web, 1, bob, react=":thumbsup:")  # the same emoji: the reaction is removed
+    change(web, 1, bob, react=":thumbsup:")  # The same emoji again removes the reaction.
     assert not web.get("/v1/messages/1").json().get("reactions")
     assert change(web, 1, bob, delete="yes").status_code == 403
     assert change(web, 1, ann, delete="yes").status_code == 303
@@ -109,7 +107,7 @@ def test_an_image_is_shown_and_another_file_is_linked(web: httpx.Client, room: d
     assert say(web, room["ann"], "  ").status_code == 400
 
 
-def test_an_address_that_runs_a_script_is_no_link(web: httpx.Client, room: dict[str, int]) -> None:
+def test_a_javascript_url_is_not_shown_as_a_link(web: httpx.Client, room: dict[str, int]) -> None:
     file = {"url": "javascript:alert(1)", "name": "click me", "contentType": "text/html", "size": 1}
     made = web.post("/v1/channels/1/messages", json={"type": "FILE", "user": {"username": "ann"}, "file": file})
     assert made.status_code == 200, made.text
@@ -141,9 +139,7 @@ def test_a_function_that_denies_a_session_keeps_the_user_offline(
     assert "user.attempted.start_session" in text
 
 
-def test_functions_that_ran_are_shown_between_the_messages(
-    web: httpx.Client, room: dict[str, int], deploy: Deploy
-) -> None:
+def test_function_runs_are_shown_between_the_messages(web: httpx.Client, room: dict[str, int], deploy: Deploy) -> None:
     number = deploy(
         "user.sent.message",
         "function handleEvent(event: any) {\n  console.log('saw', event.message.body);\n  throw new Error('no');\n}",
@@ -160,7 +156,7 @@ def test_functions_that_ran_are_shown_between_the_messages(
     assert f"/ui/functions/{number}/versions/1#L3" in text
 
 
-def test_hostile_texts_and_names_stay_text(web: httpx.Client, room: dict[str, int]) -> None:
+def test_hostile_messages_and_names_are_escaped(web: httpx.Client, room: dict[str, int]) -> None:
     hostile = "<img src=x onerror=alert(1)>\"'\u202e"
     web.patch(f"/v1/users/{room['ann']}", json={"displayName": hostile})
     say(web, room["ann"], hostile)
@@ -170,7 +166,7 @@ def test_hostile_texts_and_names_stay_text(web: httpx.Client, room: dict[str, in
     assert "&lt;img src=x onerror=alert(1)&gt;" in text
 
 
-def test_forms_lead_back_to_the_page_that_sent_them(web: httpx.Client, room: dict[str, int]) -> None:
+def test_forms_redirect_to_the_page_that_sent_them(web: httpx.Client, room: dict[str, int]) -> None:
     for header, given, wanted in (
         ("referer", "{}/ui/chat?channel=1&as=2", "/ui/chat?channel=1&as=2"),
         ("hx-current-url", "{}/ui/chat?thread=1", "/ui/chat?thread=1"),

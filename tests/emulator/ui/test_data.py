@@ -1,4 +1,4 @@
-"""Pages of users, channels, messages, sessions, the runtime, requests, and the form that fires events."""
+"""Pages of users, channels, messages, sessions, the runtime and requests, and the form that triggers events."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ def test_users_are_listed_searched_created_edited_and_deleted(web: httpx.Client)
 
 
 @pytest.mark.parametrize("given", ["", "{", "[]", "7"])
-def test_properties_that_are_no_json_object_are_refused(web: httpx.Client, given: str) -> None:
+def test_properties_that_are_not_a_json_object_are_refused(web: httpx.Client, given: str) -> None:
     answer = web.post("/ui/users/1", data={"display-name": "Ann", "properties": given})
     assert answer.status_code == 400
     assert "properties" in answer.text
 
 
-def test_what_a_form_shows_is_what_it_saves(web: httpx.Client) -> None:
+def test_a_form_shows_the_exact_value_that_it_saves(web: httpx.Client) -> None:
     value = {"text": "</textarea><script>\u202e\n\"'&amp;"}
     web.patch("/v1/users/1", json={"properties": value})
     text = shown(web, "/ui/users/1")
@@ -104,7 +104,7 @@ def test_messages_are_searched_edited_and_deleted(web: httpx.Client) -> None:
     assert found("") == [3, 1]
 
 
-def test_a_page_searches_a_part_of_many_messages_and_a_link_the_rest(web: httpx.Client, database: Database) -> None:
+def test_a_search_of_many_messages_is_split_into_linked_pages(web: httpx.Client, database: Database) -> None:
     with database.transaction():
         database.execute(
             "INSERT INTO messages (channel_id, user_id, type, body, nested_level, properties, created_time)"
@@ -132,7 +132,7 @@ def test_sessions_are_listed_and_ended(web: httpx.Client) -> None:
     assert web.get("/ui/sessions?state=LOST").status_code == 400
 
 
-def test_the_environment_is_masked_until_a_value_is_asked_for(web: httpx.Client) -> None:
+def test_environment_variables_are_masked_until_they_are_revealed(web: httpx.Client) -> None:
     web.put("/v1/runtimes/nodejs/environment-variables", json={"API_TOKEN": "s3cret-1", "OTHER": "s3cret-2"})
     text = shown(web, "/ui/runtime")
     assert "API_TOKEN" in text
@@ -187,10 +187,10 @@ def test_a_request_can_be_copied_as_a_command(web: httpx.Client) -> None:
         ["GET", "/v1/users?size=2&name=o%27neil"],
         ["POST", "/v1/users", "--data", '{"name":"o\'neil"}'],
     ]
-    assert sum(one.startswith("curl ") for one in copied) == len(words) + 1  # the form
+    assert sum(one.startswith("curl ") for one in copied) == len(words) + 1  # The upload has a curl command only.
 
 
-def test_the_sample_event_can_be_fired(web: httpx.Client, deploy: Deploy) -> None:
+def test_the_sample_event_can_be_triggered(web: httpx.Client, deploy: Deploy) -> None:
     assert "ckfunc deploy" in shown(web, "/ui/trigger")
     deploy("user.attempted.start_session", "function handleEvent(event: any) { return event.username + '!' }")
     text = shown(web, "/ui/trigger")

@@ -1,4 +1,4 @@
-"""The page of the data: seeds in YAML or JSON, and their mistakes."""
+"""The data page: seeds in YAML or JSON, snapshots, and deletion of all data."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def web(client: httpx.Client, form_key: str) -> httpx.Client:
     return client
 
 
-def test_the_example_can_be_added_as_it_is(web: httpx.Client) -> None:
+def test_the_example_seed_can_be_added_unchanged(web: httpx.Client) -> None:
     found = re.search(r'<textarea name="seed"[^>]*>(.*?)</textarea>', web.get("/ui/data").text, re.DOTALL)
     assert found is not None
     added = web.post("/ui/data", data={"seed": html.unescape(found[1])})
@@ -33,7 +33,7 @@ def test_the_example_can_be_added_as_it_is(web: httpx.Client) -> None:
     )
 
 
-def test_a_file_is_added_instead_of_the_text(web: httpx.Client) -> None:
+def test_an_uploaded_seed_is_added_instead_of_the_text(web: httpx.Client) -> None:
     files = {"file": ("seed.json", json.dumps(SEED).encode(), "application/json")}
     answer = web.post("/ui/data", data={"seed": "users: [{name: other}]"}, files=files)
     assert "Added: 2 users, 1 channel, 1 member, 1 message." in answer.text
@@ -58,7 +58,7 @@ def test_a_mistake_in_a_seed_is_explained_and_nothing_is_added(web: httpx.Client
     assert web.post("/ui/data", files={"file": ("x", b"\xff\xfe", "text/plain")}).status_code == 400
 
 
-def test_a_seed_needs_the_key_of_a_page(anyone: httpx.Client) -> None:
+def test_adding_a_seed_requires_the_form_key(anyone: httpx.Client) -> None:
     assert anyone.post("/ui/data", data={"seed": "users: [{name: ann}]"}).status_code == 403
 
 
@@ -87,6 +87,6 @@ def test_all_data_is_deleted(web: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("path", ["snapshots", "snapshots/one/restore", "snapshots/one/delete", "reset"])
-def test_forms_for_all_data_need_the_key_of_a_page(anyone: httpx.Client, path: str) -> None:
+def test_forms_for_all_data_require_the_form_key(anyone: httpx.Client, path: str) -> None:
     assert anyone.post(f"/ui/data/{path}", data={"name": "one"}).status_code == 403
     assert anyone.get("/emulator/snapshots").json() == {"snapshots": []}

@@ -25,7 +25,7 @@ def test_the_first_page_loads_only_files_of_the_emulator(anyone: httpx.Client) -
         assert anyone.get(path).status_code == 200
 
 
-def test_pages_allow_no_inline_scripts_or_styles_and_have_none(anyone: httpx.Client, deploy: Deploy) -> None:
+def test_pages_forbid_inline_scripts_and_styles_and_contain_none(anyone: httpx.Client, deploy: Deploy) -> None:
     number = deploy("some.event", "function handleEvent() { return 1 }")
     anyone.post("/emulator/trigger", json={"type": "some.event"})
     for path in ("/", f"/ui/functions/{number}", f"/ui/functions/{number}/versions/1", "/ui/invocations/1", "/ui/none"):
@@ -37,7 +37,7 @@ def test_pages_allow_no_inline_scripts_or_styles_and_have_none(anyone: httpx.Cli
         assert not re.search(r"<script(?![^>]* src=)|<style|\sstyle=|\son\w+=", answer.text)
 
 
-def test_a_form_is_refused_without_the_key_of_a_page(anyone: httpx.Client, deploy: Deploy, form_key: str) -> None:
+def test_a_form_without_the_form_key_is_refused(anyone: httpx.Client, deploy: Deploy, form_key: str) -> None:
     number = deploy("some.event", "function handleEvent() { return 1 }")
     path = f"/ui/functions/{number}/enabled"
     for data in ({"enabled": "no"}, {"enabled": "no", "form-key": "guessed"}):
@@ -64,11 +64,11 @@ def test_pages_of_other_origins_cannot_send_forms(
 
 
 @pytest.mark.parametrize("path", ["/", "/ui/functions/1", "/ui/live", "/ui/assets/ui.js"])
-def test_the_dashboard_answers_only_under_names_of_this_machine(anyone: httpx.Client, path: str) -> None:
+def test_the_dashboard_refuses_host_names_of_other_machines(anyone: httpx.Client, path: str) -> None:
     assert anyone.get(path, headers={"host": "evil.example"}).status_code == 403
 
 
-def test_an_error_is_a_page(anyone: httpx.Client) -> None:
+def test_an_error_is_shown_as_a_page(anyone: httpx.Client) -> None:
     for path, status in (("/ui/functions/77", 404), ("/ui/nothing", 404), ("/ui/functions/x", 400)):
         answer = anyone.get(path)
         assert answer.status_code == status

@@ -29,7 +29,7 @@ def fire(client: httpx.Client, text: str) -> int:
     return int(answer.json()["invocation"]["id"])
 
 
-def test_without_functions_the_page_says_how_to_deploy_some(anyone: httpx.Client) -> None:
+def test_the_page_explains_deployment_if_there_are_no_functions(anyone: httpx.Client) -> None:
     assert "ckfunc deploy" in anyone.get("/").text
 
 
@@ -45,7 +45,7 @@ def test_the_list_shows_each_function_with_its_runs_and_failures(client: httpx.C
     assert "TypeError: broken" in text
 
 
-def test_hostile_text_is_shown_as_text(client: httpx.Client, deploy: Deploy) -> None:
+def test_hostile_text_of_a_run_is_escaped(client: httpx.Client, deploy: Deploy) -> None:
     number = deploy("some.event", FAILING)
     run = fire(client, HOSTILE)
     for path in ("/", f"/ui/functions/{number}", f"/ui/invocations/{run}"):
@@ -85,7 +85,7 @@ def test_run_again_runs_the_current_version_with_the_same_event(
     assert '<pre tabindex="0">6</pre>' in text
 
 
-def test_run_again_of_a_disabled_function_is_refused(client: httpx.Client, deploy: Deploy, form_key: str) -> None:
+def test_run_again_is_refused_for_a_disabled_function(client: httpx.Client, deploy: Deploy, form_key: str) -> None:
     number = deploy("some.event", FAILING)
     run = fire(client, "")
     client.put(f"/emulator/functions/{number}/enabled", json={"enabled": False})
@@ -147,6 +147,6 @@ def test_a_chart_counts_every_run_once() -> None:
     assert [bar.runs for bar in same.bars] == [1]
 
 
-def test_hidden_characters_become_visible() -> None:
+def test_hidden_characters_are_made_visible() -> None:
     assert visible("a\u202eb\u200b\x00\ud800\n\t") == "a\\u202eb\\u200b\\u0000\\ud800\n\t"
     assert visible(7) == 7

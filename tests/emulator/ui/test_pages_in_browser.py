@@ -1,4 +1,4 @@
-"""The dashboard in a real browser: every page, and the story of a conversation with a failing function."""
+"""The dashboard in a real browser: every page, and a conversation with a failing function."""
 
 from __future__ import annotations
 
@@ -56,12 +56,12 @@ def eventually(shown: Page, expression: str) -> Any:
 
 
 def problems(shown: Page) -> list[Any]:
-    """Return what the browser complained about: blocked scripts and styles, exceptions, missing files."""
+    """Return the problems reported by the browser: blocked scripts and styles, exceptions, missing files."""
     named = ("Log.entryAdded", "Runtime.exceptionThrown")
     return [one["params"] for one in shown.events if one.get("method") in named]
 
 
-def test_every_page_fits_its_width_and_runs_nothing_of_others(
+def test_every_page_fits_its_width_and_runs_no_foreign_scripts(
     client: httpx.Client, room: dict[str, int], deploy: Deploy
 ) -> None:
     deploy("user.sent.message", SCRIPT, SCRIPT + "// changed\n")
@@ -83,7 +83,7 @@ def test_every_page_fits_its_width_and_runs_nothing_of_others(
         assert problems(shown) == []
 
 
-def test_a_conversation_with_a_failing_function_can_be_followed_without_a_reload(
+def test_a_conversation_with_a_failing_function_updates_without_a_reload(
     client: httpx.Client, room: dict[str, int], deploy: Deploy
 ) -> None:
     deploy("user.sent.message", SCRIPT)
@@ -96,7 +96,7 @@ def test_a_conversation_with_a_failing_function_can_be_followed_without_a_reload
         eventually(shown, "document.querySelectorAll('.message .text').length === 2")
         eventually(shown, "document.querySelector('.run.failed') !== null")
         assert shown.evaluate(f"{field}.value") == ""
-        # A message of a real client appears too, while an element stays open and a draft stays in its field.
+        # A message of a real client appears too, while an open element stays open and a draft stays in its field.
         shown.evaluate(f"document.querySelector('.run').open = true; {field}.value = 'draft'")
         body = {"type": "TEXT", "user": {"username": "bob"}, "body": "from elsewhere"}
         client.post("/v1/channels/1/messages", json=body)
@@ -105,11 +105,11 @@ def test_a_conversation_with_a_failing_function_can_be_followed_without_a_reload
         assert shown.evaluate(f"{field}.value") == "draft"
         console = shown.evaluate("document.querySelector('.run.failed .console').innerText")
         assert console.split() == ["log", "saw", "boom"]
-        # An error is shown, and nothing is lost.
+        # An error is shown without a reload.
         shown.evaluate(f"{field}.value = '   '; {field}.form.requestSubmit()")
         eventually(shown, "document.getElementById('notice').innerText.includes('write a message')")
         assert shown.evaluate("window.loadedOnce") is True
-        # From the stack to the line of the script, and back to run the function again.
+        # Follow the stack to the line of the script, then go back and run the function again.
         shown.evaluate("document.querySelector('.run.failed .stack a').click()")
         shown.next_event("Page.loadEventFired")
         eventually(shown, "document.querySelector('tr:target')?.innerText.includes('no luck')")

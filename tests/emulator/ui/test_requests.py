@@ -1,4 +1,4 @@
-"""The page of faults, and how requests that were affected are shown."""
+"""The page of faults, and affected requests on the page of requests."""
 
 from __future__ import annotations
 
@@ -53,14 +53,14 @@ def test_faults_are_added_listed_and_removed(web: httpx.Client) -> None:
         ({"answer": "500", "rate": "5", "first": "5"}, "used together"),
     ],
 )
-def test_a_mistake_in_the_form_is_explained(web: httpx.Client, form: dict[str, str], message: str) -> None:
+def test_a_mistake_in_the_fault_form_is_explained(web: httpx.Client, form: dict[str, str], message: str) -> None:
     answer = web.post("/ui/faults", data=form)
     assert answer.status_code == 400
     assert message in answer.text
     assert rows(web) == []
 
 
-def test_faults_of_the_form_need_the_key_of_a_page(anyone: httpx.Client) -> None:
+def test_the_fault_form_requires_the_form_key(anyone: httpx.Client) -> None:
     for path in ("/ui/faults", "/ui/faults/clear", "/ui/faults/1/remove"):
         assert anyone.post(path, data={"answer": "500"}).status_code == 403
 
