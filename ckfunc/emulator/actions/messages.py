@@ -69,7 +69,7 @@ def delete(context: ActionContext, message: Message) -> Steps:
     """Delete a message with its replies, in steps."""
 
     def deleting(ids: Sequence[int]) -> Steps:
-        return publish_deleted(context, [one for one in ids if one != message.id])
+        return publish_deleted(context, [deleted_id for deleted_id in ids if deleted_id != message.id])
 
     yield from deletion.delete_message(context.database, message.id, deleting)
     _publish(context, message, _DELETED)
@@ -83,7 +83,11 @@ def delete_all(context: ActionContext) -> Steps:
 def publish_deleted(context: ActionContext, ids: Sequence[int]) -> Steps:
     """Return steps that publish that messages were deleted. Call it while they still exist."""
     of = messages.channels_of(context.database, ids) if context.topics.connections else {}
-    heard = [one for one, channel_id in of.items() if context.topics.has(topic(f"channels/{channel_id}", "messages"))]
+    heard = [
+        message_id
+        for message_id, channel_id in of.items()
+        if context.topics.has(topic(f"channels/{channel_id}", "messages"))
+    ]
     found = messages.by_ids(context.database, heard)
 
     def steps() -> Steps:

@@ -31,9 +31,11 @@ def read_all(context: ActionContext, user: User, unread: list[int]) -> None:
     """Store that a user has read these messages."""
     with context.database.transaction():
         added = [
-            receipt for one in unread if (receipt := reading.add_receipt(context.database, one, user.id)) is not None
+            receipt
+            for message_id in unread
+            if (receipt := reading.add_receipt(context.database, message_id, user.id)) is not None
         ]
-    found = messages.by_ids(context.database, (one.message_id for one in added))
+    found = messages.by_ids(context.database, (receipt.message_id for receipt in added))
     for receipt in added:
         message = found[receipt.message_id]
         _fire_read(context, user, message, receipt)
@@ -66,7 +68,7 @@ def _reacted(context: ActionContext, user: User, message: Message, emoji: Emoji)
     """Return the event of a reaction, in which all reactions with the same emoji are summed up."""
     links = context.links
     now = messages.by_ids(context.database, [message.id])[message.id]
-    (summary,) = (one for one in now.reactions if one.emoji.character == emoji.character)
+    (summary,) = (reaction for reaction in now.reactions if reaction.emoji.character == emoji.character)
     return {
         "user": write_user(user, links),
         "message": write_message(now, links),

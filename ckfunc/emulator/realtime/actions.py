@@ -93,9 +93,9 @@ def _create_channel(request: ClientRequest, _at: Destination) -> None:
     if not application.settings(request.database).user_created_channels:
         raise Denied("users cannot create channels in this application")
     new = read_new_channel({name: value for name, value in request.body.items() if name != "creator"})
-    members = [access.referred_user(request.database, one) for one in new.members]
+    members = [access.referred_user(request.database, reference) for reference in new.members]
     members.append(request.user)
-    if new.type is ChannelType.DIRECT and len({one.id for one in members}) > DIRECT_MEMBERS_LIMIT:
+    if new.type is ChannelType.DIRECT and len({member.id for member in members}) > DIRECT_MEMBERS_LIMIT:
         raise Refused(f"a direct channel has at most {DIRECT_MEMBERS_LIMIT} members, including its creator")
     channel_actions.create(request.context, new, request.user, members)
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
-from ckfunc.emulator.http.paging import DEFAULT_SIZE, LARGEST_SIZE
+from ckfunc.emulator.http.paging import DEFAULT_SIZE, LARGEST_SIZE, Write
 from ckfunc.emulator.http.problems import Refused
 from ckfunc.emulator.realtime.requests import Destination
 from ckfunc.emulator.store.paging import CursorRequest, PageRequest
 from ckfunc.model.page import Cursor, CursorPage, Page, Relation
 from ckfunc.wire.clients import client_page, relay
+from ckfunc.wire.links import Links
 
 T = TypeVar("T")
 
@@ -43,9 +44,7 @@ def cursor_request(destination: Destination) -> CursorRequest:
     return CursorRequest(cursor, _size(destination))
 
 
-def written_page(
-    destination: Destination, name: str, page: Page[T], write: Callable[[T], Mapping[str, Any]]
-) -> dict[str, Any]:
+def written_page(destination: Destination, name: str, page: Page[T], write: Write[T], links: Links) -> dict[str, Any]:
     """Return a page of an offset list."""
     last = max(page.total_pages - 1, 0)
     relays = {"self": _relay(destination, "page", page.number)}
@@ -62,11 +61,11 @@ def written_page(
         "totalPages": page.total_pages,
         "number": page.number,
     }
-    return client_page(name, [write(one) for one in page.items], block, relays)
+    return client_page(name, [write(item, links) for item in page.items], block, relays)
 
 
 def written_cursor_page(
-    destination: Destination, name: str, page: CursorPage[T], write: Callable[[T], Mapping[str, Any]]
+    destination: Destination, name: str, page: CursorPage[T], write: Write[T], links: Links
 ) -> dict[str, Any]:
     """Return a page of a list that grows at its head, newest first; `prev` is the page of newer items."""
     relays = {"self": _relay(destination, destination.page.direction, destination.page.at)}
@@ -78,7 +77,7 @@ def written_cursor_page(
     if page.has_next and page.next is not None:
         block["next"] = str(page.next)
         relays["next"] = _relay(destination, "next", page.next)
-    return client_page(name, [write(one) for one in page.items], block, relays)
+    return client_page(name, [write(item, links) for item in page.items], block, relays)
 
 
 def paged(items: Sequence[T], destination: Destination) -> Page[T]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from ckfunc.base.text import is_id
@@ -16,7 +17,7 @@ from ckfunc.emulator.store import channels, conversations, memberships, messages
 from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.paging import PageRequest
 from ckfunc.emulator.store.steps import run
-from ckfunc.model.chat import Channel, ChannelType, Message, User
+from ckfunc.model.chat import ChannelType, Message, User
 from ckfunc.model.page import Page
 from ckfunc.wire.clients import (
     client_channel,
@@ -75,7 +76,7 @@ def _channels(request: ClientRequest, at: Destination, listed: conversations.Lis
     name = request.text("name")
     page = conversations.channels_page(request.database, request.user.id, listed, wanted, name=name)
     member = listed is not conversations.Listed.JOINABLE
-    return written_page(at, "channels", page, lambda one: client_channel(one, request.context.links, member=member))
+    return written_page(at, "channels", page, partial(client_channel, member=member), request.context.links)
 
 
 def _channels_count(request: ClientRequest, _at: Destination) -> Any:
@@ -95,7 +96,7 @@ def _own_messages(request: ClientRequest, at: Destination) -> Any:
     files_only = request.text("type") == "FILE"
     wanted = cursor_request(at)
     page = conversations.messages_page(request.database, request.user.id, wanted, files_only=files_only)
-    return written_cursor_page(at, "messages", page, lambda one: client_message(one, request.context.links))
+    return written_cursor_page(at, "messages", page, client_message, request.context.links)
 
 
 def _unread_messages_count(request: ClientRequest, _at: Destination) -> Any:
@@ -116,13 +117,13 @@ def _filter(request: ClientRequest) -> conversations.UserFilter:
 
 
 def _users(request: ClientRequest, at: Destination, page: Any) -> Any:
-    return written_page(at, "users", page, lambda one: client_user(one, request.context.links))
+    return written_page(at, "users", page, client_user, request.context.links)
 
 
 def _blocked_users(request: ClientRequest, at: Destination) -> Any:
     wanted = page_request(at, memberships.BLOCKS_SORTABLE, memberships.BLOCKS_ORDER)
     page = memberships.blocks_page(request.database, memberships.USER_BLOCKS, request.user.id, wanted)
-    return written_page(at, "items", page, lambda one: client_user_block(one, request.context.links))
+    return written_page(at, "items", page, client_user_block, request.context.links)
 
 
 # Other users
@@ -177,7 +178,7 @@ def _channel_messages(request: ClientRequest, at: Destination) -> Any:
         files_only=request.text("type") == "FILE",
         main_thread=request.flag("mainThread") is True,
     )
-    return written_cursor_page(at, "messages", page, lambda one: client_message(one, request.context.links))
+    return written_cursor_page(at, "messages", page, client_message, request.context.links)
 
 
 def _channel_messages_count(request: ClientRequest, at: Destination) -> Any:
@@ -228,7 +229,7 @@ def _block_records(request: ClientRequest, at: Destination) -> Any:
     channel = access.visible_channel(request.database, at.id, request.user)
     wanted = page_request(at, memberships.BLOCKS_SORTABLE, memberships.BLOCKS_ORDER)
     page = memberships.blocks_page(request.database, memberships.CHANNEL_BLOCKS, channel.id, wanted)
-    return written_page(at, "records", page, lambda one: client_channel_block(one, request.context.links))
+    return written_page(at, "records", page, client_channel_block, request.context.links)
 
 
 def _channel_threads(request: ClientRequest, at: Destination) -> Any:
@@ -239,13 +240,13 @@ def _channel_threads(request: ClientRequest, at: Destination) -> Any:
         main=request.flag("includeMainThread") is not False,
         standalone_only=request.flag("standalone") is True,
     )
-    return written_page(at, "threads", paged(found, at), client_thread)
+    return written_page(at, "threads", paged(found, at), lambda thread, _: client_thread(thread), request.context.links)
 
 
 def _calls(request: ClientRequest, at: Destination) -> Any:
     access.visible_channel(request.database, at.id, request.user)
-    none: list[Channel] = []
-    return written_page(at, "calls", paged(none, at), lambda _one: {})  # the emulator has no calls
+    none: Page[Any] = paged((), at)  # the emulator has no calls
+    return written_page(at, "calls", none, lambda found, _: found, request.context.links)
 
 
 # Messages and threads
@@ -269,7 +270,7 @@ class _MessagePages:
         """Return the page that a client requests. Raises Missing and Refused."""
         message = access.visible_message(request.database, at.id, request.user)
         page = self.page(request.database, message.id, page_request(at, self.sortable, self.order))
-        return written_page(at, self.name, page, lambda item: self.written(item, request.context.links))
+        return written_page(at, self.name, page, self.written, request.context.links)
 
 
 def _reports_count(request: ClientRequest, at: Destination) -> Any:
@@ -294,7 +295,7 @@ def _thread(request: ClientRequest, at: Destination) -> Any:
 def _thread_messages(request: ClientRequest, at: Destination) -> Any:
     thread = access.visible_thread(request.database, at.id, request.user)
     page = run(messages.page(request.database, cursor_request(at), thread=thread))
-    return written_cursor_page(at, "messages", page, lambda one: client_message(one, request.context.links))
+    return written_cursor_page(at, "messages", page, client_message, request.context.links)
 
 
 RELAYS: Mapping[str, Relay] = {

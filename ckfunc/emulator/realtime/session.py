@@ -101,7 +101,7 @@ class ClientSession:
         """Handle frames, after those before them."""
         self._heard = True
         if self.session_id:
-            messages = [one for one in messages if not is_plain_ack(one)]
+            messages = [message for message in messages if not is_plain_ack(message)]
         if messages and not self._ended:
             self._inbox.add(messages)
 

@@ -100,10 +100,12 @@ class Subscriptions:
 
     def forget(self, subscriber: object) -> None:
         """Remove a subscription that was removed from its topic."""
-        self._by_name = {name: one for name, one in self._by_name.items() if one is not subscriber}
+        self._by_name = {
+            name: subscription for name, subscription in self._by_name.items() if subscription is not subscriber
+        }
 
     def clear(self) -> None:
         """Remove all subscriptions."""
-        for one in self._by_name.values():
-            self._topics.remove(one.topic, one)
+        for subscription in self._by_name.values():
+            self._topics.remove(subscription.topic, subscription)
         self._by_name.clear()

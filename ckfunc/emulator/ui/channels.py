@@ -30,7 +30,7 @@ def show_channels(call: Call, services: EmulatorServices) -> Reply:
     query = (call.first("query") or "")[:200]
     request = PageRequest(call.number("page", 0, least=0), _PAGE_CHANNELS, channels.DEFAULT_ORDER)
     found = channels.search(services.database, request, query)
-    rows = [(one, channel_title(one)) for one in found.items]
+    rows = [(channel, channel_title(channel)) for channel in found.items]
     return page(call, services, "channels", section="channels", title="Channels", found=found, rows=rows, query=query)
 
 
@@ -111,14 +111,14 @@ async def show_messages(call: Call, services: EmulatorServices) -> Reply:
             most_steps=_SEARCH_STEPS,
         )
     )
-    within = channels.by_ids(services.database, (one.channel_id for one in found.items))
+    within = channels.by_ids(services.database, (message.channel_id for message in found.items))
     return page(
         call,
         services,
         "messages",
         section="messages",
         title="Messages",
-        rows=[(one, channel_title(within[one.channel_id])) for one in found.items],
+        rows=[(message, channel_title(within[message.channel_id])) for message in found.items],
         older=found.next if found.has_next else None,
         partial=found.has_next and len(found.items) < _PAGE_MESSAGES,
         query=query,

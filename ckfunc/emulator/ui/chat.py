@@ -45,7 +45,7 @@ async def show_chat(call: Call, services: EmulatorServices) -> Reply:
     choices = members_first(database, channel, _MOST_CHOICES)
     chosen = [_user(services, text) for text in dict.fromkeys(call.every("as")) if text]
     chosen = (chosen or choices[:2])[:MOST_PARTICIPANTS]
-    people = [participant(services, channel, one) for one in chosen]
+    people = [participant(services, channel, user) for user in chosen]
     thread = thread_in(database, channel, call.number("thread", 0, least=0, most=2**63 - 1))
     shown = await timeline(services, channel, people, thread=thread, cursor=read_cursor(call))
     return page(
@@ -57,7 +57,7 @@ async def show_chat(call: Call, services: EmulatorServices) -> Reply:
         channel=channel,
         can_save=services.conversations is not None,
         channel_title=channel_title(channel),
-        channels=[(one.id, channel_title(one)) for one in listed.items],
+        channels=[(listed_channel.id, channel_title(listed_channel)) for listed_channel in listed.items],
         choices=choices,
         people=people,
         most=MOST_PARTICIPANTS,

@@ -85,7 +85,7 @@ def participant(services: EmulatorServices, channel: Channel, user: User) -> Par
         user,
         channels.is_member(database, channel.id, user.id),
         sessions.is_present(database, channel.id, user.id),
-        any(one.user_id == user.id for one in connected),
+        any(client.user_id == user.id for client in connected),
         reading.recent_unread(database, channel.id, user.id, _COUNTED_MESSAGES),
     )
 
@@ -111,27 +111,27 @@ async def timeline(
     shown = list(found.items)
     if thread is not None and thread.type is ThreadType.MESSAGE and (parent := messages.get(database, thread.id)):
         shown.append(parent)
-    readers = reading.readers(database, [one.id for one in shown])
-    rows = [_message_row(one, participants, readers.get(one.id, ())) for one in shown]
+    readers = reading.readers(database, [message.id for message in shown])
+    rows = [_message_row(message, participants, readers.get(message.id, ())) for message in shown]
     if cursor == Cursor():
         since = min((row.time for row in rows), default=None) if found.has_next else None
-        only = None if thread is None else {one.id for one in shown}
-        rows += [_run_row(one) for one in await _runs(services, channel, participants, since, only)]
+        only = None if thread is None else {message.id for message in shown}
+        rows += [_run_row(run) for run in await _runs(services, channel, participants, since, only)]
     rows.sort(key=lambda row: (row.time, row.run is not None))
     return Timeline(tuple(rows), found.next if found.has_next else None)
 
 
 def _message_row(message: Message, participants: Iterable[Participant], readers: tuple[User, ...]) -> TimelineRow:
-    read_by = {one.id for one in readers}
+    read_by = {reader.id for reader in readers}
     views = []
-    for one in participants:
-        own = message.user is not None and message.user.id == one.user.id
+    for viewer in participants:
+        own = message.user is not None and message.user.id == viewer.user.id
         reacted = frozenset(
             reaction.emoji.character
             for reaction in message.reactions
-            if any(user.id == one.user.id for user in reaction.users)
+            if any(user.id == viewer.user.id for user in reaction.users)
         )
-        views.append(MessageView(one, own, not own and one.user.id not in read_by, reacted))
+        views.append(MessageView(viewer, own, not own and viewer.user.id not in read_by, reacted))
     file = None if message.file is None else file_link(message.file)
     return TimelineRow(message.created_time, message, tuple(views), readers, file)
 
@@ -153,13 +153,13 @@ async def _runs(
     """Return runs that concern a channel, or only those about some messages, since a moment."""
     database = services.database
     found = await result_of(invocations.runs(database, CursorRequest(Cursor(), _CONSIDERED_RUNS), RunFilter()))
-    names = {one.user.name for one in participants}
+    names = {viewer.user.name for viewer in participants}
     about = [
-        one
-        for one in found.items
-        if (since is None or one.invocation.created_time >= since)
-        and concerns(one.invocation.args, channel.id, names)
-        and (message_ids is None or event_field(one.invocation.args, "message", "id") in message_ids)
+        run
+        for run in found.items
+        if (since is None or run.invocation.created_time >= since)
+        and concerns(run.invocation.args, channel.id, names)
+        and (message_ids is None or event_field(run.invocation.args, "message", "id") in message_ids)
     ]
     return latest_runs(services, about[:_SHOWN_RUNS])
 
@@ -177,12 +177,12 @@ def thread_in(database: Database, channel: Channel, thread_id: int) -> Thread | 
 def members_first(database: Database, channel: Channel, most: int) -> list[User]:
     """Return users to choose from: the members of a channel, then others."""
     inside = list(users.members(database, channel.id))[:most]
-    known = {one.id for one in inside}
-    return inside + [one for one in users.first(database, most) if one.id not in known][: most - len(inside)]
+    known = {user.id for user in inside}
+    return inside + [user for user in users.first(database, most) if user.id not in known][: most - len(inside)]
 
 
 def channel_title(channel: Channel) -> str:
     """Return a name for a channel; a direct channel is called by its members."""
     if channel.display_name or channel.name:
         return channel.display_name or channel.name or ""
-    return ", ".join(one.display_name for one in channel.members) or f"channel {channel.id}"
+    return ", ".join(member.display_name for member in channel.members) or f"channel {channel.id}"

@@ -56,8 +56,10 @@ async def show_functions(call: Call, services: EmulatorServices) -> Reply:
     database = services.database
     found = functions.page(database, PageRequest(0, _MOST_FUNCTIONS, "type"))
     rows = [
-        FunctionRow(one, _when(one.type), run_chart(invocations.latest_statuses(database, one.id, _LISTED_RUNS)))
-        for one in found.items
+        FunctionRow(
+            function, _when(function.type), run_chart(invocations.latest_statuses(database, function.id, _LISTED_RUNS))
+        )
+        for function in found.items
     ]
     latest = await result_of(invocations.runs(database, CursorRequest(Cursor(), 10), RunFilter()))
     return page(

@@ -57,7 +57,9 @@ class ShownRun:
 
 def latest_runs(services: EmulatorServices, runs: Sequence[FunctionRun]) -> list[ShownRun]:
     """Return runs with their details, including those in progress."""
-    details = {one.id: one for one in invocations.details(services.database, [run.invocation.id for run in runs])}
+    details = {
+        detail.id: detail for detail in invocations.details(services.database, [run.invocation.id for run in runs])
+    }
     return [shown_run(run, services.dispatch.so_far(run.invocation.id) or details[run.invocation.id]) for run in runs]
 
 
@@ -160,7 +162,7 @@ async def compare_working_copy(call: Call, services: EmulatorServices) -> Reply:
 def show_trigger(call: Call, services: EmulatorServices) -> Reply:
     """Show the form for an event of a type, by default of the first function's."""
     found = functions.page(services.database, PageRequest(0, _MOST_TYPES, "type"))
-    types = [one.type for one in found.items]
+    types = [function.type for function in found.items]
     chosen = call.first("type") or next(iter(types), "")
     return page(
         call,

@@ -50,15 +50,19 @@ def show_requests(call: Call, services: EmulatorServices) -> Reply:
     query = (call.first("query") or "")[:200]
     failed = call.first("failed") == "yes"
     found = [
-        one
-        for one in services.requests.latest
-        if query.lower() in f"{one.method} {one.path}".lower() and (one.failed or not failed)
+        recorded
+        for recorded in services.requests.latest
+        if query.lower() in f"{recorded.method} {recorded.path}".lower() and (recorded.failed or not failed)
     ]
     rows = [
         RequestRow(
-            one, body_text(one.received), body_text(one.sent), curl_command(one, call.links.base), api_command(one)
+            recorded,
+            body_text(recorded.received),
+            body_text(recorded.sent),
+            curl_command(recorded, call.links.base),
+            api_command(recorded),
         )
-        for one in found[:_MOST_SHOWN]
+        for recorded in found[:_MOST_SHOWN]
     ]
     return page(
         call,
@@ -83,7 +87,7 @@ def show_faults(call: Call, services: EmulatorServices) -> Reply:
         title="Faults",
         faults=services.faults.active,
         answers=_ANSWERS,
-        operations=sorted(one.id for one in operations()),
+        operations=sorted(operation.id for operation in operations()),
         most_delay_ms=MOST_DELAY_MS,
         most_first=MOST_FIRST,
     )

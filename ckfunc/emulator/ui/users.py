@@ -81,7 +81,7 @@ def show_sessions(call: Call, services: EmulatorServices) -> Reply:
         title="Sessions",
         found=found,
         state=state,
-        channels={one.id: sessions.channels_of(services.database, one.id) for one in found.items},
+        channels={session.id: sessions.channels_of(services.database, session.id) for session in found.items},
     )
 
 
