@@ -1,4 +1,4 @@
-"""A way to run a command as the shell would, within the test's own process."""
+"""Commands run within the test's own process, as a shell would run them."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ Ckfunc = Callable[..., Ran]
 
 @pytest.fixture
 def ckfunc(capfd: pytest.CaptureFixture[str]) -> Ckfunc:
-    """Return what runs a command line and gives its exit code, stdout and stderr.
+    """Return a function that runs a command line and returns its exit code, stdout and stderr.
 
-    Everything that is printed with --json must be as its published schema.
+    Output of --json is validated by its published schema.
     """
 
     def call(*args: str | Path) -> Ran:

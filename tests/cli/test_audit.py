@@ -1,4 +1,4 @@
-"""`ckfunc audit`: advisories of the registry, and one sentence where there are none to be had."""
+"""`ckfunc audit`: advisories of the registry, and registries without advisories."""
 
 from __future__ import annotations
 

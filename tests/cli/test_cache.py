@@ -1,4 +1,4 @@
-"""`ckfunc cache`: what it shows, and what it removes."""
+"""`ckfunc cache info` and `ckfunc cache clean`."""
 
 from __future__ import annotations
 

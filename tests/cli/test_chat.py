@@ -46,14 +46,14 @@ class World:
     http: httpx.Client
 
     def chat(self, *args: str, lines: str = "", **options: Any) -> subprocess.CompletedProcess[str]:
-        """Chat through a pipe, until the lines have ended."""
+        """Send lines to a chat through a pipe."""
         command = [sys.executable, "-m", "ckfunc", "chat", "--url", self.url, *args]
         return subprocess.run(
             command, input=lines, capture_output=True, encoding="utf-8", check=False, timeout=100, **options
         )
 
     def events(self, *args: str, lines: str = "", **options: Any) -> list[dict[str, Any]]:
-        """Chat through a pipe, and return the events."""
+        """Send lines to a chat through a pipe, and return the events."""
         done = self.chat(*args, "--json", lines=lines, **options)
         assert (done.returncode, done.stderr) == (0, "")
         found = [json.loads(line) for line in done.stdout.splitlines()]

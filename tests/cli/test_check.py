@@ -1,4 +1,4 @@
-"""`ckfunc check` as a user meets it, with the real compiler."""
+"""`ckfunc check` on the command line, with the real compiler."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_a_check_needs_neither_credentials_nor_variable_values(ckfunc: Ckfunc, p
     assert [line.partition(": ")[0] for line in ran.out.splitlines()] == ["handlers/start.ts:4:9"]
     assert ran.err.count("warning: ") == 2
     assert "${NOT_HERE} has no value" in ran.err
-    assert ckfunc("-C", project, "check").code == 1  # no target is meant, and none is needed
+    assert ckfunc("-C", project, "check").code == 1  # no target is selected, and none is needed
 
 
 def test_init_script_exports_are_typed_and_its_errors_reported(ckfunc: Ckfunc, project: Path) -> None:
@@ -221,7 +221,7 @@ def test_a_check_called_as_a_function_prints_nothing(project: Path, capfd: pytes
 
 
 def offline(project: Path, cache: Path, *args: str) -> subprocess.CompletedProcess[str]:
-    """Run a check where npm has nowhere to go: its registry is a port that nobody listens on."""
+    """Run a check without a network: npm's registry is a port that nothing listens on."""
     kept = {name: value for name, value in os.environ.items() if not name.lower().startswith(("npm_config", "http"))}
     environ = {
         **kept,
@@ -260,7 +260,7 @@ def test_unavailable_packages_are_a_warning_and_checked_later(
 ) -> None:
     assert ckfunc("-C", project, "check").code == 0
     empty = tmp_path_factory.mktemp("cache")
-    for name in ("typescript-*", "node-types-*"):  # say where the compiler and the declarations of Node are
+    for name in ("typescript-*", "node-types-*"):  # the locations of the compiler and of Node's declarations
         [note] = [one for one in cache_dir().glob(name) if one.is_file()]
         (empty / note.name).write_text(note.read_text())
     (project / "handlers/start.ts").write_text(
@@ -344,7 +344,7 @@ def watching(project: Path, *args: str) -> Iterator[tuple[subprocess.Popen[str],
 
 
 def until(lines: Queue[str], wanted: str) -> list[str]:
-    """Return the lines up to the one that holds `wanted`."""
+    """Return the lines up to the first that contains `wanted`."""
     seen: list[str] = []
     while not seen or wanted not in seen[-1]:
         try:

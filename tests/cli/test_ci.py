@@ -91,7 +91,7 @@ def test_only_steps_that_contact_the_application_get_secrets(ckfunc: Callable[..
             said = step.get("run", "")
             needs = " diff " in said or " deploy " in said
             assert ("secrets." in str(step)) == needs, (name, step)
-            assert "${{" not in said  # nothing that others write, such as a branch's name, becomes part of a script
+            assert "${{" not in said  # no untrusted text, such as a branch name, becomes part of a script
     assert "secrets." not in str(github["jobs"]["check"])
     assert github["jobs"]["plan"]["permissions"]["pull-requests"] == "write"
     gitlab = yaml.safe_load(pipeline(ckfunc, project, "gitlab"))
@@ -138,7 +138,7 @@ HANDLER = "chat bot/handlers/user-attempted-start-session.ts"
 
 @dataclass
 class GitLabNotes:
-    """The comments on a merge request, as GitLab's API shows them; the other requests are for the application."""
+    """GitLab's API for comments on a merge request; other requests go to the application."""
 
     application: RemoteApplication
     notes: list[str] = field(default_factory=list)
@@ -164,7 +164,7 @@ def gitlab() -> GitLabNotes:
 def runner(
     ckfunc: Callable[..., Any], gitlab: GitLabNotes, tmp_path: Path, request: pytest.FixtureRequest
 ) -> Iterator[PipelineRunner]:
-    """A repository with a project below its top directory and a pipeline for the system that the test is for."""
+    """A repository with a project in a subdirectory and a pipeline for the CI system under test."""
     system = request.getfixturevalue("system")
     top = tmp_path / "repository"
     (top / ".git").mkdir(parents=True)
@@ -281,7 +281,7 @@ def test_a_pipeline_uses_the_default_branch_of_the_repository(
     git(project, "add", "functions.yaml")
     git(project, "commit", "-qm", "first")
     git(project, "branch", branch := "master")
-    assert branches(project) == [branch]  # a usual name is likelier than the one that is worked on
+    assert branches(project) == [branch]  # a common default name wins over the current branch
     git(project, "branch", branch := "release/2")
     git(project, "clone", "-q", "-b", branch, ".", str(tmp_path / "clone"))
     git(project, "checkout", "-q", branch)

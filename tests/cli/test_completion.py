@@ -26,7 +26,7 @@ Offered = Callable[..., list[str]]
 
 @pytest.fixture
 def offered(ckfunc: Ckfunc, project: Path, monkeypatch: pytest.MonkeyPatch) -> Offered:
-    """Return what lists the completions of the last of some words, as the script for bash asks for them."""
+    """Return a function that lists the completions of the last word, as the bash script requests them."""
 
     def asked(*words: str) -> list[str]:
         line = ["ckfunc", "-C", str(project), *words]
@@ -107,7 +107,7 @@ def shells(project: Path, tmp_path: Path, ckfunc: Callable[..., Any]) -> Path:
 
 
 def in_shell(shells: Path, shell: str, script: str, *options: str) -> list[str]:
-    """Run a script in a shell that has read its completion script and none of its user's files."""
+    """Run a script in a shell with its completion script and without the user's startup files."""
     program = shutil.which(shell)
     if program is None:
         pytest.skip(f"{shell} is not installed")
@@ -150,7 +150,7 @@ LINES = [
 def test_bash_completes_words_and_files_after_an_at_sign(shells: Path, line: str, wanted: list[str]) -> None:
     call = f"COMP_LINE={shlex.quote(line)} COMP_POINT={len(line)}; _ckfunc_completion ckfunc"
     found = in_shell(shells, "bash", f'{call}; printf "%s\\n" "${{COMPREPLY[@]}}"', "--norc")
-    # Bash puts what is offered in the place of what follows the `@`.
+    # Bash replaces only the text after the `@`.
     assert sorted(found) == sorted(one.removeprefix("@") for one in wanted)
 
 

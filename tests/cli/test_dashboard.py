@@ -1,4 +1,4 @@
-"""The whole story of the dashboard in a real browser, next to `ckfunc dev`."""
+"""The dashboard in a real browser, with `ckfunc dev` running."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ def test_a_failing_function_is_found_fixed_compared_and_saved_as_a_test(ckfunc: 
             eventually(shown, f"document.querySelectorAll('.run').length >= {user}")
         eventually(shown, "document.querySelector('.run.failed') !== null")
         assert shown.evaluate("document.querySelectorAll('.run.succeeded').length") == 1
-        # Its stack leads to the line.
+        # Its stack trace links to the line.
         shown.evaluate("document.querySelector('.run.failed').open = true")
         shown.evaluate("document.querySelector('.run.failed .stack a').click()")
         shown.next_event("Page.loadEventFired")
         eventually(shown, "document.querySelector('tr:target')?.innerText.includes('const [order]')")
-        # The fix is deployed on save, and compared with what ran.
+        # The fix is deployed on save, and compared with the recorded run.
         (tmp_path / "handlers/answer.ts").write_text(FIXED)
         dev.until(r"v1 → v2")
         show(shown, f"{url}/ui/invocations/2/working-copy")

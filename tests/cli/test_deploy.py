@@ -1,4 +1,4 @@
-"""Options that permit risks, saved plans, and undo, on the command line."""
+"""Deploys on the command line: options that permit risks, saved plans, and undo."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def application(monkeypatch: pytest.MonkeyPatch) -> Any:
         monkeypatch.setenv("CHATKITTY_AUTHORIZATION_URL", f"{server.url}/oauth/token")
         monkeypatch.setenv("CHATKITTY_CLIENT_ID", "id")
         monkeypatch.setenv("CHATKITTY_CLIENT_SECRET", "client-secret")
-        found.server = server  # type: ignore[attr-defined]  # the requests that it got
+        found.server = server  # type: ignore[attr-defined]  # the received requests
         yield found
 
 
@@ -152,7 +152,7 @@ def test_another_application_needs_an_explicit_flag(
 def test_an_undo_shows_its_changes_and_applies_them(
     ckfunc: Ckfunc, project: Path, application: RemoteApplication, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert ckfunc("-C", project, "undo").code == 1  # nothing was deployed from here
+    assert ckfunc("-C", project, "undo").code == 1  # nothing was deployed from this checkout
     monkeypatch.setenv("GREETING", CANARY)
     write(project, "one", greeting="'${GREETING}'")
     assert ckfunc("-C", project, "deploy").code == 0
@@ -216,7 +216,7 @@ def test_an_undo_can_leave_the_environment_unchanged(
     assert ckfunc("-C", project, "undo", "--yes", "--keep-environment").code == 0
     assert application.environment == {"GREETING": f"{CANARY}-new"}
     assert "'sent one'" in str(application.deployed()[SENT])
-    # What was undone is what differs again, and the working copy is as it was.
+    # The working copy is unchanged, so the reverted changes are differences again.
     assert f"~ {SENT}" in ckfunc("-C", project, "diff").out
 
 

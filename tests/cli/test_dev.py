@@ -36,7 +36,7 @@ def test_dev_deploys_on_save_and_a_key_fires_the_last_event_again(project: Path)
     with on_terminal("-C", project, "dev", "--port", "0") as dev:
         url = dev.until(r"ready (http://127\.0\.0\.1:\d+)")[1]
         dev.until(r"local .{0,20}1 function at \d\d:\d\d:\d\d.*r again · c clear · q quit")
-        dev.press("r")  # nothing has run yet: a sample
+        dev.press("r")  # nothing has run yet, so this fires a sample
         dev.until(r"firing .{0,12}user\.attempted\.start_session \(a sample\)")
         dev.until(r"hello \S+@")
         dev.until(rf"✓.{{0,8}} {re.escape(TYPE)} \d+ ms")
@@ -96,7 +96,7 @@ def test_the_status_line_fits_the_terminal_width_and_always_shows_the_keys(proje
 
         def resize(columns: int) -> None:
             fcntl.ioctl(dev.handle, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-            dev.process.send_signal(signal.SIGWINCH)  # the terminal would, if it were the process's own
+            dev.process.send_signal(signal.SIGWINCH)  # the terminal sends it only to its own session
 
         dev.until(r"1 function at \d\d:\d\d:\d\d.*\? keys · t choose · r again · c clear · q quit")
         for columns, keys in ((60, "? keys · r again · q quit"), (50, "? keys · q quit"), (20, "? keys"), (4, "?")):
@@ -126,7 +126,7 @@ def test_a_key_shows_the_help_and_another_key_selects_an_event(project: Path) ->
         dev.until(
             rf"1\S*  {re.escape(TYPE)}\S*  \S*a sample.*2\S*  user\.sent\.message.*a sample.*1-2 choose · Esc cancel"
         )
-        dev.press("\x1b[C")  # an arrow is no key of ours: neither c nor a choice
+        dev.press("\x1b[C")  # an arrow key: neither `c` nor a choice
         dev.until(r"nothing fired")
         dev.press("t2")
         dev.until(r"firing \S*user\.sent\.message")
@@ -180,7 +180,7 @@ def test_raw_terminal_mode_returns_after_suspension_and_ends_on_a_signal(project
         dev.until(r"q quit")
         process.send_signal(signal.SIGSTOP)
         os.waitpid(process.pid, os.WUNTRACED)
-        termios.tcsetattr(theirs, termios.TCSANOW, before)  # as a shell does when Ctrl-Z was pressed
+        termios.tcsetattr(theirs, termios.TCSANOW, before)  # as a shell does after Ctrl-Z
         process.send_signal(signal.SIGCONT)
         until = time.monotonic() + 30
         while termios.tcgetattr(theirs)[3] == before[3]:

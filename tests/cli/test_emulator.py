@@ -1,4 +1,4 @@
-"""`ckfunc emulator export`, `import`, `reset` and `seed`, as a user calls them."""
+"""`ckfunc emulator export`, `import`, `reset` and `seed`."""
 
 from __future__ import annotations
 

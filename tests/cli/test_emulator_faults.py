@@ -1,4 +1,4 @@
-"""`ckfunc emulator faults`, as a user calls it."""
+"""`ckfunc emulator faults` on the command line."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ckfunc.wire.faults import FaultMistake, read_fault_entry
 
 @pytest.fixture
 def running(project: Path) -> Iterator[Path]:
-    """The project, whose emulator is running and the default target."""
+    """The project with a running emulator as its default target."""
     manifest = project / "functions.yaml"
     manifest.write_text(manifest.read_text().replace("default_target: remote", "default_target: local"))
     with cold_emulator(project / ".ckfunc" / "emulator"):

@@ -1,4 +1,4 @@
-"""`ckfunc emulator users`, `channels` and `messages`, as a user calls them."""
+"""`ckfunc emulator users`, `channels` and `messages`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`ckfunc emulator snapshots` and `reset`, for an emulator that is running or not."""
+"""`ckfunc emulator snapshots` and `reset`, with and without a running emulator."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`.env.example` lists every variable of the manifest, and keeps what else is in it."""
+"""`.env.example`: missing variables are added and other content is preserved."""
 
 from __future__ import annotations
 

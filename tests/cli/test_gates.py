@@ -1,4 +1,4 @@
-"""Gates of a deploy: one verdict, as text, JSON and Markdown."""
+"""Gates of a deploy, and their results as text, JSON and Markdown."""
 
 from __future__ import annotations
 
@@ -66,14 +66,14 @@ def test_the_manifest_defines_the_gates_unless_options_override_them(ckfunc: Ckf
     gates(project, "gates: [check]")
     handler(project, ILL_TYPED)
     assert ckfunc("-C", project, "deploy").code == 1
-    assert ckfunc("-C", project, "diff").code == 0  # which tries none unless told to
+    assert ckfunc("-C", project, "diff").code == 0  # runs no gates by default
     assert ckfunc("-C", project, "diff", "--gate", "manifest").code == 1
     assert ckfunc("-C", project, "deploy", "--gate", "none").code == 0
     handler(project, GOOD)
     told = json.loads(ckfunc("-C", project, "deploy", "--json").out)
     assert told["ok"] and [one["gate"] for one in told["gates"]] == ["check"] and told["gates"][0]["ok"]
     again = json.loads(ckfunc("-C", project, "deploy", "--json").out)
-    assert again["gates"] == []  # with nothing to deploy there is nothing to try
+    assert again["gates"] == []  # gates don't run if there is nothing to deploy
 
 
 def test_a_target_can_have_its_own_gates(ckfunc: Ckfunc, project: Path) -> None:

@@ -1,4 +1,4 @@
-"""`ckfunc invoke`: the working copy of a handler runs once, on this machine, and nothing else changes."""
+"""`ckfunc invoke`: one local run of a handler's working copy, without other changes."""
 
 from __future__ import annotations
 
@@ -364,7 +364,7 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def attached(port: int, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    """A debugger that steps into the handler and lets it go on."""
+    """A debugger that steps into the handler and then continues."""
     program = tmp_path / "attach.mjs"
     program.write_text(ATTACH)
     with subprocess.Popen(

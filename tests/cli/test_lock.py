@@ -1,4 +1,4 @@
-"""`ckfunc lock`: exact packages in git, which every command that installs or deploys uses."""
+"""`ckfunc lock`: exact package versions in git, used by every command that installs or deploys."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ FILES = {
 
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Serve]:
-    """Return a function that replaces the registry that npm uses by one of these packages."""
+    """Return a function that replaces npm's registry with one that serves the given packages."""
     with own_npm(tmp_path, FILES) as use:
         yield use
 
@@ -101,7 +101,7 @@ def locked(root: Path) -> dict[str, str]:
 
 
 def deployed(ckfunc: Ckfunc, root: Path) -> dict[str, str]:
-    """Return the packages of the application, without the platform's own."""
+    """Return the packages of the application, except the platform's own."""
     runtime = json.loads(ckfunc("-C", root, "api", "GET", "/v1/runtimes/nodejs", "--json").out)
     return {one["name"]: one["version"] for one in runtime["dependencies"] if not one.get("defaultDependency")}
 
@@ -110,7 +110,7 @@ def tree_of(directory: Path) -> str:
     """Return a digest of the paths and contents of all files below a directory."""
     found = hashlib.sha256()
     for file in sorted(path for path in directory.rglob("*") if path.is_file()):
-        if file.name != ".package-lock.json":  # npm's note about the registry
+        if file.name != ".package-lock.json":  # contains the registry's URL
             found.update(f"{file.relative_to(directory).as_posix()}\0".encode() + file.read_bytes())
     return found.hexdigest()
 
@@ -133,7 +133,7 @@ def test_a_lock_lists_every_package_with_its_checksum_and_no_url(ckfunc: Ckfunc,
 def test_every_command_uses_the_locked_versions(ckfunc: Ckfunc, locked_chat: Path, serve: Serve) -> None:
     (locked_chat / "tests").mkdir()
     (locked_chat / "tests/start.yaml").write_text(CASES)
-    serve(*LATER)  # without the lock, these would run
+    serve(*LATER)  # the versions that would run without the lock
     assert ckfunc("-C", locked_chat, "check").code == 0
     invoked = ckfunc("-C", locked_chat, "invoke", TYPE)
     assert invoked.code == 0, invoked.out + invoked.err

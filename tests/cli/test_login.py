@@ -1,4 +1,4 @@
-"""Logging in and out, and who one is: over a real server, with a keyring of the tests' own."""
+"""`ckfunc login`, `logout` and `whoami`, with a real server and a test keyring."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def test_a_login_to_an_application_is_valid_in_every_project_bound_to_it(
     outside = tmp_path.parent / f"{tmp_path.name}-outside"
     outside.mkdir()
     assert log_in(ckfunc, monkeypatch, "-C", outside).code == 0
-    assert ckfunc("-C", project, "diff").code == 1  # its target is bound to no application
+    assert ckfunc("-C", project, "diff").code == 1  # its target isn't bound to an application
     bound(project, application)
     assert ckfunc("-C", project, "diff").code == 0
     assert ckfunc("-C", outside, "pull", "--application", application).code == 0
@@ -250,12 +250,12 @@ def test_login_on_a_terminal_prompts_for_the_secret_without_echoing_it(
         "PYTHONPATH": str(Path(__file__).parent.parent),
     }
     command = [sys.executable, "-m", "ckfunc", "-C", str(project), "login"]
-    # A session of its own: getpass would ask on the terminal of whoever runs the tests.
+    # In its own session: otherwise getpass would ask on the terminal that runs the tests.
     streams: dict[str, Any] = {"stdin": follower, "stdout": follower, "stderr": follower}
     with process_of(command, env=environ, start_new_session=True, **streams) as process:
         os.close(follower)
         shown = b""
-        # The space comes once the terminal has discarded what was typed before the question.
+        # The final space is printed after the terminal has discarded earlier input.
         for question, answer in ((b"Client id: ", ID), (b"Client secret: ", SECRET)):
             while question not in shown:
                 shown += os.read(leader, 1024)
@@ -264,7 +264,7 @@ def test_login_on_a_terminal_prompts_for_the_secret_without_echoing_it(
             while more := os.read(leader, 1024):
                 shown += more
         except OSError:
-            pass  # how the end of a terminal is told on Linux
+            pass  # Linux reports the end of a terminal as an error
         assert process.wait() == 0, shown
     os.close(leader)
     assert ID.encode() in shown

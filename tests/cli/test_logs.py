@@ -1,4 +1,4 @@
-"""`ckfunc logs`: what is listed and what is left out, one invocation whole, spans of time."""
+"""`ckfunc logs`: lists, single invocations and time ranges."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A project made from an application, and an application's changes merged into a project: against the emulator."""
+"""`ckfunc pull` with the emulator: new projects, and changes merged into existing ones."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Remote:
     data: Path
 
     def hold_dependencies(self, dependencies: Mapping[str, str]) -> None:
-        """Store packages as they are, those too that the emulator's API refuses and the platform's may not."""
+        """Store packages unchanged, including those that only the emulator's API refuses."""
         database = connect(self.data / "emulator.db")
         try:
             with database.transaction():
@@ -50,7 +50,7 @@ class Remote:
 
 @pytest.fixture
 def remote(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Remote]:
-    """An application on a platform of its own, to which the environment's credentials lead."""
+    """An application on its own platform, with its credentials in the environment."""
     data = tmp_path_factory.mktemp("platform")
     emulator = cold_emulator(data)
     url = emulator.start()
@@ -87,7 +87,7 @@ def furnished(remote: Remote) -> None:
 
 @pytest.fixture
 def pulled(ckfunc: Callable[..., Any], remote: Remote, tmp_path: Path) -> Path:
-    """A project that was pulled from a furnished application, with the environment's values."""
+    """A project pulled from an application with data, with values from the environment."""
     furnished(remote)
     root = tmp_path / "project"
     root.mkdir()

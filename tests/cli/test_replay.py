@@ -35,7 +35,7 @@ def replayed(app: App, **more: Any) -> Replayed:
 
 @pytest.fixture
 def at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
-    """Return what makes a project whose target has recorded something; yields its directory and the target."""
+    """Return a context manager that makes a project with recorded runs and yields its directory and target."""
 
     @contextmanager
     def made(
@@ -69,7 +69,7 @@ def read_only(target: Recorded) -> bool:
 
 
 def messages(count: int) -> list[dict[str, Any]]:
-    """Return events with ids that no sandbox would give by itself."""
+    """Return events with ids that a sandbox would not assign."""
     text = json.dumps(sample_event(TYPE)).replace('"channelId": 1', '"channelId": 702')
     events = [json.loads(text) for _ in range(count)]
     for number, event in enumerate(events):

@@ -1,4 +1,4 @@
-"""Output on a terminal: colors, questions, a spinner; and without a terminal, or on a limited one."""
+"""Output on terminals and in pipes: colors, questions, spinners and encodings."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SPINNER = "\x1b[?25l"  # hides the cursor
 
 
 def on_terminal(*args: str | Path, answer: str | None = None, **environ: str) -> tuple[int, str]:
-    """Run ckfunc on a terminal of its own, answer its question, and return its exit code and all that it showed."""
+    """Run ckfunc on a new terminal, answer its question, and return its exit code and output."""
     return program_on_terminal("-m", "ckfunc", *args, answer=answer, **environ)
 
 
@@ -48,7 +48,7 @@ def program_on_terminal(*args: str | Path, answer: str | None = None, **environ:
                 continue
             try:
                 data = os.read(ours, 65536)
-            except OSError:  # Linux says so when the last program has left the terminal
+            except OSError:  # Linux reports an error after the last program closed the terminal
                 break
             if not data:
                 break

@@ -1,4 +1,4 @@
-"""`ckfunc test add --channel`: a conversation of a channel on a target, which is only read."""
+"""`ckfunc test add --channel`: a conversation from a channel, read from a target."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @contextmanager
 def read_only(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Loopback]:
-    """Serve an emulator as the platform: everything but GET requests, and tokens, is refused."""
+    """Serve an emulator as the platform, and refuse everything except GET and token requests."""
 
     def forwarded(request: Request) -> Reply:
         if request.method != "GET" and request.path != "/oauth/token":
@@ -108,7 +108,7 @@ def test_a_channel_becomes_a_passing_conversation_without_changing_the_target(
             Act(Verb.UPLOADS, jane, "desk", text="a.png", file=UploadedFile("image/png", bytes(9))),
         ):
             users.act(act)
-        emulator.within(an_hour_later)  # soon after a run, it would be taken for a message of the function
+        emulator.within(an_hour_later)  # right after a run, it would count as a message of the function
         users.act(Act(Verb.SENDS, None, "desk", text="we close"))
         with read_only(emulator, monkeypatch) as server:
             ran = ckfunc(

@@ -135,7 +135,7 @@ def test_line_coverage_is_reported_for_the_users_files(ckfunc: Ckfunc, root: Pat
         "handlers/unused.ts",
         "init.ts",
     ]
-    # Nothing behind an early end counts, in spite of the conditional expression: V8 alone reports it as executed.
+    # Code after an early return is not covered, although V8 reports the conditional expression as executed.
     assert lines["handlers/start.ts"] == {7: 2, 8: 2, 9: 1, 11: 1, 12: 1, 14: 0, 17: 1, 18: 1}
     assert lines["handlers/answer.ts"] == {3: 2, 4: 0, 6: 1, 8: 2, 9: 1, 10: 1}
     assert lines["handlers/lib/words.ts"] == {2: 1, 5: 2, 6: 1}

@@ -1,4 +1,4 @@
-"""`ckfunc test record`: what users do on a real emulator, as a conversation that passes."""
+"""`ckfunc test record`: actions of users on a real emulator become a passing conversation."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def record(project: Path, acts: Sequence[Act], *options: str) -> tuple[int, str, str]:
-    """Record acts on a running emulator until Ctrl-C; return the exit code and what was printed."""
+    """Record acts on a running emulator until Ctrl-C; return the exit code, stdout and stderr."""
     command = [sys.executable, "-m", "ckfunc", "-C", str(project)]
     with Emulator(project / ".ckfunc" / "emulator", cache=cache_dir()) as emulator:
         subprocess.run([*command, "deploy", "--yes"], check=True, capture_output=True)

@@ -1,4 +1,4 @@
-"""`--data` of `ckfunc trigger`: what shells, files and pipes of every system hand over."""
+"""`ckfunc trigger --data`: encodings and invalid input from shells, files and pipes."""
 
 from __future__ import annotations
 

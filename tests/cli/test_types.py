@@ -1,4 +1,4 @@
-"""`ckfunc types`: what it writes, what it links, and what `--check` says of both."""
+"""`ckfunc types` and `ckfunc types --check`: written declarations and linked packages."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def state(root: Path) -> Mapping[str, object]:
 
 @pytest.fixture
 def written(ckfunc: Ckfunc, tmp_path: Path) -> Path:
-    """A project with packages, an init script and a variable that has no value here, its types written."""
+    """A project with packages, an init script, an unset variable, and written types."""
     root = tmp_path / "chat"
     assert ckfunc("init", root).code == 0
     (root / "functions.yaml").write_text(WITH_PACKAGES)

@@ -247,12 +247,12 @@ def test_git_settings_and_variables_do_not_change_blame(
     }.items():
         git(local, "config", name, value)
     assert blamed(ckfunc, local) == list(reversed(ids))
-    # A git hook, or a shell, may point git at another repository.
+    # A git hook or a shell may point git to another repository.
     monkeypatch.setenv("GIT_DIR", str(local / "nowhere"))
     monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
     assert blamed(ckfunc, local) == list(reversed(ids))
     monkeypatch.delenv("GIT_DIR")
-    # Nor does a replacement, which is of one machine alone.
+    # Replace refs exist on one machine only.
     git(local, "replace", ids[0], ids[1])
     assert blamed(ckfunc, local) == list(reversed(ids))
 

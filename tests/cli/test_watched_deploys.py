@@ -38,7 +38,7 @@ def project(shared: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ckfu
     shared.reset()
     for name, value in shared.environ(tmp_path / "home").items():
         monkeypatch.setenv(name, value)
-    monkeypatch.delenv("CKFUNC_NODE")  # only the emulator has none
+    monkeypatch.delenv("CKFUNC_NODE")  # only the emulator runs without Node
     root = edited(tmp_path / "project", "old")
     assert ckfunc("-C", root, "deploy").code == 0
     return root
@@ -193,7 +193,7 @@ def test_an_interrupt_does_not_revert_and_resume_continues_the_watch(
 
 
 def watching(project: Path, environ: dict[str, str]) -> subprocess.Popen[str]:
-    """Start a watched deploy, and return when it has begun to watch."""
+    """Start a watched deploy, and return as soon as it watches."""
     process = start(project, environ, "deploy", "--watch-for", "10m")
     assert process.stderr is not None
     line = process.stderr.readline()

@@ -1,4 +1,4 @@
-"""An application as the platform keeps it, in memory, answering over HTTP: runtime, functions and versions."""
+"""An in-memory application that answers HTTP requests for its runtime, functions and versions."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ Hook = Callable[[Request], Reply | None]
 
 @dataclass
 class RemoteApplication:
-    """`before` may answer in the application's place; `after` may spoil an answer once the work is done.
+    """`before` may answer instead of the application; `after` may change a response after the request was processed.
 
-    `most_at_once` is the largest number of requests that were under way at a time, token requests left out.
+    `most_at_once` is the largest number of concurrent requests, without token requests.
     """
 
     application_id: int = 42
@@ -62,7 +62,7 @@ class RemoteApplication:
         self._under_way = 0
         self._links = Links("https://api.chatkitty.com", self.application_id)
 
-    # -- what tests set up and look at ---------------------------------------------------------------------------
+    # -- setup and inspection by tests ---------------------------------------------------------------------------
 
     def add(self, trigger_type: str, *scripts: str, name: str | None = None, enabled: bool = True) -> Function:
         with self._lock:

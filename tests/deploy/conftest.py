@@ -1,4 +1,4 @@
-"""A world to deploy in: a stateful application behind a real server, a client of it, and an empty project."""
+"""A stateful application behind a real server, a client, and an empty project."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The cache of an application's state between runs, also when it is damaged."""
+"""The cache of application state between runs, including damaged entries."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ READ = "user.read.message"
 
 
 def after_first_version(here: World, meddle: dict[str, str]) -> None:
-    """Have somebody else replace the environment as soon as a version was created: once."""
+    """Replace the environment once, as another deploy, right after a version is created."""
     done = threading.Event()
 
     def after(request: Request, reply: Reply) -> Reply:
@@ -73,14 +73,14 @@ def test_the_first_deploy_verifies_again_until_no_concurrent_changes_appear(here
             here.application.publish(1, "ours\n")
         elif request.method == "GET" and request.path.endswith("/nodejs"):
             looks += 1
-            if next(late, False):  # after the first look that follows the writes
+            if next(late, False):  # after the first check that follows the writes
                 here.application.environment = {"KEY": "theirs"}
         return reply
 
     here.application.after = meddle
     report = here.deploy(here.project({SENT: "ours\n"}, environment={"KEY": "ours"}))
     assert here.application.environment == {"KEY": "ours"} and report.ok
-    # The plan, the look before the first write, and then: calm, written over, and twice calm.
+    # The plan, the check before the first write, and then: no change, a change, and twice no change.
     assert looks == 6
 
 
@@ -111,7 +111,7 @@ def test_a_value_that_the_platform_changes_is_rewritten_only_once(here: World) -
     here.application.after = shout
     report = here.deploy(here.project({SENT: "ours\n"}, environment={"KEY": "ours"}))
     assert by_name(report)["KEY"].note == "it was written, but the application has a different value"
-    # Once more, to see whether it was the platform.
+    # The second write shows whether the platform changes the value.
     assert report.warnings == () and sum("PUT" in call for call in here.writes()) == 2
 
 

@@ -1,4 +1,4 @@
-"""A deploy over HTTP, from an application to one that matches the manifest."""
+"""Deploys over HTTP that make an application match the manifest."""
 
 from __future__ import annotations
 
@@ -220,7 +220,7 @@ def test_a_runtime_without_an_application_id_costs_one_more_request(here: World)
     assert here.plan(here.project({}, application="42")).is_empty
     with pytest.raises(WrongApplication):
         here.plan(here.project({}, application="43"))
-    # A function's version is read all the same; nothing can be kept for an application without a name.
+    # The version is still read; nothing can be cached for an application without a name.
     here.application.add(SENT, "a\n")
     assert here.plan(here.project({SENT: "a\n"})).is_empty
 
@@ -261,7 +261,7 @@ def test_a_different_name_or_description_is_a_warning(here: World) -> None:
     handlers = {SENT: "a\n", READ: "b\n"}
     plan = here.plan(here.project(handlers, names={SENT: "Mine"}, descriptions={SENT: "What it does"}))
     assert plan.is_empty
-    # The other's name is the default, which is no wish of the user's.
+    # The other function has the default name, which the user did not choose.
     assert plan.warnings == (
         f"{SENT} has a different name ('Theirs' in the application, 'Mine' in functions.yaml) and description "
         "(None in the application, 'What it does' in functions.yaml); "

@@ -27,7 +27,7 @@ UNAUTHORIZED = Reply(401, {"error": "unauthorized", "error_description": "Full a
 
 
 def refusing(method: str, path_end: str, reply: Reply) -> Callable[[Request], Reply | None]:
-    """Answer `reply` to requests of this method whose path ends so."""
+    """Return a hook that answers `reply` to requests with this method and end of path."""
 
     def before(request: Request) -> Reply | None:
         path = request.path.partition("?")[0]
@@ -78,7 +78,7 @@ def test_a_failed_read_stops_further_reads_of_versions(here: World) -> None:
     here.application.before = refusing("GET", "/current-version", Reply(404, {}))
     with pytest.raises(NotFound):
         here.plan(here.project({f"custom.type_{number}": "a\n" for number in range(40)}))
-    # Those that were under way beside it, and none of the others.
+    # Only the concurrent requests, and no further ones.
     assert sum("current-version" in call for call in here.calls()) <= 15
 
 
@@ -103,7 +103,7 @@ def test_a_failed_runtime_step_stops_the_steps_after_it(here: World, path: str, 
     assert "no room" in str(by_name(report)[failed].note)
     assert "could not be written" in str(by_name(report)[SENT].note)
     assert not any(call.startswith("POST /runtimes") for call in here.calls())
-    # Before the plan, and right before the first write; and once more when something was written.
+    # Before the plan, before the first write, and again after a write.
     assert here.calls().count("GET /runtimes/nodejs") == (3 if done else 2)
     assert report.verified is bool(done)
 
@@ -148,7 +148,7 @@ def test_a_token_that_expires_during_a_deploy_is_renewed(here: World) -> None:
         return None
 
     here.application.before = once
-    # The new token has to differ for the client to use it: the first is refused.
+    # The new token must differ, because the first one is rejected.
     tokens = iter(["first", TOKEN])
 
     def with_tokens(request: Request) -> Reply | None:
@@ -440,7 +440,7 @@ def test_an_interrupt_finishes_running_requests_and_starts_no_others(here: World
 
 
 def wait_for_abandoned_reads() -> None:
-    """Let reads that an interrupt left behind end before their client is closed, as only the end of a process may."""
+    """Wait for reads that an interrupt abandoned before their client is closed."""
     for thread in threading.enumerate():
         if thread.name == "ckfunc-worker":
             thread.join()

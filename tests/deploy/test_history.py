@@ -1,4 +1,4 @@
-"""Rolling back when others deploy too, and when answers get lost."""
+"""Rollbacks with concurrent deploys and lost responses."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TYPE = "user.sent.message"
 
 
 def rolled(here: World, meddle: Callable[[], object] = lambda: None) -> DeployReport:
-    """Roll the function back to its first version; `meddle` comes between the plan and the write."""
+    """Roll the function back to its first version; `meddle` runs between the plan and the write."""
     function = here.application.add(TYPE, "one", "two")
     with here.new_client() as client:
         cache = VersionCache(here.root)

@@ -38,7 +38,7 @@ def publish(here: World, trigger_type: str, script: str) -> None:
 
 
 class Killed(BaseException):
-    """Stands for the end of the process."""
+    """Simulates the end of the process."""
 
 
 def journals(here: World) -> list[Path]:
@@ -50,7 +50,7 @@ def lines(here: World, number: int = -1) -> list[dict[str, Any]]:
 
 
 def cut_off(here: World, project: Project, at: int) -> None:
-    """Deploy, and end as by kill -9 when step number `at` begins."""
+    """Deploy, and stop as by `kill -9` when step number `at` begins."""
     steps: list[object] = []
 
     def count(one: object) -> None:
@@ -93,7 +93,7 @@ def take_back(
 
 
 def before_and_after(here: World) -> tuple[Project, Project]:
-    """Deploy one state, and return it with another."""
+    """Deploy one project, and return it together with a changed one."""
     first = here.project(
         {SENT: "one\n", READ: "one\n"},
         dependencies={"kept": "1", "gone": "1"},
@@ -190,7 +190,7 @@ def test_the_next_deploy_completes_an_interrupted_deploy(here: World, at: int, a
     assert here.application.deployed() == {SENT: "two\n", READ: "one\n", NEW: "new\n"}
     assert here.application.history() == {SENT: 2, READ: 1, NEW: 1}
     assert here.plan(second).is_empty
-    # What was before is what was before the one that was cut off.
+    # The undo restores the state before the interrupted deploy.
     undone, _ = take_back(here, {"CHANGED": f"{SECRET}-old", "GONE": f"{SECRET}-gone"})
     assert undone.ok
     assert here.application.environment["CHANGED"] == f"{SECRET}-old"
@@ -366,7 +366,7 @@ def test_a_step_that_cannot_be_recorded_is_not_executed(tmp_path: Path, here: Wo
         kept._file = full
         with pytest.raises(SystemRefusal, match="No space left"):
             kept.start(plan.steps[0])
-        kept.created(SENT, here.application.add(SENT))  # what has been done is not hidden by a full disk
+        kept.created(SENT, here.application.add(SENT))  # a full disk does not hide completed work
 
 
 def test_damaged_journals_are_ignored_and_only_the_newest_fifty_are_retained(here: World) -> None:

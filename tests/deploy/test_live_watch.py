@@ -28,7 +28,7 @@ USERS = 2
 
 
 class Load:
-    """Users that fire one event after the other until the end."""
+    """Users that fire events continuously until the end."""
 
     def __init__(self, client: Client) -> None:
         self._client = client

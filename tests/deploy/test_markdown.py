@@ -1,4 +1,4 @@
-"""The plan as a comment: no secret, nothing that breaks out of its place, short enough."""
+"""Plans as Markdown comments: masked, escaped, and limited in length."""
 
 from __future__ import annotations
 

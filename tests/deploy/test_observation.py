@@ -1,4 +1,4 @@
-"""Watched deploys: real deploys to an emulator whose runs a test adds, on a clock that plays the traffic."""
+"""Watched deploys to an emulator, with runs that tests add while the clock waits."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ FAILED = Outcome(None, HandlerError("TypeError", "this is broken", ""))
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a project deploys: functions that return a word, and a variable."""
+    """The content of a project: functions that return a word, and a variable."""
 
     word: str
     types: tuple[str, ...] = (SENT,)
@@ -54,7 +54,7 @@ class Wanted:
 
 
 class Traffic(Brisk):
-    """A clock that passes only while it is waited on; each wait plays the next batch of runs."""
+    """A clock that advances only during waits; each wait adds the next batch of runs."""
 
     def __init__(self, batches: Sequence[Callable[[], object]] = ()) -> None:
         super().__init__()
@@ -175,7 +175,7 @@ def test_a_failing_version_is_reverted_within_seconds(scene: Scene) -> None:
     assert (len(runs.earlier), runs.earlier_failed) == (30, 0)
     assert [run.result["error"]["message"] for run in runs.first_failed] == ["this is broken"] * 2
     assert scene.scripts() == ["old", "new", "old"]
-    # Time only passes while the clock is waited on, and the second wait exceeded the limit.
+    # The clock advances only during waits, and the limit was exceeded after the second wait.
     assert clock.slept_s < 5
     assert scene.to_watch() is None
 

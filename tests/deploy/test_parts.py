@@ -1,4 +1,4 @@
-"""The pure parts of a deploy, and how its requests run side by side."""
+"""Pure functions of a deploy: changes, source diffs, targets, and order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plans in files: carried out as they were agreed on, or not at all."""
+"""Saved plans: applied unchanged, or refused."""
 
 from __future__ import annotations
 

@@ -22,8 +22,8 @@ def test_five_hundred_functions_cost_close_to_the_minimum_of_requests(here: Worl
     project = here.project({name: f"// {name}\n{SCRIPT}" for name in MANY})
     report = here.deploy(project)
     assert report.ok and len(report.items) == 500
-    # The token; runtime and list before and after; each function and its version. Beyond that, looks whether someone
-    # else deploys, shared by the writes of a moment.
+    # The token; runtime and list before and after; each function and its version. In addition, checks for concurrent
+    # deploys, which simultaneous writes share.
     least = 1 + 2 + 500 + 500 + 2
     assert least + 2 <= len(here.calls()) <= 1.1 * least
     assert set(here.application.history().values()) == {1}
@@ -39,7 +39,7 @@ def test_five_hundred_functions_cost_close_to_the_minimum_of_requests(here: Worl
 
 
 class Crawling(SystemClock):
-    """A clock on which a second passes whenever somebody looks at it: that of a slow network."""
+    """A clock that advances one second with each reading, as with a slow network."""
 
     def __init__(self) -> None:
         self._passed = itertools.count()
@@ -72,7 +72,7 @@ def test_a_small_deploy_over_a_slow_network_checks_before_every_write(here: Worl
     with here.new_client() as client:
         project = here.project(dict.fromkeys(MANY[:functions], "b\n"))
         assert run.deploy(project, client, check=here.check, confirm=lambda _: True, clock=Crawling()).ok
-    # Besides those of the plan, of the first look, and of reading back.
+    # In addition to those of the plan, the first check, and the verification.
     assert here.calls().count("GET /runtimes/nodejs/functions") == 3 + functions
 
 
@@ -90,7 +90,7 @@ def test_at_most_eight_requests_run_concurrently(here: World, phase: str) -> Non
     if phase != "create":
         for name in types:
             here.application.add(name, "a\n")
-    # Each request stays until eight are there, or long enough for a ninth to come.
+    # Each request waits until eight have arrived, or long enough for a ninth to arrive.
     gate = threading.Barrier(8)
 
     def hold(request: Request) -> Reply | None:

@@ -29,7 +29,7 @@ REMOVING = run.DeployOptions(allow_removals=True)
 
 
 class Hurried(SystemClock):
-    """The machine's clock, for people who do not wait between tries."""
+    """The system clock, without waits between attempts."""
 
     def sleep(self, seconds: float) -> None:
         pass
@@ -39,7 +39,7 @@ HURRIED = Hurried()
 
 
 class Stopped(Hurried):
-    """A clock on which no time passes, so that what was read does not become old on a slow machine."""
+    """A clock that stands still, so that read state does not become stale on a slow machine."""
 
     def monotonic_s(self) -> float:
         return 0.0
@@ -57,7 +57,7 @@ def project_of(
     names: Mapping[str, str] | None = None,
     descriptions: Mapping[str, str] | None = None,
 ) -> Project:
-    """Return a project with handlers by trigger type; what is None is unmanaged."""
+    """Return a project with handlers by trigger type; sections that are None are unmanaged."""
     functions = None
     if handlers is not None:
         functions = tuple(
@@ -112,7 +112,7 @@ class World:
         options: run.DeployOptions = REMOVING,
         clock: Clock = HURRIED,
     ) -> DeployReport:
-        """Deploy with a client of its own, as each run of the command has one."""
+        """Deploy with a new client, as each run of the command does."""
         with self.new_client() as client:
             return run.deploy(
                 project,

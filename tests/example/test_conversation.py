@@ -1,4 +1,4 @@
-"""The conversation of the example project: always with the same result, and sensitive to changes of the handlers."""
+"""The conversation of the example project: deterministic, and sensitive to changes of handlers."""
 
 from __future__ import annotations
 

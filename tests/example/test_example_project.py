@@ -1,4 +1,4 @@
-"""The example project: it must hold together, type-check strictly, and match what a new project gets."""
+"""The example project: valid targets, strict types, and the settings of a new project."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EXAMPLE = Path(__file__).parent.parent.parent / "example-project"
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A copy of the example as a fresh clone has it."""
+    """A copy of the example, as in a fresh clone."""
     ignored = shutil.ignore_patterns(".ckfunc", ".env", "node_modules", "__pycache__")
     return Path(shutil.copytree(EXAMPLE, tmp_path / "project", ignore=ignored))
 

@@ -1,4 +1,4 @@
-"""Everything that a developer does locally, once the caches are filled: without a network, and contacting nobody."""
+"""The local workflow with filled caches: without a network, and without outgoing connections."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def project(root: Path) -> Path:
 
 
 def walk(ckfunc: Callable[..., str], root: Path) -> None:
-    """Go the developer's way; every step must succeed."""
+    """Run the developer's workflow; every step must succeed."""
     event = json.dumps(
         {"user": {"id": 1, "name": "jane"}, "channel": {"id": 1}, "message": {"type": "TEXT", "body": "x"}}
     )

@@ -1,4 +1,4 @@
-"""A world of faults for each module of tests, and what runs ckfunc in it as a user does."""
+"""Emulators behind a fault-injecting proxy, shared by a module or for one test."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def start(root: Path, environ: Mapping[str, str], *arguments: str) -> subprocess
 
 
 def finish(process: subprocess.Popen[str]) -> Ran:
-    """Wait for its end."""
+    """Wait for a process to end; return its exit code and output."""
     try:
         out, err = process.communicate(timeout=LONGEST_S)
     except BaseException:
@@ -52,9 +52,9 @@ def run(root: Path, environ: Mapping[str, str], *arguments: str) -> Ran:
 
 
 class Killer:
-    """Kills a process when its write of a number (from 1) was done, and lets no later write through.
+    """Kills a process after its write `number` (from 1), and blocks later writes.
 
-    With `unanswered`, it never learns that the write was done. Install it before the process starts.
+    With `unanswered`, the process gets no response to that write. Create it before the process starts.
     """
 
     def __init__(self, proxy: Proxy, number: int, *, unanswered: bool) -> None:
@@ -68,7 +68,7 @@ class Killer:
         proxy.after = None if unanswered else self._stop
 
     def kill(self, process: subprocess.Popen[str]) -> bool:
-        """Wait for the moment and kill; return whether the moment came."""
+        """Wait for that write and kill the process; return whether the write happened."""
         while not self._reached.wait(0.05):
             if process.poll() is not None:
                 break
@@ -78,7 +78,7 @@ class Killer:
         return self._reached.is_set()
 
     def _before(self, exchange: Exchange) -> None:
-        # One write at a time, so that what was done is certain.
+        # One write at a time, so that the completed writes are known.
         if exchange.is_write:
             self._writing.acquire()
             if self._reached.is_set():

@@ -1,6 +1,6 @@
-"""A network that fails on demand: a real proxy on loopback between ckfunc and an emulator, with one fault where asked.
+"""A loopback proxy between ckfunc and an emulator that injects faults on demand.
 
-It also stands in for the credentials: the client secret and the tokens that ckfunc sees are the proxy's own, exchanged
+It also replaces the credentials: the client secret and the tokens that ckfunc sees are the proxy's own, exchanged
 for the emulator's on the way, so that a test can look for them everywhere.
 """
 
@@ -32,7 +32,7 @@ HELD_S = 30.0
 
 
 class End(Enum):
-    """How an exchange ends: with an answer, a closed connection, a reset in the middle of the answer, or not at all."""
+    """The end of an exchange: a response, a closed connection, a reset during the response, or no end at all."""
 
     ANSWER = "answer"
     CLOSE = "close"
@@ -42,7 +42,7 @@ class End(Enum):
 
 @dataclass(frozen=True)
 class Fault:
-    """What happens to one request. `forwards`: the emulator gets it, and does what it asks, all the same."""
+    """A fault of one request. With `forwards`, the emulator still receives and processes the request."""
 
     name: str
     forwards: bool
@@ -50,7 +50,7 @@ class Fault:
     status: int = 200
     retry_after: Callable[[], str] | None = None
     body: Callable[[bytes], bytes] | None = None
-    """The body of the answer, made of the emulator's (b"" when it was not asked); None: an error document."""
+    """The response body, made from the emulator's (b"" if it got no request); None: an error document."""
 
 
 def _soon() -> str:
@@ -78,7 +78,7 @@ FAULTS = (
 
 @dataclass
 class Exchange:
-    """A request that came through, and what became of it. `label` counts equal ones: "PUT /v1/x#1", ids left out."""
+    """A forwarded request and its outcome. `label` numbers equal requests, without ids: "PUT /v1/x#1"."""
 
     label: str
     method: str
@@ -95,13 +95,13 @@ class Exchange:
 
     @property
     def is_write(self) -> bool:
-        """Whether it is to change the application."""
+        """Return whether the request changes the application."""
         return self.method != "GET" and not self.path.startswith("/oauth/")
 
 
 @dataclass(frozen=True)
 class _Message:
-    """A request or an answer: its first line, its headers with lower-case names, and its body."""
+    """A request or a response: its first line, its headers with lower-case names, and its body."""
 
     first: str
     headers: dict[str, str]
@@ -117,9 +117,10 @@ class _Message:
 
 
 class Proxy:
-    """A context manager. Hooks are called in the connection's own thread, with each request: they may wait, and end
-    the connection by raising OSError. `before`: it is about to go on; `done`: the emulator has done it, and the client
-    does not know yet; `after`: the client was answered. Everything may change between two requests.
+    """A context manager. Hooks are called with each request, in the thread of its connection.
+
+    They may wait, and may end the connection by raising OSError. `before` is called before the request is forwarded,
+    `done` after the emulator has processed it, and `after` when the client has the response.
     """
 
     def __init__(self, upstream: str) -> None:
@@ -145,7 +146,7 @@ class Proxy:
 
     def __exit__(self, *_: object) -> None:
         self._closed.set()
-        # A listener that is merely closed goes on waiting on some systems.
+        # On some systems, closing a listener does not end its accept().
         with socket.create_connection(self._listener.getsockname()):
             pass
         self._threads[0].join()
@@ -154,10 +155,10 @@ class Proxy:
         for thread in self._threads[1:]:
             thread.join()
 
-    # -- what tests do -------------------------------------------------------------------------------------------
+    # -- test controls -------------------------------------------------------------------------------------------
 
     def forget(self) -> None:
-        """Begin anew: no requests, no faults, no hooks."""
+        """Remove all requests, faults and hooks."""
         self.before = self.done = self.after = None
         with self._lock:
             self.requests = []
@@ -165,23 +166,23 @@ class Proxy:
             self._faults.clear()
 
     def inject(self, fault: Fault, label: str) -> None:
-        """Let a fault happen to the request of this label, once."""
+        """Inject a fault once, into the request with this label."""
         with self._lock:
             self._faults[label] = fault
 
     def hang_up(self) -> None:
-        """Cut every connection."""
+        """Close every connection."""
         with self._lock:
             for one in self._sockets:
                 _cut(one)
 
     def labels(self) -> list[str]:
-        """Return what was asked so far, in order."""
+        """Return the labels of all requests so far, in order."""
         with self._lock:
             return [one.label for one in self.requests]
 
     def writes(self) -> list[Exchange]:
-        """Return the requests so far that were to change something."""
+        """Return the writing requests so far."""
         with self._lock:
             return [one for one in self.requests if one.is_write]
 
@@ -213,7 +214,7 @@ class Proxy:
                     self._sockets -= {client, server}
 
     def _exchange(self, request: _Message, client: socket.socket, server: socket.socket) -> bool:
-        """Carry one request through; return whether the connection goes on."""
+        """Forward one request; return whether the connection stays open."""
         exchange, fault = self._noted(request)
         if self.before:
             self.before(exchange)
@@ -244,7 +245,7 @@ class Proxy:
         if fault.end is End.RESET:
             assert answer is not None
             client.sendall(answer.raw()[: -len(answer.body) // 2 or None])
-            # With no time to linger, what follows is a reset and no orderly end.
+            # With a linger time of 0, closing the socket sends a reset.
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGERING)
             return False
         if fault.end is End.HOLD:
@@ -310,7 +311,7 @@ def _spoiled(fault: Fault, answer: _Message | None) -> _Message:
 
 
 def _read(connection: socket.socket) -> _Message | None:
-    """Read a message whole; None when the other side has hung up."""
+    """Read a whole message; return None if the peer has closed the connection."""
     data = b""
     while (end := data.find(b"\r\n\r\n")) < 0:
         if not (more := connection.recv(65536)):
@@ -330,5 +331,5 @@ def _read(connection: socket.socket) -> _Message | None:
 
 
 def _cut(connection: socket.socket) -> None:
-    with suppress(OSError):  # it is cut already
+    with suppress(OSError):  # it is already closed
         connection.shutdown(socket.SHUT_RDWR)

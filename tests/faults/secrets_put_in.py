@@ -1,4 +1,4 @@
-"""Secrets that can be found again, in whatever form they got out: each holds a word that nothing else contains."""
+"""Secrets with unique words that can be detected in any encoding."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ WRONG = "cnryWrong13e8"
 
 
 def forms(word: str) -> list[bytes]:
-    """Return what a word looks like as it is, and within base64 and hexadecimal text at any place."""
+    """Return a word as plain text, and as it appears inside base64 and hexadecimal text."""
     raw = word.encode()
     found = [raw, raw.hex().encode(), raw[::-1]]
     for offset in range(3):
-        # Only the groups of three bytes that hold nothing but the word look the same wherever it stands.
+        # Only groups of three bytes within the word have the same base64 form at every offset.
         whole = raw[(3 - offset) % 3 :]
         found.append(base64.b64encode(whole[: len(whole) // 3 * 3]))
     found += [one.translate(bytes.maketrans(b"+/", b"-_")) for one in found[3:]]
@@ -42,17 +42,17 @@ _FORMS = {word: forms(word) for word in WORDS}
 
 
 def leaks(data: bytes) -> list[str]:
-    """Return which secrets are in it."""
+    """Return the secrets that some data contains."""
     return [f"{WORDS[word]} ({word})" for word, those in _FORMS.items() if any(one in data for one in those)]
 
 
 def leaking_files(top: Path, *, but: tuple[str, ...] = ()) -> Iterator[str]:
-    """Yield which files below a directory hold which secrets; `but` are patterns of those that may."""
+    """Yield the leaks in files below a directory; files that match patterns in `but` may contain secrets."""
     for directory, _, names in os.walk(top):
         for path in (Path(directory) / name for name in names):
             place = path.relative_to(top)
             if any(place.match(pattern) for pattern in but) or path.is_symlink() or not path.is_file():
                 continue
-            # Packages that were linked here from the cache of all tests are nobody's secret.
+            # Packages that are linked from the shared cache of the tests contain no secrets.
             if path.stat().st_nlink == 1:
                 yield from (f"{place}: {one}" for one in leaks(path.read_bytes() + str(place).encode()))

@@ -1,6 +1,6 @@
-"""No command, however it ends and however much it says, lets a secret out: not into its output, not into a file.
+"""No command leaks secrets into its output or files, whatever its outcome and verbosity.
 
-What a user asks to be written is the user's: `.env` files, the emulator's own data and exports of it, the keyring.
+Files in which users store secrets are excluded: `.env` files, emulator data and its exports, and the keyring.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ VERBOSITIES: tuple[tuple[str, ...], ...] = (("-q",), (), ("-v",), ("--json",), (
 
 
 def verbosities(fast: str = "") -> pytest.MarkDecorator:
-    """Try every verbosity; all but `fast`, one of the two that print the most, are slow tests."""
+    """Parametrize by verbosity; all except `fast`, one of the two most verbose, are slow tests."""
     return pytest.mark.parametrize(
         "verbosity",
         [
@@ -52,7 +52,7 @@ def verbosities(fast: str = "") -> pytest.MarkDecorator:
 
 MARK = "SECRET-STDIN"
 
-# Every command with arguments that make it do something, in an order in which one leads to the next.
+# Every command with useful arguments, ordered so that later commands build on earlier ones.
 CASES: dict[str, tuple[tuple[str, ...], ...]] = {
     "init": (("fresh",), ("--ci", "github")),
     "types": ((), ("--check",), ("--no-install",)),
@@ -139,7 +139,7 @@ CASES: dict[str, tuple[tuple[str, ...], ...]] = {
     "watch": (),
     "dev": (),
 }
-# Those that run until Ctrl-C, and what they say once they do.
+# Commands that run until Ctrl-C, with their output once they run.
 LASTING: dict[str, tuple[tuple[str, ...], str]] = {
     "watch": (("--allow-removals",), "watching"),
     "dev": (("--port", "0"), "watching"),
@@ -245,7 +245,7 @@ MANIFEST_MISTAKES = (
 
 @dataclass
 class Place:
-    """A project with secrets, and everything that commands write: below `top`."""
+    """A project with secrets, and all files that commands write, below `top`."""
 
     top: Path
     cache: Path
@@ -264,7 +264,7 @@ class Place:
         assert "this is a bug in ckfunc" not in err, (line, err)
 
     def judge_files(self) -> None:
-        """Look into every file but those that are to hold secrets."""
+        """Search every file except those that may contain secrets."""
         data = ("emulator/emulator.db*", "emulator/snapshots/*.db", "export.db")
         but = (".env*", "former.env", "body.json", "broken.json", "keyring.json", *data)
         self.leaked += [one for directory in (self.top, self.cache) for one in leaking_files(directory, but=but)]
@@ -272,7 +272,7 @@ class Place:
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache of these tests' own, with the packages that others have installed already."""
+    """A separate cache, with the packages that other tests have already installed."""
     made = tmp_path_factory.mktemp("cache")
     if (packages := cache_dir() / "runtimes").exists():
         shutil.copytree(packages, made / "runtimes", copy_function=os.link, symlinks=True)
@@ -329,7 +329,7 @@ Runner = Callable[[Place, tuple[str, ...]], None]
 
 @pytest.fixture
 def runs(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[Runner]:
-    """Return what runs a command line in a place, within this process, and looks at what it prints."""
+    """Return a function that runs a command line in this process and checks its output for secrets."""
     before = keyring.get_keyring()
     keyring.set_keyring(FileKeyring())
     sleep = time.sleep
@@ -361,7 +361,7 @@ def lines_of(verbosity: tuple[str, ...], *target: str, but: tuple[str, ...] = ()
 
 
 def remote_lines_of(verbosity: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    """Yield what needs the platform."""
+    """Yield the command lines that need the platform."""
     for line in lines_of(verbosity, but=LOCAL):
         if line[0] not in ("invoke", "test") or {"add", "--from-invocation"} & set(line):
             yield line
@@ -470,7 +470,7 @@ def test_no_secrets_leak_when_the_network_is_down(
 
 
 def quoting(style: str) -> Callable[[Request], Reply]:
-    """Return a platform that refuses things, and then quotes all that it was sent, and what it has been asked for."""
+    """Return a platform that rejects requests and quotes everything it received."""
     application = RemoteApplication(environment={"ONE": REMOTE, "GONE": REMOTE})
     application.add(SENT, "// v1\n" + HANDLER)
     asked_for = []
@@ -519,18 +519,18 @@ def test_no_secrets_leak_when_the_platform_quotes_requests_in_its_errors(
     place = furnish(tmp_path, cache)
     with serve(quoting(style)) as server:
         place.environ.update(address(server.url))
-        # Other lines for other styles, so that each line meets one of them.
+        # Each style gets different lines, so that every line is covered.
         for line in list(remote_lines_of(verbosity))[STYLES.index(style) % step :: step]:
             runs(place, line)
     place.judge_files()
     assert place.leaked == []
 
 
-# -- commands that last --------------------------------------------------------------------------------------------
+# -- long-running calls --------------------------------------------------------------------------------------------
 
 
 def until_told(place: Place, line: tuple[str, ...], said: str) -> None:
-    """Run a command until it has said something, and what it then does can be seen; end it with Ctrl-C."""
+    """Run a command until it has printed a text and continued for a moment; end it with Ctrl-C."""
     process = subprocess.Popen(
         [sys.executable, "-m", "ckfunc", *line],
         cwd=place.root,
@@ -553,7 +553,7 @@ def until_told(place: Place, line: tuple[str, ...], said: str) -> None:
     for thread in threads:
         thread.start()
     with process:
-        # Where nothing is said, as long as usually does for something to happen.
+        # Without an expected text, wait long enough for something to happen.
         told.wait(20.0 if said and not {"-q", "--json"} & set(line) else 2.0)
         with contextlib.suppress(ProcessLookupError):
             process.send_signal(signal.SIGINT if os.name == "posix" else signal.SIGTERM)

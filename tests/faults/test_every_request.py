@@ -1,4 +1,4 @@
-"""Each request of a deploy meets each fault, one at a time: at most one more deploy, and everything is there once."""
+"""Every fault at every request of a deploy: at most one more deploy completes it, without duplicates."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ SILENCE_S = 0.2
 
 
 def once(world: World, scene: Content, project: Project, *faults: tuple[Fault, str]) -> tuple[list[str], bool]:
-    """Return what was wrong in one case, and whether the deploy with the faults came through by itself.
+    """Return the problems of one case, and whether the deploy with the faults succeeded by itself.
 
-    Each fault happens to the request of its label.
+    Each fault is injected into the request with its label.
     """
     world.reset(scene)
     root = world.project(NEW)
@@ -74,7 +74,7 @@ def test_a_deploy_recovers_from_a_fault_at_any_request_and_reports_accurately(
     labels = shared.proxy.labels()
     shared.remove(root)
     assert len(labels) >= 18
-    # Different requests for different faults, so that each request meets some.
+    # Different requests for different faults, so that each request gets some fault.
     labels = labels[(FAULTS.index(fault) + list(SCENES).index(scene)) % step :: step]
     wrong, healed = [], 0
     for label in labels:
@@ -95,7 +95,7 @@ def test_a_deploy_recovers_from_several_faults_and_reports_accurately(
     shared.reset(SCENES[scene])
     root = shared.project(NEW)
     assert shared.deploy(moved(project, root)).code == 0
-    # Those that come again are met when they do.
+    # Later repetitions of requests get faults too.
     labels = shared.proxy.labels()
     labels += [f"{label.partition('#')[0]}#{number}" for label in labels[1:] for number in (2, 3, 4)]
     shared.remove(root)
@@ -108,7 +108,7 @@ def test_a_deploy_recovers_from_several_faults_and_reports_accurately(
     assert wrong == []
 
 
-# Silence is left out: a real process waits half a minute for an answer.
+# The fault without a response is excluded, because a real process waits half a minute for it.
 SAMPLE = [one for one in FAULTS if one.end is not End.HOLD]
 LABELS = (
     "POST /v1/functions/{id}/versions#1",

@@ -1,4 +1,4 @@
-"""A deploy that is killed after any of its writes: the next one, resumed or afresh, ends where it would have."""
+"""Deploys killed after any write: a resume or a new deploy completes them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NEW = wanted()
 
 
 def once(world: World, scene: str, number: int, *, unanswered: bool, resumes: bool) -> list[str]:
-    """Return what was wrong after a kill at write `number`."""
+    """Return the problems after a kill at write `number`."""
     world.reset(SCENES[scene])
     root, environ = world.project(NEW), world.environ()
     killer = Killer(world.proxy, number, unanswered=unanswered)
@@ -37,7 +37,7 @@ def once(world: World, scene: str, number: int, *, unanswered: bool, resumes: bo
 @pytest.mark.parametrize(
     ("scene", "unanswered"),
     [
-        pytest.param(scene, unanswered, id=f"{scene}, {'before' if unanswered else 'after'} the answer")
+        pytest.param(scene, unanswered, id=f"{scene}, {'before' if unanswered else 'after'} the response")
         for scene in SCENES
         for unanswered in (False, True)
     ],

@@ -1,4 +1,4 @@
-"""A watched deploy that is killed after any write, of the deploy or of its undo: --resume reverts it."""
+"""Watched deploys killed after any write of the deploy or its undo: `--resume` reverts them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def words(world: World) -> dict[str, list[str]]:
     return {name: [script.split("'")[1] for script in scripts] for name, scripts in world.holds().scripts.items()}
 
 
-@pytest.mark.parametrize("unanswered", [False, True], ids=["after the answer", "before the answer"])
+@pytest.mark.parametrize("unanswered", [False, True], ids=["after the response", "before the response"])
 @pytest.mark.slow
 def test_a_watched_deploy_killed_after_any_write_is_reverted_by_resume(
     shared: World, unanswered: bool, record_property: Callable[[str, object], None]

@@ -47,7 +47,7 @@ class Remote:
 
 @pytest.fixture
 def remote(monkeypatch: pytest.MonkeyPatch) -> Iterator[Remote]:
-    """The application that the shell's variables lead to."""
+    """An application with its credentials in the environment."""
     application = RemoteApplication()
     with serve(application.answer) as server:
         for name, value in {

@@ -1,4 +1,4 @@
-"""Five hundred functions, deployed by real processes: what it costs in requests and in memory."""
+"""Requests and memory for five hundred functions, deployed by real processes."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def many(mark: str) -> Content:
 
 
 def measured(world: World, root: Path, *arguments: str) -> tuple[int, int]:
-    """Run a command; return how many requests it made, and the most memory that it held, in bytes."""
+    """Run a command; return its number of requests, and its peak memory in bytes."""
     world.proxy.forget()
     done = subprocess.run(
         [sys.executable, "-c", MEASURED, *arguments],
@@ -69,7 +69,7 @@ def test_five_hundred_functions_cost_close_to_the_minimum_of_requests(
     cases = {"from nothing": (least + 3 + 2 * MANY, "deploy"), "again": (least - 3, "deploy")}
     figures = {name: (measured(here, root, command), minimum) for name, (minimum, command) in cases.items()}
     assert here.holds().runs(new)
-    # The same directory with other files, so that what was deployed is known.
+    # The same directory with other files, so that the deployed versions are cached.
     other = write_project(here.directory / "second", changed)
     (root / ".ckfunc").rename(other / ".ckfunc")
     figures["everything changed: the plan"] = (measured(here, other, "diff", "--out", "plan.json"), least - 3)

@@ -1,4 +1,4 @@
-"""Ten deploys of two different contents at the same time: one content wins as a whole, the others say so."""
+"""Ten concurrent deploys of two contents: one content wins completely, the other deploys report a conflict."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CONTENTS = {"ours": wanted("ours"), "theirs": wanted("theirs")}
 
 
 class Barrier:
-    """Holds the first write back until every process that still runs has read what it plans from."""
+    """Delays the first write until every running process has read the state for its plan."""
 
     def __init__(self, proxy: Proxy) -> None:
         self._open = threading.Event()
@@ -56,7 +56,7 @@ class Barrier:
 
 @dataclass(frozen=True)
 class Race:
-    """How ten deploys ended, by content, and how many had planned before anybody wrote."""
+    """The results of ten deploys by content, and the number of plans before the first write."""
 
     ended: dict[str, list[Ran]]
     planned: int
@@ -84,7 +84,7 @@ def race(world: World, *, machines: int) -> Race:
 
 
 def the_winner(holds: Content) -> str:
-    """Return whose content the application holds as a whole."""
+    """Return the name of the content that the application has completely."""
     (winner,) = [name for name, content in CONTENTS.items() if holds.runs(content)] or [f"a mixture: {holds}"]
     assert winner in CONTENTS, winner
     return winner
@@ -101,7 +101,7 @@ def test_one_of_ten_concurrent_deploys_on_one_machine_wins(here: World, scene: s
     before = SCENES[scene].scripts
     assert holds.scripts == {name: (*before.get(name, ()), *CONTENTS[winner].scripts[name]) for name in holds.scripts}
     assert 0 in seen.codes(winner)
-    # Who brings the same as the winner may find that all is done.
+    # Deploys of the winning content may find nothing left to do.
     assert set(seen.codes(winner)) <= {0, 1}
     for one in seen.losers(winner):
         assert one.code == 1, one
@@ -121,7 +121,7 @@ def test_one_of_two_contents_wins_completely_in_ten_concurrent_deploys(here: Wor
     for one in seen.losers(winner):
         assert one.code == 1, one
         assert CONFLICT.search(one.err + one.out), one
-    # Where nobody can lock, the first function shows who came first: there, and there alone, losers leave versions.
+    # Without a lock, the first function decides the winner; only there do other deploys leave versions.
     before = SCENES[scene].scripts
     for name in TYPES[1:]:
         assert holds.scripts[name] == (*before.get(name, ()), *CONTENTS[winner].scripts[name])

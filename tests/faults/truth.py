@@ -15,7 +15,7 @@ DONE = (ItemState.CREATED, ItemState.UPDATED, ItemState.REMOVED, ItemState.UNCHA
 
 
 def lies(outcome: Outcome, before: Content, after: Content, wanted: Content) -> list[str]:
-    """Return what is not true of an outcome, in sentences."""
+    """Return the false statements of an outcome, as sentences."""
     found = []
     if outcome.code == 0 and not after.runs(wanted):
         found.append("it exited 0, but the application is not what the manifest says")

@@ -42,7 +42,7 @@ DEPENDENCIES = {"left-pad": "^1.3.0", "ms": "2.1.3"}
 
 @dataclass(frozen=True)
 class Content:
-    """What an application holds, or is to hold: `scripts` are every function's versions, the oldest first, by type."""
+    """The content of an application: `scripts` are the versions of each function by type, oldest first."""
 
     dependencies: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -51,7 +51,7 @@ class Content:
     scripts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def runs(self, wanted: Content) -> bool:
-        """Whether it is what `wanted` says, whatever was there before."""
+        """Return whether the current state matches `wanted`, whatever the history."""
         return (
             (self.dependencies, self.environment, self.script, self.settings)
             == (wanted.dependencies, wanted.environment, wanted.script, wanted.settings)
@@ -66,7 +66,7 @@ MARKS = {
 
 
 def wanted(mark: str = "new") -> Content:
-    """Return what the project is to make of an application; another mark is another content."""
+    """Return the content that the project deploys; each mark has different content."""
     handlers = {name: (f"async function handleEvent(event) {{\n  return '{mark} {name}';\n}}\n",) for name in TYPES}
     environment = {name: f"{value} {mark}" for name, value in ENVIRONMENT.items()}
     return Content({**DEPENDENCIES, "ms": mark}, environment, f"const mark = '{mark}';\n", MARKS[mark], handlers)
@@ -105,7 +105,7 @@ def write_project(root: Path, content: Content, *, extra: str = "") -> Path:
 
 
 class Brisk:
-    """The machine's clock, on which waiting takes next to no time and yet passes."""
+    """The system clock, with short waits that still advance the time."""
 
     def __init__(self) -> None:
         self._ahead_s = 0.0
@@ -123,7 +123,7 @@ class Brisk:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a deploy ended. `error` is what it raised instead of a report."""
+    """The outcome of a deploy. `error` is the exception raised instead of a report."""
 
     code: int
     report: DeployReport | None = None
@@ -132,7 +132,7 @@ class Outcome:
 
 @dataclass
 class World:
-    """An emulator's application behind a proxy. Handlers never run in it: its emulator finds no Node."""
+    """An emulator's application behind a proxy. Handlers never run, because the emulator finds no Node."""
 
     proxy: Proxy
     database: Database
@@ -140,7 +140,7 @@ class World:
     projects: int = 0
 
     def reset(self, content: Content = NOTHING) -> None:
-        """Let the application hold `content`, and forget what happened. Ids go on, so that no cache can be wrong."""
+        """Replace the application's content and clear the history. Ids are not reused, so that caches stay valid."""
         self.proxy.hang_up()
         self.proxy.forget()
         with self.database.transaction():
@@ -158,7 +158,7 @@ class World:
                     functions.add_version(self.database, function.id, script)
 
     def holds(self) -> Content:
-        """Return what the application really holds."""
+        """Return the actual content of the application."""
         stored, settings = functions.runtime(self.database), application.settings(self.database)
         rows = self.database.all(
             "SELECT f.type, v.handler_script FROM functions f LEFT JOIN function_versions v ON v.function_id = f.id"
@@ -170,7 +170,7 @@ class World:
         return Content(stored.dependencies, stored.environment, stored.initialization_script, settings, scripts)
 
     def project(self, content: Content) -> Path:
-        """Write a project in a directory of its own."""
+        """Write a project to its own directory."""
         self.projects += 1
         return write_project(self.directory / f"project-{self.projects}", content)
 
@@ -178,7 +178,7 @@ class World:
         shutil.rmtree(root)
 
     def deploy(self, project: Project, *, timeout_s: float = 20.0) -> Outcome:
-        """Deploy as the command does, but within this process and in a hurry."""
+        """Deploy as the command does, but within this process and with short waits."""
         url = self.proxy.url
         connection = Connection(url, f"{url}/oauth/token", CLIENT_ID, Secret(CLIENT_SECRET))
         clock = Brisk()
@@ -198,10 +198,10 @@ class World:
         return Outcome(report.exit_code, report)
 
     def environ(self, home: Path | None = None) -> dict[str, str]:
-        """Return the variables that real processes of ckfunc get: this platform's address, and a home of their own."""
+        """Return the environment of separate ckfunc processes: this platform's address, and their own home."""
         home = home or self.directory / "home"
         home.mkdir(parents=True, exist_ok=True)
-        for mark in MARKS:  # packages that no registry has: npm is not what these tests are about
+        for mark in MARKS:  # no registry has these packages, so mark them as installed
             note = installed_marker(wanted(mark).dependencies, home / "cache")
             note.parent.mkdir(parents=True, exist_ok=True)
             note.touch()
@@ -221,10 +221,10 @@ class World:
 
 @contextmanager
 def world(directory: Path) -> Iterator[World]:
-    """Run an emulator with a proxy before it, which hides that it is one."""
+    """Run an emulator behind a proxy that makes it look like the real platform."""
     data = directory / "emulator"
     with pytest.MonkeyPatch.context() as patched:
-        # Without Node nothing is compiled, installed or kept warm: what is under test is what arrives.
+        # Without Node nothing is compiled or installed; these tests check only the stored content.
         patched.setenv("CKFUNC_NODE", str(directory / "no-node"))
         patched.setenv("CKFUNC_CACHE_DIR", str(directory / "cache"))
         with (

@@ -28,7 +28,7 @@ esac
 
 
 class ActionRun:
-    """The steps of the action, run as far as a shell can; `outputs` are those of the last step."""
+    """The steps of the action, run in a shell; `outputs` are those of the last step."""
 
     def __init__(self, directory: Path, project: Path) -> None:
         self.directory = directory

@@ -1,4 +1,4 @@
-"""The house rules: what breaks one is found, with its place."""
+"""The house rules: violations are found, with their locations."""
 
 from __future__ import annotations
 

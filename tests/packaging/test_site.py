@@ -34,7 +34,7 @@ FOR_READERS = {"canonical", "next", "prev"}
 
 
 class Loads(HTMLParser):
-    """What a page makes a browser load, and its text. Styles are searched for addresses too."""
+    """The addresses that a page loads, including those in its styles, and its text."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -157,7 +157,7 @@ def test_search_works_in_a_browser_without_requests_to_other_hosts(site: Path) -
 
 @pytest.mark.parametrize("link", ["nowhere.md", "manifest.md#no-such-heading"])
 def test_a_broken_link_or_an_unknown_anchor_fails_the_build(site: Path, tmp_path: Path, link: str) -> None:
-    del site  # the environment of `make docs` is there
+    del site  # the fixture creates the environment of `make docs`
     copy = tmp_path / "copy"
     for name in ("docs", "website", "ckfunc", "example-project"):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))

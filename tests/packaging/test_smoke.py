@@ -18,7 +18,7 @@ from support.smoke import run, smoke
 
 from ckfunc import __version__
 
-# One worker of a parallel run takes them all, so that the wheel is built and installed once.
+# All in one worker of a parallel run, so that the wheel is built and installed once.
 pytestmark = [pytest.mark.xdist_group("wheel"), pytest.mark.timeout(600)]
 
 
@@ -40,7 +40,7 @@ def wheel(built: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The `ckfunc` of an environment into which nothing but the wheel was installed; its path holds a space."""
+    """The `ckfunc` of an environment with only the wheel installed; its path contains a space."""
     directory = tmp_path_factory.mktemp("else where") / "env"
     venv.create(directory, with_pip=False)
     binaries = directory / ("Scripts" if sys.platform == "win32" else "bin")

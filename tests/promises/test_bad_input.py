@@ -23,7 +23,7 @@ GOOD: dict[str, Answering] = {
 
 @pytest.fixture
 def remote(monkeypatch: pytest.MonkeyPatch) -> Iterator[Platform]:
-    """A platform that the environment's credentials lead to."""
+    """A platform with its credentials in the environment."""
     with platform(GOOD) as made:
         monkeypatch.setenv("CHATKITTY_API_URL", made.server.url)
         monkeypatch.setenv("CHATKITTY_AUTHORIZATION_URL", f"{made.server.url}/oauth/token")

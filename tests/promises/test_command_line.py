@@ -1,4 +1,4 @@
-"""The small promises of the command line: help, unknown commands, scaffolds as data, where bugs are written."""
+"""The command line: help, usage errors, created files, bug reports, and the manual page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Unusual environments: no home, no temporary directory, closed streams, names that are no UTF-8, clocks, limits."""
+"""Unusual environments: no home directory, unwritable caches, and names that are not UTF-8."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def local(project: Path) -> Path:
 
 @pytest.fixture
 def homeless(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A user whom the system does not know, as in a container that runs with any user id."""
+    """A user unknown to the system, as in a container with an arbitrary user id."""
     import pwd
 
     def unknown(uid: int) -> None:

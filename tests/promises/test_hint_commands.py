@@ -1,4 +1,4 @@
-"""Commands and options in messages and hints: each exists, and where the message is printed."""
+"""Commands and options in messages and hints exist for the commands that print them."""
 
 from __future__ import annotations
 
@@ -55,13 +55,13 @@ _OTHERS = ("git ", "pip ", "npm ", "node ", "cargo ", "ssh ")
 
 
 def messages() -> Iterator[tuple[str, int, str]]:
-    """Yield module, line and text of every literal with words in it that is no docstring."""
+    """Yield module, line and text of every literal with words, except docstrings."""
     for file in sorted(ROOT.rglob("*.py")):
         tree = ast.parse(file.read_text(encoding="utf-8"))
         skipped: set[int] = set()
         for node in ast.walk(tree):
             if isinstance(node, ast.Expr):
-                skipped.add(id(node.value))  # docstrings, and notes below constants
+                skipped.add(id(node.value))  # docstrings, also of constants
             elif isinstance(node, ast.JoinedStr) and id(node) not in skipped:
                 skipped |= {id(one) for one in ast.walk(node) if one is not node}
         for node in ast.walk(tree):
@@ -78,7 +78,7 @@ def messages() -> Iterator[tuple[str, int, str]]:
 
 
 def found(words: list[str]) -> tuple[click.Command, list[str]]:
-    """Return the command that a line begins with, and what follows; fails when there is none."""
+    """Return the command at the start of a line and the remaining words; fail if there is none."""
     assert words[0] in COMMANDS, f"there is no command {words[0]}"
     command = cli.get_command(click.Context(cli), words[0])
     assert command is not None
@@ -112,14 +112,14 @@ _DESCRIBING_OUTPUTS = ("model/outputs.py", "cli/schemas.py")
 
 
 def lines(text: str) -> Iterator[str]:
-    """Yield what a message tells to run: quoted, or the whole of a line of help or of a hint."""
+    """Yield the command lines in a message: quoted ones, and whole lines of help or hints."""
     for quoted in _QUOTED.findall(text):
         if quoted.startswith("ckfunc "):
             yield quoted
     for line in _QUOTED.sub("", text).split("\n"):
         if at := re.search(r"(?:^|\| |: )\s*(ckfunc ([a-z]+).*)", line):
             shown = re.split(r"\s{3,}|\s(?:&&|\|) ", at[1])[0]
-            if at[2] in COMMANDS or "  ckfunc" in line:  # else a sentence about ckfunc
+            if at[2] in COMMANDS or "  ckfunc" in line:  # otherwise a sentence about ckfunc
                 yield shown
 
 
@@ -134,7 +134,7 @@ def test_every_command_line_in_a_message_is_valid() -> None:
             for one in _OPTION.findall(" ".join(rest)):
                 assert one in options(command), f"{module}:{number}: `ckfunc {words[0]}` has no option {one}"
             seen += 1
-    assert seen > 80  # else the search does not find them any more
+    assert seen > 80  # the search still finds them
 
 
 def test_every_option_in_a_message_exists_for_the_commands_that_print_it() -> None:
@@ -144,7 +144,7 @@ def test_every_option_in_a_message_exists_for_the_commands_that_print_it() -> No
             continue  # examples, which are whole lines
         plain = _QUOTED.sub(lambda quoted: "" if quoted[1].startswith(("ckfunc ", *_OTHERS)) else quoted[1], text)
         if plain.lstrip().startswith(("ckfunc ", *_OTHERS)) or "ckfunc " in plain:
-            continue  # a whole line, which the other test reads
+            continue  # a whole command line, which the other test checks
         for one in re.findall(r"(?<![\w-])(--[a-z][a-z-]++)(?![\w=:])", plain):
             if one in common or module.startswith(_OF_OTHER_PROGRAMS):
                 continue

@@ -1,4 +1,4 @@
-"""Hints: each names what helps with this command, and never leads the wrong way."""
+"""Hints for wrong paths, types, addresses and credentials."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def test_a_closed_pipe_does_not_change_the_exit_code(ckfunc: Ckfunc, local: Path
     assert shell(f"{CKFUNC} diff --exit-code | true; {ended}", local).stderr == "3\n"
     assert shell(f"{CKFUNC} --help | true; {ended}", local).stderr == "0\n"
     (local / "handlers/start.ts").write_text("function handleEvent() { throw new Error('no'); }\n")
-    # Nobody hears what is said on the way; that stops no deploy.
+    # Lost progress output does not stop a deploy.
     assert shell(f"{CKFUNC} -v deploy 2>&1 | true; {ended}", local).stderr == "0\n"
     triggered = f'{CKFUNC} trigger user.attempted.start_session --data \'{{"username": "jane"}}\''
     assert shell(f"{triggered} | true; {ended}", local).stderr == "1\n"
@@ -98,7 +98,7 @@ def test_a_read_only_directory_is_an_expected_error(ckfunc: Callable[..., Any], 
         assert ran.code == 1
         assert "hint: check its permissions" in ran.err
     else:
-        assert ran.code == 0  # root may write anywhere
+        assert ran.code == 0  # root can write anywhere
 
 
 @posix
@@ -124,7 +124,7 @@ def test_an_interrupt_at_any_time_ends_a_command_without_a_traceback(local: Path
         time.sleep(after_s)
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)
-    # A deploy may have been done by then; the end of Python itself may be interrupted too.
+    # The deploy may already be complete, and the interpreter's exit can be interrupted too.
     assert process.returncode in (130, -signal.SIGINT, *([0] if command == "deploy" else []))
     assert "Traceback" not in err
     assert "bug" not in err

@@ -1,6 +1,6 @@
-"""`--json`: every command's output has a schema, and is as its schema says.
+"""`--json`: every command's output has a schema and matches it.
 
-The fixture `ckfunc` compares every output with --json with its schema, in all tests of commands.
+The fixture `ckfunc` validates all output of --json by its schema, in all tests of commands.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Handlers that share local files: deployed, run, watched, pulled, and shown in the files that they were made of."""
+"""Handlers with shared local files: deployed, run, watched, pulled, and traced to their sources."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_stack_traces_of_a_bundled_handler_point_to_the_local_files(ckfunc: Ckfu
         assert "at greeting (lib/greeting.ts:7:11)" in text  # what it threw
         assert "at handleEvent (handlers/start.ts:6:13)" in text
         assert f"{TYPE}@1.ts" not in text
-    # Programs get what the platform says.
+    # JSON output has the platform's stack trace.
     (entry,) = map(json.loads, ckfunc("-C", shared, "logs", "--json").out.splitlines())
     assert f"at greeting ({TYPE}@1.ts:" in entry["result"]["error"]["stack"]
 
@@ -106,7 +106,7 @@ def test_stack_traces_point_to_init_script_files_only_in_the_run_itself(ckfunc: 
     ran = start(ckfunc, shared, "mute")
     assert "at shout (lib/words.ts:2:30)" in ran.out
     assert "at desk (init.ts:3:" in ran.out
-    # Nobody knows which one ran once it is an old story.
+    # For older invocations, it is unknown which init script ran.
     assert "initialization-script.ts:" in ckfunc("-C", shared, "logs").out
 
 
@@ -116,7 +116,7 @@ def test_stack_traces_point_to_the_deployed_script_after_local_changes(ckfunc: C
     library.write_text("// one more line\n" + library.read_text().replace("hello", "goodbye"))
     for ran in (start(ckfunc, shared, "nobody"), ckfunc("-C", shared, "logs")):
         assert f"at greeting ({TYPE}@1.ts:" in ran.out
-    # Whatever keeps the files from being bundled keeps no log from being read.
+    # Logs can be read even if the files cannot be bundled.
     library.write_text("export const = 1;\n")
     assert f"at greeting ({TYPE}@1.ts:" in ckfunc("-C", shared, "logs").out
     assert start(ckfunc, shared, "jane").code == 0
@@ -131,7 +131,7 @@ def test_mistakes_in_local_files_are_reported_together_and_nothing_is_sent(ckfun
         assert ran.code == 1
         assert "lib/greeting.ts:2:16: unexpected" in ran.err
         assert "handlers/sent.ts:1:19: there is no file lib/a.ts" in ran.err
-    # What is deployed is there all the same.
+    # Deployed versions are still available.
     ran = ckfunc("-C", shared, "versions", TYPE)
     assert (ran.code, len(ran.out.splitlines())) == (0, 2)  # the header, and one version
     assert "the working copy is not compared" in ran.err
@@ -163,12 +163,12 @@ def test_watch_deploys_the_handlers_that_import_a_saved_file(ckfunc: Ckfunc, sha
         assert TYPE in watch.until("v1 ")
         library.write_text(good.replace("hello", "good day"))
         assert TYPE in watch.until("v1 → v2")
-        # A broken file stays where it is, and keeps no other function from being deployed.
+        # A broken file is not deployed, and does not stop the deploy of other functions.
         library.write_text("export const greeting = ;\n")
         watch.until("lib/greeting.ts:1:25: ")
         (shared / "handlers/sent.ts").write_text("function handleEvent() { return 'anew'; }\n")
         assert SENT in watch.until("v1 → v2")
-        # An import of a file that is not there yet waits for it, in a directory that is not there yet.
+        # An import of a missing file, in a missing directory, is resolved once the file exists.
         library.write_text(good.replace('"ms"', '"./more/time"'))
         watch.until("lib/greeting.ts:1:16: there is no file lib/more/time.ts")
         (shared / "lib/more").mkdir()
@@ -186,7 +186,7 @@ def say(root: Path, word: str) -> None:
 
 @pytest.fixture
 def offline(ckfunc: Ckfunc, shared: Path, monkeypatch: pytest.MonkeyPatch) -> Ckfunc:
-    """Return what runs a command line with a cache directory, and reaches nothing but this machine."""
+    """Return a function that runs a command line with a cache directory and without a network."""
 
     def call(cache: Path, *args: str) -> Ran:
         environ = {
@@ -206,7 +206,7 @@ def offline(ckfunc: Ckfunc, shared: Path, monkeypatch: pytest.MonkeyPatch) -> Ck
 
 @pytest.mark.slow
 def test_an_installed_bundler_needs_no_network(ckfunc: Ckfunc, offline: Ckfunc, shared: Path) -> None:
-    assert ckfunc("-C", shared, "deploy").code == 0  # installs what was never installed
+    assert ckfunc("-C", shared, "deploy").code == 0  # installs missing packages
     assert start(ckfunc, shared, "jane").code == 0
     say(shared, f"welcome to {shared}")  # never bundled before
     assert (told := offline(cache_dir(), "deploy")).code == 0, told.err
@@ -227,13 +227,13 @@ def test_a_cached_bundle_does_not_need_esbuild(ckfunc: Ckfunc, offline: Ckfunc, 
     say(shared, "again")
     told = offline(cache, "diff")
     assert (told.code, "could not reach its registry" in told.err) == (1, True)
-    # What has nothing to do with bundles works all the same.
+    # Commands that don't need bundles still work.
     assert offline(cache, "logs").code == 0
 
 
 @pytest.fixture
 def elsewhere(monkeypatch: pytest.MonkeyPatch, shared: Path) -> Any:
-    """A client of a platform that the project's remote target leads to."""
+    """A client of the platform of the project's remote target."""
     manifest = shared / "functions.yaml"
     manifest.write_text(manifest.read_text() + "  remote: {}\ndefault_target: remote\n")
     emulator = cold_emulator(None)
@@ -255,11 +255,11 @@ def test_a_pull_does_not_change_the_files_of_a_bundle(ckfunc: Ckfunc, shared: Pa
     ran = ckfunc("-C", shared, "pull", "--yes")
     assert (ran.code, "nothing to pull" in ran.err) == (0, True)
     assert ckfunc("-C", shared, "diff", "--exit-code").code == 0
-    # What was changed here alone is no conflict.
+    # Local changes alone are not a conflict.
     (shared / "lib/greeting.ts").write_text(FILES["lib/greeting.ts"].replace("hello", "bye"))
     assert ckfunc("-C", shared, "pull", "--yes").code == 0
     (shared / "lib/greeting.ts").write_bytes(before["lib/greeting.ts"])
-    # What was changed there cannot be brought home, and is said until somebody decided.
+    # Remote changes cannot be merged into a bundle, and are reported until they are resolved.
     (function,) = [one for one in elsewhere.functions() if one.type == TYPE]
     script = elsewhere.current_version(function.id).handler_script
     elsewhere.create_version(function.id, script.replace("hello", "hi there"))
@@ -319,6 +319,6 @@ def test_blame_finds_the_commit_whose_files_were_bundled_into_a_version(ckfunc: 
             assert ckfunc("-C", shared, "deploy").code == 0
             ids.append(git(shared, "rev-parse", "HEAD"))
     found = json.loads(ckfunc("-C", shared, "versions", TYPE, "--blame", "--json").out)
-    # What was deployed last was never committed like that.
+    # The last deployed state was never committed.
     assert [one.get("commit", {}).get("id") for one in found] == [None, *reversed(ids[:3])]
     assert "Jane: Stage 3" in ckfunc("-C", shared, "versions", TYPE, "--blame").out

@@ -1,4 +1,4 @@
-"""Properties of Windows and macOS that can be tested anywhere: line ends, and names of files."""
+"""Properties of Windows and macOS that can be tested anywhere: line endings and file names."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def own_files(root: Path) -> list[Path]:
 
 
 def wrong_names(root: Path) -> list[str]:
-    """Return the names that Windows refuses, and those that are one name where case does not count."""
+    """Return names that Windows refuses, and names that differ only in case."""
     names = [path.relative_to(root) for path in own_files(root)]
     wrong = [
         name.as_posix()

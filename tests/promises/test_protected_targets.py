@@ -1,4 +1,4 @@
-"""A protected target is written only after a confirmation, whatever the command and whatever its first plan says."""
+"""Protected targets: every command that writes needs a confirmation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`--quiet`: no command prints more than errors and the results that it was called for."""
+"""`--quiet`: commands print only errors and requested results."""
 
 from __future__ import annotations
 

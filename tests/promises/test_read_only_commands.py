@@ -1,4 +1,4 @@
-"""Looking at an application and going back need neither values of variables nor a manifest without mistakes."""
+"""Read-only commands and rollbacks without variable values or with mistakes in the manifest."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ targets:
 
 @pytest.fixture
 def project(ckfunc: Ckfunc, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project with two deploys behind it, whose variable has no value here."""
+    """A project after two deploys, whose variable has no local value."""
     (tmp_path / "handlers").mkdir()
     (tmp_path / "functions.yaml").write_text(MANIFEST)
     with monkeypatch.context() as patched:
@@ -145,7 +145,7 @@ def test_mistakes_outside_the_target_do_not_stop_read_only_commands_or_undo(
     edit(project, before, after)
     ran = ckfunc("-C", project, "show", TYPE)
     assert ran.code == 0 and "'two'" in ran.out
-    if "missing" not in after:  # which only a command that reads scripts finds
+    if "missing" not in after:  # found only by commands that read scripts
         assert "warning: ignored: functions.yaml:" in ran.err
     assert ckfunc("-C", project, "undo", "--yes").code == 0
     assert "'one'" in ckfunc("-C", project, "show", TYPE).out

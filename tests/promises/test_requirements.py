@@ -116,7 +116,7 @@ def test_removed_and_unselected_packages_count_as_missing(ckfunc: Ckfunc, local:
     (local / "handlers/start.ts").write_text(f"import ms from 'ms';\nms;\n{GOOD}")
     (local / "handlers/sent.ts").write_text(GOOD)
     manifest(local, "{ms: 2.1.3}", sent=True)
-    early = ckfunc("-C", local, "deploy", "--only", TYPE)  # the package would not be there
+    early = ckfunc("-C", local, "deploy", "--only", TYPE)  # the package is not selected
     assert early.code == 1 and "handlers/start.ts:1:16: ms is not in runtime.dependencies" in early.err
     assert ckfunc("-C", local, "deploy").code == 0
     manifest(local, "{}", sent=True)

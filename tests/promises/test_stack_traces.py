@@ -1,4 +1,4 @@
-"""Stacks of deployed handlers that import no local files name the files, as long as these are what ran."""
+"""Stack traces of deployed handlers without local imports."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_stack_frames_point_to_the_file_if_it_is_deployed_unchanged(ckfunc: Ckfu
         at = lines.index("  Caused by: Error: gone")
         assert lines[at + 1] == "    at find (handlers/start.ts:3:47)"
         assert f"{TYPE}@1" not in text
-    # Programs get what the platform says.
+    # JSON output has the platform's stack trace.
     (entry,) = map(json.loads, ckfunc("-C", plain, "logs", "--json").out.splitlines())
     assert f"at find ({TYPE}@1.ts:3:9)" in entry["result"]["error"]["stack"]
 

@@ -1,4 +1,4 @@
-"""Symbolic links out of a project, such as a cloned repository may hold: nothing is written through them."""
+"""Symbolic links out of a project, as in a malicious repository: nothing is written through them."""
 
 from __future__ import annotations
 

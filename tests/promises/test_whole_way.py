@@ -1,4 +1,4 @@
-"""The whole way on the embedded emulator: deploy, trigger, logs, in real Node."""
+"""The main workflow on the embedded emulator: deploy, trigger and logs, in real Node."""
 
 from __future__ import annotations
 
@@ -148,18 +148,18 @@ def test_watch_deploys_on_save_streams_logs_and_exits_cleanly(ckfunc: Callable[.
     good = handler.read_text()
     with ExitStack() as commands:
         emulator = commands.enter_context(Command("-C", local, "emulator", "--port", "0"))
-        emulator.until("ready http://127.0.0.1:")  # else the watch might run one of its own
+        emulator.until("ready http://127.0.0.1:")  # otherwise the watch might start its own
         watch = commands.enter_context(Command("-C", local, "watch"))
         watch.until("1 created")
         handler.write_text(good.replace("Hello", "Good day"))
         watch.until("v1 → v2")
         assert "Good day jane" in ckfunc("-C", local, "trigger", TYPE, "--data", '{"username": "jane"}').out
         watch.until("Good day jane")
-        # A broken handler is reported with its place, and stays where it is.
+        # A broken handler is reported with its location and not deployed.
         handler.write_text("function handleEvent(event: any) {\n  return 1 +;\n}\n")
         watch.until("handlers/start.ts:2:13")
         assert "Good day" in ckfunc("-C", local, "trigger", TYPE, "--data", '{"username": "jane"}').out
-        # A broken manifest is reported, and the watch goes on once it is fixed.
+        # An invalid manifest is reported, and the watch continues after it is fixed.
         manifest = local / "functions.yaml"
         text = manifest.read_text()
         handler.write_text(good)
@@ -170,7 +170,7 @@ def test_watch_deploys_on_save_streams_logs_and_exits_cleanly(ckfunc: Callable[.
         (local / "handlers/other.ts").write_text(good.replace("Hello", "Howdy"))
         watch.until("v3 → v4")
         assert "Howdy jane" in ckfunc("-C", local, "trigger", TYPE, "--data", '{"username": "jane"}').out
-        # A touch deploys nothing, nor does saving the same content.
+        # Touching a file or saving the same content deploys nothing.
         (local / "handlers/other.ts").write_text(good.replace("Hello", "Howdy"))
         assert watch.interrupt() == 130
         assert "Traceback" not in "".join(watch.said)
@@ -186,7 +186,7 @@ def test_logs_follow_prints_new_invocations_and_exits_130(ckfunc: Callable[..., 
         assert ckfunc("-C", local, "deploy").code == 0
         with Command("-C", local, "logs", "-f", TYPE) as logs:
             logs.until("following")
-            time.sleep(0.3)  # the line comes before the first look, which settles what is old
+            time.sleep(0.3)  # the line is printed before the first poll, which finds the older invocations
             ckfunc("-C", local, "trigger", TYPE, "--data", '{"username": "jane"}')
             logs.until("Hello jane")
             assert logs.interrupt() == 130
