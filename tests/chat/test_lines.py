@@ -102,7 +102,7 @@ def test_a_very_long_message_is_truncated_on_a_terminal() -> None:
         (run(Status.FAILED, FAILURE), "12:00:05 ƒ [9] user.sent.message v2 FAILED 12 ms  Error: no"),
     ],
 )
-def test_an_event_is_one_line_in_a_pipe(event: ChatEvent, shown: str) -> None:
+def test_an_event_is_printed_on_one_line_in_a_pipe(event: ChatEvent, shown: str) -> None:
     assert [plain(line) for line in event_lines(event, ChatView("jane", flat=True), NOW)] == [shown]
 
 

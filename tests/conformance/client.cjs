@@ -1,4 +1,4 @@
-// Calls every method of one of the vendor's own npm packages, unmodified, on a running emulator; each answer becomes a line of JSON.
+// Calls every method of one of the vendor's own npm packages, unmodified, on a running emulator, and prints each response as a line of JSON.
 // Arguments: the package's name, the directory that it is installed in, the emulator's address, "camel" or "snake".
 const { createRequire } = require('node:module');
 const { createReadStream, mkdtempSync, rmSync, writeFileSync } = require('node:fs');
@@ -15,16 +15,16 @@ const sdk = new vendor.ChatKitty({
   authorizationBasePath: `${url}/oauth/token`,
 });
 
-// Operations whose method has another name in the newer package.
+// Operations whose methods have other names in the newer package.
 const RENAMED = {
   retrieveAuthenticatedApplication: 'retrieveApplication',
   retrieveAuthenticatedApplicationSettings: 'retrieveApplicationSettings',
   updateAuthenticatedApplicationSettings: 'updateApplicationSettings',
 };
 
-// Every method of every family, with the object that it belongs to. The older package's ChatKitty lacks two families that the
-// package has. It sends files from Node only when its configuration names a class for forms that can, and does not say where
-// one part of a form ends: the boundary is set here, and again in the header of each call.
+// Every method of every family, with its object. ChatKitty of the older package lacks two families that the package exports.
+// It sends files from Node only if its configuration has a suitable class for forms, and it does not send the boundary of a
+// form: the boundary is set here, and again in the header of each call.
 const BOUNDARY = 'conformance';
 const apis = Object.values(sdk).filter((one) => one?.axios);
 if (dialect === 'camel') {
@@ -48,7 +48,7 @@ for (const api of apis) {
 
 const write = (line) => console.log(JSON.stringify(line));
 
-// Calls the method of an operation, unless the package has none; `label` tells several calls of one operation apart.
+// Calls the method of an operation, if the package has one; `label` distinguishes several calls of one operation.
 async function call(operation, args = [], label = '') {
   const method = methods.has(operation) ? operation : RENAMED[operation];
   if (!methods.has(method)) return undefined;
@@ -67,7 +67,7 @@ async function call(operation, args = [], label = '') {
 
 const snake = (text) => text.replace(/(?<=[a-z0-9])[A-Z]/g, (one) => `_${one.toLowerCase()}`);
 
-// Field names as this package's types have them; what lies under `properties` is a user's own.
+// Converts field names to the spelling of this package's types, except for user data in `properties`.
 function body(value) {
   if (Array.isArray(value)) return value.map(body);
   if (value === null || typeof value !== 'object') return value;
@@ -81,7 +81,7 @@ function body(value) {
 
 const scratch = mkdtempSync(join(tmpdir(), 'conformance-'));
 
-// A file to upload, as this package takes it: what browsers have, or a stream and a header.
+// A file to upload in the form that this package accepts: a browser's File, or a stream and a header.
 function file(entries) {
   const text = JSON.stringify(body(entries));
   if (dialect === 'snake') return [new File([text], 'import.json', { type: 'application/json' })];
@@ -90,7 +90,7 @@ function file(entries) {
   return [createReadStream(path), { headers: { 'Content-Type': `multipart/form-data; boundary=${BOUNDARY}` } }];
 }
 
-// Repeats a call, without writing its answers, until `done` holds; a test has its own time limit.
+// Repeats a call without printing its responses until `done` returns true; the test limits the time.
 async function until(operation, args, done) {
   for (;;) {
     const { data } = await methods.get(operation)[operation](...args);
@@ -194,7 +194,7 @@ async function invocations(made, general) {
   await methods.get('sendChannelEvent').sendChannelEvent(general.id, { type: 'x', properties: {} });
   await until('listFunctionInvocations', [made.id], (page) => page._embedded.invocations.some((one) => one.status !== 'RUNNING'));
   await call('listFunctionInvocations', [made.id]);
-  // Last, because what runs afterwards would install this package first.
+  // This is the last call, because later runs would install this package first.
   await call('updateNodejsRuntimeDependencies', [body([{ name: 'ms', version: '^2.1.3', defaultDependency: false }])]);
 }
 
@@ -220,7 +220,8 @@ async function jobs(general) {
   await call('listJobs', [0, 10, ['id,asc'], false]);
 }
 
-// What only a chat client does was done before: the user dan has a session in the channel `lobby`, read and reported there.
+// Data that only chat clients create already exists: the user dan has a session in the channel `lobby`, and read and
+// reported a message there.
 async function lobby() {
   const { data } = await methods.get('listChannels').listChannels(0, 1, undefined, undefined, new Set(['dan']));
   const { id } = data._embedded.channels[0];

@@ -103,7 +103,7 @@ def directly(method: str, arguments: list[Any], options: Mapping[str, Any], file
     )
 
 
-def said(error: Exception) -> str:
+def message_of(error: Exception) -> str:
     """Return the message of an error, without details that differ between versions of Python."""
     text = "" if isinstance(error, RecursionError) else str(error).split("\n", maxsplit=1)[0].partition(" (")[0]
     return f"{type(error).__name__}: {text}"[:200].removesuffix(": ")
@@ -124,13 +124,13 @@ def call(operation: str, method: str, *arguments: Any, label: str = "", files: A
         except Exception as error:
             if isinstance(error, openapi_client.ApiException) and files is None:
                 raise
-            note = said(error)
+            note = message_of(error)
             if client.last_response is None:  # The request was not sent, or was malformed.
                 directly(method, plain(list(arguments)), {name: plain(one) for name, one in options.items()}, files)
     except openapi_client.ApiException as error:
         line |= {"status": error.status, "data": json.loads(error.body) if error.body else None}
     except Exception as error:
-        line["error"] = said(error)
+        line["error"] = message_of(error)
     if client.last_response is not None:
         data = client.last_response.data
         line |= {"status": client.last_response.status, "data": json.loads(data) if data else None}

@@ -130,11 +130,11 @@ def _pip_install(lock_file: Path) -> Path:
     directory = cache_dir() / "conformance" / f"{content}-py{sys.version_info.major}.{sys.version_info.minor}"
     with locked(directory.with_name(f"{directory.name}.lock")):
         if not directory.exists():
-            beside = Path(tempfile.mkdtemp(dir=directory.parent))
+            temporary = Path(tempfile.mkdtemp(dir=directory.parent))
             pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target"]
             exactly = ["--require-hashes", "--no-deps", "--only-binary", ":all:", "-r", str(lock_file)]
-            subprocess.run([*pip, str(beside), *exactly], check=True, capture_output=True, timeout=200)
-            shutil.move(beside, directory)
+            subprocess.run([*pip, str(temporary), *exactly], check=True, capture_output=True, timeout=200)
+            shutil.move(temporary, directory)
     return directory
 
 

@@ -38,7 +38,7 @@ def test_every_response_matches_its_schema(reports: dict[Client, Report], client
 
 
 @SDKS
-def test_no_list_that_a_client_receives_is_empty(reports: dict[Client, Report], client: Client) -> None:
+def test_every_list_that_a_client_receives_has_entries(reports: dict[Client, Report], client: Client) -> None:
     found = reports[client]
     lists: dict[str, int] = {}
     for step in found.steps:

@@ -51,7 +51,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]
         yield ask(server)
 
 
-def test_every_operation_has_an_example_except_for_known_ones() -> None:
+def test_every_operation_has_an_example_except_for_known_exceptions() -> None:
     without = {
         "checkUserExists": "no body",
         "retrieveApplicationMessageReadReceiptSummaries": "newer than the document",

@@ -1,4 +1,4 @@
-// Opens the page at /docs as a browser does, uses it, and writes what it shows as JSON.
+// Opens the page at /docs like a browser, uses it, and prints its contents as JSON.
 // Arguments: the directory that jsdom is installed in, the emulator's address.
 const { createRequire } = require('node:module');
 const [directory, url] = process.argv.slice(2);
@@ -7,9 +7,9 @@ const { JSDOM, VirtualConsole } = createRequire(`${directory}/`)('jsdom');
 const problems = [];
 const virtualConsole = new VirtualConsole();
 virtualConsole.on('jsdomError', (error) => problems.push(String(error)));
-virtualConsole.on('error', (...said) => problems.push(said.join(' ')));
+virtualConsole.on('error', (...values) => problems.push(values.join(' ')));
 
-// What jsdom lacks: requests, with its own forms as Node's, and scrolling.
+// Adds features that jsdom lacks: requests (its forms are converted to those of Node) and scrolling.
 function complete(window) {
   window.fetch = (address, { body, headers, ...rest } = {}) => {
     let content = body;
@@ -62,7 +62,7 @@ async function main() {
   filter.dispatchEvent(new window.Event('input'));
   const left = [...document.querySelectorAll('nav a:not([hidden])')].map((one) => one.textContent);
   const filtered = [...left, ...[...document.querySelectorAll('.operation:not([hidden])')].map((one) => one.id)];
-  // Every schema can be looked into, as deep as it goes.
+  // Every schema can be opened down to its deepest level.
   for (let depth = 0; depth < 4; depth += 1) {
     for (const one of document.querySelectorAll('details:not([open])')) one.open = true;
     await new Promise((resolve) => setTimeout(resolve, 50));

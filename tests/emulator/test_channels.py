@@ -60,7 +60,7 @@ def test_a_group_channel_has_every_field_that_the_schema_requires(client: httpx.
     assert client.get("/v1/channels/1").json() == {**made, "createdTime": created}
 
 
-def test_a_direct_channel_has_members_and_no_name(client: httpx.Client, people: dict[str, int]) -> None:
+def test_a_direct_channel_has_members_but_no_name(client: httpx.Client, people: dict[str, int]) -> None:
     made = create(client, type="DIRECT", members=[{"username": "ann"}, {"id": people["bob"]}], name="ignored")
     assert [one["name"] for one in made["members"]] == ["ann", "bob"]
     assert not {"name", "displayName"} & set(made)

@@ -137,7 +137,7 @@ def damaged(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "told"),
+    ("make", "message"),
     [
         (lambda path: path.write_text("users: []"), "file is not a database"),
         (lambda path: path.write_bytes(b""), "is not emulator data"),
@@ -147,11 +147,11 @@ def damaged(path: Path) -> None:
     ],
     ids=["text", "empty", "foreign", "newer", "damaged"],
 )
-def test_importing_an_invalid_file_is_refused_and_the_data_stays(tmp_path: Path, make: Any, told: str) -> None:
+def test_importing_an_invalid_file_is_refused_and_the_data_stays(tmp_path: Path, make: Any, message: str) -> None:
     data, file = tmp_path / "data", tmp_path / "file"
     seed_data(data, read_seed(SEED))
     make(file)
-    with pytest.raises(UnusableDatabase, match=told):
+    with pytest.raises(UnusableDatabase, match=message):
         import_data(file, data)
     with running(data) as client:
         assert names(client) == ["jane", "agent"]
@@ -289,7 +289,7 @@ def test_a_seed_that_refers_to_an_unknown_user_adds_nothing(
 
 
 @pytest.mark.parametrize(
-    ("seed", "told"),
+    ("seed", "message"),
     [
         ([], "the seed is an array, not an object"),
         ({"user": []}, "user: the seed has no field 'user', only users, channels"),
@@ -310,13 +310,13 @@ def test_a_seed_that_refers_to_an_unknown_user_adds_nothing(
         ({"channels": [{"name": "a", "messages": [{"text": "x"}]}]}, "channels[0].messages[0].text: a message has no"),
     ],
 )
-def test_a_mistake_in_a_seed_is_reported_with_its_location(client: httpx.Client, seed: Any, told: str) -> None:
+def test_a_mistake_in_a_seed_is_reported_with_its_location(client: httpx.Client, seed: Any, message: str) -> None:
     with pytest.raises(MalformedSeed) as caught:
         read_seed(seed)
-    assert str(caught.value).startswith(told)
+    assert str(caught.value).startswith(message)
     answer = client.post("/emulator/seed", json=seed)
     assert answer.status_code == 400
-    assert answer.json()["explanation"].startswith(told)
+    assert answer.json()["explanation"].startswith(message)
 
 
 def test_ids_in_a_seed_are_assigned_and_later_ids_continue_from_them(client: httpx.Client) -> None:
@@ -333,7 +333,7 @@ def test_ids_in_a_seed_are_assigned_and_later_ids_continue_from_them(client: htt
 
 
 @pytest.mark.parametrize(
-    ("seed", "told"),
+    ("seed", "message"),
     [
         ({"users": [{"id": 1, "name": "ben"}]}, "user 'ben' cannot have the id 1, which is taken"),
         ({"channels": [{"id": 1, "name": "hall"}]}, "channel 'hall' cannot have the id 1, which is taken"),
@@ -343,12 +343,12 @@ def test_ids_in_a_seed_are_assigned_and_later_ids_continue_from_them(client: htt
         ),
     ],
 )
-def test_a_seed_with_an_existing_id_is_refused_and_adds_nothing(client: httpx.Client, seed: Any, told: str) -> None:
+def test_a_seed_with_an_existing_id_is_refused_and_adds_nothing(client: httpx.Client, seed: Any, message: str) -> None:
     before = {"users": [{"name": "ann"}], "channels": [{"name": "desk", "messages": [{"body": "x"}]}]}
     assert client.post("/emulator/seed", json=before).status_code == 200
     answer = client.post("/emulator/seed", json={"users": [{"name": "new"}, *seed.get("users", [])], **seed})
     assert answer.status_code == 400
-    assert told in answer.text
+    assert message in answer.text
     assert names(client) == ["ann"]
 
 

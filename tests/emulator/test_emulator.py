@@ -208,7 +208,7 @@ def test_an_open_connection_does_not_delay_the_stop(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("host", "told", "hint"),
+    ("host", "message", "hint"),
     [
         ("no.such.host.invalid", "'no.such.host.invalid' is not an address of this machine", "choose another host"),
         ("a" * 70, "is not an address of this machine", "choose another host"),
@@ -216,8 +216,8 @@ def test_an_open_connection_does_not_delay_the_stop(tmp_path: Path) -> None:
         ("[2001:db8::1]", r"cannot listen on \[2001:db8::1\]:0: ", "choose an address of this machine"),
     ],
 )
-def test_a_host_that_is_not_this_machine_is_refused_with_a_hint(host: str, told: str, hint: str) -> None:
-    with pytest.raises(CkfuncError, match=told) as caught:
+def test_a_host_that_is_not_this_machine_is_refused_with_a_hint(host: str, message: str, hint: str) -> None:
+    with pytest.raises(CkfuncError, match=message) as caught:
         Emulator(None, EmulatorOptions(host=host), cache=cache_dir()).start()
     assert hint in (caught.value.hint or "")
 

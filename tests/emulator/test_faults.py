@@ -169,7 +169,7 @@ def test_a_fault_survives_a_round_trip_through_json(fault: Fault) -> None:
     assert read_fault(write_fault(fault)) == fault
 
 
-def test_a_429_has_a_retry_after_unless_another_is_given() -> None:
+def test_a_429_fault_has_a_retry_after_header_by_default() -> None:
     assert read_fault({"status": 429}).retry_after_s == 1
     assert read_fault({"status": 429, "retry_after_seconds": 0}).retry_after_s == 0
     assert read_fault({"status": 503}).retry_after_s is None

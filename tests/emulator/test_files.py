@@ -120,7 +120,7 @@ def test_an_uploaded_web_page_is_downloaded_and_never_executed(client: httpx.Cli
 
 
 @pytest.mark.parametrize(
-    ("given", "kept"),
+    ("given", "expected"),
     [
         ("../../etc/passwd", "passwd"),
         ("C:\\pictures\\me.png", "me.png"),
@@ -133,12 +133,12 @@ def test_an_uploaded_web_page_is_downloaded_and_never_executed(client: httpx.Cli
         ("x" * 5000, "x" * 200),
     ],
 )
-def test_unsafe_characters_are_removed_from_file_names(given: str | None, kept: str) -> None:
-    assert safe_name(given) == kept
+def test_unsafe_characters_are_removed_from_file_names(given: str | None, expected: str) -> None:
+    assert safe_name(given) == expected
 
 
 @pytest.mark.parametrize(
-    ("given", "kept"),
+    ("given", "expected"),
     [
         ("image/png", "image/png"),
         ("Text/Plain; charset=utf-8", "text/plain; charset=utf-8"),
@@ -147,8 +147,8 @@ def test_unsafe_characters_are_removed_from_file_names(given: str | None, kept: 
         (None, "application/octet-stream"),
     ],
 )
-def test_an_invalid_media_type_becomes_octet_stream(given: str | None, kept: str) -> None:
-    assert safe_type(given) == kept
+def test_an_invalid_media_type_becomes_octet_stream(given: str | None, expected: str) -> None:
+    assert safe_type(given) == expected
 
 
 def test_a_non_ascii_file_name_is_returned_unchanged(client: httpx.Client, user: dict[str, Any]) -> None:
@@ -352,7 +352,7 @@ def test_a_page_and_its_scripts_are_served_with_their_types(browser: httpx.Clien
     assert (script.text, script.headers["content-type"]) == ("export const a = 1;", "text/javascript; charset=utf-8")
 
 
-def test_a_page_shows_its_latest_version(browser: httpx.Client, project: Path) -> None:
+def test_a_changed_page_is_served_immediately(browser: httpx.Client, project: Path) -> None:
     assert browser.get("/web/chat.js").headers["cache-control"] == "no-cache"
     (project / "web" / "chat.js").write_text("export const a = 2;", encoding="utf-8")
     assert browser.get("/web/chat.js").text == "export const a = 2;"

@@ -199,8 +199,8 @@ def test_lists_are_sorted_by_several_criteria_in_either_spelling(client: httpx.C
     assert types("name,type,DESC") == "cab"
     assert types("current_version_number,desc") == types("currentVersionNumber,desc") == "bca"
     assert types("id,desc") == "bca"
-    kept = client.get(FUNCTIONS, params={"sort": ["name", "type,desc"], "size": 1}).json()["_links"]["next"]["href"]
-    assert "sort=name&sort=type%2Cdesc" in kept
+    link = client.get(FUNCTIONS, params={"sort": ["name", "type,desc"], "size": 1}).json()["_links"]["next"]["href"]
+    assert "sort=name&sort=type%2Cdesc" in link
 
 
 @pytest.mark.parametrize(

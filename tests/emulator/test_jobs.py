@@ -389,7 +389,7 @@ def test_other_requests_are_answered_while_a_large_file_is_imported(client: http
     assert sum(one == "RUNNING" for one, _ in seen) > 3
 
 
-def test_an_export_of_many_rows_has_a_line_for_each(client: httpx.Client) -> None:
+def test_an_export_has_one_line_per_row(client: httpx.Client) -> None:
     done(client, "/imports/users", [user(f"user{index}") for index in range(1200)])
     job = ended(client, client.post("/v1/analytics/users").json())
     text = client.get(job["file"]).text
@@ -415,10 +415,10 @@ def test_an_internal_error_fails_its_job_and_the_next_job_runs() -> None:
         yield
         attempt.finish()
 
-    told: list[str] = []
+    lines: list[str] = []
 
     async def both() -> None:
-        background = Jobs(database, None, told.append)
+        background = Jobs(database, None, lines.append)
         background.start(JobType.USER_IMPORT, broken)
         background.start(JobType.USER_IMPORT, good)
         while background.busy:
@@ -429,7 +429,7 @@ def test_an_internal_error_fails_its_job_and_the_next_job_runs() -> None:
         asyncio.run(both())
         assert [jobs.get(database, one).state for one in (1, 2)] == ["FAILED", "FINISHED"]  # type: ignore[union-attr]
         assert jobs.failure(database, 1) == "the emulator failed to run this job: ZeroDivisionError: oops"
-    assert told[1] == "job 2 USER_IMPORT FINISHED"
+    assert lines[1] == "job 2 USER_IMPORT FINISHED"
 
 
 @pytest.mark.slow

@@ -96,7 +96,7 @@ def test_an_invite_is_stored_listed_and_triggers_an_event(
     }
 
 
-def test_a_user_who_is_invited_again_has_one_invite(client: httpx.Client, room: dict[str, int]) -> None:
+def test_inviting_a_user_again_replaces_the_invite(client: httpx.Client, room: dict[str, int]) -> None:
     for name in ("dee", "ann", "dee"):
         answered(client.post("/v1/channels/1/invites", json={"user": {"username": name}}))
     invitees = [one["_links"]["invitee"]["href"].rpartition("/")[2] for one in items(client, "channels/1/invites")]

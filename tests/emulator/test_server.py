@@ -50,7 +50,7 @@ def sent(emulator: Emulator, data: bytes) -> tuple[int, Any]:
 
 
 @pytest.mark.parametrize(
-    ("data", "status", "told"),
+    ("data", "status", "reason"),
     [
         (b"GET / HTTP/1.1\r\nhost: a\r\nx: " + b"a" * 200_000, 431, "larger than 64 KiB"),
         (b"GET / HTTP/1.1\r\nhost: a\r\nx: " + b"a" * 70_000 + b"\r\n\r\n", 431, "larger than 64 KiB"),
@@ -66,11 +66,11 @@ def sent(emulator: Emulator, data: bytes) -> tuple[int, Any]:
     ids=["value", "whole", "many", "name", "path", "query", "nonsense", "extension", "tiny-chunks", "trailers"],
 )
 def test_a_request_above_a_limit_is_refused_with_a_json_error(
-    emulator: Emulator, data: bytes, status: int, told: str
+    emulator: Emulator, data: bytes, status: int, reason: str
 ) -> None:
     found, document = sent(emulator, data)
     assert (found, set(document)) == (status, {"error", "message", "explanation", "timestamp"})
-    assert told in document["explanation"]
+    assert reason in document["explanation"]
     assert sent(emulator, HEALTH)[0] == 200
 
 
@@ -103,21 +103,21 @@ def test_a_thousand_pipelined_requests_are_all_answered(emulator: Emulator) -> N
 
 
 @pytest.mark.parametrize(
-    ("name", "data", "told"),
+    ("name", "data", "reason"),
     [
         ("HEAD_TIMEOUT_S", b"GET / HTTP/1.1\r\nho", "the head of the request did not arrive"),
         ("SILENCE_TIMEOUT_S", CHUNKED + b"5\r\nab", "nothing of the body arrived"),
     ],
 )
 def test_a_request_that_arrives_too_slowly_is_a_408(
-    emulator: Emulator, monkeypatch: pytest.MonkeyPatch, name: str, data: bytes, told: str
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch, name: str, data: bytes, reason: str
 ) -> None:
     with closing(connected(emulator)) as connection:
         connection.sendall(data)
         monkeypatch.setattr(server, name, -1.0)
         status, document = answer(connection)
     assert status == 408
-    assert told in document["explanation"]
+    assert reason in document["explanation"]
 
 
 def test_an_idle_connection_is_closed(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:

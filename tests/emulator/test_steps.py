@@ -99,7 +99,7 @@ def test_deletions_over_http_leave_messages_of_other_users(client: httpx.Client,
     assert client.get("/v1/channels/1").status_code == 404
 
 
-def test_only_the_latest_invocations_are_kept_and_counted(tmp_path: Path) -> None:
+def test_only_the_latest_invocations_are_retained_and_counted(tmp_path: Path) -> None:
     with (
         cold_emulator(tmp_path, keep_invocations=3) as emulator,
         http_client(emulator.url) as client,
@@ -221,18 +221,18 @@ def test_an_import_that_fails_midway_is_rolled_back(tmp_path: Path, data: str) -
             run(deletion.delete_user(at[0].database, users.find_by_name(at[0].database, "ann")))  # type: ignore[arg-type]
 
     async def done(database: Database) -> None:
-        background = Jobs(database, path, told.append)
+        background = Jobs(database, path, lines.append)
         background.start(JobType.MESSAGE_IMPORT, work)
         while background.busy:
             await asyncio.sleep(0.001)
         await background.close()
 
     at: list[Attempt] = []
-    told: list[str] = []
+    lines: list[str] = []
     with closing(open_database(path, SCHEMA, MIGRATIONS)) as database:
         seeds.apply(database, read_seed(PEOPLE))
         asyncio.run(done(database))
-        assert told == ["job 1 MESSAGE_IMPORT FAILED: entry 1751: there is no user 'ann'"]
+        assert lines == ["job 1 MESSAGE_IMPORT FAILED: entry 1751: there is no user 'ann'"]
         for table in ("messages", "import_keys", "import_steps"):
             assert database.value(f"SELECT count(*) FROM {table}") == 0
 

@@ -100,11 +100,11 @@ def test_a_form_requires_a_file_and_an_existing_sender(
 def test_a_file_is_deleted_with_its_message(client: httpx.Client, room: dict[str, int], database: Database) -> None:
     first = answered(upload(client))
     answered(upload(client, f"threads/{first['id']}"))
-    kept = answered(upload(client))
+    other = answered(upload(client))
     answered(client.delete(f"/v1/messages/{first['id']}"))
     assert stored(database) == 1
     assert client.get(first["file"]["url"]).status_code == 404
-    assert client.get(kept["file"]["url"]).status_code == 200
+    assert client.get(other["file"]["url"]).status_code == 200
 
 
 @pytest.mark.parametrize("path", ["channels/1", "messages"])

@@ -192,13 +192,13 @@ def test_deleting_a_user_deletes_the_data_of_the_user(
 def test_a_direct_channel_is_deleted_with_its_last_member(client: httpx.Client, room: dict[str, int]) -> None:
     both = {"type": "DIRECT", "members": [{"username": "ann"}, {"username": "bob"}]}
     direct = client.post("/v1/channels", json=both).json()
-    said = send(client, "bob", channel=direct["id"])
+    message = send(client, "bob", channel=direct["id"])
     created = {"type": "PUBLIC", "name": "made by ann", "creator": {"username": "ann"}}
     public = client.post("/v1/channels", json=created).json()
     client.delete("/v1/users/1")
     left = client.get(f"/v1/channels/{direct['id']}").json()
     assert [one["name"] for one in left["members"]] == ["bob"]
-    assert client.get(f"/v1/messages/{said['id']}").json() == said
+    assert client.get(f"/v1/messages/{message['id']}").json() == message
     assert "creator" not in client.get(f"/v1/channels/{public['id']}").json()
     alone = {"type": "DIRECT", "members": [{"username": "bob"}]}
     assert client.post("/v1/channels", json=alone).json()["id"] == direct["id"]

@@ -78,8 +78,8 @@ def bundle(client: ChatClient, platform: str) -> Path:
                 options.append(f"--banner:js={_REQUIRE}")
             with tempfile.TemporaryDirectory(dir=directory) as scratch:
                 built = Path(scratch) / made.name
-                said = run(executable(cache_dir()), [client.alias, *options, f"--outfile={built}"], directory)
-                assert said == "", said
+                output = run(executable(cache_dir()), [client.alias, *options, f"--outfile={built}"], directory)
+                assert output == "", output
                 built.rename(made)
     return made
 

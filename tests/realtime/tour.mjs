@@ -94,7 +94,7 @@ function equal(actual, expected, text) {
   assert(left === right, `${text}: ${left?.slice(0, 300)} instead of ${right}`);
 }
 
-// Returns a resource after checking that the fields and links that clients read are there.
+// Returns a resource after checking that it has the fields and links that clients read.
 function whole(kind, resource) {
   assert(resource && typeof resource === 'object', `no ${kind}:`, resource);
   const missing = FIELDS[kind].split(' ').filter((name) => resource[name] === undefined);
@@ -112,7 +112,7 @@ function succeeded(result) {
   return result;
 }
 
-// What users hear, in order; `next` waits for an entry that nothing has taken yet.
+// Received callbacks in order; `next` waits for an entry that has not been returned yet.
 class Inbox {
   entries = [];
   waiting = new Set();
@@ -154,8 +154,8 @@ async function every(paginator) {
 
 const ids = (items) => items.map((item) => item.id).sort((a, b) => a - b);
 
-// `open` returns a client that shares nothing with earlier ones; `exports` is the package. `report` takes each verdict;
-// `restart` has the emulator killed and started again.
+// `open` returns a client that shares no state with earlier ones; `exports` is the package. `report` receives each verdict;
+// `restart` kills and restarts the emulator.
 export async function tour({ open, exports, environment, report, restart }) {
   const inbox = new Inbox();
   const clients = { ann: await open(), bob: await open(), cat: await open() };
@@ -170,7 +170,7 @@ export async function tour({ open, exports, environment, report, restart }) {
 
   const methods = Object.getOwnPropertyNames(Object.getPrototypeOf(ann)).filter((name) => name !== 'constructor');
 
-  // Runs a step, which proves the methods and callbacks that it names. A method passes when each of its steps does.
+  // Runs a step that tests the named methods and callbacks. A method passes if all of its steps pass.
   async function step(names, run, limitMs = STEP_MS) {
     let problem = '';
     let timer;
@@ -312,7 +312,7 @@ export async function tour({ open, exports, environment, report, restart }) {
     equal(times, [...times].sort().reverse(), 'order, newest first');
   });
 
-  // A client subscribes to most topics of a channel after the receipt of the first: two answers later, it has.
+  // A client subscribes to most topics of a channel after the receipt of the first; this is done after two more responses.
   const settle = async (who) => {
     for (const _ of [1, 2]) succeeded(await clients[who].retrieveCurrentUser());
   };
@@ -672,7 +672,7 @@ export async function tour({ open, exports, environment, report, restart }) {
     assert(succeeded(await ann.listMessages({ channel: channels.archive })).paginator.items.length > 0, "another user's messages");
   });
 
-  // Each participant goes away and comes back at once; nothing is subscribed again but by the client itself.
+  // Each participant disconnects and reconnects; only the clients themselves renew their subscriptions.
   await step('onCurrentUserOffline onCurrentUserOnline onMessageReceived startChatSession', async () => {
     listen('bob', 'onCurrentUserOnline');
     await restart();

@@ -279,18 +279,18 @@ def test_the_number_of_processes_is_limited(tools: Toolchain) -> None:
     with Sandbox.repeatable(tools, given) as sandbox:
         pids = [payload(sandbox.run(one, {})) for one in types]
         assert len(set(pids)) == len(types)
-        kept = [payload(sandbox.run(one, {})) for one in types[-MOST_PROCESSES:]]
-        assert kept == pids[-MOST_PROCESSES:]
+        reused = [payload(sandbox.run(one, {})) for one in types[-MOST_PROCESSES:]]
+        assert reused == pids[-MOST_PROCESSES:]
         assert payload(sandbox.run(types[0], {})) not in pids
 
 
 def test_a_run_can_be_stopped_from_another_thread(tools: Toolchain) -> None:
     with Sandbox.repeatable(tools, scripts("function handleEvent() { console.log('on'); for (;;); }")) as sandbox:
         runs: list[Ran] = []
-        told = threading.Event()
-        running = threading.Thread(target=lambda: runs.append(sandbox.run(TYPE, {}, lambda _: told.set())))
+        started = threading.Event()
+        running = threading.Thread(target=lambda: runs.append(sandbox.run(TYPE, {}, lambda _: started.set())))
         running.start()
-        assert told.wait(60)
+        assert started.wait(60)
         sandbox.stop()
         running.join(30)
         assert not running.is_alive()

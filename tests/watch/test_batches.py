@@ -80,9 +80,9 @@ def test_touching_a_file_reports_nothing(root: Path, watching: Watching) -> None
 
 def test_a_save_that_replaces_the_file_with_a_new_one_is_reported(root: Path, watching: Watching) -> None:
     for turn in range(3):
-        beside = root / "handlers/.a.ts.tmp"
-        beside.write_text(f"turn {turn}")
-        beside.replace(root / "handlers/a.ts")
+        temporary = root / "handlers/.a.ts.tmp"
+        temporary.write_text(f"turn {turn}")
+        temporary.replace(root / "handlers/a.ts")
         assert watching.names() == {"a.ts"}
 
 

@@ -88,7 +88,7 @@ def test_users_blocked_from_a_channel_cannot_write_there(talk: Talk) -> None:
     talk.bob.do(talk.bobs["_actions"]["message"], {"type": "TEXT", "body": "hi"})
 
 
-def test_a_muted_channel_has_muted_notifications(talk: Talk, emulator: Emulator) -> None:
+def test_notifications_of_a_muted_channel_are_muted(talk: Talk, emulator: Emulator) -> None:
     with client_of(emulator.url, "cy") as cy:
         for state, muted in (("ON", True), ("OFF", False)):
             new = {"type": "PRIVATE", "name": f"tea-{state}", "members": [{"username": "cy"}]}
@@ -112,7 +112,7 @@ def test_a_hidden_channel_is_shown_again_after_its_next_message(talk: Talk) -> N
     assert [one["id"] for one in own(talk.bob)] == [talk.channel["id"], direct["id"]]
 
 
-def test_a_cleared_history_is_empty_for_one_user(talk: Talk) -> None:
+def test_clearing_the_history_of_a_channel_affects_only_one_user(talk: Talk) -> None:
     talk.say("old")
     talk.bob.do(talk.bobs["_actions"]["clearHistory"])
     talk.say("new")

@@ -87,11 +87,11 @@ def test_replies_are_deleted_with_their_parent_and_before_it(talk: Talk, client:
 
 
 def test_clients_see_that_all_messages_are_deleted(emulator: Emulator, talk: Talk, client: httpx.Client) -> None:
-    said = [f"message {number}" for number in range(600)]
+    bodies = [f"message {number}" for number in range(600)]
 
     async def write(services: EmulatorServices) -> None:
         with services.database.transaction():
-            for body in said:
+            for body in bodies:
                 create(services.database, talk.channel["id"], NewMessage(body=body), None)
 
     emulator.within(write)
@@ -100,8 +100,8 @@ def test_clients_see_that_all_messages_are_deleted(emulator: Emulator, talk: Tal
     assert client.delete("/v1/messages").status_code == 200
     assert messages(talk.ann, talk.channel) == []
     for one in (talk.ann, talk.bob):
-        deleted = [one.event("channel.message.deleted")["body"] for _ in said]
-        assert deleted == said[::-1]
+        deleted = [one.event("channel.message.deleted")["body"] for _ in bodies]
+        assert deleted == bodies[::-1]
         assert one.events() == []
 
 

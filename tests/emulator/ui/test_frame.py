@@ -76,7 +76,7 @@ def test_an_error_is_shown_as_a_page(anyone: httpx.Client) -> None:
         assert '<p id="problem">' in answer.text
 
 
-def test_the_stream_has_an_event_after_each_change(emulator: Emulator, client: httpx.Client) -> None:
+def test_the_event_stream_reports_each_change(emulator: Emulator, client: httpx.Client) -> None:
     with httpx.stream("GET", f"{emulator.url}/ui/live", timeout=60) as answer:
         assert answer.headers["content-type"] == "text/event-stream"
         lines = (line for line in answer.iter_lines() if line)
@@ -85,7 +85,7 @@ def test_the_stream_has_an_event_after_each_change(emulator: Emulator, client: h
         assert next(lines) == "data: changed"
 
 
-def test_an_open_stream_ends_with_the_emulator(tmp_path: Path) -> None:
+def test_stopping_the_emulator_ends_open_event_streams(tmp_path: Path) -> None:
     running = cold_emulator(tmp_path / "data")
     url = running.start()
     with httpx.stream("GET", f"{url}/ui/live", timeout=60) as answer:
