@@ -1,4 +1,4 @@
-"""Three-way merging, on examples and on arbitrary texts."""
+"""Three-way merging, on examples and on arbitrary texts, and the stored base."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ckfunc.pull.merge import Merged, merge
+from ckfunc.pull.merge import Base, Merged, merge, read_base, store_base
 
 LINES = st.lists(st.sampled_from(["a", "b", "c", "d", ""]), max_size=12).map("\n".join)
 
@@ -70,3 +70,18 @@ def test_the_result_is_the_same_as_that_of_git(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.stdout == merged(base, local, remote).text
     assert done.returncode == merged(base, local, remote).conflicts == 1
+
+
+def test_the_base_belongs_to_one_application_and_a_damaged_base_is_ignored(tmp_path: Path) -> None:
+    base = Base({"call.ended": "x\n"}, "", {"ms": "1"}, ("A",))
+    store_base(tmp_path, "staging", "here#1", base)
+    assert read_base(tmp_path, "staging", "here#1") == base
+    assert read_base(tmp_path, "staging", "here#2") == read_base(tmp_path, "staging", None) == Base()
+    store_base(tmp_path, "staging", "here#1", Base({"call.active": "y"}, None, None, ("B",)))
+    assert read_base(tmp_path, "staging", "here#1") == Base(
+        {"call.ended": "x\n", "call.active": "y"}, "", {"ms": "1"}, ("B",)
+    )
+    file = tmp_path / ".ckfunc/base/staging.json"
+    for damage in ("", "[]", '{"identity": "here#1"}', file.read_text().replace('"x\\n"', "7")):
+        file.write_text(damage)
+        assert read_base(tmp_path, "staging", "here#1") == Base()

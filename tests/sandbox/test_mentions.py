@@ -1,4 +1,4 @@
-"""Data in a sandbox: mentioned by the event, and set by the case."""
+"""Data in a sandbox: mentioned by events, and set by a case."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from ckfunc.model.chat import ChannelType
 from ckfunc.model.triggers import TRIGGERS
-from ckfunc.sandbox.mentions import joined, mentioned
+from ckfunc.sandbox.mentions import joined, mentioned, seed_of
 from ckfunc.scaffold.templates import sample_event
 from ckfunc.wire.seeds import read_seed
 
@@ -84,3 +85,68 @@ def test_data_of_the_case_overrides_data_of_the_file_and_of_the_event() -> None:
         "channels": [{"name": "desk", "members": [], "id": 9, "type": "PUBLIC"}],
     }
     assert joined(case, event)["users"] == [{"name": "jane", "displayName": "J", "id": 7}]
+
+
+def user(user_id: int, name: str, **more: Any) -> dict[str, Any]:
+    presence = {"status": "AVAILABLE", "online": True}
+    base = {"id": user_id, "type": "PERSON", "name": name, "displayName": name.title(), "presence": presence}
+    return {**base, "isGuest": False, "properties": {}, **more}
+
+
+def channel(channel_id: int, **more: Any) -> dict[str, Any]:
+    base = {"id": channel_id, "type": "PUBLIC", "name": f"c{channel_id}", "displayName": f"C {channel_id}"}
+    return {**base, "createdTime": "2024-05-01T10:00:00Z", "properties": {}, **more}
+
+
+def message(message_id: int, channel_id: int, by: dict[str, Any]) -> dict[str, Any]:
+    base = {"id": message_id, "type": "TEXT", "channelId": channel_id, "body": f"m{message_id}", "user": by}
+    return {**base, "nestedLevel": 0, "properties": {}, "createdTime": "2024-05-01T10:00:00Z"}
+
+
+def test_resources_in_events_are_seeded_with_their_recorded_ids() -> None:
+    jane, john = user(702, "jane"), user(703, "john")
+    events = [
+        {"user": jane, "channel": channel(55), "message": message(9001, 55, jane)},
+        {"user": john, "channel": channel(77, type="DIRECT", name=None, members=[jane, john])},
+        {"user": {**jane, "displayName": "Jane the 2nd"}, "message": message(9002, 66, john)},
+    ]
+    seed = seed_of(events)
+    users = sorted((one.id, one.name, one.display_name) for one in seed.users)
+    assert users == [(702, "jane", "Jane the 2nd"), (703, "john", "John")]
+    by_id = {one.id: one for one in seed.channels}
+    assert set(by_id) == {55, 66, 77}
+    assert [one.id for one in by_id[55].messages] == [9001]
+    assert [one.username for one in by_id[77].channel.members] == ["jane", "john"]
+    assert by_id[77].channel.type is ChannelType.DIRECT
+    assert by_id[66].channel.name == "channel-66"
+    assert [one.id for one in by_id[66].messages] == [9002]
+
+
+def test_resources_in_manual_events_are_seeded() -> None:
+    events = [
+        {"user": user(702, "jane"), "channel": channel(55, name="desk")},
+        {"user": {"id": 702}, "channel": {"id": 55}},
+        {"user": {"id": 8, "name": "eve"}, "channel": {"id": 9, "type": "PRIVATE"}, "message": {"body": "hi"}},
+        {"user": {"name": "nobody"}, "channel": {"id": "x"}, "message": "hi"},
+    ]
+    seed = seed_of(events)
+    assert {one.id: one.name for one in seed.users} == {702: "jane", 8: "eve", None: "nobody"}
+    assert {one.id: one.channel.name for one in seed.channels} == {55: "desk", 9: "channel-9"}
+    members = {one.id: [who.username for who in one.channel.members] for one in seed.channels}
+    assert members == {55: ["jane"], 9: ["eve"]}
+
+
+def test_reused_names_and_malformed_events_do_not_break_the_seed() -> None:
+    deep: Any = {}
+    for _ in range(5000):
+        deep = {"a": deep}
+    events = [
+        {"user": user(1, "jane")},
+        {"user": user(2, "jane"), "channel": channel(5, creator=user(1, "jane")), "event": deep},
+        {"user": {"id": "x"}, "channel": None, "username": "y", "authParams": {"user": user(9, "eve")}},
+        {"user": user(0, "zero"), "channel": channel(6, type="DIRECT", name=None)},
+    ]
+    seed = seed_of(events)
+    assert len({one.name for one in seed.users}) == len(seed.users)
+    assert {one.name for one in seed.users} == {"jane"}
+    assert [one.id for one in seed.channels] == [5]

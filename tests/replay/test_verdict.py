@@ -9,7 +9,7 @@ from replay.lanes import Handler, World, opening, recorded, replayed
 
 from ckfunc.replay.report import Replay, place, summary
 from ckfunc.replay.run import replay
-from ckfunc.replay.verdict import ReplayVerdict
+from ckfunc.replay.verdict import ReplayVerdict, fits, form, template
 
 
 def differences(found: Replay) -> set[tuple[str, Any, Any]]:
@@ -247,3 +247,33 @@ def test_an_empty_replay_has_no_differences() -> None:
     found = replay([], opening(determinism, determinism))
     assert found.ok
     assert summary(found) == "nothing recorded to replay"
+
+
+@pytest.mark.parametrize(
+    ("texts", "like", "unlike"),
+    [
+        (["Hello at 12:00", "Hello at 13:01"], ["Hello at 9:59"], ["Hi at 12:00", "Hello there at 12:00", "Hello at"]),
+        (["a-1", "a-22"], ["a-3", "a-x"], ["b-1", "a"]),
+        (["x", "y"], ["anything at all", ""], []),
+        (["[1] one", "[2] two"], ["[3] three"], ["3 three", "[3]"]),
+        (["at 2024-05-01T10:00:00.000Z, ok", "at 2024-05-01T10:01:01.001Z, ok"], ["at 2031-01-01T00:00Z, ok"], ["ok"]),
+        (["same", "same"], ["same"], ["other"]),
+    ],
+)
+def test_a_template_matches_texts_with_the_same_constant_parts(
+    texts: list[str], like: list[str], unlike: list[str]
+) -> None:
+    made = template(texts)
+    assert all(fits(made, one) for one in [*texts, *like])
+    assert not any(fits(made, one) for one in unlike)
+
+
+def test_very_long_texts_have_no_template() -> None:
+    assert template(["a" * 6_000, "b"]) is None
+    assert fits(None, "c")
+
+
+def test_times_and_uuids_are_recognized() -> None:
+    assert form("2024-05-01T10:00:00Z") == "time"
+    assert form("c2d7b2a4-24fc-4d0f-b4a3-6d9e1b7a7d10") == "uuid"
+    assert form("now") is None

@@ -1,13 +1,11 @@
-"""Parts of a pull: file names, variables, references and the stored base."""
+"""Applications as manifests, and their changes in an existing project."""
 
 from __future__ import annotations
 
-import io
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from dotenv.parser import parse_stream
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,15 +15,10 @@ from ckfunc.manifest.variables import expand
 from ckfunc.model.application import Dependency, Function, FunctionVersion, Runtime
 from ckfunc.model.lock import PLATFORM_RANGES, PackageLock
 from ckfunc.model.project import Project, Script, Target, WantedFunction, WantedRuntime
-from ckfunc.pull.merge import Base, read_base, store_base
+from ckfunc.pull.merge import Base
 from ckfunc.pull.project import fresh_project
 from ckfunc.pull.remote import described, file_text, handler_paths
 from ckfunc.pull.update import ManifestSections, update
-from ckfunc.pull.variables import env_text, reference_names
-from ckfunc.scaffold.types import example_text
-
-NAMES = st.from_regex(r"[A-Z_][A-Z0-9_]{0,8}", fullmatch=True)
-VALUES = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 
 
 def test_every_type_has_its_own_file_on_any_file_system() -> None:
@@ -38,55 +31,8 @@ def test_every_type_has_its_own_file_on_any_file_system() -> None:
     assert all(len(path) < 150 for path in paths.values())
 
 
-@given(st.dictionaries(NAMES, VALUES, max_size=5))
-def test_values_survive_an_env_file_or_are_reported_as_unwritable(values: dict[str, str]) -> None:
-    made = env_text("# mine\nexport OTHER='x'\n", values)
-    read = {one.key: one.value for one in parse_stream(io.StringIO(made.text, newline="")) if one.key}
-    own = {name: value for name, value in values.items() if name not in made.unwritable}
-    assert read == {"OTHER": "x", **own}
-    assert made.text.startswith("# mine\n")
-    assert env_text(made.text, values).text == made.text
-
-
-@pytest.mark.parametrize(
-    "value", ["plain", "", "a b", " edges ", "#no", "a #b", "it's", '"', "\\", "a\\", "\n", "$X ${Y}", "'\"\\n"]
-)
-def test_values_with_shell_syntax_are_written_to_an_env_file(value: str) -> None:
-    made = env_text("", {"KEY": value, "NEXT": "x"})
-    assert made.unwritable == ()
-    assert [(one.key, one.value) for one in parse_stream(io.StringIO(made.text))] == [("KEY", value), ("NEXT", "x")]
-
-
-def test_a_changed_value_of_an_env_file_is_replaced_in_place() -> None:
-    text = "# a\nA=1\n\n# b\nB='old'  # why\nC=3"
-    assert env_text(text, {"B": "new", "D": "4"}).text == "# a\nA=1\n\n# b\nB=new\nC=3\nD=4\n"
-    assert env_text(text, {"A": "1", "B": "old"}).text == f"{text}\n"
-
-
-def test_the_example_lists_every_variable_once_without_values() -> None:
-    assert example_text("A=1\n# B=\n", ["A", "B", "C"]) == "A=1\n# B=\nC=\n"
-    assert example_text(None, ["A"]).endswith("A=\n")
-
-
-def test_a_variable_that_the_shell_defines_differently_gets_another_name() -> None:
-    environment = {"HOME": "/app", "SAME": "x", "APP_HOME": "y"}
-    names = reference_names(secret_values(environment), {"HOME": "/home/jane", "SAME": "x"})
-    assert names == {"HOME": "APP_APP_HOME", "SAME": "SAME", "APP_HOME": "APP_HOME"}
-
-
-def test_the_base_belongs_to_one_application_and_a_damaged_base_is_ignored(tmp_path: Path) -> None:
-    base = Base({"call.ended": "x\n"}, "", {"ms": "1"}, ("A",))
-    store_base(tmp_path, "staging", "here#1", base)
-    assert read_base(tmp_path, "staging", "here#1") == base
-    assert read_base(tmp_path, "staging", "here#2") == read_base(tmp_path, "staging", None) == Base()
-    store_base(tmp_path, "staging", "here#1", Base({"call.active": "y"}, None, None, ("B",)))
-    assert read_base(tmp_path, "staging", "here#1") == Base(
-        {"call.ended": "x\n", "call.active": "y"}, "", {"ms": "1"}, ("B",)
-    )
-    file = tmp_path / ".ckfunc/base/staging.json"
-    for damage in ("", "[]", '{"identity": "here#1"}', file.read_text().replace('"x\\n"', "7")):
-        file.write_text(damage)
-        assert read_base(tmp_path, "staging", "here#1") == Base()
+NAMES = st.from_regex(r"[A-Z_][A-Z0-9_]{0,8}", fullmatch=True)
+VALUES = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 
 
 def application(**parts: object) -> Runtime:
