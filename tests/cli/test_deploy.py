@@ -174,7 +174,7 @@ def test_an_undo_shows_its_changes_and_applies_them(
     assert "'sent one'" in str(application.deployed()[SENT])
 
 
-def test_an_undo_reports_only_the_changes_that_it_cannot_revert(
+def test_an_undo_reports_changes_that_cannot_be_reverted_and_no_other_functions(
     ckfunc: Ckfunc, project: Path, application: RemoteApplication
 ) -> None:
     none = ckfunc("-C", project, "undo", "--yes")
@@ -194,7 +194,7 @@ def test_an_undo_reports_only_the_changes_that_it_cannot_revert(
     assert "v2 → v3" in done.out and START not in done.out
 
 
-def test_an_invalid_file_of_previous_values_is_reported_without_its_content(
+def test_an_invalid_file_of_previous_values_is_reported_without_its_values(
     ckfunc: Ckfunc, project: Path, application: Any
 ) -> None:
     assert ckfunc("-C", project, "deploy").code == 0

@@ -235,7 +235,7 @@ def test_the_lock_contains_packages_for_other_systems(
     assert ckfunc("-C", chat, "lock").code == 0
     here = (chat / "functions.lock").read_bytes()
     assert {name for name in locked(chat) if name.startswith("@native/")} == {one["name"] for one in NATIVE}
-    assert ckfunc("-C", chat, "invoke", TYPE).code == 1  # installed, though the handler's package is not
+    assert ckfunc("-C", chat, "invoke", TYPE).code == 1  # installs the lock; the handler imports another package
     (chat / "functions.lock").unlink()
     monkeypatch.setenv("npm_config_os", "darwin")
     assert ckfunc("-C", chat, "lock").code == 0

@@ -1,4 +1,4 @@
-"""Concurrent deploys from several machines: the first wins as a whole."""
+"""Concurrent deploys from several machines: the first wins completely."""
 
 from __future__ import annotations
 

@@ -421,7 +421,7 @@ def test_an_interrupt_between_steps_ends_with_an_accurate_report(here: World) ->
     assert here.deploy(here.project({SENT: "a\n"}, environment={"KEY": "value"})).ok
 
 
-def test_an_interrupt_finishes_running_requests_and_starts_no_others(here: World) -> None:
+def test_an_interrupt_lets_running_requests_finish_and_starts_no_others(here: World) -> None:
     types = [f"custom.type_{number:02}" for number in range(20)]
     for name in types:
         here.application.add(name, "a\n")

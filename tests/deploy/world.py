@@ -89,11 +89,11 @@ class World:
     server: Loopback
     client: Client
     checked: list[Sequence[tuple[str, str]]] = field(default_factory=list)
-    """Every batch of scripts that was handed to the check, by path and text."""
+    """Every batch of scripts passed to the check, as paths and texts."""
     packages: list[Collection[str]] = field(default_factory=list)
     """The packages that each batch can import."""
     problems: list[Problem] = field(default_factory=list)
-    """What the check will find."""
+    """The problems that the check returns."""
 
     def project(self, handlers: Mapping[str, str] | None = None, **parts: Any) -> Project:
         """Return a project in this world's directory; see project_of."""

@@ -28,7 +28,7 @@ CLIENT_SECRET = "cnrySecret5b7f/+e1 Q"
 TOKEN = "cnryToken93ac"
 _NO_LINGERING = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
 HELD_S = 30.0
-"""How long an answer that never comes is waited for, should nobody hang up."""
+"""The longest wait for a missing response if neither side closes the connection."""
 
 
 class End(Enum):
@@ -84,13 +84,13 @@ class Exchange:
     method: str
     path: str
     token: str
-    """The token that it carried, "" for none: each process that deploys has its own."""
+    """The token of the request, or "" for none; each deploying process has its own."""
     body: bytes = field(repr=False)
     forwarded: bool = False
     done: bool = False
     """Whether the emulator answered with a success."""
     status: int | None = None
-    """What the client was answered; None when it got no whole answer."""
+    """The status that the client received; None without a complete response."""
     fault: str | None = None
 
     @property

@@ -164,7 +164,7 @@ LOCAL = (
     "lock",
     "audit",
 )
-"""What works without the platform, or nearly so."""
+"""Commands that work without the platform, at least partly."""
 
 
 def test_every_command_and_subcommand_has_a_case() -> None:

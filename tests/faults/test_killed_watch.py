@@ -13,7 +13,7 @@ from faults.world import World
 TYPES = ("user.read.message", "user.sent.message")
 WATCH = ("--watch-for", "1m", "--min-runs", "5")
 WRITES = 4
-"""Two new versions, and two former scripts again."""
+"""Two new versions, and two reverted scripts."""
 
 
 def project(root: Path, word: str) -> Path:

@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 from ckfunc.cli.main import run
 code = run(sys.argv[1:])
-try:  # the most that this program held; what resource says counts its parent too
+try:  # the peak of this process; `resource` would include its parent
     (line,) = [one for one in Path("/proc/self/status").read_text().splitlines() if one.startswith("VmHWM")]
     peak_bytes = int(line.split()[1]) * 1024
 except OSError:

@@ -9,7 +9,7 @@ from faults.world import Content, Outcome
 from ckfunc.deploy.apply.report import Item, ItemState
 
 UNREAD = "could not be verified"
-"""What an item says of itself when it may well have been done: nobody can tell."""
+"""The note of an item whose write may have succeeded, but could not be verified."""
 
 DONE = (ItemState.CREATED, ItemState.UPDATED, ItemState.REMOVED, ItemState.UNCHANGED)
 

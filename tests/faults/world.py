@@ -73,7 +73,7 @@ def wanted(mark: str = "new") -> Content:
 
 
 ALLOWED = ("--allow-removals",)
-"""What `ckfunc deploy` needs to be told to bring the application of any scene to what is wanted."""
+"""The options with which `ckfunc deploy` can deploy the wanted content over any scene."""
 
 NOTHING = Content()
 OLD = Content(

