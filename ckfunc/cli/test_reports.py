@@ -73,7 +73,7 @@ def merge(app: App, files: tuple[Path, ...], junit: Path | None, lcov: Path | No
     Counts are added up. Exits 1 if the report of a shard is missing, a case is in several reports, or the coverage is
     too low, but not if a case has failed.
     """
-    from ckfunc.testing.coverage import lcov_text, merged, read_lcov, require_coverage
+    from ckfunc.testing.coverage import merged, read_lcov
     from ckfunc.testing.junit import merged_report, read_junit, report_text
 
     texts = [(_text(app, file), app.output.path(app.directory / file)) for file in files]
@@ -88,10 +88,10 @@ def merge(app: App, files: tuple[Path, ...], junit: Path | None, lcov: Path | No
             write_atomically(place, report_text(report))
     if coverage is not None and lcov is not None:
         with app.writing(place := app.named(lcov)):
-            write_atomically(place, lcov_text(coverage))
+            write_atomically(place, coverage.to_lcov())
     _print(app, report, coverage)
     if coverage is not None and threshold is not None:
-        require_coverage(coverage, threshold)
+        coverage.require(threshold)
 
 
 def _text(app: App, file: Path) -> str:
@@ -122,9 +122,6 @@ def _require(has_input: bool, has_output: bool, option: str, kind: str) -> None:
 
 
 def _print(app: App, report: JUnitReport | None, coverage: Coverage | None) -> None:
-    from ckfunc.testing.coverage import coverage_json, coverage_lines
-    from ckfunc.testing.rendering import summary_line
-
     output = app.output
     if output.json:
         document: MergedTestsJson = {}
@@ -132,14 +129,14 @@ def _print(app: App, report: JUnitReport | None, coverage: Coverage | None) -> N
             counted = report.tally
             document |= {"passed": counted.passed, "failed": counted.failed, "skipped": counted.skipped}
         if coverage is not None:
-            document["coverage"] = coverage_json(coverage)
+            document["coverage"] = coverage.to_json()
         output.document(document)
         return
     if output.quiet:
         return
     if coverage is not None:
-        output.lines(coverage_lines(coverage))
+        output.lines(coverage.table_lines())
     if coverage is not None and report is not None:
         output.line()
     if report is not None:
-        output.line(*summary_line(report.tally, report.seconds))
+        output.line(*report.summary_line())

@@ -38,6 +38,10 @@ class CoverageTooLow(CkfuncError):
     """Fewer lines were executed than required."""
 
 
+class InvalidCoverage(CkfuncError):
+    """A file is not an lcov file that ckfunc can merge."""
+
+
 @dataclass(frozen=True, slots=True)
 class FileCoverage:
     """The lines of a file that can be executed, with how often each was. `path` is relative to the project."""
@@ -78,12 +82,49 @@ class Coverage:
         """The percentage of lines that were executed; 100 if there are none."""
         return percentage(self.covered, self.lines)
 
+    def require(self, threshold: float) -> None:
+        """Raise CoverageTooLow if the percentage of executed lines is below `threshold`."""
+        if self.covered * 100 < threshold * self.lines:
+            problem = f"line coverage is {self.percent}%, below the threshold of {threshold:g}%"
+            raise CoverageTooLow(problem, hint="add cases that run the uncovered lines")
 
-def require_coverage(coverage: Coverage, threshold: float) -> None:
-    """Raise CoverageTooLow if the percentage of executed lines is below `threshold`."""
-    if coverage.covered * 100 < threshold * coverage.lines:
-        problem = f"line coverage is {coverage.percent}%, below the threshold of {threshold:g}%"
-        raise CoverageTooLow(problem, hint="add cases that run the uncovered lines")
+    def table_lines(self) -> Iterator[Line]:
+        """Yield a table with a row for each file and a total, 80 columns wide."""
+        if not self.files:
+            yield [("no code was measured", "muted")]
+            return
+        rows = [
+            _row(file.path, file.covered, len(file.lines), ", ".join(_shown(*part) for part in file.uncovered_ranges()))
+            for file in self.files
+        ]
+        total = _row("total", self.covered, self.lines, "")
+        for line in table(_HEADER, [*rows, total] if len(rows) > 1 else rows):
+            *cells_before, (last, style) = line
+            width = _WIDTH - sum(cells(text) for text, _ in cells_before)
+            shown = cut(last, width)
+            yield (
+                [*cells_before, (shown, style)]
+                if shown
+                else [*cells_before[:-1], (cells_before[-1][0].rstrip(), cells_before[-1][1])]
+            )
+
+    def to_json(self) -> CoverageJson:
+        """Return the coverage for `--json`."""
+        files: list[FileCoverageJson] = [
+            {
+                "file": file.path,
+                "lines": len(file.lines),
+                "covered": file.covered,
+                "percent": percentage(file.covered, len(file.lines)),
+                "uncovered": [list(part) for part in file.uncovered_ranges()],
+            }
+            for file in self.files
+        ]
+        return {"lines": self.lines, "covered": self.covered, "percent": self.percent, "files": files}
+
+    def to_lcov(self) -> str:
+        """Return the text of an lcov file."""
+        return "".join(f"{record}\n" for file in self.files for record in _records(file))
 
 
 def percentage(covered: int, lines: int) -> float:
@@ -186,31 +227,6 @@ def _counts_at(offsets: Iterable[int], ranges: Sequence[tuple[int, int, int]]) -
     return {offset: counts[bisect_right(ends, offset)] for offset in offsets}
 
 
-class InvalidCoverage(CkfuncError):
-    """A file is not an lcov file that ckfunc can merge."""
-
-
-def coverage_lines(coverage: Coverage) -> Iterator[Line]:
-    """Yield a table with a row for each file and a total, 80 columns wide."""
-    if not coverage.files:
-        yield [("no code was measured", "muted")]
-        return
-    rows = [
-        _row(file.path, file.covered, len(file.lines), ", ".join(_shown(*part) for part in file.uncovered_ranges()))
-        for file in coverage.files
-    ]
-    total = _row("total", coverage.covered, coverage.lines, "")
-    for line in table(_HEADER, [*rows, total] if len(rows) > 1 else rows):
-        *cells_before, (last, style) = line
-        width = _WIDTH - sum(cells(text) for text, _ in cells_before)
-        shown = cut(last, width)
-        yield (
-            [*cells_before, (shown, style)]
-            if shown
-            else [*cells_before[:-1], (cells_before[-1][0].rstrip(), cells_before[-1][1])]
-        )
-
-
 def _row(name: str, covered: int, lines: int, uncovered: str) -> Line:
     percent = percentage(covered, lines)
     style = "success" if covered == lines else "plain" if covered else "failure"
@@ -222,26 +238,6 @@ def _row(name: str, covered: int, lines: int, uncovered: str) -> Line:
 
 def _shown(first: int, last: int) -> str:
     return str(first) if first == last else f"{first}-{last}"
-
-
-def coverage_json(coverage: Coverage) -> CoverageJson:
-    """Return the coverage as JSON."""
-    files: list[FileCoverageJson] = [
-        {
-            "file": file.path,
-            "lines": len(file.lines),
-            "covered": file.covered,
-            "percent": percentage(file.covered, len(file.lines)),
-            "uncovered": [list(part) for part in file.uncovered_ranges()],
-        }
-        for file in coverage.files
-    ]
-    return {"lines": coverage.lines, "covered": coverage.covered, "percent": coverage.percent, "files": files}
-
-
-def lcov_text(coverage: Coverage) -> str:
-    """Return the text of an lcov file."""
-    return "".join(f"{record}\n" for file in coverage.files for record in _records(file))
 
 
 def _records(file: FileCoverage) -> Iterator[str]:

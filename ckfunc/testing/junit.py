@@ -12,9 +12,9 @@ from itertools import groupby
 from xml.etree import ElementTree as ET
 
 from ckfunc.base.errors import CkfuncError
-from ckfunc.base.text import printable
+from ckfunc.base.text import Line, printable
 from ckfunc.testing.case import CaseOutcome, CaseResult, Tally, tally
-from ckfunc.testing.rendering import plain_failure
+from ckfunc.testing.rendering import plain_failure, summary_line
 from ckfunc.testing.sharding import CaseKey, Shard, ShardedCases, read_shard
 
 # Source: https://www.w3.org/TR/xml/#charsets.
@@ -132,6 +132,10 @@ class JUnitReport:
     def tally(self) -> Tally:
         """The number of cases by result."""
         return _tally(self.cases)
+
+    def summary_line(self) -> Line:
+        """Return the counts and the duration as the last line of the text output."""
+        return summary_line(self.tally, self.seconds)
 
 
 def read_junit(text: str, name: str) -> JUnitReport:

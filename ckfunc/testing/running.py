@@ -38,7 +38,7 @@ from ckfunc.testing.case import (
     Tally,
     tally,
 )
-from ckfunc.testing.coverage import Coverage, CoverageMeter, coverage_json
+from ckfunc.testing.coverage import Coverage, CoverageMeter
 from ckfunc.testing.judging import judge, step_misses
 from ckfunc.testing.junit import junit
 from ckfunc.testing.reading import DIRECTORY, CaseScope, find_files, read_cases, read_text_cases, refused, shown_path
@@ -147,7 +147,7 @@ class CaseResults:
         if self.part is not None:
             document["shard"] = {"shard": str(self.part.shard), "cases": self.part.cases}
         if self.coverage is not None:
-            document["coverage"] = coverage_json(self.coverage)
+            document["coverage"] = self.coverage.to_json()
         return document
 
 

@@ -1,4 +1,4 @@
-"""Pure functions of a deploy: changes, source diffs, targets, and order."""
+"""The pure parts of a plan and of the table of resources."""
 
 from __future__ import annotations
 

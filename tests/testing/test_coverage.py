@@ -13,8 +13,6 @@ from ckfunc.testing.coverage import (
     Coverage,
     FileCoverage,
     InvalidCoverage,
-    coverage_lines,
-    lcov_text,
     merged,
     percentage,
     read_lcov,
@@ -22,7 +20,7 @@ from ckfunc.testing.coverage import (
 
 
 def shown(coverage: Coverage) -> list[str]:
-    return ["".join(text for text, _ in line) for line in coverage_lines(coverage)]
+    return ["".join(text for text, _ in line) for line in coverage.table_lines()]
 
 
 def coverage(**files: Sequence[int]) -> Coverage:
@@ -32,8 +30,8 @@ def coverage(**files: Sequence[int]) -> Coverage:
 def test_measurements_are_added_and_survive_an_lcov_round_trip() -> None:
     total = merged([coverage(b=[1, 0, 2]), coverage(a=[0], b=[1, 0])])
     assert total == Coverage((FileCoverage("a", {1: 0}), FileCoverage("b", {1: 2, 2: 0, 3: 2})))
-    assert read_lcov(lcov_text(total), "lcov.info") == total
-    assert lcov_text(total).startswith("TN:\nSF:a\nDA:1,0\nLF:1\nLH:0\nend_of_record\nTN:\nSF:b\n")
+    assert read_lcov(total.to_lcov(), "lcov.info") == total
+    assert total.to_lcov().startswith("TN:\nSF:a\nDA:1,0\nLF:1\nLH:0\nend_of_record\nTN:\nSF:b\n")
     assert read_lcov("", "lcov.info") == Coverage(())
 
 

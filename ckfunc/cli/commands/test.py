@@ -139,7 +139,6 @@ def test(
     run, and the expected consequences of each step. The environment is that of the target `local` unless you pass
     --target. Exits 1 if a case fails, or if there are no cases.
     """
-    from ckfunc.testing.coverage import lcov_text, require_coverage
     from ckfunc.testing.running import CaseOptions, run_tests
 
     if durations is not None and shard is None:
@@ -172,17 +171,15 @@ def test(
                 write_atomically(report, tested.junit_text())
         if coverage_file is not None and tested.coverage is not None:
             with app.writing(coverage_file):
-                write_atomically(coverage_file, lcov_text(tested.coverage))
+                write_atomically(coverage_file, tested.coverage.to_lcov())
     finally:
         _print_results(app, tested)
     if tested.coverage is not None and threshold is not None:
-        require_coverage(tested.coverage, threshold)
+        tested.coverage.require(threshold)
     return EXIT_OK if tested.ok else EXIT_FAILED
 
 
 def _print_results(app: App, tested: CaseResults) -> None:
-    from ckfunc.testing.coverage import coverage_lines
-
     output = app.output
     if output.annotates:
         output.annotate(tested.annotations(), app.root())
@@ -200,7 +197,7 @@ def _print_results(app: App, tested: CaseResults) -> None:
         return
     if tested.coverage is not None:
         output.line()
-        output.lines(coverage_lines(tested.coverage))
+        output.lines(tested.coverage.table_lines())
     output.line()
     output.line(*tested.summary_line())
 
