@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ckfunc.emulator.store import users
 from ckfunc.emulator.store.database import open_database
-from ckfunc.emulator.store.maintenance import Checkpoints
+from ckfunc.emulator.store.maintenance import Checkpoints, log_of
 from ckfunc.emulator.store.schema import SCHEMA
 
 
@@ -30,6 +30,21 @@ def test_commits_reach_the_database_file_while_it_is_open(tmp_path: Path) -> Non
     checkpoints.close()
     assert rows_in_the_file_alone(path, tmp_path / "copy.db") >= 100
     database.close()
+
+
+def test_the_log_begins_again_while_commits_follow_without_a_pause(tmp_path: Path) -> None:
+    path = tmp_path / "emulator.db"
+    database = open_database(path, SCHEMA)
+    checkpoints = Checkpoints(database, path)
+    user = users.create(database, name="user")
+    longest_bytes = 0
+    for number in range(250):
+        with database.transaction():
+            database.execute("UPDATE users SET display_name = ? WHERE id = ?", (f"{number}" * 100_000, user.id))
+        longest_bytes = max(longest_bytes, log_of(path).stat().st_size)
+    checkpoints.close()
+    database.close()
+    assert longest_bytes < 40 * 1024 * 1024  # 70 MiB were written
 
 
 def test_a_database_that_cannot_be_checkpointed_still_commits(tmp_path: Path) -> None:

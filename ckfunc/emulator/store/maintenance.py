@@ -7,15 +7,18 @@ import tempfile
 import uuid
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from ckfunc.emulator.store.database import LOG_BYTES, Database, open_database, prepared
 from ckfunc.emulator.store.trouble import UNREADABLE, failure_of, refused_by, trouble_with, unusable
 
+_LONGEST_LOG_BYTES = 8 * LOG_BYTES
+"""The size of a write-ahead log from which commits wait for the end of a checkpoint."""
+
 
 class Checkpoints:
-    """Runs a checkpoint when the write-ahead log of `database`, whose file is `path`, is long.
+    """Runs a checkpoint each time that the write-ahead log of `database`, whose file is `path`, has grown.
 
     A checkpoint waits for the disk: on the event loop's thread, every request would wait with it.
     """
@@ -24,6 +27,7 @@ class Checkpoints:
         self._path, self._log = path, log_of(path)
         self._thread = ThreadPoolExecutor(1, "ckfunc-checkpoints")
         self._latest: Future[None] | None = None
+        self._size_before = 0
         self._database = database
         database.on_commit = self._committed
         database.execute("PRAGMA wal_autocheckpoint = 0")  # SQLite's own run within commits
@@ -34,7 +38,19 @@ class Checkpoints:
         self._thread.shutdown()
 
     def _committed(self) -> None:
-        if (self._latest is None or self._latest.done()) and is_long(self._log):
+        if self._latest is not None and not self._latest.done():
+            return
+        ended, self._latest = self._latest is not None, None
+        size = _size_bytes(self._log)
+        if size < self._size_before:
+            self._size_before = 0  # SQLite has begun the log again
+        if ended and size > _LONGEST_LOG_BYTES:
+            # SQLite begins the log again only if nothing was committed during a checkpoint. This one is short.
+            self._size_before = size
+            with suppress(sqlite3.Error):  # the commits report what is wrong with the database
+                self._database.value("PRAGMA wal_checkpoint(PASSIVE)")
+        elif size > self._size_before + LOG_BYTES:
+            self._size_before = size
             self._latest = self._thread.submit(checkpoint, self._path)
 
 
@@ -45,10 +61,14 @@ def log_of(path: Path) -> Path:
 
 def is_long(log: Path) -> bool:
     """Return whether a write-ahead log is due for a checkpoint."""
+    return _size_bytes(log) > LOG_BYTES
+
+
+def _size_bytes(log: Path) -> int:
     try:
-        return log.stat().st_size > LOG_BYTES
+        return log.stat().st_size
     except OSError:
-        return False
+        return 0
 
 
 def checkpoint(path: Path) -> None:
