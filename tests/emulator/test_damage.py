@@ -157,7 +157,7 @@ export_data(Path(sys.argv[1]), Path(sys.argv[2]))
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="mounts the data read-only in a namespace of its own")
+@pytest.mark.skipif(sys.platform != "linux", reason="mounts the data read-only in a separate namespace")
 def test_data_on_a_read_only_disk_is_read_including_its_write_ahead_log(data: Path, tmp_path: Path) -> None:
     mount = f'mount --bind {data} {data} && mount -o remount,ro,bind {data} && exec "$@"'
     command = ["unshare", "-rm", "sh", "-c", mount, "sh", sys.executable, "-c", READ_ONLY]

@@ -177,7 +177,7 @@ def test_a_failed_export_leaves_the_existing_file(tmp_path: Path) -> None:
     assert sorted(one.name for one in tmp_path.iterdir()) == ["copy.db", "data"]
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="devices have no names in directories there")
+@pytest.mark.skipif(sys.platform == "win32", reason="devices are not files on Windows")
 def test_an_export_does_not_replace_a_device(tmp_path: Path) -> None:
     with running(tmp_path / "data"):
         pass

@@ -188,7 +188,7 @@ def test_a_file_that_is_not_a_database_is_refused(tmp_path: Path) -> None:
         Emulator(tmp_path, cache=cache_dir()).start()
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals that a process can be sent")
+@pytest.mark.skipif(sys.platform == "win32", reason="processes cannot be sent signals on Windows")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_a_foreground_emulator_cleanly(tmp_path: Path, number: signal.Signals) -> None:
     process, _ = started(tmp_path)
@@ -242,7 +242,7 @@ def test_the_ipv6_loopback_address_can_be_served(host: str) -> None:
         assert client.get("/v1/application").json()["_links"]["self"]["href"].startswith(emulator.url)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.slow
 def test_no_handler_process_survives_the_end_of_its_emulator(tmp_path: Path) -> None:
     script = "function handleEvent(event: any) { while (event.loop) {} return process.pid }"
@@ -278,7 +278,7 @@ async def booted_ahead(services: EmulatorServices) -> int | None:
     return spare
 
 
-def where_it_runs(client: httpx.Client) -> dict[str, Any]:
+def process_of_run(client: httpx.Client) -> dict[str, Any]:
     answer = client.post("/emulator/trigger", json={"type": "user.sent.message", "data": {}})
     payload: dict[str, Any] = answer.json()["invocation"]["result"]["payload"]
     return payload
@@ -290,7 +290,7 @@ def test_the_first_event_after_a_start_runs_in_a_process_started_in_advance(tmp_
         deploy(client, "user.sent.message", WHERE)
     with running(tmp_path) as (emulator, client):
         ahead = emulator.within(booted_ahead)
-        assert where_it_runs(client)["pid"] == ahead
+        assert process_of_run(client)["pid"] == ahead
 
 
 def test_a_process_started_with_an_outdated_environment_is_not_used(tmp_path: Path) -> None:
@@ -300,6 +300,6 @@ def test_a_process_started_with_an_outdated_environment_is_not_used(tmp_path: Pa
         ahead = emulator.within(booted_ahead)
         answer = client.put(f"{RUNTIME}/environment-variables", json={"GREETING": "hello"})
         assert answer.status_code == 200, answer.text
-        found = where_it_runs(client)
+        found = process_of_run(client)
         assert found["greeting"] == "hello"
         assert found["pid"] != ahead

@@ -112,7 +112,7 @@ DOCUMENTED = {200, 202, 400, 401, 403, 404}
 
 @pytest.fixture
 def furnished(client: httpx.Client) -> httpx.Client:
-    """One user, channel, message and function, each with the id 1."""
+    """A user, a channel, a message and a function, each with the id 1."""
     client.post("/v1/users", json={"name": "ann", "displayName": "Ann"})
     client.post("/v1/channels", json={"type": "PUBLIC", "name": "c", "members": [{"id": 1}]})
     client.post("/v1/channels/1/messages", json={"type": "TEXT", "body": "hello", "user": {"id": 1}})

@@ -59,7 +59,7 @@ def ended(client: httpx.Client, job: dict[str, Any]) -> dict[str, Any]:
         if found["state"] in ("FINISHED", "FAILED"):
             return found
         time.sleep(0.01)
-    raise AssertionError("the job does not end")
+    raise AssertionError("the job did not end within 60 s")
 
 
 def done(client: httpx.Client, path: str, entries: Any) -> dict[str, Any]:
@@ -449,7 +449,7 @@ Emulator(Path(sys.argv[1]), cache=cache_dir()).run_forever(lambda url: print(url
 """
 
 
-@pytest.mark.skipif(os.name != "posix", reason="kills as POSIX can")
+@pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL")
 def test_a_job_interrupted_by_a_kill_is_marked_as_failed_and_rolled_back(tmp_path: Path) -> None:
     command = [sys.executable, "-c", _SERVE, str(tmp_path / "data")]
     with process_of(command, stdout=subprocess.PIPE, text=True) as process:

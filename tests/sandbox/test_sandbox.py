@@ -315,7 +315,7 @@ def test_cached_compilation_results_need_no_compiler(tmp_path: Path) -> None:
     from ckfunc.runtime.compiler import CachingCompiler, CompilerProcess
 
     def none() -> CompilerProcess:
-        raise AssertionError("there is nothing to compile")
+        raise AssertionError("the compiler was started although the result is cached")
 
     source = ("handlers/x.ts", "const a: number = 1;")
     with CompilerProcess() as compiler:

@@ -95,7 +95,7 @@ def test_a_fragmented_frame_is_reassembled(emulator: Emulator) -> None:
         assert client.next().command == "CONNECTED"
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there is no limit")
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit of open files")
 def test_the_limit_of_open_files_is_raised_for_many_clients() -> None:
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     done = subprocess.run([sys.executable, "-c", LOW_LIMIT], capture_output=True, text=True, cwd=TESTS, check=True)
