@@ -20,7 +20,7 @@ from ckfunc.base.errors import Busy, CkfuncError
 from ckfunc.base.files import is_irreplaceable
 from ckfunc.base.text import did_you_mean
 from ckfunc.emulator.data_directory import DATABASE, lock_directory
-from ckfunc.emulator.store import application, functions, seeds
+from ckfunc.emulator.store import application, seeds
 from ckfunc.emulator.store.database import open_database
 from ckfunc.emulator.store.maintenance import set_aside
 from ckfunc.emulator.store.schema import MIGRATIONS, SCHEMA
@@ -144,7 +144,6 @@ def seed_data(data_dir: Path, seed: Seed) -> Seeded:
     data_dir.mkdir(parents=True, exist_ok=True)
     with lock_directory(data_dir), closing(open_database(data_dir / DATABASE, SCHEMA, MIGRATIONS)) as database:
         application.create_if_missing(database)
-        functions.create_runtime(database)
         return seeds.apply(database, seed)
 
 

@@ -15,7 +15,7 @@ from ckfunc.emulator.dispatch.dispatcher import STOPPED
 from ckfunc.emulator.http.problems import Missing, Refused, Unstorable
 from ckfunc.emulator.jobs import INTERRUPTED
 from ckfunc.emulator.services import EmulatorServices
-from ckfunc.emulator.store import application, files, functions, imports, invocations, jobs, sessions, steps
+from ckfunc.emulator.store import application, files, imports, invocations, jobs, sessions, steps
 from ckfunc.emulator.store.database import Database, open_database
 from ckfunc.emulator.store.maintenance import overwrite
 from ckfunc.emulator.store.schema import MIGRATIONS, SCHEMA
@@ -26,7 +26,6 @@ from ckfunc.model.job import DataSnapshot
 def make_ready(database: Database) -> None:
     """Add what every emulator has, and end what an earlier emulator has left unfinished."""
     application.create_if_missing(database)
-    functions.create_runtime(database)
     invocations.end_abandoned(database, STOPPED)
     sessions.end_all(database)
     steps.run(imports.undo_unfinished(database, database.transaction))

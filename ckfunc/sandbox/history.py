@@ -14,7 +14,16 @@ from ckfunc.base.clock import parse_timestamp, timestamp
 from ckfunc.base.errors import CkfuncError
 from ckfunc.base.secrets import Secret
 from ckfunc.emulator.data_directory import DATABASE
-from ckfunc.emulator.store import channels, functions, history, invocations, messages, notifications, steps, users
+from ckfunc.emulator.store import (
+    application,
+    channels,
+    history,
+    invocations,
+    messages,
+    notifications,
+    steps,
+    users,
+)
 from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.history import Occurrence
 from ckfunc.emulator.store.invocations import FunctionRun, RunFilter
@@ -120,7 +129,7 @@ def past_of(directory: Path, data: dict[str, Any], since: datetime) -> Past:
     with closing(copied(directory / DATABASE, SCHEMA, MIGRATIONS)) as database:
         reader = _PastReader(database, since)
         people = tuple((user.name, user.display_name) for user in users.first(database, _MOST))
-        environment = tuple((name, Secret(text)) for name, text in functions.runtime(database).environment.items())
+        environment = tuple((name, Secret(text)) for name, text in application.runtime(database).environment.items())
         found = tuple(reader.steps())
         statuses = [run.ran.invocation.status for step in found for run in step.runs]
         return Past(data, found, people, environment, running=Status.RUNNING in statuses)

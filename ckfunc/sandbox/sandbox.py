@@ -306,7 +306,7 @@ class Sandbox:
     def _environment_at(self, url: str) -> Environment | HandlerError:
         """Return the environment of handlers in a sandbox at this URL, or the error if none can run."""
         from ckfunc.emulator.dispatch.runtimes import environment_of, syntax_error, users_own_environment
-        from ckfunc.emulator.store.functions import StoredRuntime
+        from ckfunc.emulator.store.application import StoredRuntime
 
         given, wanted = self._scripts, self._conditions
         initial = None if given.initialization_script is None else self._compiled(given.initialization_script)

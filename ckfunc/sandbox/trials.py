@@ -11,7 +11,7 @@ from ckfunc.emulator.dispatch import runtimes
 from ckfunc.emulator.dispatch.dispatcher import Dispatcher
 from ckfunc.emulator.dispatch.runtimes import syntax_error
 from ckfunc.emulator.services import EmulatorServices
-from ckfunc.emulator.store import functions, seeds
+from ckfunc.emulator.store import application, functions, seeds
 from ckfunc.model.application import ConsoleLine, NewFunction
 from ckfunc.model.execution import Compiled, Determinism, Environment, HandlerError, HandlerVersion, SyntaxProblem
 from ckfunc.model.job import Seed
@@ -29,10 +29,10 @@ async def set_up(
     database = services.database
     _fix_time(services, determinism)
     with database.transaction():
-        functions.set_dependencies(database, scripts.dependencies)
-        functions.set_environment(database, runtimes.users_own_environment(scripts.environment))
+        application.set_dependencies(database, scripts.dependencies)
+        application.set_environment(database, runtimes.users_own_environment(scripts.environment))
         initial = scripts.initialization_script
-        functions.set_initialization_script(database, None if initial is None else initial.text)
+        application.set_initialization_script(database, None if initial is None else initial.text)
         for trigger_type, script in scripts.handlers.items():
             known = functions.find_by_type(database, trigger_type)
             function = known or functions.create(database, NewFunction(trigger_type, trigger_type))

@@ -15,7 +15,7 @@ from support.emulators import cold_emulator
 
 from ckfunc.api import Client, Connection
 from ckfunc.base.secrets import Secret, secret_values
-from ckfunc.emulator.store import functions
+from ckfunc.emulator.store import application
 from ckfunc.emulator.store.database import connect
 from ckfunc.model.application import ApplicationSettings, NewFunction
 
@@ -33,7 +33,7 @@ class Remote:
         database = connect(self.data / "emulator.db")
         try:
             with database.transaction():
-                functions.set_dependencies(database, dependencies)
+                application.set_dependencies(database, dependencies)
         finally:
             database.close()
 

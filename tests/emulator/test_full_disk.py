@@ -97,7 +97,6 @@ def test_a_run_that_ends_while_the_disk_is_full_is_stored_once_there_is_space(tm
 
     database = open_database(tmp_path / "emulator.db", SCHEMA)
     application.create_if_missing(database)
-    functions.create_runtime(database)
     functions.create(database, NewFunction("some.event", "Some Event"))
     functions.add_version(database, 1, "function handleEvent() {}")
     asyncio.run(scenario(database))

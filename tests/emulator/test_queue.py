@@ -66,7 +66,6 @@ def stored(database: Database, status: Status) -> list[Invocation]:
 def prepared() -> Database:
     database = open_database(None, SCHEMA)
     application.create_if_missing(database)
-    functions.create_runtime(database)
     functions.create(database, NewFunction("some.event", "Some Event"))
     functions.add_version(database, 1, "function handleEvent() {}")
     return database
@@ -178,7 +177,7 @@ def test_versions_are_stored_without_node_and_runs_fail_with_a_hint() -> None:
         assert function is not None
         assert version is not None
         await dispatcher.version_created(function, version)
-        functions.set_initialization_script(database, "export const a = 1")
+        application.set_initialization_script(database, "export const a = 1")
         await dispatcher.initialization_script_changed("export const a = 1")
         assert lines == ["no Node was found"] * 2
         run = await dispatcher.run("some.event", {"n": 7})

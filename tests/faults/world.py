@@ -147,11 +147,11 @@ class World:
             for table in ("invocation_details", "invocations", "function_versions", "functions"):
                 self.database.execute(f"DELETE FROM {table}")
             self.database.execute("UPDATE runtime SET initialization_script = NULL")
-            functions.set_dependencies(self.database, content.dependencies)
-            functions.set_environment(self.database, content.environment)
+            application.set_dependencies(self.database, content.dependencies)
+            application.set_environment(self.database, content.environment)
             application.update_settings(self.database, content.settings)
             if content.script is not None:
-                functions.set_initialization_script(self.database, content.script)
+                application.set_initialization_script(self.database, content.script)
             for name, scripts in content.scripts.items():
                 function = functions.create(self.database, NewFunction(name, name))
                 for script in scripts:
@@ -159,7 +159,7 @@ class World:
 
     def holds(self) -> Content:
         """Return the actual content of the application."""
-        stored, settings = functions.runtime(self.database), application.settings(self.database)
+        stored, settings = application.runtime(self.database), application.settings(self.database)
         rows = self.database.all(
             "SELECT f.type, v.handler_script FROM functions f LEFT JOIN function_versions v ON v.function_id = f.id"
             " ORDER BY f.type, v.version_number"

@@ -20,7 +20,7 @@ from ckfunc.emulator.dispatch.runtimes import (
     handler_name,
     syntax_error,
 )
-from ckfunc.emulator.store import functions, invocations
+from ckfunc.emulator.store import application, functions, invocations
 from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.trouble import trouble_with
 from ckfunc.model.application import ConsoleLine, Function, FunctionVersion, Invocation, InvocationDetail
@@ -373,7 +373,7 @@ class Dispatcher:
         made_so_far = self._made
         if made_so_far:
             return made_so_far[0]
-        runtime = functions.runtime(self._database)
+        runtime = application.runtime(self._database)
         script: Compiled | None = None
         if runtime.initialization_script is not None:
             source = runtime.initialization_script

@@ -12,10 +12,9 @@ from typing import Protocol
 from ckfunc.base.secrets import Secret, secret_values
 from ckfunc.base.text import digest
 from ckfunc.emulator.http.auth import CLIENT_ID, CLIENT_SECRET
-from ckfunc.emulator.store import functions
-from ckfunc.emulator.store.application import APPLICATION_ID
+from ckfunc.emulator.store import application, functions
+from ckfunc.emulator.store.application import APPLICATION_ID, StoredRuntime
 from ckfunc.emulator.store.database import Database
-from ckfunc.emulator.store.functions import StoredRuntime
 from ckfunc.model.application import DEFAULT_PACKAGES, PLATFORM_PREFIX, Dependency, Runtime
 from ckfunc.model.execution import ApiAccess, Compiled, Environment, HandlerError, SyntaxProblem
 from ckfunc.wire.applications import own
@@ -30,7 +29,7 @@ INITIALIZATION_SCRIPT = "initialization-script.ts"
 
 def current(database: Database, base_url: str) -> Runtime:
     """Return the whole runtime, platform-owned entries included; `base_url` is the emulator's own address."""
-    return _composed(functions.runtime(database), base_url)
+    return _composed(application.runtime(database), base_url)
 
 
 def environment_of(stored: StoredRuntime, base_url: str, initialization_script: Compiled | None) -> Environment:

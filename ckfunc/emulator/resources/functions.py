@@ -14,7 +14,7 @@ from ckfunc.emulator.http.paging import page_reply, page_request
 from ckfunc.emulator.http.problems import Missing, Refused
 from ckfunc.emulator.http.routing import Route
 from ckfunc.emulator.services import EmulatorServices
-from ckfunc.emulator.store import functions, invocations
+from ckfunc.emulator.store import application, functions, invocations
 from ckfunc.manifest.definition import dependency_mistake
 from ckfunc.model.application import DEFAULT_PACKAGES, Dependency, Function
 from ckfunc.wire.applications import (
@@ -55,7 +55,7 @@ def update_nodejs_runtime_dependencies(call: Call, services: EmulatorServices) -
     """Replace the users' packages."""
     wanted = read_dependencies(call.json())
     _check_packages(wanted)
-    functions.set_dependencies(services.database, runtimes.users_own_dependencies(wanted))
+    application.set_dependencies(services.database, runtimes.users_own_dependencies(wanted))
     services.dispatch.runtime_changed()
     return retrieve_nodejs_runtime(call, services)
 
@@ -68,7 +68,7 @@ def update_nodejs_runtime_environment_variables(call: Call, services: EmulatorSe
             raise Refused(
                 f"{name[:80]!r} cannot be an environment variable: no empty name, '=' or zero byte is allowed"
             )
-    functions.set_environment(services.database, wanted)
+    application.set_environment(services.database, wanted)
     services.dispatch.runtime_changed()
     return retrieve_nodejs_runtime(call, services)
 
@@ -76,7 +76,7 @@ def update_nodejs_runtime_environment_variables(call: Call, services: EmulatorSe
 async def update_nodejs_runtime_initialization_script(call: Call, services: EmulatorServices) -> Reply:
     """Replace the init script; one with a syntax error is stored, and fails the runs."""
     script = read_script(call.json())
-    functions.set_initialization_script(services.database, script)
+    application.set_initialization_script(services.database, script)
     await services.dispatch.initialization_script_changed(script)
     return retrieve_nodejs_runtime(call, services)
 

@@ -1,11 +1,8 @@
-"""Functions with their versions, the runtime's settings, and compiled scripts."""
+"""Functions with their versions, and compiled scripts."""
 
 from __future__ import annotations
 
-import json
 import sqlite3
-from collections.abc import Mapping
-from dataclasses import dataclass
 
 from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.paging import PageRequest, select_page
@@ -32,13 +29,6 @@ CREATE TABLE function_versions (
 ) STRICT
 """
 
-RUNTIME_SCHEMA = """
-CREATE TABLE runtime (
-  dependencies TEXT NOT NULL,
-  environment TEXT NOT NULL,
-  initialization_script TEXT
-) STRICT
-"""
 
 COMPILED_SCHEMA = """
 CREATE TABLE compiled_scripts (
@@ -57,15 +47,6 @@ CREATE TABLE compiled_scripts (
 _FUNCTION = "id, type, name, enabled, current_version_number, description"
 _VERSION = "id, version_number, handler_script"
 _COMPILED = "javascript, source_map, module_kind, line, position, problem"
-
-
-@dataclass(frozen=True, slots=True)
-class StoredRuntime:
-    """The settings of the runtime."""
-
-    dependencies: Mapping[str, str]
-    environment: Mapping[str, str]
-    initialization_script: str | None
 
 
 def create(database: Database, new: NewFunction) -> Function:
@@ -158,32 +139,6 @@ def version_page(database: Database, function_id: int, request: PageRequest) -> 
     return select_page(
         database, _VERSION, "function_versions WHERE function_id = ?", (function_id,), request=request, read=_version
     )
-
-
-def create_runtime(database: Database) -> None:
-    """Create the runtime of a new database, without settings."""
-    database.execute("INSERT INTO runtime SELECT '{}', '{}', NULL WHERE NOT EXISTS (SELECT 1 FROM runtime)")
-
-
-def runtime(database: Database) -> StoredRuntime:
-    """Return the settings."""
-    row = database.execute("SELECT * FROM runtime").fetchone()
-    return StoredRuntime(json.loads(row["dependencies"]), json.loads(row["environment"]), row["initialization_script"])
-
-
-def set_dependencies(database: Database, dependencies: Mapping[str, str]) -> None:
-    """Replace the packages."""
-    database.execute("UPDATE runtime SET dependencies = ?", (json.dumps(dict(dependencies)),))
-
-
-def set_environment(database: Database, environment: Mapping[str, str]) -> None:
-    """Replace the variables."""
-    database.execute("UPDATE runtime SET environment = ?", (json.dumps(dict(environment)),))
-
-
-def set_initialization_script(database: Database, script: str | None) -> None:
-    """Replace the init script, or remove it."""
-    database.execute("UPDATE runtime SET initialization_script = ?", (script,))
 
 
 def store_compiled(database: Database, source_digest: str, result: Compiled | SyntaxProblem) -> None:

@@ -22,7 +22,6 @@ from ckfunc.emulator.store import (
 
 SCHEMA: tuple[str, ...] = (
     application.SCHEMA,
-    functions.RUNTIME_SCHEMA,
     functions.COMPILED_SCHEMA,
     functions.SCHEMA,
     invocations.SCHEMA,
