@@ -210,8 +210,8 @@ class AsgiApp:
             await gate.enter(from_run=call.caller is not None)
         try:
             async with self._services.storing(call) if route.stores_file else nullcontext():
-                made = route.handler(call, self._services)
-                return await made if inspect.isawaitable(made) else made
+                reply = route.handler(call, self._services)
+                return await reply if inspect.isawaitable(reply) else reply
         except Malformed as error:
             raise self._services.failed(error, "") if misread(error) else Refused(str(error)) from None
         except HttpProblem:

@@ -172,8 +172,8 @@ class Snapshots:
     def all(self) -> tuple[DataSnapshot, ...]:
         """Return the snapshots, newest first."""
         directory = self._directory()
-        found = [_described(path) for path in directory.glob(f"*{_SNAPSHOT_SUFFIX}") if _NAME.fullmatch(path.stem)]
-        return tuple(sorted(found, key=lambda snapshot: (snapshot.created_time, snapshot.name), reverse=True))
+        snapshots = [_described(path) for path in directory.glob(f"*{_SNAPSHOT_SUFFIX}") if _NAME.fullmatch(path.stem)]
+        return tuple(sorted(snapshots, key=lambda snapshot: (snapshot.created_time, snapshot.name), reverse=True))
 
     def get(self, name: str) -> DataSnapshot:
         """Return a snapshot. Raises NoSnapshot, InvalidSnapshotName and LeadsOutside."""
@@ -183,9 +183,9 @@ class Snapshots:
         """Return the file of a snapshot. Raises NoSnapshot, InvalidSnapshotName and LeadsOutside."""
         path = self._path_of(name)
         if not path.is_file():
-            known = [snapshot.name for snapshot in self.all()]
-            hint = did_you_mean(name, known) or (
-                f"existing snapshots: {', '.join(known[:10])}" if known else "save one first"
+            names = [snapshot.name for snapshot in self.all()]
+            hint = did_you_mean(name, names) or (
+                f"existing snapshots: {', '.join(names[:10])}" if names else "save one first"
             )
             raise NoSnapshot(f"there is no snapshot {name!r}", hint=hint)
         return path
@@ -222,8 +222,8 @@ class Snapshots:
         try:
             directory = self._directory()
             directory.mkdir(parents=True, exist_ok=True)
-            for left in directory.glob(f"{_TEMPORARY}*"):
-                shutil.rmtree(left, ignore_errors=True)
+            for path in directory.glob(f"{_TEMPORARY}*"):
+                shutil.rmtree(path, ignore_errors=True)
             with tempfile.TemporaryDirectory(dir=directory, prefix=_TEMPORARY) as temporary:
                 yield Path(temporary) / "data.db"
         finally:

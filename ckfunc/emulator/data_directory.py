@@ -100,12 +100,12 @@ def lock_directory(data_dir: Path) -> Iterator[None]:
     require_plain(data_dir, _LOCK, ADDRESS_FILE, *(f"{DATABASE}{end}" for end in ("", "-wal", "-shm", "-journal")))
     with ExitStack() as held:
         try:
-            got = held.enter_context(locked(data_dir / _LOCK, wait_s=0))
+            acquired = held.enter_context(locked(data_dir / _LOCK, wait_s=0))
         except OSError as error:
             from ckfunc.emulator.store.trouble import refused_by
 
             raise UnusableDirectory(data_dir, refused_by(error)) from None
-        if not got:
+        if not acquired:
             other = read_address(data_dir)
             who = f"{other.url}, process {other.pid}" if other else "another process"
             raise Busy(

@@ -252,5 +252,5 @@ def _documents(text: str) -> Iterator[tuple[Any, str]]:
 
 
 def _after_blanks(text: str, at: int) -> int:
-    found = _BLANKS.match(text, at)
-    return at if found is None else found.end()
+    match = _BLANKS.match(text, at)
+    return at if match is None else match.end()

@@ -43,9 +43,9 @@ def _without_surrogates(text: str) -> str:
     return text
 
 
-def _escape(found: re.Match[str]) -> str:
-    code = 0x10000 + ((int(found[2], 16) - 0xD800) << 10) + (int(found[3], 16) - 0xDC00)
-    return f"{found[1]}\\U{code:08x}"
+def _escape(match: re.Match[str]) -> str:
+    code = 0x10000 + ((int(match[2], 16) - 0xD800) << 10) + (int(match[3], 16) - 0xDC00)
+    return f"{match[1]}\\U{code:08x}"
 
 
 def _parsed(text: str, shown: str) -> tuple[Node | None, Any]:

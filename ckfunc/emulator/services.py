@@ -135,8 +135,8 @@ async def result_of(steps: Generator[None, None, T]) -> T:
         try:
             next(steps)
         except StopIteration as end:
-            made: T = end.value
-            return made
+            result: T = end.value
+            return result
         await asyncio.sleep(0)
 
 

@@ -20,21 +20,21 @@ def user(database: Database, user_id: int | None) -> User:
 
 def referred_user(database: Database, reference: UserReference, field: str | None = None) -> User:
     """Return the user that a body, or its field `field`, refers to. Raises Missing: a 404, as for an id in a path."""
-    found = users.find(database, reference)
-    if found is None:
+    account = users.find(database, reference)
+    if account is None:
         who = reference.id if reference.username is None else repr(reference.username[:100])
         raise Missing(
             f"there is no user {who}" if field is None else f"{field} refers to user {who}, who does not exist"
         )
-    return found
+    return account
 
 
 def channel(database: Database, channel_id: int | None) -> Channel:
     """Return the channel of that id. Raises Missing."""
-    found = None if channel_id is None else channels.get(database, channel_id)
-    if found is None:
+    result = None if channel_id is None else channels.get(database, channel_id)
+    if result is None:
         raise Missing(f"there is no channel {channel_id}")
-    return found
+    return result
 
 
 def message(database: Database, message_id: int | None) -> Message:
@@ -55,10 +55,10 @@ def thread(database: Database, thread_id: int | None) -> Thread:
 
 def function(database: Database, function_id: int) -> Function:
     """Return the function of that id. Raises Missing."""
-    found = functions.find(database, function_id)
-    if found is None:
+    match = functions.find(database, function_id)
+    if match is None:
         raise Missing(f"there is no function {function_id}")
-    return found
+    return match
 
 
 def group_channel(channel: Channel, otherwise: str) -> Channel:
@@ -70,24 +70,24 @@ def group_channel(channel: Channel, otherwise: str) -> Channel:
 
 def _check_visible(database: Database, channel_id: int | None, user: User) -> ChannelAccess:
     """Return what a channel is to a user who can see it: public, or one of the user's. Raises Missing."""
-    found = None if channel_id is None else channels.access_of(database, channel_id, user.id)
-    if found is None or not (found.member or found.type is ChannelType.PUBLIC):
+    membership = None if channel_id is None else channels.access_of(database, channel_id, user.id)
+    if membership is None or not (membership.member or membership.type is ChannelType.PUBLIC):
         raise Missing(f"there is no channel {channel_id} that {user.name!r} can see")
-    return found
+    return membership
 
 
 def check_writable(database: Database, channel_id: int | None, user: User) -> None:
     """Check that a user is a member of a channel, and not blocked from it. Raises Missing and Denied."""
-    found = _check_own(database, channel_id, user)
-    if found.blocked:
+    membership = _check_own(database, channel_id, user)
+    if membership.blocked:
         raise Denied(f"{user.name!r} is blocked from channel {channel_id}")
 
 
 def _check_own(database: Database, channel_id: int | None, user: User) -> ChannelAccess:
-    found = _check_visible(database, channel_id, user)
-    if not found.member:
+    membership = _check_visible(database, channel_id, user)
+    if not membership.member:
         raise Denied(f"{user.name!r} is not a member of channel {channel_id}; join it first")
-    return found
+    return membership
 
 
 def visible_channel(database: Database, channel_id: int | None, user: User) -> Channel:
@@ -109,9 +109,9 @@ def writable_channel(database: Database, channel_id: int | None, user: User) -> 
 
 
 def _channel(database: Database, channel_id: int | None) -> Channel:
-    found = channels.get(database, channel_id or 0)
-    assert found is not None  # noqa: S101 - it was checked before
-    return found
+    row = channels.get(database, channel_id or 0)
+    assert row is not None  # noqa: S101 - it was checked before
+    return row
 
 
 def moderated_channel(database: Database, channel_id: int | None, user: User) -> Channel:
@@ -150,9 +150,9 @@ def own_message(database: Database, message_id: int | None, user: User, *, moder
 
 def visible_thread(database: Database, thread_id: int | None, user: User) -> Thread:
     """Return a thread of a channel that the user can see. Raises Missing."""
-    found = thread(database, thread_id)
-    _check_visible(database, found.channel_id, user)
-    return found
+    selected = thread(database, thread_id)
+    _check_visible(database, selected.channel_id, user)
+    return selected
 
 
 def writable_thread(database: Database, thread_id: int | None, user: User) -> Thread:

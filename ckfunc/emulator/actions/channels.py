@@ -22,16 +22,16 @@ def create(context: ActionContext, new: NewChannel, creator: User | None, member
     """Create a channel with these members, or return the equivalent one that exists, unchanged."""
     database = context.database
     newest = database.value("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'channels'")
-    made = channels.create(database, new, creator, members)
-    created = made.id > newest
+    channel = channels.create(database, new, creator, members)
+    created = channel.id > newest
     if creator is not None:
         event = "user.channel.created" if created else "user.channel.upserted"
-        context.publish_channel(creator.id, event, made)
+        context.publish_channel(creator.id, event, channel)
     if created:
-        for user_id in channels.member_ids(database, made.id):
+        for user_id in channels.member_ids(database, channel.id):
             if creator is None or user_id != creator.id:
-                context.publish_channel(user_id, "user.channel.joined", made)
-    return made
+                context.publish_channel(user_id, "user.channel.joined", channel)
+    return channel
 
 
 def update(context: ActionContext, changed: Channel) -> None:
@@ -71,9 +71,9 @@ def trigger_event(context: ActionContext, channel: Channel, event: ChannelEvent)
 
 def create_thread(context: ActionContext, channel: Channel, user: User, thread: tuple[str | None, Any]) -> Thread:
     """Create a standalone thread, given by its name and properties."""
-    made = channels.create_thread(context.database, channel.id, *thread)
-    context.publish_to(user.id, "threads", "channel.thread.created", lambda: client_thread(made))
-    return made
+    created = channels.create_thread(context.database, channel.id, *thread)
+    context.publish_to(user.id, "threads", "channel.thread.created", lambda: client_thread(created))
+    return created
 
 
 def mute(context: ActionContext, channel: Channel, user: User, *, muted: bool) -> None:
@@ -132,7 +132,7 @@ def remove_moderator(context: ActionContext, channel: Channel, user: User) -> bo
 def invite(context: ActionContext, channel: Channel, invitee: User) -> Invite:
     """Invite a user to a channel."""
     links = context.links
-    made = memberships.invite(context.database, channel.id, invitee.id)
+    invitation = memberships.invite(context.database, channel.id, invitee.id)
 
     def event() -> dict[str, object]:
         inviting = {} if context.actor is None else {"invitingUser": write_user(context.actor, links)}
@@ -142,7 +142,7 @@ def invite(context: ActionContext, channel: Channel, invitee: User) -> Invite:
     context.publish_channel(invitee.id, "user.channel.invited", channel)
     if context.actor is not None:
         context.publish_to(context.actor.id, "users", "user.user.invited", lambda: client_user(invitee, links))
-    return made
+    return invitation
 
 
 def block(context: ActionContext, channel: Channel, user: User) -> BlockRecord:

@@ -60,9 +60,9 @@ def send(
 
 def update(context: ActionContext, changed: Message) -> Message:
     """Store a changed message."""
-    made = messages.update(context.database, changed)
-    _publish(context, made, "channel.message.updated")
-    return made
+    updated = messages.update(context.database, changed)
+    _publish(context, updated, "channel.message.updated")
+    return updated
 
 
 def delete(context: ActionContext, message: Message) -> Steps:
@@ -88,11 +88,11 @@ def publish_deleted(context: ActionContext, ids: Sequence[int]) -> Steps:
         for message_id, channel_id in of.items()
         if context.topics.has(topic(f"channels/{channel_id}", "messages"))
     ]
-    found = messages.by_ids(context.database, heard)
+    subscribed = messages.by_ids(context.database, heard)
 
     def steps() -> Steps:
         for number, message_id in enumerate(heard, 1):
-            _publish(context, found[message_id], _DELETED)
+            _publish(context, subscribed[message_id], _DELETED)
             if number % _EVENTS == 0:
                 yield
 
@@ -108,14 +108,14 @@ def delete_for(context: ActionContext, message: Message, user: User) -> None:
 def read_upload(call: Call) -> tuple[NewMessage, StoredFile]:
     """Return the message of a form, and its file, which is not stored yet. Raises Refused and Malformed."""
     parts = call.multipart()
-    given: dict[str, Any] = {name: part.text for name, part in parts.items() if name != "file" and part.text.strip()}
-    if "properties" in given:
+    fields: dict[str, Any] = {name: part.text for name, part in parts.items() if name != "file" and part.text.strip()}
+    if "properties" in fields:
         try:
-            given["properties"] = read_json(parts["properties"].content, None)
+            fields["properties"] = read_json(parts["properties"].content, None)
         except Refused as error:
             raise Refused(f"field 'properties': {error.explanation}") from None
     file = call.upload()
-    return read_new_file_message(given, _hosted(file, "")), file
+    return read_new_file_message(fields, _hosted(file, "")), file
 
 
 def stored(database: Database, new: NewMessage, file: StoredFile) -> NewMessage:

@@ -55,10 +55,10 @@ def react(context: ActionContext, user: User, message: Message, emoji: Emoji) ->
     links = context.links
     added = reading.add_reaction(context.database, message.id, user.id, emoji)
     if added is None:
-        found = reading.get_reaction(context.database, message.id, user.id, emoji.character)
-        assert found is not None  # noqa: S101 - it was not added because it exists
-        context.publish_to(user.id, "reactions", "message.reaction.created", lambda: client_reaction(found, links))
-        return found
+        reaction = reading.get_reaction(context.database, message.id, user.id, emoji.character)
+        assert reaction is not None  # noqa: S101 - it was not added because it exists
+        context.publish_to(user.id, "reactions", "message.reaction.created", lambda: client_reaction(reaction, links))
+        return reaction
     context.fire(_REACTED, lambda: _reacted(context, user, message, emoji))
     _publish_reaction(context, message, added, "message.reaction.created")
     return added

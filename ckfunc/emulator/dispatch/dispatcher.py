@@ -232,7 +232,7 @@ class Dispatcher:
     @property
     def printed_lines(self) -> int:
         """The number of lines that the runs in progress have printed."""
-        return sum(len(one.console) for one in self._running.values())
+        return sum(len(run.console) for run in self._running.values())
 
     @property
     def booting(self) -> bool:
@@ -363,9 +363,9 @@ class Dispatcher:
         result = await compiled(self._database, self._compiler, name, stored.handler_script)
         if not isinstance(result, Compiled):
             return syntax_error(result)
-        made = HandlerVersion(function.type, stored.version_number, result)
-        self._versions[function.id] = made
-        return made
+        version = HandlerVersion(function.type, stored.version_number, result)
+        self._versions[function.id] = version
+        return version
 
     async def _environment(self) -> Environment | HandlerError:
         """Return the environment of handlers, or the reason why none can run."""
@@ -381,9 +381,9 @@ class Dispatcher:
             if not isinstance(result, Compiled):
                 return syntax_error(result)
             script = result
-        made = runtimes.environment_of(runtime, self.base_url, script)
-        made_so_far.append(made)
-        return made
+        environment = runtimes.environment_of(runtime, self.base_url, script)
+        made_so_far.append(environment)
+        return environment
 
     def _warm_up(self, function_ids: Iterable[int], delay_s: float = 0.0) -> None:
         """Warm these functions in the background; without any, only install the packages.
@@ -400,10 +400,10 @@ class Dispatcher:
         await asyncio.sleep(delay_s)
         again = True
         while again:
-            wanted, self._to_warm = self._to_warm, set()
+            function_ids, self._to_warm = self._to_warm, set()
             made = self._made
             try:
-                await self._prepare(wanted)
+                await self._prepare(function_ids)
             except CkfuncError as error:  # each run will report it
                 self._on_event(error.message)
             except Exception:
@@ -412,10 +412,10 @@ class Dispatcher:
 
     async def _prepare(self, function_ids: Iterable[int]) -> None:
         environment = await self._environment()
-        found = [functions.find(self._database, one) for one in sorted(function_ids)]
-        versions = [await self._version(one) for one in found if one is not None]
+        stored = [functions.find(self._database, function_id) for function_id in sorted(function_ids)]
+        versions = [await self._version(function) for function in stored if function is not None]
         if not isinstance(environment, HandlerError):
-            ready = [one for one in versions if not isinstance(one, HandlerError)]
+            ready = [version for version in versions if not isinstance(version, HandlerError)]
             await self._hosts.prepare(environment, ready)
 
     def _keep(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:

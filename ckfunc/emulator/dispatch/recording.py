@@ -62,24 +62,26 @@ class Calls:
         self._kept: list[Asked] = []
         self._bytes_left = MOST_BODY_BYTES
 
-    def add(self, asked: Asked) -> None:
+    def add(self, request: Asked) -> None:
         """Record a request that begins."""
         self.open += 1
         if len(self._kept) < MOST_CALLS:
-            self._kept.append(asked)
+            self._kept.append(request)
         else:
             self.omitted += 1
 
-    def take_body(self, asked: Asked, body: bytes) -> None:
+    def take_body(self, request: Asked, body: bytes) -> None:
         """Record the body of a request."""
-        asked.body_bytes = len(body)
-        if asked.body_bytes <= self._bytes_left:
-            self._bytes_left -= asked.body_bytes
-            asked.body = body
+        request.body_bytes = len(body)
+        if request.body_bytes <= self._bytes_left:
+            self._bytes_left -= request.body_bytes
+            request.body = body
 
     def shown(self) -> tuple[ApiCall, ...]:
         """Return the recorded requests."""
-        return tuple(ApiCall(one.method, one.path, _document(one), one.status) for one in self._kept)
+        return tuple(
+            ApiCall(request.method, request.path, _document(request), request.status) for request in self._kept
+        )
 
 
 class Recorder:
@@ -111,7 +113,7 @@ class Recorder:
             raise Refused("the run that sent this has ended, and the emulator's data was restored since")
         return int(number)
 
-    def asked(self, invocation_id: int, asked: Asked) -> Calls | None:
+    def asked(self, invocation_id: int, request: Asked) -> Calls | None:
         """Record a request of a run; return None if the run is not known, or ended long ago."""
         calls = self._of.get(invocation_id)
         if calls is None:
@@ -120,13 +122,13 @@ class Recorder:
             calls = self._of[invocation_id] = Calls(invocation_id)
             if invocation_id not in self._running:
                 self.end(invocation_id)
-        calls.add(asked)
+        calls.add(request)
         return calls
 
-    def answered(self, calls: Calls, asked: Asked, status: int) -> None:
+    def answered(self, calls: Calls, request: Asked, status: int) -> None:
         """Record the answer to a request."""
         calls.open -= 1
-        asked.status = status
+        request.status = status
         if calls.ended and self._of.get(calls.invocation_id) is calls:
             with suppress(sqlite3.DatabaseError):  # The disk may be full; the request itself has been answered.
                 invocations.set_calls(self._database, calls.invocation_id, calls.shown(), calls.omitted)
@@ -157,17 +159,17 @@ class Recorder:
         self._ended.clear()
 
 
-def _document(asked: Asked) -> Any:
+def _document(request: Asked) -> Any:
     """Return a body as JSON, whatever was sent."""
-    body = asked.body
+    body = request.body
     if body is None:
-        return {"$cut": asked.body_bytes} if asked.body_bytes else None
+        return {"$cut": request.body_bytes} if request.body_bytes else None
     if not body:
         return None
     try:
-        if "multipart/form-data" in (asked.content_type or "").lower():
-            return {name: _field(part) for name, part in bodies.read_multipart(body, asked.content_type).items()}
-        return bodies.read_json(body, asked.content_type)
+        if "multipart/form-data" in (request.content_type or "").lower():
+            return {name: _field(part) for name, part in bodies.read_multipart(body, request.content_type).items()}
+        return bodies.read_json(body, request.content_type)
     except Refused:
         return body.decode("utf-8", "replace")
 

@@ -58,8 +58,8 @@ def _hashed(token: str) -> bytes:
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
-def _same(given: str, wanted: str) -> bool:
-    return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), wanted.encode())
+def _same(actual: str, expected: str) -> bool:
+    return hmac.compare_digest(actual.encode("utf-8", "surrogatepass"), expected.encode())
 
 
 def is_loopback(host: str) -> bool:

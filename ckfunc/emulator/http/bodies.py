@@ -28,8 +28,8 @@ DECODER = json.JSONDecoder(parse_constant=no_constant, parse_float=finite)
 """Reads JSON."""
 
 
-def _itself(found: dict[str, Any]) -> dict[str, Any]:
-    return found
+def _itself(document: dict[str, Any]) -> dict[str, Any]:
+    return document
 
 
 _LARGE_DECODER = json.JSONDecoder(parse_constant=no_constant, parse_float=finite, object_hook=_itself)
@@ -130,13 +130,13 @@ def uploaded_file(parts: dict[str, Part], name: str = "file") -> StoredFile:
     return StoredFile(safe_name(part.file_name), safe_type(part.content_type), part.content)
 
 
-def safe_name(given: str | None) -> str:
+def safe_name(name: str | None) -> str:
     """Return the last part of a file's name, without characters that are not safe in a name."""
-    last = re.split(r"[/\\]", given or "")[-1]
+    last = re.split(r"[/\\]", name or "")[-1]
     return _UNSAFE.sub("_", last).strip(" .")[:_LONGEST_NAME] or "file"
 
 
-def safe_type(given: str | None) -> str:
+def safe_type(content_type: str | None) -> str:
     """Return a media type if it is valid, otherwise `application/octet-stream`."""
-    text = (given or "").strip().lower()
+    text = (content_type or "").strip().lower()
     return text if _MEDIA_TYPE.fullmatch(text) else ANY_TYPE

@@ -49,10 +49,10 @@ class Call:
     def id(self, name: str = "id") -> int:
         """Return a path parameter as a resource id. Raises Refused."""
         text = self.parameters[name]
-        found = whole_number(text)
-        if found is None or found > _LARGEST_ID:
+        number = whole_number(text)
+        if number is None or number > _LARGEST_ID:
             raise Refused(f"{name} {text[:60]!r} in the path is not a whole number of at most 64 bits")
-        return found
+        return number
 
     def query(self) -> list[tuple[str, str]]:
         """Return the query's parameters, in order, decoded."""
@@ -77,10 +77,10 @@ class Call:
         text = self.first(name)
         if text is None or text == "":
             return default
-        found = whole_number(text.removeprefix("-"))
-        if found is None or not least <= (found := -found if text.startswith("-") else found) <= most:
+        value = whole_number(text.removeprefix("-"))
+        if value is None or not least <= (value := -value if text.startswith("-") else value) <= most:
             raise Refused(f"query parameter {name!r} is {text[:60]!r}, not a whole number from {least} to {most}")
-        return found
+        return value
 
     def flag(self, name: str) -> bool | None:
         """Return a query parameter as true or false, or None when it is missing or empty. Raises Refused."""

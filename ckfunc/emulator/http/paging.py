@@ -45,14 +45,14 @@ def page_request(call: Call, columns: Mapping[str, str], default: str = "id ASC"
     """
     number = _integer(call.first("page")) or 0
     size = page_size(call)
-    asked = call.every("sort")
-    order = [term for sort in asked for term in _terms(sort, columns)]
+    sorts = call.every("sort")
+    order = [term for sort in sorts for term in _terms(sort, columns)]
     if not order:
         order = [default]
     tail = columns.get("id", "id")
     if not any(term.split(" ")[0] == tail for term in order):
         order.append(f"{tail} {order[-1].rsplit(' ', 1)[1]}")
-    return PageRequest(number, size, ", ".join(order), tuple(("sort", sort) for sort in asked))
+    return PageRequest(number, size, ", ".join(order), tuple(("sort", sort) for sort in sorts))
 
 
 def page_size(call: Call) -> int:
@@ -62,8 +62,8 @@ def page_size(call: Call) -> int:
 
 def _integer(text: str | None) -> int:
     """Return a Java int as Spring reads it; 0 if it is negative, too large or not a number."""
-    found = whole_number((text or "").removeprefix("+"))
-    return found if found is not None and found < 2**31 else 0
+    number = whole_number((text or "").removeprefix("+"))
+    return number if number is not None and number < 2**31 else 0
 
 
 def _terms(text: str, columns: Mapping[str, str]) -> list[str]:
@@ -120,8 +120,8 @@ def property_conditions(call: Call) -> tuple[Condition, ...]:
 
 def _conditions(text: str) -> list[Condition]:
     if text.lstrip().startswith("{"):
-        wanted: Any = _parsed(text)
-        return [Condition(name, (value,)) for name, value in wanted.items()]
+        document: Any = _parsed(text)
+        return [Condition(name, (value,)) for name, value in document.items()]
     name, colon, value = text.partition(":")
     if not colon or not name.strip():
         raise Refused(f"query parameter 'properties' is {text[:60]!r}, not {_FORMATS}")

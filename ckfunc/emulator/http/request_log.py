@@ -117,12 +117,12 @@ class RequestLog:
     def begin(self, method: str, path: str, headers: Mapping[str, str], caller: int | None) -> RecordedRequest:
         """Record a request that begins. ckfunc's own polling would displace all others, and is left out."""
         self.count += 1
-        made = RecordedRequest(self.count, method, path[:2000], headers.get("content-type", "")[:100], caller)
+        request = RecordedRequest(self.count, method, path[:2000], headers.get("content-type", "")[:100], caller)
         by_ckfunc = headers.get("user-agent", "").startswith("ckfunc/")
-        made.polling = by_ckfunc and method == "GET" and _POLLED.match(path) is not None
-        if not made.polling:
-            self._latest.append(made)
-        return made
+        request.polling = by_ckfunc and method == "GET" and _POLLED.match(path) is not None
+        if not request.polling:
+            self._latest.append(request)
+        return request
 
     def end(self, request: RecordedRequest, status: int, content: bytes) -> None:
         """Record the answer to a request; `status` is 0 if there is none."""

@@ -54,8 +54,8 @@ def _update_user(request: ClientRequest, _at: Destination) -> None:
 
 
 def _update_display_picture(request: ClientRequest, _at: Destination) -> None:
-    found = read_file({**resource(request.body, "file"), "type": None})
-    user_actions.set_display_picture(request.context, request.user, found.url)
+    picture = read_file({**resource(request.body, "file"), "type": None})
+    user_actions.set_display_picture(request.context, request.user, picture.url)
 
 
 def _delete_user(request: ClientRequest, at: Destination) -> Awaitable[None]:
@@ -80,10 +80,10 @@ def _unblock_user(request: ClientRequest, at: Destination) -> None:
 
 
 def _record(request: ClientRequest, table: str, at: Destination) -> BlockRecord:
-    found = None if at.id is None else memberships.get_block(request.database, table, at.id)
-    if found is None:
+    block = None if at.id is None else memberships.get_block(request.database, table, at.id)
+    if block is None:
         raise Missing(f"there is no block {at.id}")
-    return found
+    return block
 
 
 # Channels
@@ -102,8 +102,8 @@ def _create_channel(request: ClientRequest, _at: Destination) -> None:
 
 def _update_channel(request: ClientRequest, at: Destination) -> None:
     channel = access.own_channel(request.database, at.id, request.user)
-    wanted = ("properties",) if channel.type is ChannelType.DIRECT else ("displayName", "properties")
-    body = {name: value for name, value in request.body.items() if name in wanted}
+    changeable = ("properties",) if channel.type is ChannelType.DIRECT else ("displayName", "properties")
+    body = {name: value for name, value in request.body.items() if name in changeable}
     channel_actions.update(request.context, patched_channel(channel, body))
 
 
@@ -200,15 +200,15 @@ def _clear_history(request: ClientRequest, at: Destination) -> None:
 
 def _trigger_event(request: ClientRequest, at: Destination) -> None:
     channel = access.writable_channel(request.database, at.id, request.user)
-    found = resource(request.body, "event")
-    event = ChannelEvent(label(found, "type"), user_data(found), request.user)
+    document = resource(request.body, "event")
+    event = ChannelEvent(label(document, "type"), user_data(document), request.user)
     channel_actions.trigger_event(request.context, channel, event)
 
 
 def _create_thread(request: ClientRequest, at: Destination) -> None:
     channel = access.writable_channel(request.database, at.id, request.user)
-    found = resource(request.body, "thread")
-    named = optional_label(found, "name"), user_data(found)
+    document = resource(request.body, "thread")
+    named = optional_label(document, "name"), user_data(document)
     channel_actions.create_thread(request.context, channel, request.user, named)
 
 
@@ -305,9 +305,9 @@ def _remove_reaction(request: ClientRequest, at: Destination) -> None:
 
 def _report(request: ClientRequest, at: Destination) -> None:
     message = _message(request, at)
-    found = resource(request.body, "report")
+    document = resource(request.body, "report")
     report = MessageReport(
-        message.id, request.user, request.database.now(), optional_label(found, "reason"), user_data(found)
+        message.id, request.user, request.database.now(), optional_label(document, "reason"), user_data(document)
     )
     reading.report(request.context, report)
 

@@ -99,7 +99,7 @@ def _size(destination: Destination) -> int:
 
 def _column(name: str, columns: Mapping[str, str]) -> str:
     """Return the SQL of a property, which may be written with the resource before it, such as `user.displayName`."""
-    found = columns.get(name) or columns.get(name.rsplit(".", 1)[-1])
-    if found is None:
+    column = columns.get(name) or columns.get(name.rsplit(".", 1)[-1])
+    if column is None:
         raise Refused(f"cannot sort by {name[:60]!r}; this list can be sorted by {', '.join(columns)}")
-    return found
+    return column

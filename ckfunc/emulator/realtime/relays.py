@@ -72,9 +72,9 @@ def _unread_channels(request: ClientRequest, at: Destination) -> Any:
 
 
 def _channels(request: ClientRequest, at: Destination, listed: conversations.Listed) -> Any:
-    wanted = page_request(at, conversations.SORTABLE, conversations.DEFAULT_ORDER)
+    paging = page_request(at, conversations.SORTABLE, conversations.DEFAULT_ORDER)
     name = request.text("name")
-    page = conversations.channels_page(request.database, request.user.id, listed, wanted, name=name)
+    page = conversations.channels_page(request.database, request.user.id, listed, paging, name=name)
     member = listed is not conversations.Listed.JOINABLE
     return written_page(at, "channels", page, partial(client_channel, member=member), request.context.links)
 
@@ -94,8 +94,8 @@ def _unread_channels_count(request: ClientRequest, _at: Destination) -> Any:
 
 def _own_messages(request: ClientRequest, at: Destination) -> Any:
     files_only = request.text("type") == "FILE"
-    wanted = cursor_request(at)
-    page = conversations.messages_page(request.database, request.user.id, wanted, files_only=files_only)
+    paging = cursor_request(at)
+    page = conversations.messages_page(request.database, request.user.id, paging, files_only=files_only)
     return written_cursor_page(at, "messages", page, client_message, request.context.links)
 
 
@@ -104,8 +104,8 @@ def _unread_messages_count(request: ClientRequest, _at: Destination) -> Any:
 
 
 def _contacts(request: ClientRequest, at: Destination) -> Any:
-    wanted = page_request(at, users.SORTABLE, users.DEFAULT_ORDER)
-    return _users(request, at, conversations.contacts_page(request.database, request.user.id, wanted, _filter(request)))
+    paging = page_request(at, users.SORTABLE, users.DEFAULT_ORDER)
+    return _users(request, at, conversations.contacts_page(request.database, request.user.id, paging, _filter(request)))
 
 
 def _contacts_count(request: ClientRequest, _at: Destination) -> Any:
@@ -121,8 +121,8 @@ def _users(request: ClientRequest, at: Destination, page: Any) -> Any:
 
 
 def _blocked_users(request: ClientRequest, at: Destination) -> Any:
-    wanted = page_request(at, memberships.BLOCKS_SORTABLE, memberships.BLOCKS_ORDER)
-    page = memberships.blocks_page(request.database, memberships.USER_BLOCKS, request.user.id, wanted)
+    paging = page_request(at, memberships.BLOCKS_SORTABLE, memberships.BLOCKS_ORDER)
+    page = memberships.blocks_page(request.database, memberships.USER_BLOCKS, request.user.id, paging)
     return written_page(at, "items", page, client_user_block, request.context.links)
 
 
@@ -199,8 +199,8 @@ def _last_read_message(request: ClientRequest, at: Destination) -> Any:
     reader: User | None = request.user if name is None else users.find_by_name(request.database, name)
     if reader is None:
         raise Missing(f"there is no user {name!r}")
-    found = conversations.last_read(request.database, channel.id, reader.id)
-    return _message_or_none(request, None if found is None else messages.get(request.database, found))
+    message_id = conversations.last_read(request.database, channel.id, reader.id)
+    return _message_or_none(request, None if message_id is None else messages.get(request.database, message_id))
 
 
 def _message_or_none(request: ClientRequest, message: Message | None) -> Any:
@@ -214,33 +214,35 @@ def _channel_unread(request: ClientRequest, at: Destination) -> Any:
 
 def _members(request: ClientRequest, at: Destination) -> Any:
     channel = access.visible_channel(request.database, at.id, request.user)
-    wanted = page_request(at, users.SORTABLE, users.DEFAULT_ORDER)
-    page = conversations.members_page(request.database, channel.id, wanted, _filter(request))
+    paging = page_request(at, users.SORTABLE, users.DEFAULT_ORDER)
+    page = conversations.members_page(request.database, channel.id, paging, _filter(request))
     return _users(request, at, page)
 
 
 def _moderators(request: ClientRequest, at: Destination) -> Any:
     channel = access.visible_channel(request.database, at.id, request.user)
-    wanted = page_request(at, users.SORTABLE, users.DEFAULT_ORDER)
-    return _users(request, at, memberships.moderators_page(request.database, channel.id, wanted))
+    paging = page_request(at, users.SORTABLE, users.DEFAULT_ORDER)
+    return _users(request, at, memberships.moderators_page(request.database, channel.id, paging))
 
 
 def _block_records(request: ClientRequest, at: Destination) -> Any:
     channel = access.visible_channel(request.database, at.id, request.user)
-    wanted = page_request(at, memberships.BLOCKS_SORTABLE, memberships.BLOCKS_ORDER)
-    page = memberships.blocks_page(request.database, memberships.CHANNEL_BLOCKS, channel.id, wanted)
+    paging = page_request(at, memberships.BLOCKS_SORTABLE, memberships.BLOCKS_ORDER)
+    page = memberships.blocks_page(request.database, memberships.CHANNEL_BLOCKS, channel.id, paging)
     return written_page(at, "records", page, client_channel_block, request.context.links)
 
 
 def _channel_threads(request: ClientRequest, at: Destination) -> Any:
     channel = access.visible_channel(request.database, at.id, request.user)
-    found = conversations.threads(
+    threads = conversations.threads(
         request.database,
         channel.id,
         main=request.flag("includeMainThread") is not False,
         standalone_only=request.flag("standalone") is True,
     )
-    return written_page(at, "threads", paged(found, at), lambda thread, _: client_thread(thread), request.context.links)
+    return written_page(
+        at, "threads", paged(threads, at), lambda thread, _: client_thread(thread), request.context.links
+    )
 
 
 def _calls(request: ClientRequest, at: Destination) -> Any:

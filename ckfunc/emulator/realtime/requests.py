@@ -135,12 +135,12 @@ def read_action(text: str) -> Destination:
 
 def read_relay(text: str) -> Destination:
     """Read the destination of a relay. Raises Missing."""
-    found = _match(_RELAY, text)
-    size = found["size"]
+    match = _match(_RELAY, text)
+    size = match["size"]
     page = PagePosition(
-        found["direction"] or "page", int(found["at"] or 0), int(size) if size else None, found["sort"] or ""
+        match["direction"] or "page", int(match["at"] or 0), int(size) if size else None, match["sort"] or ""
     )
-    return Destination(found["kind"], _id(found), found["part"] or "", page)
+    return Destination(match["kind"], _id(match), match["part"] or "", page)
 
 
 def read_document(body: bytes) -> Any:
@@ -179,19 +179,19 @@ def error_body(problem: HttpProblem) -> bytes:
 
 
 def _read(pattern: re.Pattern[str], text: str) -> Destination:
-    found = _match(pattern, text)
-    return Destination(found["kind"], _id(found), found["part"] or "")
+    match = _match(pattern, text)
+    return Destination(match["kind"], _id(match), match["part"] or "")
 
 
 def _match(pattern: re.Pattern[str], text: str) -> re.Match[str]:
-    found = pattern.fullmatch(text)
-    if found is None:
+    match = pattern.fullmatch(text)
+    if match is None:
         raise Missing(f"there is no destination {text[:200]!r}")
-    return found
+    return match
 
 
-def _id(found: re.Match[str]) -> int | None:
-    return None if found["id"] is None else int(found["id"])
+def _id(match: re.Match[str]) -> int | None:
+    return None if match["id"] is None else int(match["id"])
 
 
 def _is_number(text: str) -> bool:

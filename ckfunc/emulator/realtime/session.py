@@ -200,8 +200,8 @@ class ClientSession:
                 return
             receipt = frame.headers.get("receipt")
             if (frame.command in ("CONNECT", "STOMP")) == bool(self.session_id):
-                wanted = "already connected" if self.session_id else "not connected; send CONNECT first"
-                raise BadFrame(f"{frame.command} was sent, but the client is {wanted}")
+                reason = "already connected" if self.session_id else "not connected; send CONNECT first"
+                raise BadFrame(f"{frame.command} was sent, but the client is {reason}")
             _COMMANDS[frame.command](self, frame)
         except BadFrame as error:
             self.end(BadConversation(str(error)), receipt)
@@ -344,10 +344,10 @@ class ClientSession:
             headers["subscription-id"] = frame.headers["id"]
         self._send("MESSAGE", headers, error_body(problem))
 
-    def _problem(self, error: Exception, what: str) -> HttpProblem:
+    def _problem(self, error: Exception, action: str) -> HttpProblem:
         if isinstance(error, HttpProblem):
             return error
-        return Refused(str(error)) if isinstance(error, Malformed) else self._services.failed(error, what)
+        return Refused(str(error)) if isinstance(error, Malformed) else self._services.failed(error, action)
 
     def _begin(self, work: Awaitable[None]) -> None:
         """Do what takes longer; frames that arrive meanwhile wait."""
@@ -379,10 +379,10 @@ class ClientSession:
         self.send(write_frame(command, headers, body))
 
     def _user(self) -> User:
-        found = users.get(self._services.database, self.user_id)
-        if found is None:
+        user = users.get(self._services.database, self.user_id)
+        if user is None:
             raise Denied("the user was deleted")
-        return found
+        return user
 
     def _context(self, user: User | None = None, receipt: str | None = None) -> ActionContext:
         base = self._base

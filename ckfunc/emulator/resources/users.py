@@ -95,9 +95,9 @@ def retrieve_user(call: Call, services: EmulatorServices) -> Reply:
 
 def update_user(call: Call, services: EmulatorServices) -> Reply:
     """Change a user by a merge patch."""
-    found = access.user(services.database, call.id())
-    changed = patched_user(found, call.json() if call.body else None)
-    actions.update(services.context(call), found, changed)
+    user = access.user(services.database, call.id())
+    changed = patched_user(user, call.json() if call.body else None)
+    actions.update(services.context(call), user, changed)
     return Reply(write_user(changed, call.links))
 
 
@@ -110,9 +110,9 @@ async def delete_user(call: Call, services: EmulatorServices) -> Reply:
 
 def update_user_display_picture(call: Call, services: EmulatorServices) -> Reply:
     """Replace a user's display picture, with an uploaded one or one hosted elsewhere."""
-    found = access.user(services.database, call.id())
+    user = access.user(services.database, call.id())
     picture = call.upload() if call.is_multipart else read_file({**resource(call.json(), "file"), "type": None}).url
-    return Reply(write_user(actions.set_display_picture(services.context(call), found, picture), call.links))
+    return Reply(write_user(actions.set_display_picture(services.context(call), user, picture), call.links))
 
 
 def list_user_channels(call: Call, services: EmulatorServices) -> Reply:
@@ -130,12 +130,12 @@ def list_user_messages(call: Call, services: EmulatorServices) -> Reply:
     filter selects the messages that the unread count counts.
     """
     user = access.user(services.database, call.id())
-    wanted = call.flag("unread")
-    if wanted:
+    unread = call.flag("unread")
+    if unread:
         page = reading.unread_page(services.database, user.id, cursor_request(call))
     else:
         page = run(messages.page(services.database, cursor_request(call), username=user.name))
-    return cursor_reply(call, "messages", page, write_message, (("unread", "true"),) if wanted else ())
+    return cursor_reply(call, "messages", page, write_message, (("unread", "true"),) if unread else ())
 
 
 def count_user_unread_messages(call: Call, services: EmulatorServices) -> Reply:
@@ -154,10 +154,10 @@ def list_user_notifications(call: Call, services: EmulatorServices) -> Reply:
 def retrieve_user_secret(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a user's secret of that name."""
     user = access.user(services.database, call.id())
-    found = users.get_secret(services.database, user.id, _secret_name(call))
-    if found is None:
+    secret = users.get_secret(services.database, user.id, _secret_name(call))
+    if secret is None:
         raise Missing(f"user {user.id} has no secret {_secret_name(call)[:100]!r}")
-    return Reply(write_secret(found[0]))
+    return Reply(write_secret(secret[0]))
 
 
 def set_user_secret(call: Call, services: EmulatorServices) -> Reply:
@@ -208,14 +208,14 @@ def open_chat_session(call: Call, services: EmulatorServices) -> Reply:
 def close_chat_session(call: Call, services: EmulatorServices) -> Reply:
     """Let a user leave a channel; a session opened by a control ends with its last channel."""
     database = services.database
-    found = sessions.get_chat(database, call.id())
-    if found is None:
+    chat_session = sessions.get_chat(database, call.id())
+    if chat_session is None:
         raise Missing(f"there is no chat session {call.id()}")
     context = services.context(call)
-    actions.close_chat(context, found)
-    if found.session.user_agent == CONTROLLED and not sessions.open_chats(database, found.session.id):
-        actions.disconnect(context, found.session.id, found.session.user)
-    closed = sessions.get_chat(database, found.id)
+    actions.close_chat(context, chat_session)
+    if chat_session.session.user_agent == CONTROLLED and not sessions.open_chats(database, chat_session.session.id):
+        actions.disconnect(context, chat_session.session.id, chat_session.session.user)
+    closed = sessions.get_chat(database, chat_session.id)
     assert closed is not None  # noqa: S101 - it was found above
     return Reply(write_chat_session(closed, call.links))
 

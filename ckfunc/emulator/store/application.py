@@ -61,11 +61,11 @@ def settings(database: Database) -> ApplicationSettings:
     return ApplicationSettings(guest_users=bool(row[0]), user_created_channels=bool(row[1]))
 
 
-def update_settings(database: Database, wanted: ApplicationSettings) -> None:
+def update_settings(database: Database, new: ApplicationSettings) -> None:
     """Replace the application's settings."""
     database.execute(
         "UPDATE application SET guest_users = ?, user_created_channels = ?",
-        (wanted.guest_users, wanted.user_created_channels),
+        (new.guest_users, new.user_created_channels),
     )
 
 

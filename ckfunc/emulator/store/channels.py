@@ -88,10 +88,10 @@ def create(
     direct = new.type is ChannelType.DIRECT
     name = None if direct else new.name or str(uuid.uuid4())
     key = ",".join(map(str, ids)) if direct else None
-    found = database.one("SELECT id FROM channels WHERE member_ids = ? ORDER BY id", key) if direct else None
-    found = found or database.one("SELECT id FROM channels WHERE type = ? AND name = ?", new.type.value, name)
-    if found is not None:
-        return _existing(database, found["id"])
+    existing = database.one("SELECT id FROM channels WHERE member_ids = ? ORDER BY id", key) if direct else None
+    existing = existing or database.one("SELECT id FROM channels WHERE type = ? AND name = ?", new.type.value, name)
+    if existing is not None:
+        return _existing(database, existing["id"])
     now = timestamp(database.now())
     with database.transaction():
         new_id = database.insert(
@@ -118,10 +118,10 @@ def get(database: Database, channel_id: int) -> Channel | None:
 
 def by_ids(database: Database, ids: Iterable[int | None]) -> dict[int, Channel]:
     """Return the existing channels among `ids`, by id; None is skipped."""
-    wanted = sorted({wanted_id for wanted_id in ids if wanted_id is not None})
-    if not wanted:
+    channel_ids = sorted({wanted_id for wanted_id in ids if wanted_id is not None})
+    if not channel_ids:
         return {}
-    rows = database.all("SELECT * FROM channels WHERE id IN (SELECT value FROM json_each(?))", json.dumps(wanted))
+    rows = database.all("SELECT * FROM channels WHERE id IN (SELECT value FROM json_each(?))", json.dumps(channel_ids))
     return {channel.id: channel for channel in _read(database, rows)}
 
 
@@ -260,8 +260,8 @@ def main_thread(database: Database, channel_id: int) -> Thread:
 
 def thread_of(database: Database, message: Message) -> Thread:
     """Return the thread that contains a message."""
-    found = message.parent_id or message.thread_id
-    thread = None if found is None else get_thread(database, found)
+    thread_id = message.parent_id or message.thread_id
+    thread = None if thread_id is None else get_thread(database, thread_id)
     return thread or main_thread(database, message.channel_id)
 
 

@@ -131,56 +131,56 @@ def messages_page(
     return messages.select_messages(database, source, tuple(parameters), request)
 
 
-def contacts_page(database: Database, user_id: int, request: PageRequest, wanted: UserFilter) -> Page[User]:
+def contacts_page(database: Database, user_id: int, request: PageRequest, user_filter: UserFilter) -> Page[User]:
     """Return a page of a user's contacts: all other users of the application, except blocked ones."""
-    source, parameters = _contacts(user_id, wanted)
+    source, parameters = _contacts(user_id, user_filter)
     return select_page(database, "users.*", source, parameters, request=request, read=users.read)
 
 
-def contacts_count(database: Database, user_id: int, wanted: UserFilter) -> int:
+def contacts_count(database: Database, user_id: int, user_filter: UserFilter) -> int:
     """Return the number of a user's contacts."""
-    source, parameters = _contacts(user_id, wanted)
+    source, parameters = _contacts(user_id, user_filter)
     count: int = database.value(f"SELECT count(*) FROM {source}", *parameters)  # noqa: S608 - SQL of our own modules
     return count
 
 
-def members_page(database: Database, channel_id: int, request: PageRequest, wanted: UserFilter) -> Page[User]:
+def members_page(database: Database, channel_id: int, request: PageRequest, user_filter: UserFilter) -> Page[User]:
     """Return a page of a channel's members."""
     source = "users WHERE users.id IN (SELECT user_id FROM channel_members WHERE channel_id = ?)"
-    filters, values = _filtered(wanted)
+    filters, values = _filtered(user_filter)
     return select_page(database, "users.*", source + filters, (channel_id, *values), request=request, read=users.read)
 
 
-def _contacts(user_id: int, wanted: UserFilter) -> tuple[str, tuple[Any, ...]]:
+def _contacts(user_id: int, user_filter: UserFilter) -> tuple[str, tuple[Any, ...]]:
     blocked = "SELECT blocked_id FROM user_blocks WHERE user_id = ?"
-    filters, values = _filtered(wanted)
+    filters, values = _filtered(user_filter)
     source = f"users WHERE users.id <> ? AND users.id NOT IN ({blocked}){filters}"
     return source, (user_id, user_id, *values)
 
 
-def _filtered(wanted: UserFilter) -> tuple[str, tuple[Any, ...]]:
+def _filtered(user_filter: UserFilter) -> tuple[str, tuple[Any, ...]]:
     filters, values = "", list[Any]()
-    if wanted.name is not None:
+    if user_filter.name is not None:
         filters += " AND users.name = ?"
-        values.append(wanted.name)
-    if wanted.display_name is not None:
+        values.append(user_filter.name)
+    if user_filter.display_name is not None:
         filters += " AND instr(lower(users.display_name), lower(?)) > 0"
-        values.append(wanted.display_name)
-    if wanted.online is not None:
+        values.append(user_filter.display_name)
+    if user_filter.online is not None:
         filters += " AND users.online = ?"
-        values.append(wanted.online)
+        values.append(user_filter.online)
     return filters, tuple(values)
 
 
 def last_read(database: Database, channel_id: int, user_id: int) -> int | None:
     """Return the id of the newest message of a channel that a user has read, or None."""
-    found: int | None = database.value(
+    message_id: int | None = database.value(
         "SELECT max(messages.id) FROM read_receipts JOIN messages ON messages.id = read_receipts.message_id"
         " WHERE read_receipts.user_id = ? AND messages.channel_id = ?",
         user_id,
         channel_id,
     )
-    return found
+    return message_id
 
 
 def read_by(database: Database, channel_id: int, first: int | None, last: int | None) -> dict[str, list[int]]:
@@ -194,10 +194,10 @@ def read_by(database: Database, channel_id: int, first: int | None, last: int | 
         high,
         _MOST_CONTEXT,
     )
-    found: dict[str, list[int]] = {}
+    readers: dict[str, list[int]] = {}
     for user_id, message_id in rows:
-        found.setdefault(str(user_id), []).append(message_id)
-    return found
+        readers.setdefault(str(user_id), []).append(message_id)
+    return readers
 
 
 def threads(database: Database, channel_id: int, *, main: bool, standalone_only: bool) -> list[Thread]:

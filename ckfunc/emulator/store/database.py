@@ -106,9 +106,9 @@ class Database:
 
     def insert(self, sql: str, *parameters: Any) -> int:
         """Run an INSERT and return the new row's id."""
-        made = self.execute(sql, parameters).lastrowid
-        assert made is not None  # noqa: S101 - sqlite3 sets it for every INSERT
-        return made
+        row_id = self.execute(sql, parameters).lastrowid
+        assert row_id is not None  # noqa: S101 - sqlite3 sets it for every INSERT
+        return row_id
 
     @property
     def changes(self) -> tuple[int, int, str]:
@@ -358,22 +358,22 @@ def prepared(
     connection.row_factory = sqlite3.Row
     _set_up(connection)
     database = Database(connection)
-    found = database.value("PRAGMA user_version")
+    version = database.value("PRAGMA user_version")
     newest = len(migrations) + 1
-    if found > newest:
+    if version > newest:
         raise UnusableDatabase(
             f"the emulator's database {path} was made by a newer ckfunc "
-            f"(its format is {found}, this one knows {newest})",
+            f"(its format is {version}, this one knows {newest})",
             hint="upgrade ckfunc",
         )
-    if found == 0 and database.one("SELECT 1 FROM sqlite_master") is not None:
+    if version == 0 and database.one("SELECT 1 FROM sqlite_master") is not None:
         raise unusable(path, damage("it belongs to another program, or its format is unknown"))
-    if path is not None and found:
+    if path is not None and version:
         _check(database, path)
-    if found == 0:
+    if version == 0:
         _create(database, schema, newest)
-    elif found < newest:
-        _migrate(database, migrations[found - 1 :], newest)
+    elif version < newest:
+        _migrate(database, migrations[version - 1 :], newest)
     row = database.one("SELECT id FROM emulator")
     if row is None:
         raise unusable(path, damage("it has no id"))

@@ -81,8 +81,8 @@ def delete_message(database: Database, message_id: int, deleting: Deleting = sil
         below: list[int] = []
         for at in range(0, len(levels[-1]), ROWS):
             parents = listed(levels[-1][at : at + ROWS])
-            for found in batches(database, _REPLIES, parents):
-                below += found
+            for replies in batches(database, _REPLIES, parents):
+                below += replies
                 yield
         levels.append(below)
     for level in reversed(levels):  # replies before their parents, so that no deletion cascades

@@ -103,8 +103,8 @@ def add_channels(database: Database, entries: Iterable[ChannelImport], job_id: i
         "member_ids TEXT",
     )
     with _staging(database, *columns), _staged_members(database):
-        found = _staged(database, CHANNELS, (_channel_row(entry) for entry in entries))
-        batches = yield from _checked(found, lambda batch: _gather_members(database, batch))
+        staged = _staged(database, CHANNELS, (_channel_row(entry) for entry in entries))
+        batches = yield from _checked(staged, lambda batch: _gather_members(database, batch))
         yield from _write(database, job_id, CHANNELS, batches, turn, lambda batch: _insert_channels(database, batch))
 
 
@@ -131,9 +131,9 @@ def add_members(database: Database, channel_id: int, entries: Iterable[MemberImp
 
     scope = members_of(channel_id)
     with _staging(database, "username TEXT"):
-        found = _staged(database, scope, ((entry.key, entry.username) for entry in entries))
+        staged = _staged(database, scope, ((entry.key, entry.username) for entry in entries))
         batches = yield from _checked(
-            found, lambda batch: _refuse(database, _UNKNOWN_USER, batch, "there is no user {}")
+            staged, lambda batch: _refuse(database, _UNKNOWN_USER, batch, "there is no user {}")
         )
         yield from _write(database, job_id, scope, batches, turn, insert)
 
@@ -262,10 +262,10 @@ def _batches(rows: Iterable[Sequence[Any]]) -> Iterator[list[Sequence[Any]]]:
         yield batch
 
 
-def _checked(found: Iterable[Batch], check: Callable[[Batch], None]) -> Generator[None, None, list[Batch]]:
+def _checked(staged: Iterable[Batch], check: Callable[[Batch], None]) -> Generator[None, None, list[Batch]]:
     """Call `check` with each staged batch, one per step, and return all batches."""
     batches = []
-    for batch in found:
+    for batch in staged:
         check(batch)
         batches.append(batch)
         yield
@@ -284,8 +284,8 @@ def _write(
     for batch in batches:
         with turn():
             new_ids = insert(batch)
-            found = database.all("SELECT key FROM staged WHERE position BETWEEN ? AND ? AND key IS NOT NULL", *batch)
-            keys = json.dumps([row[0] for row in found])
+            rows = database.all("SELECT key FROM staged WHERE position BETWEEN ? AND ? AND key IS NOT NULL", *batch)
+            keys = json.dumps([row[0] for row in rows])
             database.execute("INSERT INTO import_keys SELECT ?, value FROM json_each(?)", (scope, keys))
             note(database, scope, new_ids, keys)
         yield
@@ -391,8 +391,8 @@ _UNKNOWN_CHANNEL = (
 def _last_id(database: Database, *tables: str) -> int:
     """Return the highest id that the tables have ever had."""
     sql = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name IN (SELECT value FROM json_each(?))"
-    found: int = database.value(sql, json.dumps(tables))
-    return found
+    last: int = database.value(sql, json.dumps(tables))
+    return last
 
 
 def _ids(database: Database, sql: str, *parameters: object) -> list[int]:

@@ -161,27 +161,27 @@ class RunFilter:
 
 
 def runs(
-    database: Database, request: CursorRequest, wanted: RunFilter
+    database: Database, request: CursorRequest, run_filter: RunFilter
 ) -> Generator[None, None, CursorPage[FunctionRun]]:
     """Return a page of the runs of all functions, newest first. Statuses and texts are searched in small steps."""
     source, parameters = "invocations WHERE TRUE", tuple[Any, ...]()
-    if wanted.function_id is not None:
-        source, parameters = "invocations WHERE function_id = ?", (wanted.function_id,)
+    if run_filter.function_id is not None:
+        source, parameters = "invocations WHERE function_id = ?", (run_filter.function_id,)
 
     def read(rows: Sequence[sqlite3.Row]) -> tuple[FunctionRun, ...]:
         return _function_runs(database, rows)
 
     columns = f"{_COLUMNS}, function_id"
-    if wanted.query is None and wanted.status is None and wanted.version_number is None:
+    if run_filter.query is None and run_filter.status is None and run_filter.version_number is None:
         return select_cursor_page(database, columns, source, parameters, request=request, read=read)
-    version = "TRUE" if wanted.version_number is None else f"version_number = {wanted.version_number:d}"
-    escaped = (wanted.query or "").replace("!", "!!").replace("%", "!%").replace("_", "!_")
+    version = "TRUE" if run_filter.version_number is None else f"version_number = {run_filter.version_number:d}"
+    escaped = (run_filter.query or "").replace("!", "!!").replace("%", "!%").replace("_", "!_")
     found = yield from search_cursor_page(
         database,
         columns,
         source,
         parameters,
-        condition=f"{_STATUS_IS[wanted.status]} AND {version} AND args || result LIKE ? ESCAPE '!'",
+        condition=f"{_STATUS_IS[run_filter.status]} AND {version} AND args || result LIKE ? ESCAPE '!'",
         value=f"%{escaped}%",
         request=request,
         read=read,

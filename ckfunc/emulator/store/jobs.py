@@ -86,8 +86,8 @@ def get(database: Database, job_id: int) -> Job | None:
 
 def failure(database: Database, job_id: int) -> str | None:
     """Return the reason why a job FAILED, or None if it did not."""
-    found: str | None = database.value("SELECT failure FROM jobs WHERE id = ?", job_id)
-    return found
+    message: str | None = database.value("SELECT failure FROM jobs WHERE id = ?", job_id)
+    return message
 
 
 def page(database: Database, request: PageRequest, *, running: bool) -> Page[Job]:

@@ -106,7 +106,7 @@ def create(
     if parent_id is not None:
         level = database.value("SELECT nested_level FROM messages WHERE id = ?", parent_id) + 1
     now = timestamp(database.now())
-    found = _mentions_in(database, new.body)
+    mentions = _mentions_in(database, new.body)
     row_id = database.insert(
         "INSERT INTO messages"  # noqa: S608 - SQL of our own modules
         " (id, channel_id, user_id, parent_id, thread_id, type, body, file, mentions, group_tag,"
@@ -119,7 +119,7 @@ def create(
         new.type.value,
         new.body,
         None if new.file is None else json.dumps(write_file(new.file)),
-        found,
+        mentions,
         new.group_tag,
         level,
         json.dumps(dict(new.properties)),
@@ -136,7 +136,7 @@ def create(
         group_tag=new.group_tag,
         nested_level=level,
         properties=dict(new.properties),
-        mentions=() if found is None else _resolved(database, {row_id: found})[row_id],
+        mentions=() if mentions is None else _resolved(database, {row_id: mentions})[row_id],
         parent_id=parent_id,
         thread_id=thread_id,
     )
@@ -149,11 +149,11 @@ def get(database: Database, message_id: int) -> Message | None:
 
 def by_ids(database: Database, ids: Iterable[int | None]) -> dict[int, Message]:
     """Return the existing messages among `ids`, by id; None is skipped."""
-    wanted = sorted({wanted_id for wanted_id in ids if wanted_id is not None})
-    if not wanted:
+    message_ids = sorted({wanted_id for wanted_id in ids if wanted_id is not None})
+    if not message_ids:
         return {}
     sql = f"SELECT {_COLUMNS} FROM messages WHERE id IN (SELECT value FROM json_each(?))"  # noqa: S608 - the same
-    rows = database.all(sql, json.dumps(wanted))
+    rows = database.all(sql, json.dumps(message_ids))
     return {message.id: message for message in _read(database, rows)}
 
 
@@ -174,8 +174,8 @@ def latest_ids(database: Database, channel_ids: Iterable[int]) -> dict[int, int]
 
 def count_in_channel(database: Database, channel_id: int) -> int:
     """Return the number of messages in a channel."""
-    found: int = database.value("SELECT count(*) FROM messages WHERE channel_id = ?", channel_id)
-    return found
+    count: int = database.value("SELECT count(*) FROM messages WHERE channel_id = ?", channel_id)
+    return count
 
 
 def page(
@@ -232,10 +232,10 @@ def select_messages(
 def update(database: Database, message: Message) -> Message:
     """Store the fields of a message that a patch can change, and return the message with its new mentions."""
     edited = None if message.last_edited_time is None else timestamp(message.last_edited_time)
-    found = _mentions_in(database, message.body)
+    mentions = _mentions_in(database, message.body)
     database.execute(
         "UPDATE messages SET body = ?, mentions = ?, properties = ?, last_edited_time = ? WHERE id = ?",
-        (message.body, found, json.dumps(dict(message.properties)), edited, message.id),
+        (message.body, mentions, json.dumps(dict(message.properties)), edited, message.id),
     )
     return by_ids(database, [message.id])[message.id]
 
@@ -307,14 +307,14 @@ def _mentions_in(database: Database, text: str | None) -> str | None:
 
     Unknown names are plain text. If a public and a private channel have the same name, the public one is mentioned.
     """
-    found = []
+    mentions = []
     for kind, name, tag, start, end in mention_tags(text or "")[: 10 * _MOST_MENTIONS]:
         row = database.one(_MENTIONED[kind], name)
         if row is not None:
-            found.append([kind.value, tag, start, end, row["id"]])
-        if len(found) == _MOST_MENTIONS:
+            mentions.append([kind.value, tag, start, end, row["id"]])
+        if len(mentions) == _MOST_MENTIONS:
             break
-    return json.dumps(found) if found else None
+    return json.dumps(mentions) if mentions else None
 
 
 _MENTIONED = {
@@ -327,15 +327,15 @@ def _resolved(database: Database, stored: Mapping[int, str]) -> dict[int, tuple[
     """Return the mentions in several texts, by the same keys, without users and channels deleted since."""
     if not stored:
         return {}
-    found = {key: json.loads(text) for key, text in stored.items()}
-    all_mentions = [mention for mentions in found.values() for mention in mentions]
+    stored_mentions = {key: json.loads(text) for key, text in stored.items()}
+    all_mentions = [mention for mentions in stored_mentions.values() for mention in mentions]
     who = users.by_ids(database, (mention[4] for mention in all_mentions if mention[0] == MentionType.USER))
     where = _mentioned_channels(database, {mention[4] for mention in all_mentions if mention[0] == MentionType.CHANNEL})
     return {
         key: tuple(
             resolved_mention for mention in mentions if (resolved_mention := _mention(mention, who, where)) is not None
         )
-        for key, mentions in found.items()
+        for key, mentions in stored_mentions.items()
     }
 
 

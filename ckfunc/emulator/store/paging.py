@@ -68,10 +68,10 @@ def select_page_by_id(
     read: Callable[[Sequence[int]], Mapping[int, T]],
 ) -> Page[T]:
     """Return such a page of the rows of `table` in `source`; `read` returns rows by their ids."""
-    found = select_page(database, f"{table}.id", source, parameters, request=request, read=lambda row: int(row[0]))
-    by_id = read(found.items)
-    items = tuple(by_id[row_id] for row_id in found.items)
-    return Page(items, found.number, found.size, found.total_elements, found.total_pages)
+    ids = select_page(database, f"{table}.id", source, parameters, request=request, read=lambda row: int(row[0]))
+    by_id = read(ids.items)
+    items = tuple(by_id[row_id] for row_id in ids.items)
+    return Page(items, ids.number, ids.size, ids.total_elements, ids.total_pages)
 
 
 def matching_ids(
@@ -85,12 +85,12 @@ def matching_ids(
         f"SELECT {table}.id, {MATCH_FUNCTION}({table}.properties, ?) FROM {source} AND {table}.id > ?"  # noqa: S608 - ours
         f" ORDER BY {table}.id LIMIT {_STEP_ROWS}"
     )
-    wanted, found, last = write_conditions(conditions), list[int](), 0
+    wanted, ids, last = write_conditions(conditions), list[int](), 0
     while rows := database.all(sql, wanted, *parameters, last):
-        found += [row[0] for row in rows if row[1]]
+        ids += [row[0] for row in rows if row[1]]
         last = rows[-1][0]
         yield
-    return found
+    return ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +179,8 @@ def search_cursor_page(
         bound, at = f" AND id {beyond} ?", (last[0],)
         steps += 1
         yield
-    found = f"{source} AND id IN (SELECT value FROM json_each(?))"  # noqa: S608 - the same
-    page = select_cursor_page(database, columns, found, (*parameters, listed(ids)), request=request, read=read)
+    matching = f"{source} AND id IN (SELECT value FROM json_each(?))"  # noqa: S608 - the same
+    page = select_cursor_page(database, columns, matching, (*parameters, listed(ids)), request=request, read=read)
     if last is None or len(ids) > request.size:
         return page
     return replace(page, next=last[0], has_next=True)

@@ -129,14 +129,14 @@ def receipts_page(database: Database, message_id: int, request: PageRequest) -> 
 def summaries_page(database: Database, request: PageRequest) -> Page[UnreadSummary]:
     """Return a page of all memberships with their numbers of unread messages."""
     columns = "members.channel_id, members.user_id"
-    found = select_page(database, columns, "channel_members AS members", (), request=request, read=tuple)
-    channels_by_id = channels.by_ids(database, (channel_id for channel_id, _ in found.items))
-    users_by_id = users.by_ids(database, (user_id for _, user_id in found.items))
+    rows = select_page(database, columns, "channel_members AS members", (), request=request, read=tuple)
+    channels_by_id = channels.by_ids(database, (channel_id for channel_id, _ in rows.items))
+    users_by_id = users.by_ids(database, (user_id for _, user_id in rows.items))
     items = tuple(
         UnreadSummary(users_by_id[user_id], channels_by_id[channel_id], unread_in(database, channel_id, user_id))
-        for channel_id, user_id in found.items
+        for channel_id, user_id in rows.items
     )
-    return Page(items, found.number, found.size, found.total_elements, found.total_pages)
+    return Page(items, rows.number, rows.size, rows.total_elements, rows.total_pages)
 
 
 def unread_in(database: Database, channel_id: int, user_id: int) -> int:
@@ -174,8 +174,8 @@ def has_unread(database: Database, channel_id: int, user_id: int) -> bool:
 
 def unread_count(database: Database, user_id: int) -> int:
     """Return the number of unread messages in all of a user's channels, without the user's own."""
-    found: int = database.value(_UNREAD_COUNT, user_id, user_id, user_id)
-    return found
+    count: int = database.value(_UNREAD_COUNT, user_id, user_id, user_id)
+    return count
 
 
 def unread_page(database: Database, user_id: int, request: CursorRequest) -> CursorPage[Message]:
@@ -189,9 +189,11 @@ def unread_page(database: Database, user_id: int, request: CursorRequest) -> Cur
         f" WHERE channel_id = ? AND {IS_UNREAD}{bound} ORDER BY id {order} LIMIT ?"
     )
     rows = database.all("SELECT channel_id FROM channel_members WHERE user_id = ?", user_id)
-    found = [message["id"] for row in rows for message in database.all(sql, user_id, row[0], *value, request.size + 1)]
+    message_ids = [
+        message["id"] for row in rows for message in database.all(sql, user_id, row[0], *value, request.size + 1)
+    ]
     source = "messages WHERE id IN (SELECT value FROM json_each(?))"
-    return messages.select_messages(database, source, (json.dumps(found),), request)
+    return messages.select_messages(database, source, (json.dumps(message_ids),), request)
 
 
 def add_reaction(database: Database, message_id: int, user_id: int, emoji: Emoji) -> Reaction | None:
@@ -217,10 +219,10 @@ def get_reaction(database: Database, message_id: int, user_id: int, character: s
 
 def remove_reaction(database: Database, message_id: int, user_id: int, character: str) -> Reaction | None:
     """Delete a reaction, and return it, or None if it did not exist."""
-    found = get_reaction(database, message_id, user_id, character)
+    reaction = get_reaction(database, message_id, user_id, character)
     sql = "DELETE FROM reactions WHERE message_id = ? AND user_id = ? AND character = ?"
     database.execute(sql, (message_id, user_id, character))
-    return found
+    return reaction
 
 
 def reactions_page(database: Database, message_id: int, request: PageRequest) -> Page[Reaction]:

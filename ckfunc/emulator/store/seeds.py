@@ -54,8 +54,8 @@ def in_steps(database: Database, seed: Seed) -> Generator[None, None, Seeded]:
 
 
 def _seeded(counts: Counter[str]) -> Seeded:
-    others = (USERS, CHANNELS, MESSAGES)
-    members = counts.total() - sum(counts[scope] for scope in others)
+    tables = (USERS, CHANNELS, MESSAGES)
+    members = counts.total() - sum(counts[scope] for scope in tables)
     return Seeded(counts[USERS], counts[CHANNELS], members, counts[MESSAGES])
 
 
@@ -106,12 +106,12 @@ def _add_channel(database: Database, planned: SeedChannel) -> Iterator[tuple[str
                 yield scope, member.id
 
 
-def _require_free(database: Database, tables: tuple[str, ...], wanted: int | None, what: str) -> None:
+def _require_free(database: Database, tables: tuple[str, ...], record_id: int | None, name: str) -> None:
     """Raise SeedRefused if a row of the tables has this id. The transaction then rolls back."""
-    for table in tables if wanted is not None else ():
-        if database.one(f"SELECT id FROM {table} WHERE id = ?", wanted) is not None:  # noqa: S608 - names from above
+    for table in tables if record_id is not None else ():
+        if database.one(f"SELECT id FROM {table} WHERE id = ?", record_id) is not None:  # noqa: S608 - names from above
             raise SeedRefused(
-                f"{what} cannot have the id {wanted}, which is taken", hint="remove the id, or reset the data"
+                f"{name} cannot have the id {record_id}, which is taken", hint="remove the id, or reset the data"
             )
 
 

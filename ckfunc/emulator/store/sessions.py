@@ -123,8 +123,8 @@ def close_session(database: Database, session_id: int) -> None:
 def open_session_of(database: Database, user_id: int) -> int | None:
     """Return the newest open session of a user, or None."""
     sql = "SELECT max(id) FROM user_sessions WHERE user_id = ? AND end_time IS NULL"
-    found: int | None = database.value(sql, user_id)
-    return found
+    session_id: int | None = database.value(sql, user_id)
+    return session_id
 
 
 def open_session_ids(database: Database, user_id: int) -> tuple[int, ...]:
@@ -142,9 +142,9 @@ def start_chat(database: Database, session_id: int, channel_id: int) -> ChatSess
         timestamp(database.now()),
         session_id,
     )
-    found = get_chat(database, chat_session_id)
-    assert found is not None  # noqa: S101 - it was inserted above
-    return found
+    chat_session = get_chat(database, chat_session_id)
+    assert chat_session is not None  # noqa: S101 - it was inserted above
+    return chat_session
 
 
 def end_chat(database: Database, chat_session_id: int) -> None:

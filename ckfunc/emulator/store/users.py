@@ -67,7 +67,7 @@ def create(
     user_id: int | None = None,
 ) -> User:
     """Store a person, shown under its name by default. The name must be free, and the id if one is given."""
-    made = database.insert(
+    row_id = database.insert(
         "INSERT INTO users (id, type, name, display_name, is_guest, presence_status, properties, created_time)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         user_id,
@@ -79,7 +79,7 @@ def create(
         json.dumps(dict(properties or {})),
         timestamp(database.now()),
     )
-    return by_ids(database, [made])[made]
+    return by_ids(database, [row_id])[row_id]
 
 
 def get(database: Database, user_id: int) -> User | None:
@@ -103,10 +103,10 @@ def find(database: Database, reference: UserReference) -> User | None:
 
 def by_ids(database: Database, ids: Iterable[int | None]) -> dict[int, User]:
     """Return the existing users among `ids`, by id; None is skipped."""
-    wanted = sorted({user_id for user_id in ids if user_id is not None})
-    if not wanted:
+    user_ids = sorted({user_id for user_id in ids if user_id is not None})
+    if not user_ids:
         return {}
-    rows = database.all("SELECT * FROM users WHERE id IN (SELECT value FROM json_each(?))", json.dumps(wanted))
+    rows = database.all("SELECT * FROM users WHERE id IN (SELECT value FROM json_each(?))", json.dumps(user_ids))
     return {row["id"]: read(row) for row in rows}
 
 

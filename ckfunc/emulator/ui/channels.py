@@ -56,8 +56,8 @@ def create_channel(call: Call, services: EmulatorServices) -> Reply:
     new = read_new_channel({"type": form.get("type", "PUBLIC"), "name": form.get("name", "").strip()})
     if new.type is ChannelType.DIRECT:
         raise Refused("direct channels are created with their members; use the API")
-    made = channel_actions.create(services.context(call), new, None, ())
-    return redirect(f"/ui/channels/{made.id}")
+    channel = channel_actions.create(services.context(call), new, None, ())
+    return redirect(f"/ui/channels/{channel.id}")
 
 
 def edit_channel(call: Call, services: EmulatorServices) -> Reply:

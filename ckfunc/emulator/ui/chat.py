@@ -228,10 +228,10 @@ def _context(call: Call, services: EmulatorServices, user: User) -> ActionContex
 
 def _user(services: EmulatorServices, text: str) -> User:
     number = whole_number(text)
-    found = users.get(services.database, number) if number is not None and number < 2**63 else None
-    if found is None:
+    user = users.get(services.database, number) if number is not None and number < 2**63 else None
+    if user is None:
         raise Missing(f"there is no user {text[:60]!r}")
-    return found
+    return user
 
 
 ROUTES = (

@@ -100,7 +100,7 @@ async def timeline(
 ) -> Timeline:
     """Return a page of a channel's or thread's messages, and the runs since the first of them."""
     database = services.database
-    found = await result_of(
+    page = await result_of(
         messages.page(
             database,
             CursorRequest(cursor, _MOST_VIEWS // max(len(participants), 2)),
@@ -108,17 +108,17 @@ async def timeline(
             thread=thread,
         )
     )
-    shown = list(found.items)
+    shown = list(page.items)
     if thread is not None and thread.type is ThreadType.MESSAGE and (parent := messages.get(database, thread.id)):
         shown.append(parent)
     readers = reading.readers(database, [message.id for message in shown])
     rows = [_message_row(message, participants, readers.get(message.id, ())) for message in shown]
     if cursor == Cursor():
-        since = min((row.time for row in rows), default=None) if found.has_next else None
+        since = min((row.time for row in rows), default=None) if page.has_next else None
         only = None if thread is None else {message.id for message in shown}
         rows += [_run_row(run) for run in await _runs(services, channel, participants, since, only)]
     rows.sort(key=lambda row: (row.time, row.run is not None))
-    return Timeline(tuple(rows), found.next if found.has_next else None)
+    return Timeline(tuple(rows), page.next if page.has_next else None)
 
 
 def _message_row(message: Message, participants: Iterable[Participant], readers: tuple[User, ...]) -> TimelineRow:
@@ -152,11 +152,11 @@ async def _runs(
 ) -> list[ShownRun]:
     """Return runs that concern a channel, or only those about some messages, since a moment."""
     database = services.database
-    found = await result_of(invocations.runs(database, CursorRequest(Cursor(), _CONSIDERED_RUNS), RunFilter()))
+    page = await result_of(invocations.runs(database, CursorRequest(Cursor(), _CONSIDERED_RUNS), RunFilter()))
     names = {viewer.user.name for viewer in participants}
     about = [
         run
-        for run in found.items
+        for run in page.items
         if (since is None or run.invocation.created_time >= since)
         and concerns(run.invocation.args, channel.id, names)
         and (message_ids is None or event_field(run.invocation.args, "message", "id") in message_ids)
@@ -177,8 +177,8 @@ def thread_in(database: Database, channel: Channel, thread_id: int) -> Thread | 
 def members_first(database: Database, channel: Channel, most: int) -> list[User]:
     """Return users to choose from: the members of a channel, then others."""
     inside = list(users.members(database, channel.id))[:most]
-    known = {user.id for user in inside}
-    return inside + [user for user in users.first(database, most) if user.id not in known][: most - len(inside)]
+    member_ids = {user.id for user in inside}
+    return inside + [user for user in users.first(database, most) if user.id not in member_ids][: most - len(inside)]
 
 
 def channel_title(channel: Channel) -> str:

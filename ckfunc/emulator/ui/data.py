@@ -44,20 +44,20 @@ async def add_seed(call: Call, services: EmulatorServices) -> Reply:
 async def save_snapshot(call: Call, services: EmulatorServices) -> Reply:
     """Save all data as a snapshot."""
     form = call.form()
-    made = await replacement.save(services, form.get("name", "").strip(), replace=form.get("replace") == "yes")
-    return _done(f"Saved snapshot {made.name}.")
+    snapshot = await replacement.save(services, form.get("name", "").strip(), replace=form.get("replace") == "yes")
+    return _done(f"Saved snapshot {snapshot.name}.")
 
 
 async def restore_snapshot(call: Call, services: EmulatorServices) -> Reply:
     """Replace all data with a snapshot."""
-    made = await replacement.restore(services, call.parameters["name"])
-    return _done(f"Restored snapshot {made.name}.")
+    snapshot = await replacement.restore(services, call.parameters["name"])
+    return _done(f"Restored snapshot {snapshot.name}.")
 
 
 def remove_snapshot(call: Call, services: EmulatorServices) -> Reply:
     """Delete a snapshot."""
-    made = replacement.remove(services, call.parameters["name"])
-    return _done(f"Deleted snapshot {made.name}.")
+    snapshot = replacement.remove(services, call.parameters["name"])
+    return _done(f"Deleted snapshot {snapshot.name}.")
 
 
 async def reset(_call: Call, services: EmulatorServices) -> Reply:

@@ -78,8 +78,8 @@ async def show_function(call: Call, services: EmulatorServices) -> Reply:
     """Show a function: status, chart, invocations that match the filters, versions."""
     database = services.database
     function = access.function(services.database, call.id())
-    wanted = read_filter(call, function.id)
-    found = await result_of(invocations.runs(database, CursorRequest(read_cursor(call), _PAGE_RUNS), wanted))
+    run_filter = read_filter(call, function.id)
+    found = await result_of(invocations.runs(database, CursorRequest(read_cursor(call), _PAGE_RUNS), run_filter))
     request = PageRequest(call.number("versions", 0, least=0), _VERSIONS, "id DESC")
     return page(
         call,
@@ -90,7 +90,7 @@ async def show_function(call: Call, services: EmulatorServices) -> Reply:
         function=function,
         when=_when(function.type),
         chart=run_chart(invocations.latest_statuses(database, function.id, _CHARTED_RUNS)),
-        wanted=wanted,
+        wanted=run_filter,
         runs=latest_runs(services, found.items),
         next_run=found.next if found.has_next else None,
         versions=functions.version_page(database, function.id, request),
@@ -147,9 +147,9 @@ def enable_function(call: Call, services: EmulatorServices) -> Reply:
 def show_runtime(call: Call, services: EmulatorServices) -> Reply:
     """Show the runtime. Only the environment value that the query names is part of the page."""
     runtime = runtimes.current(services.database, services.dispatch.base_url)
-    wanted = call.first("show")
+    shown = call.first("show")
     variables = [
-        (name, value.reveal() if name == wanted else None) for name, value in sorted(runtime.environment.items())
+        (name, value.reveal() if name == shown else None) for name, value in sorted(runtime.environment.items())
     ]
     return page(
         call,
@@ -264,8 +264,8 @@ def _version(services: EmulatorServices, function: Function, number: int) -> Fun
 
 
 def _when(trigger_type: str) -> str:
-    known = BY_TYPE.get(trigger_type)
-    return "" if known is None else known.when
+    trigger = BY_TYPE.get(trigger_type)
+    return "" if trigger is None else trigger.when
 
 
 ROUTES = (

@@ -112,10 +112,10 @@ def show_invocation(call: Call, services: EmulatorServices) -> Reply:
 def run_again(call: Call, services: EmulatorServices) -> Reply:
     """Run the current version of the function with an invocation's event, and show that run."""
     run = requested_run(call, services)
-    made = services.dispatch.fire(run.type, run.invocation.args)
-    if made is None:
+    invocation = services.dispatch.fire(run.type, run.invocation.args)
+    if invocation is None:
         raise Refused(f"the function for {visible(run.type)[:80]} is disabled; enable it first")
-    return redirect(f"/ui/invocations/{made.id}")
+    return redirect(f"/ui/invocations/{invocation.id}")
 
 
 async def show_draft(call: Call, services: EmulatorServices) -> Reply:
@@ -180,25 +180,25 @@ def fire_event(call: Call, services: EmulatorServices) -> Reply:
     """Run the function for an event, and show the run."""
     form = call.form()
     trigger_type = form.get("type", "")
-    made = services.dispatch.fire(trigger_type, posted_object(form, "event"))
-    if made is None:
+    invocation = services.dispatch.fire(trigger_type, posted_object(form, "event"))
+    if invocation is None:
         raise Refused(f"no enabled function handles {visible(trigger_type)[:100]!r}; deploy one, or enable it")
-    return redirect(f"/ui/invocations/{made.id}")
+    return redirect(f"/ui/invocations/{invocation.id}")
 
 
 def requested_run(call: Call, services: EmulatorServices) -> FunctionRun:
     """Return the invocation that a page's path names. Raises Missing."""
-    found = invocations.run(services.database, call.id())
-    if found is None:
+    run = invocations.run(services.database, call.id())
+    if run is None:
         raise Missing(f"there is no invocation {call.id()}; old ones are deleted")
-    return found
+    return run
 
 
 def _stack_line(run: FunctionRun, line: str) -> StackLine:
-    found = _FRAME.match(line)
-    if found is None or found["type"] != run.type:
+    match = _FRAME.match(line)
+    if match is None or match["type"] != run.type:
         return StackLine(line)
-    return StackLine(line.strip(), f"/ui/functions/{run.function_id}/versions/{found['version']}#L{found['line']}")
+    return StackLine(line.strip(), f"/ui/functions/{run.function_id}/versions/{match['version']}#L{match['line']}")
 
 
 def _working_copy(services: EmulatorServices) -> WorkingCopy:

@@ -132,11 +132,11 @@ def form_route(path: str, handler: Handler, body_bytes: int = 2 * MEBIBYTE, *, s
     """Return the route of a form, which requires the key that the dashboard's own pages send."""
 
     async def checked(call: Call, services: EmulatorServices) -> Reply:
-        given = call.headers.get(KEY_HEADER) or call.form().get(KEY_FIELD, "")
-        if not hmac.compare_digest(given.encode("utf-8", "replace"), services.form_key.encode()):
+        key = call.headers.get(KEY_HEADER) or call.form().get(KEY_FIELD, "")
+        if not hmac.compare_digest(key.encode("utf-8", "replace"), services.form_key.encode()):
             raise Denied("the form is from an earlier run of the emulator; reload the page")
-        made: Reply | Awaitable[Reply] = handler(call, services)
-        return await made if inspect.isawaitable(made) else made
+        reply: Reply | Awaitable[Reply] = handler(call, services)
+        return await reply if inspect.isawaitable(reply) else reply
 
     return Route("POST", path, checked, Access.CONTROL, body_bytes, stores_file)
 
@@ -235,7 +235,7 @@ def _html(text: str, status: int) -> Reply:
 
 @functools.cache
 def _environment() -> jinja2.Environment:
-    made = jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(templates() / _DIRECTORY),
         undefined=jinja2.StrictUndefined,
         autoescape=True,
@@ -243,5 +243,5 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(_FILTERS)
-    return made
+    environment.filters.update(_FILTERS)
+    return environment

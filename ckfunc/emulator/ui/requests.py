@@ -49,7 +49,7 @@ def show_requests(call: Call, services: EmulatorServices) -> Reply:
     """Show the latest requests, or those whose path contains a text."""
     query = (call.first("query") or "")[:200]
     failed = call.first("failed") == "yes"
-    found = [
+    requests = [
         recorded
         for recorded in services.requests.latest
         if query.lower() in f"{recorded.method} {recorded.path}".lower() and (recorded.failed or not failed)
@@ -62,7 +62,7 @@ def show_requests(call: Call, services: EmulatorServices) -> Reply:
             curl_command(recorded, call.links.base),
             api_command(recorded),
         )
-        for recorded in found[:_MOST_SHOWN]
+        for recorded in requests[:_MOST_SHOWN]
     ]
     return page(
         call,
@@ -71,7 +71,7 @@ def show_requests(call: Call, services: EmulatorServices) -> Reply:
         section="requests",
         title="Requests",
         rows=rows,
-        omitted=len(found) - len(rows),
+        omitted=len(requests) - len(rows),
         query=query,
         failed=failed,
     )
@@ -160,27 +160,27 @@ def _whole_json(request: RecordedRequest) -> str | None:
 def _document(form: Mapping[str, str]) -> dict[str, Any]:
     """Return the fault of a form as JSON. Raises Refused."""
     answer = form.get("answer", "")
-    made: dict[str, Any] = {"operation": form.get("operation") or None}
+    document: dict[str, Any] = {"operation": form.get("operation") or None}
     if answer == _LOST:
-        made["lost"] = True
+        document["lost"] = True
     elif answer != _NORMAL:
-        made["status"] = whole_number(answer)
+        document["status"] = whole_number(answer)
     for field, name in (("retry-after", "retryAfterSeconds"), ("delay", "delayMs"), ("first", "first")):
         if text := form.get(field, "").strip():
-            made[name] = _number(text, field)
+            document[name] = _number(text, field)
     if text := form.get("rate", "").strip():
         try:
-            made["ratePercent"] = float(text)
+            document["ratePercent"] = float(text)
         except ValueError:
             raise Refused(f"rate: {text[:60]!r} is not a number") from None
-    return made
+    return document
 
 
 def _number(text: str, field: str) -> int:
-    found = whole_number(text)
-    if found is None:
+    number = whole_number(text)
+    if number is None:
         raise Refused(f"{field}: {text[:60]!r} is not a whole number")
-    return found
+    return number
 
 
 ROUTES = (
