@@ -14,8 +14,7 @@ from ckfunc.api import Client
 from ckfunc.base.clock import Clock
 from ckfunc.base.errors import CkfuncError
 from ckfunc.base.interrupts import require_uninterrupted
-from ckfunc.chat.client import ChatClient, ConnectionEnded
-from ckfunc.chat.commands import ChatCommand, parse_line
+from ckfunc.chat.client import ChatClient, ChatCommand, ConnectionEnded, parse_line
 from ckfunc.chat.connection import ActionRefused, ChatEnded, ConnectionLost, SessionDenied
 from ckfunc.chat.events import ChannelDeleted, ChatEvent, RunEvent, SessionChange, SessionEvent
 from ckfunc.logs.entries import Item, LogEntry

@@ -17,9 +17,8 @@ from ckfunc.bundle.project import Bundler, InvalidModules
 from ckfunc.bundle.requirements import Requirements, unresolved
 from ckfunc.check.findings import DECLARATION_SUFFIXES, Finding, as_findings, counted
 from ckfunc.check.run import REQUIREMENT, check_scripts
-from ckfunc.check.settings import settings_files
 from ckfunc.check.subject import AmbientTypes, Tools, any_mentions, candidate_paths, list_files, subject_of
-from ckfunc.check.typescript import compiler, declarations_of_node
+from ckfunc.check.typescript import compiler, declarations_of_node, settings_files
 from ckfunc.deploy.plan.checks import UNCHECKED, installable
 from ckfunc.manifest import guests_allowed, watched_files
 from ckfunc.model.application import DEFAULT_PACKAGES

@@ -16,17 +16,18 @@ from ckfunc.base.errors import CkfuncError
 from ckfunc.base.files import locked, read_checked, read_file, write_checked
 from ckfunc.base.text import digest
 from ckfunc.check.findings import TYPESCRIPT_SUFFIXES, Finding
-from ckfunc.check.settings import (
+from ckfunc.check.subject import DIRECTORY, Bundle, Parse, ProjectFiles, Subject, Tools, list_files
+from ckfunc.check.typescript import (
     CONFIG,
     TYPESCRIPT,
+    CompilerReport,
     at_option,
     config_text,
     has_settings,
+    run,
     settings_digest,
     write_settings,
 )
-from ckfunc.check.subject import DIRECTORY, Bundle, Parse, ProjectFiles, Subject, Tools, list_files
-from ckfunc.check.typescript import CompilerReport, run
 from ckfunc.model.project import Script
 from ckfunc.runtime.tools import NODE_TYPES
 

@@ -13,8 +13,7 @@ from ckfunc.api.connection import emulator_connection
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, CkfuncError, NoProject
 from ckfunc.base.streams import read_input
 from ckfunc.base.text import cells
-from ckfunc.chat.client import ChatClient, WantedChannel
-from ckfunc.chat.commands import COMMANDS
+from ckfunc.chat.client import COMMANDS, ChatClient, WantedChannel
 from ckfunc.chat.connection import ChatLogin, NoEmulator, emulator_address, require_emulator
 from ckfunc.chat.events import ChatEvent, RunEvent, SessionEvent, TypingEvent
 from ckfunc.chat.lines import ChatView, event_lines, event_record

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ckfunc.chat.commands import BadLine, ChatCommand, parse_line
+from ckfunc.chat.client import BadLine, ChatCommand, parse_line
 
 
 @pytest.mark.parametrize(
