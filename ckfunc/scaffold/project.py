@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from ckfunc.base.errors import CkfuncError, UsageProblem
 from ckfunc.base.files import read_file
+from ckfunc.manifest import add_function
 from ckfunc.manifest.definition import fits_type
 from ckfunc.model.triggers import BY_TYPE, Trigger
 from ckfunc.scaffold.stubs import Schemas, node_stub, stub_files
 from ckfunc.scaffold.templates import render
+from ckfunc.scaffold.types import update_example
 from ckfunc.scaffold.writing import FileAction, Written, is_directory, write_all, written_or_undone
 
 
@@ -74,6 +77,15 @@ def handler_text(trigger: Trigger) -> str:
 def handler_path(trigger: Trigger) -> str:
     """Return the path of a new handler for `trigger`, relative to the project."""
     return f"handlers/{trigger.file_stem}.ts"
+
+
+def add_handler(root: Path, trigger_type: str, *, force: bool = False) -> tuple[Written, ...]:
+    """Write a handler for `trigger_type`, its entry in functions.yaml, and the names of its variables in .env.example.
+
+    Raises UsageProblem for an invalid type, FilesExist, CannotAdd, NoProject and CannotWrite.
+    """
+    written = new_handler(root, trigger_type, register=partial(add_function, root), force=force)
+    return (*written, *update_example(root))
 
 
 def new_handler(

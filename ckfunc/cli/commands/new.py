@@ -28,14 +28,12 @@ def new(app: App, trigger_type: str, force: bool) -> None:
     ckfunc warns about a TYPE that it does not know.
     """
     # Not at the top of the module: `ckfunc new --help` must not load the manifest and the templates.
-    from ckfunc.manifest import add_function
-    from ckfunc.scaffold.project import new_handler
-    from ckfunc.scaffold.types import update_example
+    from ckfunc.scaffold.project import add_handler
 
     root = app.root()
     if trigger_type not in BY_TYPE:
         meant = nearest(trigger_type, BY_TYPE)
         advice = f"did you mean {meant}?" if meant else "ckfunc does not know this type, but the platform may"
         app.output.warn(f"unknown trigger type {trigger_type!r} ({advice})")
-    written = new_handler(root, trigger_type, register=lambda name, path: add_function(root, name, path), force=force)
-    show_written(app, root, (*written, *update_example(root)), also=[("functions.yaml", "updated")])
+    written = add_handler(root, trigger_type, force=force)
+    show_written(app, root, written, also=[("functions.yaml", "updated")])
