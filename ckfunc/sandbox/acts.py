@@ -147,10 +147,10 @@ class Past:
     running: bool
 
 
-def with_waits(found: Iterable[PastStep], since: datetime) -> Iterator[PastStep]:
+def with_waits(steps: Iterable[PastStep], since: datetime) -> Iterator[PastStep]:
     """Yield steps since a moment, with a wait where a minute or more passes between two of them."""
     last = since
-    for step in found:
+    for step in steps:
         minutes = round((step.time - last).total_seconds() / 60)
         if minutes * 60 >= _SHORTEST_WAIT_S and last != since:
             yield PastStep(last + timedelta(milliseconds=1), Act(Verb.WAITS, text=f"{minutes}m", wait_s=minutes * 60.0))

@@ -177,15 +177,15 @@ class Conversation:
     def _upload(self, act: Act) -> None:
         user = self._user(act)
         context, channel = self._context(user), writable_channel(self._database, self._channel(act).id, user)
-        given = act.file or UploadedFile("application/octet-stream", b"")
+        file = act.file or UploadedFile("application/octet-stream", b"")
         self._uploads += 1
         new = stored(
             self._database,
             NewMessage(user=UserReference(id=user.id), properties=act.data),
             StoredFile(
                 safe_name(act.text),
-                given.content_type,
-                given.content,
+                file.content_type,
+                file.content,
                 key=f"upload-{self._uploads}",  # a random one would differ each time
             ),
         )
@@ -221,23 +221,23 @@ class Conversation:
 
     def _user(self, act: Act) -> User:
         name = act.user or ""
-        found = users.find_by_name(self._database, name)
-        if found is None or name not in self._sessions:
+        user = users.find_by_name(self._database, name)
+        if user is None or name not in self._sessions:
             hint = did_you_mean(name, self._sessions)
             raise Denied(f"{name!r} is not connected" + (f" ({hint})" if hint else ""))
-        return found
+        return user
 
     def _channel(self, act: Act) -> Channel:
-        wanted, listed = act.channel or "", self._channels()
+        name, listed = act.channel or "", self._channels()
         for matches in (
-            lambda channel: channel.name == wanted,
-            lambda channel: str(channel.id) == wanted,
-            lambda channel: title(channel) == wanted,
+            lambda channel: channel.name == name,
+            lambda channel: str(channel.id) == name,
+            lambda channel: title(channel) == name,
         ):
             for channel in filter(matches, listed):
                 return channel
-        hint = did_you_mean(wanted, [channel.name for channel in listed if channel.name])
-        raise Missing(f"there is no channel {wanted!r}" + (f" ({hint})" if hint else ""))
+        hint = did_you_mean(name, [channel.name for channel in listed if channel.name])
+        raise Missing(f"there is no channel {name!r}" + (f" ({hint})" if hint else ""))
 
     def _message(self, act: Act, channel: Channel, user: User) -> Message:
         """Return the newest message in a channel with the text `about`; only the user's own to edit or delete."""
@@ -255,12 +255,12 @@ class Conversation:
         return steps.run(channels.page(self._database, PageRequest(0, _MOST, "channels.id ASC"))).items
 
     def _messages(self) -> dict[int, Message]:
-        found = steps.run(messages.page(self._database, CursorRequest(Cursor(), _MOST)))
-        return {message.id: message for message in reversed(found.items)}
+        page = steps.run(messages.page(self._database, CursorRequest(Cursor(), _MOST)))
+        return {message.id: message for message in reversed(page.items)}
 
     def _last(self, table: str) -> int:
-        found: int = self._database.value(f"SELECT coalesce(max(id), 0) FROM {table}")  # noqa: S608 - a constant
-        return found
+        newest: int = self._database.value(f"SELECT coalesce(max(id), 0) FROM {table}")  # noqa: S608 - a constant
+        return newest
 
     def _changed_messages(self, before: Mapping[int, Message]) -> tuple[SaidMessage, ...]:
         names = {channel.id: title(channel) for channel in self._channels()}
@@ -270,25 +270,25 @@ class Conversation:
             for message in now.values()
             if message.id not in before or _contents(before[message.id]) != _contents(message)
         ]
-        gone = [said(message, names, deleted=True) for message in before.values() if message.id not in now]
-        return tuple(sorted(changed + gone, key=lambda message: message.id))
+        deleted = [said(message, names, deleted=True) for message in before.values() if message.id not in now]
+        return tuple(sorted(changed + deleted, key=lambda message: message.id))
 
     def _runs_since(self, last: int) -> tuple[ChainedRun, ...]:
-        found = steps.run(invocations.runs(self._database, _after(last), RunFilter())).items[::-1]
-        details = invocations.details(self._database, [run.invocation.id for run in found])
+        runs = steps.run(invocations.runs(self._database, _after(last), RunFilter())).items[::-1]
+        details = invocations.details(self._database, [run.invocation.id for run in runs])
         return tuple(
-            ChainedRun(run.type, Ran(run.invocation, detail)) for run, detail in zip(found, details, strict=True)
+            ChainedRun(run.type, Ran(run.invocation, detail)) for run, detail in zip(runs, details, strict=True)
         )
 
     def _notifications_since(self, last: int, everyone: tuple[User, ...]) -> tuple[SentNotification, ...]:
-        found = [
+        sent = [
             (notification, user.name)
             for user in everyone
             for notification in notifications.page(self._database, user.id, _after(last)).items
         ]
         return tuple(
-            SentNotification(name, one.title, one.body, None if one.channel is None else title(one.channel))
-            for one, name in sorted(found, key=lambda pair: pair[0].id)
+            SentNotification(name, record.title, record.body, None if record.channel is None else title(record.channel))
+            for record, name in sorted(sent, key=lambda pair: pair[0].id)
         )
 
 

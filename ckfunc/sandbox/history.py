@@ -116,12 +116,12 @@ def past_of_channel(directory: Path, channel_id: int) -> tuple[Past, datetime]:
         raise NoConversation("this channel was deleted")
     name = title(channel)
     active = {step.act.user for step in past.steps if step.act.channel == name}
-    kept = tuple(
+    visible = tuple(
         step
         for step in past.steps
         if step.act.channel == name or (step.act.channel is None and step.act.user in {*active, None})
     )
-    return replace(past, steps=kept), start
+    return replace(past, steps=visible), start
 
 
 def past_of(directory: Path, data: dict[str, Any], since: datetime) -> Past:
@@ -173,11 +173,11 @@ class _PastReader:
 
     def steps(self) -> list[PastStep]:
         """Return all steps in the order of time."""
-        found = [*self._sent(), *self._edited(), *self._events(), *self._occurred()]
-        found.sort(key=lambda step: step.time)
-        whole = list(with_waits(self._connected(found), self._since))
-        self._attribute(whole)
-        return whole
+        unordered = [*self._sent(), *self._edited(), *self._events(), *self._occurred()]
+        unordered.sort(key=lambda step: step.time)
+        ordered = list(with_waits(self._connected(unordered), self._since))
+        self._attribute(ordered)
+        return ordered
 
     def data_before(self, data: dict[str, Any]) -> dict[str, Any]:
         """Return a seed of all data now without what has been added since."""
@@ -271,45 +271,49 @@ class _PastReader:
                     yield PastStep(invocation.created_time, act)
 
     def _occurred(self) -> Iterator[PastStep]:
-        found = _read_together(history.occurrences(self._database, self._since))
+        occurrences = _read_together(history.occurrences(self._database, self._since))
         started = {str(run.invocation.args.get("username")) for run, _ in self._runs if run.type == START_SESSION}
-        ends = {(one.user, one.time) for one in found if one.kind == "disconnects"}
-        open_now = Counter((one.user, one.channel_id) for one in history.open_at(self._database, self._since))
-        for one in found:
-            key = (one.user, one.channel_id)
-            if one.kind in ("connects", "opens"):
+        ends = {(occurrence.user, occurrence.time) for occurrence in occurrences if occurrence.kind == "disconnects"}
+        open_now = Counter(
+            (occurrence.user, occurrence.channel_id) for occurrence in history.open_at(self._database, self._since)
+        )
+        for occurrence in occurrences:
+            key = (occurrence.user, occurrence.channel_id)
+            if occurrence.kind in ("connects", "opens"):
                 open_now[key] += 1
-                skipped = one.user in started if one.kind == "connects" else open_now[key] > 1
-            elif one.kind == "stops_typing":
-                skipped = self._has_sent(one)
-            elif one.kind in ("disconnects", "closes"):
+                skipped = occurrence.user in started if occurrence.kind == "connects" else open_now[key] > 1
+            elif occurrence.kind == "stops_typing":
+                skipped = self._has_sent(occurrence)
+            elif occurrence.kind in ("disconnects", "closes"):
                 open_now[key] -= 1
-                skipped = open_now[key] > 0 or (one.kind == "closes" and (one.user, one.time) in ends)
+                skipped = open_now[key] > 0 or (
+                    occurrence.kind == "closes" and (occurrence.user, occurrence.time) in ends
+                )
             else:
-                skipped = one.kind == "joins" and self._was_added(one)
+                skipped = occurrence.kind == "joins" and self._was_added(occurrence)
             if not skipped:
-                yield self._step_of(one)
+                yield self._step_of(occurrence)
 
-    def _has_sent(self, one: Occurrence) -> bool:
+    def _has_sent(self, occurrence: Occurrence) -> bool:
         """Return whether a user stopped typing because the user sent a message."""
         return any(
             message.user is not None
-            and (message.user.name, message.channel_id) == (one.user, one.channel_id)
-            and timedelta(0) <= one.time - message.created_time <= _AT_ONCE
+            and (message.user.name, message.channel_id) == (occurrence.user, occurrence.channel_id)
+            and timedelta(0) <= occurrence.time - message.created_time <= _AT_ONCE
             for message in self._messages.values()
         )
 
-    def _was_added(self, one: Occurrence) -> bool:
+    def _was_added(self, occurrence: Occurrence) -> bool:
         """Return whether a function made a user a member, or the user is one since the channel was created."""
-        path, user_id = f"/channels/{one.channel_id}/members", self._ids[one.user]
-        taken = self._calls.take("POST", path, id=user_id) or self._calls.take("POST", path, username=one.user)
-        return taken is not None or self._created.get(one.channel_id or 0) == one.time
+        path, user_id = f"/channels/{occurrence.channel_id}/members", self._ids[occurrence.user]
+        taken = self._calls.take("POST", path, id=user_id) or self._calls.take("POST", path, username=occurrence.user)
+        return taken is not None or self._created.get(occurrence.channel_id or 0) == occurrence.time
 
-    def _step_of(self, one: Occurrence) -> PastStep:
-        channel = None if one.channel_id is None else self._names.get(one.channel_id)
-        message = self._messages.get(one.message_id or 0)
+    def _step_of(self, occurrence: Occurrence) -> PastStep:
+        channel = None if occurrence.channel_id is None else self._names.get(occurrence.channel_id)
+        message = self._messages.get(occurrence.message_id or 0)
         about = None if message is None else about_of(message)
-        return PastStep(one.time, Act(Verb(one.kind), one.user, channel, about, one.text))
+        return PastStep(occurrence.time, Act(Verb(occurrence.kind), occurrence.user, channel, about, occurrence.text))
 
     def _act(
         self,
@@ -329,10 +333,10 @@ class _PastReader:
     def _connected(self, found: Iterable[PastStep]) -> Iterator[PastStep]:
         """Yield the steps, with connections of users who were connected before, or who used no client."""
         connected: set[str] = set()
-        for one in history.open_at(self._database, self._since):
-            connected.add(one.user)
-            channel = None if one.channel_id is None else self._names.get(one.channel_id)
-            yield PastStep(self._since, Act(Verb(one.kind), one.user, channel))
+        for occurrence in history.open_at(self._database, self._since):
+            connected.add(occurrence.user)
+            channel = None if occurrence.channel_id is None else self._names.get(occurrence.channel_id)
+            yield PastStep(self._since, Act(Verb(occurrence.kind), occurrence.user, channel))
         for step in found:
             name, verb = step.act.user, step.act.verb
             if verb is Verb.CONNECTS and name is not None:
@@ -346,17 +350,17 @@ class _PastReader:
 
     # Consequences
 
-    def _attribute(self, whole: list[PastStep]) -> None:
+    def _attribute(self, timeline: list[PastStep]) -> None:
         """Add runs, messages of functions and notifications to the steps that caused them."""
-        of_run: dict[int, PastStep] = {step.run_id: step for step in whole if step.run_id is not None}
-        of_message = {step.message_id: step for step in whole if step.message_id is not None}
+        of_run: dict[int, PastStep] = {step.run_id: step for step in timeline if step.run_id is not None}
+        of_message = {step.message_id: step for step in timeline if step.message_id is not None}
         for run, detail in self._runs:
             invocation = run.invocation
             step = of_run.get(invocation.id)
             if step is None and run.type in _ABOUT_MESSAGES:
                 step = self._cause(run, of_message, of_run)  # None for an event that was triggered by hand
             elif step is None:
-                step = _latest(whole, invocation.created_time)
+                step = _latest(timeline, invocation.created_time)
             if step is not None:
                 of_run[invocation.id] = step
                 step.runs.append(ChainedRun(run.type, Ran(invocation, detail)))
@@ -367,15 +371,15 @@ class _PastReader:
                 step.messages.append(said(message, self._names, changed=changed))
                 of_message.setdefault(message_id, step)
         received = [
-            (one, name)
+            (notification, name)
             for name, user_id in self._ids.items()
-            for one in notifications.page(self._database, user_id, CursorRequest(Cursor(), _MOST)).items
-            if one.created_time >= self._since
+            for notification in notifications.page(self._database, user_id, CursorRequest(Cursor(), _MOST)).items
+            if notification.created_time >= self._since
         ]
-        for one, name in sorted(received, key=lambda pair: pair[0].id):
-            step = of_message.get(one.data.message.id)
+        for notification, name in sorted(received, key=lambda pair: pair[0].id):
+            step = of_message.get(notification.data.message.id)
             if step is not None:
-                step.notifications.append(SentNotification(name, one.title, one.body))
+                step.notifications.append(SentNotification(name, notification.title, notification.body))
 
     def _cause(self, run: FunctionRun, of_message: dict[int, PastStep], of_run: dict[int, PastStep]) -> PastStep | None:
         """Return the step whose message, or whose function's message, an event is about."""
@@ -383,26 +387,26 @@ class _PastReader:
         return of_message.get(message_id) or of_run.get(self._caused.get(message_id, 0))
 
 
-def _read_together(found: Iterable[Occurrence]) -> list[Occurrence]:
+def _read_together(occurrences: Iterable[Occurrence]) -> list[Occurrence]:
     """Make one occurrence, without a message, of messages that a user has read at once."""
     joined: list[Occurrence] = []
-    for one in found:
-        last = joined[-1] if joined else one
-        together = (last.kind, last.user, last.channel_id) == ("reads", one.user, one.channel_id)
-        if one.kind == "reads" and together and joined and one.time - last.time <= _AT_ONCE:
-            joined[-1] = replace(one, message_id=None)
+    for occurrence in occurrences:
+        last = joined[-1] if joined else occurrence
+        together = (last.kind, last.user, last.channel_id) == ("reads", occurrence.user, occurrence.channel_id)
+        if occurrence.kind == "reads" and together and joined and occurrence.time - last.time <= _AT_ONCE:
+            joined[-1] = replace(occurrence, message_id=None)
         else:
-            joined.append(one)
+            joined.append(occurrence)
     return joined
 
 
-def _latest(whole: Iterable[PastStep], moment: datetime) -> PastStep | None:
+def _latest(timeline: Iterable[PastStep], moment: datetime) -> PastStep | None:
     """Return the last act before a moment, which is not a wait."""
-    found = None
-    for step in whole:
+    latest = None
+    for step in timeline:
         if step.time <= moment and step.act.verb is not Verb.WAITS:
-            found = step
-    return found
+            latest = step
+    return latest
 
 
 def _field(document: Any, *names: str) -> Any:
@@ -413,8 +417,8 @@ def _field(document: Any, *names: str) -> Any:
 
 def _id(event: Any, *names: str) -> int:
     """Return a field of an event as an id; 0 if it is none, because anyone can trigger an event with anything in it."""
-    found = _field(event, *names)
-    return found if isinstance(found, int) else 0
+    value = _field(event, *names)
+    return value if isinstance(value, int) else 0
 
 
 def _channels(database: Database) -> tuple[Channel, ...]:

@@ -87,11 +87,11 @@ class _Collector:
                     self._add_message(channel, message)
 
     def _add_message(self, channel: Document, message: Document) -> None:
-        existing, wanted = channel.setdefault("messages", []), _id(message)
-        if wanted in self._message_ids or any(_id(known) == wanted for known in existing):
+        existing, message_id = channel.setdefault("messages", []), _id(message)
+        if message_id in self._message_ids or any(_id(other) == message_id for other in existing):
             return
-        if wanted is not None:
-            self._message_ids.add(wanted)
+        if message_id is not None:
+            self._message_ids.add(message_id)
         existing.append(message)
         if channel.get("type") != "DIRECT" and "channelId" in message and _is_user("user", message.get("user")):
             channel["members"].append(message["user"])
@@ -215,12 +215,12 @@ def _fields(document: Document, kinds: Mapping[str, type]) -> Document:
         for name, kind in kinds.items()
         if isinstance(document.get(name), kind) and document[name] != ""
     }
-    return result if (known := _id(document)) is None else {"id": known, **result}
+    return result if (document_id := _id(document)) is None else {"id": document_id, **result}
 
 
 def _id(document: Mapping[str, Any]) -> int | None:
-    found = document.get("id")
-    return found if isinstance(found, int) and not isinstance(found, bool) and 0 < found <= _MOST_ID else None
+    value = document.get("id")
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= _MOST_ID else None
 
 
 def _list(value: Any) -> list[Any]:
@@ -264,12 +264,12 @@ def _add_user(users: list[Document], user: Mapping[str, Any]) -> None:
 
 def _add_channel(channels: list[Document], channel: Mapping[str, Any]) -> Document:
     """Add a channel, or complete the missing fields of an existing one. Returns the channel in the list."""
-    for known in channels:
-        same_id = "id" in channel and known.get("id") == channel["id"]
-        same_name = bool(channel.get("name")) and known.get("name") == channel["name"]
-        if same_id or (same_name and not ("id" in channel and "id" in known)):
+    for other in channels:
+        same_id = "id" in channel and other.get("id") == channel["id"]
+        same_name = bool(channel.get("name")) and other.get("name") == channel["name"]
+        if same_id or (same_name and not ("id" in channel and "id" in other)):
             for name, value in channel.items():
-                known.setdefault(name, value)
-            return known
+                other.setdefault(name, value)
+            return other
     channels.append(dict(channel))
     return channels[-1]

@@ -153,8 +153,8 @@ class Sandbox:
 
         script = self._scripts.handlers.get(trigger_type)
         if script is None:
-            known = ", ".join(self._scripts.handlers) or "no functions"
-            raise NoHandler(f"there is no function of type {trigger_type!r}", hint=f"the project has: {known}")
+            types = ", ".join(self._scripts.handlers) or "no functions"
+            raise NoHandler(f"there is no function of type {trigger_type!r}", hint=f"the project has: {types}")
         compiled = self._compiled(script)
         environment = self._environment = self._environment or self._environment_at(self.url)
         mappers = self._mappers(script)
@@ -263,8 +263,8 @@ class Sandbox:
         """Return the faults with the numbers of affected calls."""
 
         async def active(services: Any) -> tuple[ActiveFault, ...]:
-            found: tuple[ActiveFault, ...] = services.faults.active
-            return found
+            faults: tuple[ActiveFault, ...] = services.faults.active
+            return faults
 
         return self._emulator.within(active)
 
@@ -308,14 +308,18 @@ class Sandbox:
         from ckfunc.emulator.dispatch.runtimes import environment_of, syntax_error, users_own_environment
         from ckfunc.emulator.store.application import StoredRuntime
 
-        given, wanted = self._scripts, self._conditions
-        initial = None if given.initialization_script is None else self._compiled(given.initialization_script)
+        scripts, conditions = self._scripts, self._conditions
+        initial = None if scripts.initialization_script is None else self._compiled(scripts.initialization_script)
         if isinstance(initial, SyntaxProblem):
             return syntax_error(initial)
-        stored = StoredRuntime(given.dependencies, users_own_environment(given.environment), None)
+        stored = StoredRuntime(scripts.dependencies, users_own_environment(scripts.environment), None)
         result = environment_of(stored, url, initial)
         return replace(
-            result, determinism=wanted.determinism, network=wanted.network, settle=True, renewable=wanted.renewable
+            result,
+            determinism=conditions.determinism,
+            network=conditions.network,
+            settle=True,
+            renewable=conditions.renewable,
         )
 
     def _compiled(self, script: Script) -> Compiled | SyntaxProblem:
@@ -336,9 +340,9 @@ class Sandbox:
     def _mappers(self, script: Script) -> list[StackMapper]:
         """Return what maps places in a script and in the init script, if they are bundles, to their files."""
         return [
-            StackMapper(known.path, known.path, known.source_map)
-            for known in (script, self._scripts.initialization_script)
-            if known is not None and known.source_map
+            StackMapper(compiled.path, compiled.path, compiled.source_map)
+            for compiled in (script, self._scripts.initialization_script)
+            if compiled is not None and compiled.source_map
         ]
 
     def _limit_processes(self, trigger_type: str) -> None:
@@ -367,12 +371,12 @@ def _debuggable(compiled: Compiled, script: Script, root: Path) -> Compiled:
 
     A bundle of several files is shown as itself.
     """
-    known = json.loads(compiled.source_map)
+    source_map = json.loads(compiled.source_map)
     if script.source_map is None:
-        known |= {"sources": [(root / script.path).as_uri()], "sourceRoot": ""}
+        source_map |= {"sources": [(root / script.path).as_uri()], "sourceRoot": ""}
     else:
-        known |= {"sources": [f"{script.path} (bundled)"], "sourcesContent": [script.text]}
-    encoded = base64.b64encode(json.dumps(known).encode()).decode()
+        source_map |= {"sources": [f"{script.path} (bundled)"], "sourcesContent": [script.text]}
+    encoded = base64.b64encode(json.dumps(source_map).encode()).decode()
     comment = f"\n//# sourceMappingURL=data:application/json;base64,{encoded}\n"
     return replace(compiled, javascript=compiled.javascript + comment)
 

@@ -48,7 +48,7 @@ class Ran:
     def to_json(self, trigger_type: str) -> HandlerRunJson:
         """Return the run of a handler for `--json`."""
         row, detail = self.invocation, self.detail
-        made: HandlerRunJson = {
+        document: HandlerRunJson = {
             "type": trigger_type,
             "status": row.status.value,
             "durationMs": detail.duration_ms,
@@ -59,8 +59,8 @@ class Ran:
             "callsOmitted": detail.calls_omitted,
         }
         if self.allowed is not None:
-            made["allowed"], made["reason"] = self.allowed, self.reason
-        return made
+            document["allowed"], document["reason"] = self.allowed, self.reason
+        return document
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +95,12 @@ class Conditions:
 
 def scripts_of(project: Project) -> Scripts:
     """Return the working copy, in the runtime of the project's target."""
-    wanted = project.runtime
+    runtime = project.runtime
     return Scripts(
         {function.type: function.handler for function in project.functions or ()},
-        wanted.exact_dependencies or {},
-        wanted.environment or {},
-        wanted.initialization_script,
+        runtime.exact_dependencies or {},
+        runtime.environment or {},
+        runtime.initialization_script,
     )
 
 

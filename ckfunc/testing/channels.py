@@ -54,27 +54,27 @@ def read_channel_past(client: Client, channel: str, most: int) -> ChannelPast:
 
     `channel` is a name or an id. Raises NotFound, and CannotRecord for a channel without messages.
     """
-    found = find_channel(client, channel)
-    newest = newest_messages(client, most, MessageFilter(channel_id=found.id))
-    messages = [one.item for one in reversed(newest.items)]
+    match = find_channel(client, channel)
+    newest = newest_messages(client, most, MessageFilter(channel_id=match.id))
+    messages = [entry.item for entry in reversed(newest.items)]
     if not messages:
-        raise CannotRecord(f"channel {title(found)!r} has no messages", hint="use a channel with messages")
-    members = [one.item for one in list_users(client, PagePart(_MOST_MEMBERS), channel_id=found.id).items]
+        raise CannotRecord(f"channel {title(match)!r} has no messages", hint="use a channel with messages")
+    members = [entry.item for entry in list_users(client, PagePart(_MOST_MEMBERS), channel_id=match.id).items]
     senders = [message.user for message in messages if message.user is not None]
     people = {user.id: user for user in (*members, *senders)}
     functions = client.functions()
     start = messages[0].created_time
     reader = _ChannelReader(
-        title(found),
-        {found.id: title(found)},
+        title(match),
+        {match.id: title(match)},
         {
-            one.args["message"]["id"]: one
-            for one in _runs(client, functions, _SENT, start)
-            if _channel_id(one) == found.id
+            entry.args["message"]["id"]: entry
+            for entry in _runs(client, functions, _SENT, start)
+            if _channel_id(entry) == match.id
         },
         list(_runs(client, functions, START_SESSION, start - _SESSION)),
     )
-    data = {"users": [seed_user(user) for user in people.values()], "channels": [seed_channel(found, people.values())]}
+    data = {"users": [seed_user(user) for user in people.values()], "channels": [seed_channel(match, people.values())]}
     past = Past(
         data,
         tuple(with_waits(reader.steps(messages), start)),
@@ -82,7 +82,7 @@ def read_channel_past(client: Client, channel: str, most: int) -> ChannelPast:
         tuple(client.runtime().environment.items()),
         running=False,
     )
-    return ChannelPast(past, start, found.id)
+    return ChannelPast(past, start, match.id)
 
 
 def _runs(client: Client, functions: Iterable[Function], trigger_type: str, since: datetime) -> Iterator[Invocation]:
@@ -102,8 +102,8 @@ def _channel_id(run: Invocation) -> int | None:
     """Return the channel of a message's event, or None if the event has not the usual form."""
     channel, message = run.args.get("channel"), run.args.get("message")
     has_message = isinstance(message, Mapping) and isinstance(message.get("id"), int)
-    found = channel.get("id") if isinstance(channel, Mapping) and has_message else None
-    return found if isinstance(found, int) else None
+    channel_id = channel.get("id") if isinstance(channel, Mapping) and has_message else None
+    return channel_id if isinstance(channel_id, int) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,14 +118,14 @@ class _ChannelReader:
     def steps(self, messages: list[Message]) -> Iterator[PastStep]:
         """Yield the steps in the order of time. Each user connects before the first message."""
         connected: set[str] = set()
-        known = {message.id: message for message in messages}
+        by_id = {message.id: message for message in messages}
         acted = [self._step(message) for message in messages]
         edited = [step for message in messages if (step := self._edit(message)) is not None]
         last: PastStep | None = None
         for step in sorted([*acted, *edited], key=lambda step: step.time):
             user = step.act.user
             if last is not None and last.runs and user is None and self._is_answer(step, last):
-                last.messages.append(said(known[step.message_id or 0], self.names))
+                last.messages.append(said(by_id[step.message_id or 0], self.names))
                 continue
             if last is not None:
                 yield last

@@ -193,7 +193,7 @@ class _MeasuredScript:
         lines: defaultdict[str, dict[int, int]] = defaultdict(dict)
         for start, path, line in self._places():
             lines[path][line] = max(self._counts[start], lines[path].get(line, 0))
-        return Coverage(tuple(FileCoverage(path, found) for path, found in lines.items()))
+        return Coverage(tuple(FileCoverage(path, counts) for path, counts in lines.items()))
 
     def _places(self) -> Iterator[tuple[int, str, int]]:
         """Yield each statement's offset, source file and line in it. Helpers of the bundler have no source."""
@@ -253,8 +253,8 @@ def read_lcov(text: str, name: str) -> Coverage:
     for number, record in enumerate(text.splitlines(), 1):
         if record.startswith("SF:") and not path:
             path, lines = record.removeprefix("SF:"), {}
-        elif path and (found := _LINE.fullmatch(record)):
-            lines[int(found["line"])] = lines.get(int(found["line"]), 0) + int(found["count"])
+        elif path and (match := _LINE.fullmatch(record)):
+            lines[int(match["line"])] = lines.get(int(match["line"]), 0) + int(match["count"])
         elif path and record == "end_of_record":
             files.append(FileCoverage(path, lines))
             path = ""

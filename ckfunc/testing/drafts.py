@@ -48,9 +48,12 @@ class CaseDrafter:
     ) -> CaseDraft:
         """Return a draft without secrets. `environment` are the runtime's variables. Raises CannotRecord."""
         name = f"invocation {invocation.id}"
-        made = recorded(invocation, trigger_type, detail, name=name, environment=environment.items())
-        replaced = tuple(f"{one.place}: {one.reason} (replaced by {one.placeholder})" for one in made.redactions)
-        return CaseDraft(self._command(invocation.id), case_text(made.case), replaced)
+        addition = recorded(invocation, trigger_type, detail, name=name, environment=environment.items())
+        replaced = tuple(
+            f"{redaction.place}: {redaction.reason} (replaced by {redaction.placeholder})"
+            for redaction in addition.redactions
+        )
+        return CaseDraft(self._command(invocation.id), case_text(addition.case), replaced)
 
     def _command(self, invocation_id: int) -> str:
         name = None if self.root is None else emulator_target(self.root, self.environ)
@@ -70,7 +73,10 @@ class ConversationDrafter:
         """Return the conversation of a channel as a case, without secrets and personal details. Raises CkfuncError."""
         root = self.root or self.data
         addition = self._addition(channel_id, root / _NO_FILE)
-        replaced = tuple(f"{one.place}: {one.reason} (replaced by {one.placeholder})" for one in addition.redactions)
+        replaced = tuple(
+            f"{redaction.place}: {redaction.reason} (replaced by {redaction.placeholder})"
+            for redaction in addition.redactions
+        )
         return ConversationDraft(addition.text, replaced, None if self.root is None else _CONVERSATIONS)
 
     def add(self, channel_id: int) -> str:
@@ -144,8 +150,8 @@ class AdditionMaker:
         Raises CannotRecord, CannotAddCase, and InvalidCases for an unreadable file.
         """
         file = self.file_for(CONVERSATIONS)
-        found = read_channel_past(client, channel, last)
-        return self.of_past(found.past, file, found.start, f"channel {found.channel_id}")
+        channel_past = read_channel_past(client, channel, last)
+        return self.of_past(channel_past.past, file, channel_past.start, f"channel {channel_past.channel_id}")
 
     def of_past(self, past: Past, file: CaseFile, start: datetime, name: str) -> Addition:
         """Return the addition of a conversation, with a `name` unless the user wants another."""
@@ -153,9 +159,9 @@ class AdditionMaker:
             past, file, name=self.name or name, start=start, project=self.project, secrets=self.secrets
         )
 
-    def file_for(self, what: str) -> CaseFile:
+    def file_for(self, name: str) -> CaseFile:
         """Return the test file for a trigger type, or for CONVERSATIONS. Raises UsageProblem and LeadsOutside."""
-        return self.place(test_file(self.project.root, what, self.file))
+        return self.place(test_file(self.project.root, name, self.file))
 
 
 @dataclass(frozen=True, slots=True)

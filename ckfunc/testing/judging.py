@@ -79,8 +79,8 @@ def step_misses(step: StepRun) -> Iterator[Miss]:
     for name, online in expect.online.items():
         yield from _presence_misses(name, step, online=online)
     if expect.typing is not None and set(expect.typing) != set(step.typing):
-        wanted, found = ("\n".join(sorted(names)) or "nobody" for names in (expect.typing, step.typing))
-        yield Miss("typing", "the users who are typing are not the expected ones", wanted, found)
+        expected, actual = ("\n".join(sorted(names)) or "nobody" for names in (expect.typing, step.typing))
+        yield Miss("typing", "the users who are typing are not the expected ones", expected, actual)
 
 
 def _refusal_misses(expected: ExpectedText | None, refusal: str | None) -> Iterator[Miss]:
@@ -88,8 +88,8 @@ def _refusal_misses(expected: ExpectedText | None, refusal: str | None) -> Itera
         if refusal is not None:
             yield Miss("step", f"the step was refused: {refusal}")
     elif refusal is None:
-        wanted = expected.part or expected.pattern
-        yield Miss("step", "expected the step to be refused, but it succeeded", wanted, "not refused")
+        message = expected.part or expected.pattern
+        yield Miss("step", "expected the step to be refused, but it succeeded", message, "not refused")
     else:
         yield from error_misses(expected, refusal)
 
@@ -115,22 +115,22 @@ def _function_misses(expect: StepExpectation, step: StepRun) -> Iterator[Miss]:
         yield Miss("functions", message, _listed_runs(wanted), _listed_runs(step.runs))
 
 
-def _is_run(wanted: ExpectedRun, actual: tuple[str, CaseRun]) -> bool:
+def _is_run(expected: ExpectedRun, actual: tuple[str, CaseRun]) -> bool:
     trigger_type, run = actual
-    return trigger_type == wanted.type and not any(run_misses(wanted.expect, run))
+    return trigger_type == expected.type and not any(run_misses(expected.expect, run))
 
 
 def _missing_run(
-    wanted: ExpectedRun, runs: Sequence[tuple[str, CaseRun]], start: int, every: Sequence[ExpectedRun]
+    expected: ExpectedRun, runs: Sequence[tuple[str, CaseRun]], start: int, every: Sequence[ExpectedRun]
 ) -> Iterator[Miss]:
     """Yield the misses of the first run of the type, or that there was none."""
     for trigger_type, run in runs[start:]:
-        if trigger_type == wanted.type:
-            for miss in run_misses(wanted.expect, run):
-                yield Miss(miss.what, f"{wanted.type}: {miss.message}", miss.expected, miss.actual)
+        if trigger_type == expected.type:
+            for miss in run_misses(expected.expect, run):
+                yield Miss(miss.what, f"{expected.type}: {miss.message}", miss.expected, miss.actual)
             return
-    order = " in this order, only earlier" if any(trigger_type == wanted.type for trigger_type, _ in runs) else ""
-    yield Miss("functions", f"{wanted.type} did not run{order}", _listed_runs(every), _listed_runs(runs))
+    order = " in this order, only earlier" if any(trigger_type == expected.type for trigger_type, _ in runs) else ""
+    yield Miss("functions", f"{expected.type} did not run{order}", _listed_runs(every), _listed_runs(runs))
 
 
 def _listed_runs(runs: Sequence[ExpectedRun | tuple[str, CaseRun]]) -> str:
@@ -139,7 +139,7 @@ def _listed_runs(runs: Sequence[ExpectedRun | tuple[str, CaseRun]]) -> str:
 
 
 def _list_misses(
-    what: str,
+    name: str,
     wanted: Sequence[Wanted],
     actual: Sequence[Actual],
     same: Callable[[Wanted, Actual], bool],
@@ -159,18 +159,18 @@ def _list_misses(
     if not missing and not (extra and (not wanted or not others)):
         return
     if not wanted:
-        message = f"expected no {what}s, but there {'was' if extra == 1 else 'were'} {extra}"
+        message = f"expected no {name}s, but there {'was' if extra == 1 else 'were'} {extra}"
     elif missing:
-        message = f"the expected {what} is missing" if len(missing) == 1 else f"{len(missing)} {what}s are missing"
+        message = f"the expected {name} is missing" if len(missing) == 1 else f"{len(missing)} {name}s are missing"
     else:
-        message = _more(extra, what)
+        message = _more(extra, name)
     expected = [shown(item if index is None else actual[index]) for item, index in zip(wanted, found, strict=True)]
-    none = f"no {what}s"
-    yield Miss(f"{what}s", message, "\n".join(expected) or none, "\n".join(map(shown, actual)) or none)
+    none = f"no {name}s"
+    yield Miss(f"{name}s", message, "\n".join(expected) or none, "\n".join(map(shown, actual)) or none)
 
 
-def _more(count: int, what: str) -> str:
-    return f"{count} more {what}{'s' * (count > 1)} than expected"
+def _more(count: int, noun: str) -> str:
+    return f"{count} more {noun}{'s' * (count > 1)} than expected"
 
 
 def _presence_misses(name: str, step: StepRun, *, online: bool) -> Iterator[Miss]:
@@ -179,44 +179,44 @@ def _presence_misses(name: str, step: StepRun, *, online: bool) -> Iterator[Miss
         hint = did_you_mean(name, step.online)
         yield Miss("presence", f"there is no user {name!r}" + (f" ({hint})" if hint else ""))
     elif actual is not online:
-        wanted, found = ("online", "offline") if online else ("offline", "online")
-        yield Miss("presence", f"{name} is {found}, not {wanted}", f"{name}: {wanted}", f"{name}: {found}")
+        expected, state = ("online", "offline") if online else ("offline", "online")
+        yield Miss("presence", f"{name} is {state}, not {expected}", f"{name}: {expected}", f"{name}: {state}")
 
 
-def _is_message(wanted: ExpectedMessage, actual: SaidMessage) -> bool:
+def _is_message(expected: ExpectedMessage, actual: SaidMessage) -> bool:
     return (
-        wanted.user in (None, actual.user)
-        and wanted.system in (None, actual.user is None)
-        and wanted.channel in (None, actual.channel)
-        and _is_text(wanted.body, actual.body or "")
-        and wanted.file in (None, actual.file)
-        and (wanted.properties is None or matches(wanted.properties.value, actual.properties, subset=True))
-        and wanted.changed in (None, actual.changed)
-        and wanted.deleted is actual.deleted
+        expected.user in (None, actual.user)
+        and expected.system in (None, actual.user is None)
+        and expected.channel in (None, actual.channel)
+        and _is_text(expected.body, actual.body or "")
+        and expected.file in (None, actual.file)
+        and (expected.properties is None or matches(expected.properties.value, actual.properties, subset=True))
+        and expected.changed in (None, actual.changed)
+        and expected.deleted is actual.deleted
     )
 
 
-def _is_notification(wanted: ExpectedNotification, actual: SentNotification) -> bool:
+def _is_notification(expected: ExpectedNotification, actual: SentNotification) -> bool:
     return (
-        wanted.user in (None, actual.user)
-        and wanted.channel in (None, actual.channel)
-        and _is_text(wanted.title, actual.title)
-        and _is_text(wanted.body, actual.body)
+        expected.user in (None, actual.user)
+        and expected.channel in (None, actual.channel)
+        and _is_text(expected.title, actual.title)
+        and _is_text(expected.body, actual.body)
     )
 
 
-def _is_text(wanted: ExpectedText, actual: str) -> bool:
+def _is_text(expected: ExpectedText, actual: str) -> bool:
     return (
-        wanted.exact in (None, actual)
-        and (wanted.part is None or wanted.part in actual)
-        and (wanted.pattern is None or re.search(wanted.pattern, actual) is not None)
+        expected.exact in (None, actual)
+        and (expected.part is None or expected.part in actual)
+        and (expected.pattern is None or re.search(expected.pattern, actual) is not None)
     )
 
 
-def _messages_shown(wanted: Sequence[ExpectedMessage]) -> Callable[[ExpectedMessage | SaidMessage], str]:
+def _messages_shown(expected: Sequence[ExpectedMessage]) -> Callable[[ExpectedMessage | SaidMessage], str]:
     """Return a function that shows messages with the fields that are compared."""
-    channel = any(message.channel for message in wanted)
-    properties = any(message.properties for message in wanted)
+    channel = any(message.channel for message in expected)
+    properties = any(message.properties for message in expected)
 
     def shown(message: ExpectedMessage | SaidMessage) -> str:
         if isinstance(message, SaidMessage):
@@ -280,8 +280,8 @@ def run_misses(expect: Expectation, observed: CaseRun) -> Iterator[Miss]:
 def _status_sentence(expect: Expectation, observed: CaseRun) -> str:
     if observed.status is Status.FAILED:
         return f"expected success, but it failed: {shown_error(observed)}"
-    wanted = expect.error or expect.error_matches
-    return "expected failure, but it succeeded" + (f" (expected error: {wanted})" if wanted else "")
+    message = expect.error or expect.error_matches
+    return "expected failure, but it succeeded" + (f" (expected error: {message})" if message else "")
 
 
 def shown_error(observed: CaseRun) -> str:
@@ -298,39 +298,39 @@ def error_misses(expected: ExpectedText, message: str) -> Iterator[Miss]:
         yield Miss("error", "the error message does not match the regular expression", expected.pattern, message)
 
 
-def _result_misses(wanted: ExpectedValue, observed: CaseRun) -> Iterator[Miss]:
-    if not matches(wanted.value, observed.payload, subset=wanted.subset):
-        pair = shown_pair(wanted.value, observed.payload, subset=wanted.subset)
+def _result_misses(expected: ExpectedValue, observed: CaseRun) -> Iterator[Miss]:
+    if not matches(expected.value, observed.payload, subset=expected.subset):
+        pair = shown_pair(expected.value, observed.payload, subset=expected.subset)
         yield Miss(
             "result",
-            "the result does not contain the expected values" if wanted.subset else "the result differs",
+            "the result does not contain the expected values" if expected.subset else "the result differs",
             *pair,
         )
 
 
-def _console_misses(wanted: Sequence[str], observed: CaseRun) -> Iterator[Miss]:
+def _console_misses(expected: Sequence[str], observed: CaseRun) -> Iterator[Miss]:
     lines = [line.text for line in observed.console]
     at = 0
-    for text in wanted:
-        found = next_index(lines, at, partial(_is_part, text))
-        if found is None:
+    for text in expected:
+        index = next_index(lines, at, partial(_is_part, text))
+        if index is None:
             order = "" if not any(text in line for line in lines[:at]) else " in this order, only earlier"
             yield Miss("console", f"it did not print {text!r}{order}")
         else:
-            at = found + 1
+            at = index + 1
 
 
 def _is_part(text: str, line: str) -> bool:
     return text in line
 
 
-def _call_misses(wanted: Sequence[ExpectedCall], calls: Sequence[ApiCall], *, others: bool) -> Iterator[Miss]:
-    if not wanted and calls:
+def _call_misses(expected: Sequence[ExpectedCall], calls: Sequence[ApiCall], *, others: bool) -> Iterator[Miss]:
+    if not expected and calls:
         yield Miss("calls", f"expected no calls, but it made {len(calls)}", "", _listed(calls))
         return
     used: set[int] = set()
     at = 0
-    for call in wanted:
+    for call in expected:
         found = next_index(calls, at, partial(_matches, call))
         if found is None:
             yield _missing_call(call, calls, at, used)
@@ -338,7 +338,7 @@ def _call_misses(wanted: Sequence[ExpectedCall], calls: Sequence[ApiCall], *, ot
             used.add(found)
             at = found + 1
     extra = [call for index, call in enumerate(calls) if index not in used]
-    if not others and extra and len(used) == len(wanted):
+    if not others and extra and len(used) == len(expected):
         yield Miss("calls", f"it made {len(extra)} more call{'s' * (len(extra) > 1)} than expected", "", _listed(extra))
 
 
@@ -378,9 +378,9 @@ def _has_address(call: ExpectedCall, actual: ApiCall) -> bool:
     return call.path is None or same_path(call.path, actual.path)
 
 
-def same_path(wanted: str, path: str) -> bool:
+def same_path(expected: str, path: str) -> bool:
     """Return whether a path matches. `*` matches a single segment; without a query, any query matches."""
-    want, have = urlsplit(wanted), urlsplit(path)
+    want, have = urlsplit(expected), urlsplit(path)
     if want.query and sorted(parse_qsl(want.query, True)) != sorted(parse_qsl(have.query, True)):
         return False
     pairs = [url.path.rstrip("/").split("/") for url in (want, have)]

@@ -27,10 +27,10 @@ def junit(results: Sequence[CaseResult], seconds: float, part: ShardedCases | No
     name = "ckfunc" if part is None else f"ckfunc shard {part.shard} of {part.cases} cases"
     top = ET.Element("testsuites", {"name": name, **counts(tally(results), _broken(results), seconds)})
     for file, group in groupby(results, key=lambda result: result.case.file):
-        found = list(group)
-        took = sum(result.observed.duration_ms for result in found if result.observed) / 1000
-        suite = ET.SubElement(top, "testsuite", {"name": file, **counts(tally(found), _broken(found), took)})
-        for result in found:
+        in_group = list(group)
+        took = sum(result.observed.duration_ms for result in in_group if result.observed) / 1000
+        suite = ET.SubElement(top, "testsuite", {"name": file, **counts(tally(in_group), _broken(in_group), took)})
+        for result in in_group:
             _case(suite, result)
     return document(top)
 
@@ -61,12 +61,12 @@ def _case(suite: ET.Element, result: CaseResult) -> None:
 
 def counts(counted: Tally, broken: int, seconds: float) -> dict[str, str]:
     """Return the attributes with numbers. `broken` of the failed cases could not run."""
-    left = counted.skipped + counted.left_out
+    skipped = counted.skipped + counted.left_out
     return {
-        "tests": str(counted.ran + left),
+        "tests": str(counted.ran + skipped),
         "failures": str(counted.failed - broken),
         "errors": str(broken),
-        "skipped": str(left),
+        "skipped": str(skipped),
         "time": f"{seconds:.3f}",
     }
 
@@ -147,9 +147,9 @@ def read_junit(text: str, name: str) -> JUnitReport:
     if top.tag != "testsuites":
         raise _invalid(name, f"it begins with <{printable(top.tag)[:40]}>")
     cases = tuple(JUnitCase(suite.get("name", ""), case) for suite in top for case in suite.iter("testcase"))
-    found = _SHARD.fullmatch(top.get("name", ""))
-    shard = read_shard(found[1]) if found else None
-    return JUnitReport(name, cases, _seconds(top), ShardedCases(shard, int(found[2])) if found and shard else None)
+    match = _SHARD.fullmatch(top.get("name", ""))
+    shard = read_shard(match[1]) if match else None
+    return JUnitReport(name, cases, _seconds(top), ShardedCases(shard, int(match[2])) if match and shard else None)
 
 
 def _invalid(name: str, why: str) -> InvalidReport:
@@ -200,10 +200,10 @@ def report_text(report: JUnitReport) -> str:
     """Return the XML of a report."""
     top = ET.Element("testsuites", {"name": "ckfunc", **_attributes(report.cases, report.seconds)})
     for name, group in groupby(report.cases, key=lambda case: case.suite):
-        found = list(group)
-        took = sum(case.seconds for case in found)
-        suite = ET.SubElement(top, "testsuite", {"name": name, **_attributes(found, took)})
-        suite.extend(case.element for case in found)
+        results = list(group)
+        took = sum(case.seconds for case in results)
+        suite = ET.SubElement(top, "testsuite", {"name": name, **_attributes(results, took)})
+        suite.extend(case.element for case in results)
     return document(top)
 
 

@@ -112,10 +112,10 @@ class _People:
     def __init__(self, people: Iterable[tuple[str, str]], scripts: str) -> None:
         self._placeholders: dict[str, str] = {}
         self.replacements: list[ReplacedSecret] = []
-        found: dict[str, str] = {}
+        names: dict[str, str] = {}
         for name, display_name in people:
-            found.setdefault(name, display_name)
-        for number, (name, display_name) in enumerate(found.items(), 1):
+            names.setdefault(name, display_name)
+        for number, (name, display_name) in enumerate(names.items(), 1):
             placeholder = f"person-{number}@example.com" if "@" in name else f"person-{number}"
             for text, replacement, reason in (
                 (name, placeholder, "a user's name"),
@@ -148,10 +148,10 @@ class _People:
                 text = re.sub(rf"(?<![\w@.-]){re.escape(name)}(?![\w@-])", placeholder, text)
         return _EMAIL.sub(self._address, text)
 
-    def _address(self, found: re.Match[str]) -> str:
-        if found[0].endswith("@example.com"):
-            return found[0]
-        return self._add(found[0], f"address-{len(self._placeholders) + 1}@example.com", "an e-mail address")
+    def _address(self, match: re.Match[str]) -> str:
+        if match[0].endswith("@example.com"):
+            return match[0]
+        return self._add(match[0], f"address-{len(self._placeholders) + 1}@example.com", "an e-mail address")
 
 
 def _steps(steps: Iterable[PastStep]) -> list[dict[str, Any]]:
@@ -200,7 +200,8 @@ def _expect(step: PastStep) -> dict[str, Any]:
         expect["functions"] = [_run(run) for run in step.runs]
     if step.notifications:
         expect["notifications"] = [
-            {"user": one.user, "title": one.title, "body": one.body} for one in step.notifications
+            {"user": notification.user, "title": notification.title, "body": notification.body}
+            for notification in step.notifications
         ]
     return expect
 

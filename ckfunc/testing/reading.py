@@ -54,15 +54,15 @@ def find_files(root: Path, paths: Sequence[Path] = ()) -> tuple[Path, ...]:
 
     Raises NoTestFile for a path that does not exist.
     """
-    found: list[Path] = []
+    files: list[Path] = []
     for path in paths or [root / DIRECTORY]:
         if path.is_dir():
-            found += [file for file in path.rglob("*") if file.suffix in SUFFIXES and file.is_file()]
+            files += [file for file in path.rglob("*") if file.suffix in SUFFIXES and file.is_file()]
         elif paths and not path.exists():
             raise NoTestFile(f"test file {str(path)!r} does not exist", hint=f"test files are {DIRECTORY}/*.yaml")
         elif path.exists():
-            found.append(path)
-    return tuple(sorted({file.resolve(): file for file in found}.values()))
+            files.append(path)
+    return tuple(sorted({file.resolve(): file for file in files}.values()))
 
 
 def read_cases(root: Path, files: Iterable[Path], scope: CaseScope) -> tuple[Case, ...]:
@@ -89,10 +89,10 @@ def read_text_cases(root: Path, file: Path, text: str, scope: CaseScope) -> tupl
 
 def refused(problems: Iterable[Problem]) -> InvalidCases:
     """Return the error that reports `problems`."""
-    found = tuple(dict.fromkeys(problems))
-    count = "a mistake" if len(found) == 1 else f"{len(found)} mistakes"
-    where = {problem.path for problem in found}
-    return InvalidCases(f"{where.pop()} has {count}" if len(where) == 1 else f"the tests have {count}", found)
+    unique = tuple(dict.fromkeys(problems))
+    count = "a mistake" if len(unique) == 1 else f"{len(unique)} mistakes"
+    where = {problem.path for problem in unique}
+    return InvalidCases(f"{where.pop()} has {count}" if len(where) == 1 else f"the tests have {count}", unique)
 
 
 def shown_path(root: Path, file: Path) -> str:
@@ -130,9 +130,9 @@ class _Reader:
         if tree is None:
             self.problems.append(Problem(self.path, 1, 1, "the file is empty", "list cases under `cases`"))
             return []
-        found, problems = validate(CASES, tree, self.path)
+        checked, problems = validate(CASES, tree, self.path)
         self.problems += problems
-        return [] if found is None else list(self._read(found))
+        return [] if checked is None else list(self._read(checked))
 
     def _read(self, file: Branch) -> Iterator[Case]:
         names: dict[str, Scalar] = {}
@@ -260,13 +260,13 @@ class _Reader:
             return DEFAULT_NOW
 
     def _reason(self, entry: Branch, name: str) -> str | None:
-        given = entry.given(name)
-        if given is None or given.data is False:
+        reason = entry.given(name)
+        if reason is None or reason.data is False:
             return None
-        if given.data is True:
+        if reason.data is True:
             return ""
-        if isinstance(given.data, str) and given.data.strip():
-            return given.data
+        if isinstance(reason.data, str) and reason.data.strip():
+            return reason.data
         self._report(entry.keys[name], f"{name} must be a reason, or true", f"such as `{name}: waits for the new API`")
         return None
 
@@ -284,8 +284,8 @@ def overlaid(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _environment(branch: Branch) -> dict[str, Secret]:
-    found = branch.branch("environment")
-    return {name: Secret(leaf.text) for name, leaf in found.leaves().items()} if found else {}
+    environment = branch.branch("environment")
+    return {name: Secret(leaf.text) for name, leaf in environment.leaves().items()} if environment else {}
 
 
 def _plain(data: Branch | None) -> dict[str, Any]:
@@ -308,11 +308,11 @@ def _value(node: Any) -> Any:
 
 def _require_known_users(document: Mapping[str, Any]) -> None:
     """Raise MalformedSeed if a channel or message refers to a user that does not exist."""
-    known = {user["name"] for user in document["users"]}
+    usernames = {user["name"] for user in document["users"]}
     for index, channel in enumerate(document["channels"]):
         senders = [message.get("user") for message in channel.get("messages") or ()]
         for name in (channel.get("creator"), *(channel.get("members") or ()), *senders):
-            if name is not None and name not in known:
-                hint = did_you_mean(name, known)
+            if name is not None and name not in usernames:
+                hint = did_you_mean(name, usernames)
                 message = f"user {name!r} is not under `users`" + (f" ({hint})" if hint else "")
                 raise MalformedSeed(("channels", index), message)

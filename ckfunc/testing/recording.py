@@ -65,7 +65,8 @@ class Addition:
             "file": str(self.path),
             "case": dict(self.case),
             "redactions": [
-                {"place": one.place, "why": one.reason, "placeholder": one.placeholder} for one in self.redactions
+                {"place": redaction.place, "why": redaction.reason, "placeholder": redaction.placeholder}
+                for redaction in self.redactions
             ],
             "verdict": result.verdict.value,
             "failures": [miss.message for miss in result.misses],
@@ -81,13 +82,13 @@ class Recorded:
     redactions: tuple[ReplacedSecret, ...]
 
 
-def test_file(root: Path, trigger_type: str, wanted: Path | None) -> Path:
+def test_file(root: Path, trigger_type: str, path: Path | None) -> Path:
     """Return the test file for a case, by default tests/TYPE.yaml. Raises UsageProblem for another kind of file."""
-    if wanted is None:
+    if path is None:
         return root / DIRECTORY / f"{Trigger(trigger_type, '').file_stem}.yaml"
-    if wanted.suffix not in SUFFIXES:
-        raise UsageProblem(f"{str(wanted)!r} is not a test file", hint="its name must end in .yaml")
-    return wanted
+    if path.suffix not in SUFFIXES:
+        raise UsageProblem(f"{str(path)!r} is not a test file", hint="its name must end in .yaml")
+    return path
 
 
 def addition_to(file: CaseFile, make: Callable[[str], Recorded], *, name: str) -> Addition:
@@ -96,12 +97,12 @@ def addition_to(file: CaseFile, make: Callable[[str], Recorded], *, name: str) -
     Raises CannotAddCase, and InvalidCases for an unreadable file.
     """
     before = _text_of(file)
-    made = make(free_name(name, () if before is None else names_in(before)))
+    addition = make(free_name(name, () if before is None else names_in(before)))
     if before is None:
-        return Addition(file.path, new_file(made.case, _schema_from(file)), made.case, made.redactions)
+        return Addition(file.path, new_file(addition.case, _schema_from(file)), addition.case, addition.redactions)
     bare = without_bom(before)
-    text = before[: len(before) - len(bare)] + with_case(bare, made.case, file.shown)
-    return Addition(file.path, text, made.case, made.redactions)
+    text = before[: len(before) - len(bare)] + with_case(bare, addition.case, file.shown)
+    return Addition(file.path, text, addition.case, addition.redactions)
 
 
 def require_addable(file: CaseFile, scope: CaseScope, *, name: str | None) -> None:

@@ -65,12 +65,12 @@ class Redactor:
     @property
     def variables(self) -> dict[str, str]:
         """The user's variables whose values were found, with the placeholders of the values."""
-        found = {
+        values = {
             self._environment[secret]: text
             for secret, text in self._placeholders.items()
             if secret in self._environment and not self._environment[secret].startswith(PLATFORM_PREFIX)
         }
-        return dict(sorted(found.items()))
+        return dict(sorted(values.items()))
 
     def learn(self, document: Any, place: str) -> None:
         """Find the secrets in a document. `place` is its name in reports."""
@@ -102,17 +102,17 @@ class Redactor:
     def _add(self, place: str, reason: str, secret: str) -> None:
         if secret not in self._placeholders:
             self._placeholders[secret] = _placeholder(secret, len(self._placeholders) + 1)
-        found = ReplacedSecret(place, reason, self._placeholders[secret])
+        replaced = ReplacedSecret(place, reason, self._placeholders[secret])
         if not any(
-            redaction.place == place and redaction.placeholder == found.placeholder for redaction in self.redactions
+            redaction.place == place and redaction.placeholder == replaced.placeholder for redaction in self.redactions
         ):
-            self.redactions.append(found)
+            self.redactions.append(replaced)
 
     def _text(self, text: str) -> str:
         if text in self._placeholders:
             return self._placeholders[text]
         for form in (_USER_INFO, _IN_ADDRESS):  # here, short secrets are replaced too, because their ends are known
-            text = form.sub(lambda found: found[1] + self._placeholders.get(found[2], found[2]), text)
+            text = form.sub(lambda match: match[1] + self._placeholders.get(match[2], match[2]), text)
         for secret in sorted(self._placeholders, key=len, reverse=True):
             if len(secret) >= _LEAST_PART:
                 text = text.replace(secret, self._placeholders[secret])
@@ -148,18 +148,18 @@ def _secrets(
 
 def _parts(text: str) -> Iterator[tuple[str, str]]:
     """Yield reason and text of each part of a text that looks like a secret."""
-    for found in _JWT.finditer(text):
-        yield "a JSON web token", found[0]
-    for found in _USER_INFO.finditer(text):
-        yield "credentials in an address", found[2]
-    for found in _IN_ADDRESS.finditer(text):
-        yield "a secret in an address", found[2]
-    for found in _UUID.finditer(text):
-        yield "it looks like a key", found[0]
+    for match in _JWT.finditer(text):
+        yield "a JSON web token", match[0]
+    for match in _USER_INFO.finditer(text):
+        yield "credentials in an address", match[2]
+    for match in _IN_ADDRESS.finditer(text):
+        yield "a secret in an address", match[2]
+    for match in _UUID.finditer(text):
+        yield "it looks like a key", match[0]
     rest = _UUID.sub(" ", _JWT.sub(" ", text))
-    for found in _LONG.finditer(rest):
-        if _is_random(found[0]):
-            yield "it is long and random", found[0]
+    for match in _LONG.finditer(rest):
+        if _is_random(match[0]):
+            yield "it is long and random", match[0]
 
 
 def _encodings(value: str) -> Iterator[str]:

@@ -120,12 +120,12 @@ def _case_json(result: CaseResult) -> CaseJson:
 
 
 def _miss_json(miss: Miss) -> FailureJson:
-    found: FailureJson = {"what": miss.what, "message": miss.message}
+    document: FailureJson = {"what": miss.what, "message": miss.message}
     if miss.expected is not None:
-        found["expected"] = miss.expected
+        document["expected"] = miss.expected
     if miss.actual is not None:
-        found["actual"] = miss.actual
-    return found
+        document["actual"] = miss.actual
+    return document
 
 
 def annotations_of(results: Iterable[CaseResult]) -> Iterator[Annotation]:

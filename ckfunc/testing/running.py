@@ -68,13 +68,13 @@ class NoTests(CkfuncError):
 class CaseOptions:
     """The cases to run, and how.
 
-    The cases are those in `paths` (default: `tests/` of the project) whose file, name or type contains `wanted`. `jobs`
-    of them run at a time (default: one for each processor). Without `allow_only`, `only` in a case is a mistake. With
-    `shard`, only its part of the cases runs, balanced by `durations_s`, the known durations of cases.
+    The cases are those in `paths` (default: `tests/` of the project) whose file, name or type contains `selector`.
+    `jobs` of them run at a time (default: one for each processor). Without `allow_only`, `only` in a case is a
+    mistake. With `shard`, only its part of the cases runs, balanced by `durations_s`, the known durations of cases.
     """
 
     paths: Sequence[Path] = ()
-    wanted: str | None = None
+    selector: str | None = None
     jobs: int | None = None
     allow_only: bool = True
     measures_coverage: bool = False
@@ -172,11 +172,11 @@ def run_tests(
     starting Node.
     """
     begin = time.monotonic()
-    wanted = options.wanted
+    selector = options.selector
     cases = find_cases(project, options.paths)
-    selected = matching(cases, wanted)
+    selected = matching(cases, selector)
     if not selected:
-        raise NoTests(f"no case has {wanted!r} in its file, name or type", hint=f"the tests have {len(cases)} cases")
+        raise NoTests(f"no case has {selector!r} in its file, name or type", hint=f"the tests have {len(cases)} cases")
     shard = options.shard
     if (shard or not options.allow_only) and (only := [case for case in selected if case.only]):
         hint = "remove it: it would silently skip the other cases"
@@ -236,11 +236,11 @@ def scope_of(project: Project) -> CaseScope:
     return CaseScope(project.types, sample_event)
 
 
-def matching(cases: Sequence[Case], wanted: str | None) -> tuple[Case, ...]:
-    """Return the cases whose file, name or type contains `wanted`, ignoring letter case. None selects all."""
-    if wanted is None:
+def matching(cases: Sequence[Case], selector: str | None) -> tuple[Case, ...]:
+    """Return the cases whose file, name or type contains `selector`, ignoring letter case. None selects all."""
+    if selector is None:
         return tuple(cases)
-    text = wanted.casefold()
+    text = selector.casefold()
     return tuple(case for case in cases if text in f"{case.file} › {case.name} › {case.type}".casefold())
 
 
@@ -313,7 +313,9 @@ class Bench:
             run = observed(sandbox.run(case.type, case.event, determinism=_determinism(case.now)))
         if not case.faults:
             return run
-        return replace(run, unmet=tuple(one.fault for one in sandbox.faults() if one.is_certain and not one.hits))
+        return replace(
+            run, unmet=tuple(fault.fault for fault in sandbox.faults() if fault.is_certain and not fault.hits)
+        )
 
     def stop(self) -> None:
         """End the running case, from any thread. No further case can run."""

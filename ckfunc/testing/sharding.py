@@ -64,7 +64,7 @@ def key_of(case: Case) -> CaseKey:
 
 def read_shard(text: str) -> Shard | None:
     """Return the shard in a text such as 2/5, or None if it is none."""
-    found = re.fullmatch(r"([1-9][0-9]{0,3})/([1-9][0-9]{0,3})", text)
-    if found is None or not int(found[1]) <= int(found[2]) <= MOST_SHARDS:
+    match = re.fullmatch(r"([1-9][0-9]{0,3})/([1-9][0-9]{0,3})", text)
+    if match is None or not int(match[1]) <= int(match[2]) <= MOST_SHARDS:
         return None
-    return Shard(int(found[1]), int(found[2]))
+    return Shard(int(match[1]), int(match[2]))

@@ -94,9 +94,9 @@ def read_pattern(leaf: Leaf | None, name: str, plain: str, report: Report) -> st
 
 def check_others(expect: Branch, name: str, report: Report) -> None:
     """Report `other_NAME` without `NAME`."""
-    others = f"other_{name}"
-    if others in expect.keys and name not in expect.keys:
-        report(expect.keys[others], f"`{others}` needs `{name}`", f"add `{name}: []`")
+    key = f"other_{name}"
+    if key in expect.keys and name not in expect.keys:
+        report(expect.keys[key], f"`{key}` needs `{name}`", f"add `{name}: []`")
 
 
 def _check_consistency(expect: Branch, status: Status, report: Report, *, fails: bool) -> None:
@@ -155,20 +155,20 @@ class StepReader:
         expect = self._expectation(entry.branch("expect"))
         self._check_keys(entry, verb)
         self._check_user(entry, verb, refused=expect.refusal is not None)
-        given = entry.values.get(verb)
-        if given is None:
+        value = entry.values.get(verb)
+        if value is None:
             return None
-        channel = self._channel_of(entry, verb, given)
-        data = given if isinstance(given, Given) else entry.given("properties")
+        channel = self._channel_of(entry, verb, value)
+        data = value if isinstance(value, Given) else entry.given("properties")
         act = Act(
             verb,
             user=entry.text("user"),
             channel=channel,
             about=entry.text("message"),
-            text=given.text if isinstance(given, Leaf) and verb not in _WITHOUT_TEXT else "",
+            text=value.text if isinstance(value, Leaf) and verb not in _WITHOUT_TEXT else "",
             data=data.data if data is not None else {},
-            wait_s=self._wait_s(given) if verb is Verb.WAITS and isinstance(given, Leaf) else 0.0,
-            file=self._file(entry, given.text) if verb is Verb.UPLOADS and isinstance(given, Leaf) else None,
+            wait_s=self._wait_s(value) if verb is Verb.WAITS and isinstance(value, Leaf) else 0.0,
+            file=self._file(entry, value.text) if verb is Verb.UPLOADS and isinstance(value, Leaf) else None,
         )
         return Step(entry.node.line, act, expect)
 
@@ -197,14 +197,14 @@ class StepReader:
         elif name is not None and verb is Verb.DISCONNECTS:
             self._connected.discard(name)
 
-    def _channel_of(self, entry: Branch, verb: Verb, given: object) -> str | None:
+    def _channel_of(self, entry: Branch, verb: Verb, value: object) -> str | None:
         """Return the channel of a step; by default, that of the previous one."""
         if verb not in _IN_CHANNEL:
             return None
         if verb in NAMES_CHANNEL:
             if key := entry.keys.get("channel"):
                 self.report(key, f"`{verb}` already names the channel", "remove one of them")
-            self._channel = given.text if isinstance(given, Leaf) else self._channel
+            self._channel = value.text if isinstance(value, Leaf) else self._channel
         else:
             self._channel = entry.text("channel") or self._channel
         if self._channel is None and "channel" not in entry.keys:
@@ -236,7 +236,9 @@ class StepReader:
         for name in ("messages", "functions", "notifications"):
             check_others(expect, name, self.report)
         lists = {
-            name: None if (items := expect.items(name)) is None else [one for one in items if isinstance(one, Branch)]
+            name: None
+            if (items := expect.items(name)) is None
+            else [item for item in items if isinstance(item, Branch)]
             for name in ("messages", "functions", "notifications")
         }
         messages, functions, notifications = lists.values()
@@ -250,7 +252,7 @@ class StepReader:
             notifications=None if notifications is None else tuple(map(self._notification, notifications)),
             other_notifications="other_notifications" not in expect.values or expect.flag("other_notifications"),
             typing=self._typing(expect),
-            online={} if presence is None else {n: one.text == "online" for n, one in presence.leaves().items()},
+            online={} if presence is None else {n: item.text == "online" for n, item in presence.leaves().items()},
         )
 
     def _typing(self, expect: Branch) -> tuple[str, ...] | None:

@@ -157,17 +157,17 @@ def _lines(text: str) -> list[str]:
 
 def wrapped(text: str, width: int) -> list[str]:
     """Return a text as lines of at most `width` terminal columns, broken at spaces where possible."""
-    found: list[str] = []
+    lines: list[str] = []
     for line in _lines(text) or [""]:
         rest = line
         while cells(rest) > width:
             end = _fitting(rest, width)
             space = rest.rfind(" ", 1, end + 1)
             at = space if space > 0 and rest[:space].strip() else end
-            found.append(rest[:at])
+            lines.append(rest[:at])
             rest = rest[at:].removeprefix(" ")
-        found.append(rest)
-    return found
+        lines.append(rest)
+    return lines
 
 
 def _fitting(text: str, width: int) -> int:
@@ -189,8 +189,13 @@ def step_json(step: StepRun) -> StepJson:
         "messages": [_message_json(message) for message in step.messages],
         "functions": [{"type": trigger_type, **run_json(run)} for trigger_type, run in step.runs],
         "notifications": [
-            {"user": one.user, "channel": one.channel, "title": one.title, "body": one.body}
-            for one in step.notifications
+            {
+                "user": notification.user,
+                "channel": notification.channel,
+                "title": notification.title,
+                "body": notification.body,
+            }
+            for notification in step.notifications
         ],
         "online": sorted(name for name, online in step.online.items() if online),
         "typing": list(step.typing),

@@ -39,9 +39,9 @@ def with_case(text: str, case: Mapping[str, Any], path: str) -> str:
         raise _unsupported(path)
     file_type = next((value for key, value in root.entries if isinstance(key, Scalar) and key.text == "type"), None)
     has_file_type = isinstance(file_type, Scalar) and file_type.text == case.get("type")
-    wanted = _without_type(case) if has_file_type else case
+    entry = _without_type(case) if has_file_type else case
     column = cases.column - 1
-    lines = _item(wanted, column)
+    lines = _item(entry, column)
     want = data(root)
     want["cases"] = [*want["cases"], data(_parsed("\n".join(lines) + "\n", path, item=True))]
     edited = append(text, end_of(text, cases, column + 1), spaced(text, cases, lines))
@@ -59,8 +59,8 @@ def names_in(text: str) -> tuple[str, ...]:
         return ()
     document = data(root) if root is not None else None
     cases = document.get("cases") if isinstance(document, dict) else None
-    found = [case.get("name") for case in cases if isinstance(case, dict)] if isinstance(cases, list) else []
-    return tuple(name for name in found if isinstance(name, str))
+    names = [case.get("name") for case in cases if isinstance(case, dict)] if isinstance(cases, list) else []
+    return tuple(name for name in names if isinstance(name, str))
 
 
 def case_text(case: Mapping[str, Any]) -> str:

@@ -93,7 +93,7 @@ A test file, tests/start.yaml:
           expect: {messages: [{system: true, body_includes: You can}]}""",
 )
 @click.argument("paths", metavar="[PATH]...", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--filter", "wanted", metavar="TEXT", help="Only cases whose file, name or type contains TEXT.")
+@click.option("--filter", "selector", metavar="TEXT", help="Only cases whose file, name or type contains TEXT.")
 @click.option(
     "-j",
     "--jobs",
@@ -123,7 +123,7 @@ A test file, tests/start.yaml:
 def test(
     app: App,
     paths: tuple[Path, ...],
-    wanted: str | None,
+    selector: str | None,
     jobs: int | None,
     junit: Path | None,
     shard: Shard | None,
@@ -146,20 +146,20 @@ def test(
     output = app.output
     report = None if junit is None else app.named(junit)
     coverage_file = lcov_path(app, lcov) if coverage or lcov or threshold is not None else None
-    known = {} if durations is None else read_report(app, durations).durations_s()
+    durations_s = {} if durations is None else read_report(app, durations).durations_s()
     progress = _Progress(app)
     with progress.waiting():
         tested = run_tests(
             project_for_cases(app, app.settings.target),
             app.toolchain(),
             CaseOptions(
-                [app.directory / one for one in paths],
-                wanted=wanted,
+                [app.directory / path for path in paths],
+                selector=selector,
                 jobs=jobs,
                 allow_only=not app.environ.get("CI"),
                 measures_coverage=coverage_file is not None,
                 shard=shard,
-                durations_s=known,
+                durations_s=durations_s,
             ),
             on_result=progress.result,
         )
