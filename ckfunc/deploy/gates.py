@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import signal
-import subprocess
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -139,6 +138,8 @@ def run_hook(name: str, command: str | None, document: Any, root: Path, *, faile
     """
     if command is None:
         return
+    import subprocess  # only deploys with hooks need it
+
     text = json.dumps(document, indent=2)
     process = subprocess.Popen(command, shell=True, cwd=root, stdin=subprocess.PIPE, stdout=2, encoding="utf-8")  # noqa: S602 - the project's own command
     with process:

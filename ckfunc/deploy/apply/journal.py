@@ -29,10 +29,10 @@ from ckfunc.deploy.apply.report import DeployReport, Item
 from ckfunc.deploy.apply.watch_record import WatchRecord, policy_note, with_note
 from ckfunc.deploy.plan.plan import CreateFunction, Plan, Put, Step
 from ckfunc.deploy.resources import FUNCTIONS, Remote, Values, script_of
-from ckfunc.model.project import WatchPolicy
 
 if TYPE_CHECKING:
     from ckfunc.model.application import Function
+    from ckfunc.model.project import WatchPolicy
 
 FORMAT = 1
 MOST_JOURNALS = 50
