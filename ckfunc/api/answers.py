@@ -33,9 +33,9 @@ _EXPLANATION_FIELDS = ("message", "explanation", "error_description", "detail", 
 _VERBS = {"GET": "reading", "PUT": "updating", "POST": "creating"}
 
 
-def purpose(method: str, what: str) -> str:
+def purpose(method: str, subject: str) -> str:
     """Return the purpose of a request, such as "reading the runtime"."""
-    return f"{_VERBS.get(method, method)} {what}"
+    return f"{_VERBS.get(method, method)} {subject}"
 
 
 def document(answer: Answer, action: str, where: str, hidden: Collection[Secret] = ()) -> Any:
@@ -50,10 +50,10 @@ def document(answer: Answer, action: str, where: str, hidden: Collection[Secret]
         ) from None
 
 
-def failure(answer: Answer, method: str, what: str, where: str, hidden: Collection[Secret] = ()) -> ApiFailure:
+def failure(answer: Answer, method: str, subject: str, where: str, hidden: Collection[Secret] = ()) -> ApiFailure:
     """Return the error for a response that is not 2xx; it contains none of `hidden`."""
     status = answer.status
-    action = purpose(method, what)
+    action = purpose(method, subject)
     reason = explanation(answer.body, hidden)
     because = f": {reason}" if reason else ""
     if status == 401:

@@ -51,7 +51,7 @@ class _Numbered(Protocol):
 Item = TypeVar("Item", bound=_Numbered)
 
 
-def all_items(fetch: Callable[[int], Page[Item]], what: str) -> Iterator[Item]:
+def all_items(fetch: Callable[[int], Page[Item]], subject: str) -> Iterator[Item]:
     """Yield every item of a list once; `fetch` reads a page by number, from 0.
 
     Items that move between pages in the meantime are not repeated. Raises UnreadableAnswer if the list cannot be read
@@ -69,7 +69,8 @@ def all_items(fetch: Callable[[int], Page[Item]], what: str) -> Iterator[Item]:
             return
         if not fresh:
             raise UnreadableAnswer(
-                f"{what}: page {number} of {page.total_pages} has no new items, so the list cannot be read completely",
+                f"{subject}: page {number} of {page.total_pages} has no new items, "
+                "so the list cannot be read completely",
                 hint="run the command again; if it fails again, the platform's paging does not work",
             )
 
@@ -144,22 +145,22 @@ class Client:
 
     def application(self) -> Application:
         """Read the application that the credentials belong to."""
-        what = "the application"
-        document = self._read(what, read_application, self.session.get("/v1/application", what))
+        subject = "the application"
+        document = self._read(subject, read_application, self.session.get("/v1/application", subject))
         self._application_id = document.id
         return document
 
     def settings(self) -> ApplicationSettings:
         """Read the application's settings."""
-        what = "the application's settings"
-        return self._read(what, read_settings, self.session.get("/v1/application/settings", what))
+        subject = "the application's settings"
+        return self._read(subject, read_settings, self.session.get("/v1/application/settings", subject))
 
     def update_settings(self, settings: ApplicationSettings) -> ApplicationSettings:
         """Replace the application's settings and return the new ones."""
-        what = "the application's settings"
+        subject = "the application's settings"
         # Flat, as in all schemas of the request; the nested form is only in responses.
         body = {name: state for name, state in write_settings(settings).items() if name != "features"}
-        return self._read(what, read_settings, self.session.write("PUT", "/v1/application/settings", body, what))
+        return self._read(subject, read_settings, self.session.write("PUT", "/v1/application/settings", body, subject))
 
     # -- the runtime ---------------------------------------------------------------------------------------------
 
@@ -171,75 +172,81 @@ class Client:
 
     def update_dependencies(self, dependencies: Mapping[str, str]) -> Runtime:
         """Replace the packages except the platform's own; `dependencies` maps names to version ranges."""
-        what = "the runtime's dependencies"
+        subject = "the runtime's dependencies"
         body = write_dependencies(own(dependencies))
-        return self._runtime(self.session.write("PUT", f"{_RUNTIME}/dependencies", body, what), what)
+        return self._runtime(self.session.write("PUT", f"{_RUNTIME}/dependencies", body, subject), subject)
 
     def update_environment(self, environment: Mapping[str, Secret]) -> Runtime:
         """Replace the variables except the platform's own; names are sent unchanged."""
-        what = "the runtime's environment variables"
+        subject = "the runtime's environment variables"
         path = f"{_RUNTIME}/environment-variables"
         self.session.add_secrets(environment.values())
         document = self.session.write(
-            "PUT", path, revealed(environment), what, secrets=tuple(environment.values()), respell=False
+            "PUT", path, revealed(environment), subject, secrets=tuple(environment.values()), respell=False
         )
-        return self._runtime(document, what)
+        return self._runtime(document, subject)
 
     def update_initialization_script(self, script: str) -> Runtime:
         """Replace the init script."""
-        what = "the runtime's init script"
-        document = self.session.write("PUT", f"{_RUNTIME}/initialization-script", write_script(script), what)
-        return self._runtime(document, what)
+        subject = "the runtime's init script"
+        document = self.session.write("PUT", f"{_RUNTIME}/initialization-script", write_script(script), subject)
+        return self._runtime(document, subject)
 
     # -- functions and versions ----------------------------------------------------------------------------------
 
     def functions(self) -> tuple[Function, ...]:
         """Read every function."""
-        what = "the functions"
+        subject = "the functions"
 
         def fetch(number: int) -> Page[Function]:
             query = {"page": number, "size": _FUNCTIONS_PAGE}
-            return self._page(what, "functions", read_function, self.session.get(f"{_RUNTIME}/functions", what, query))
+            return self._page(
+                subject, "functions", read_function, self.session.get(f"{_RUNTIME}/functions", subject, query)
+            )
 
-        return tuple(all_items(fetch, what))
+        return tuple(all_items(fetch, subject))
 
     def create_function(self, function: NewFunction) -> Function:
         """Create a function without a version. Sent once."""
-        what = f"the function {function.type}"
-        document = self.session.write("POST", f"{_RUNTIME}/functions", write_new_function(function), what)
-        return self._read(what, read_function, document)
+        subject = f"the function {function.type}"
+        document = self.session.write("POST", f"{_RUNTIME}/functions", write_new_function(function), subject)
+        return self._read(subject, read_function, document)
 
     def function(self, function_id: int) -> Function:
         """Read one function."""
-        what = f"function {function_id}"
-        return self._read(what, read_function, self.session.get(f"/v1/functions/{function_id}", what))
+        subject = f"function {function_id}"
+        return self._read(subject, read_function, self.session.get(f"/v1/functions/{function_id}", subject))
 
     def current_version(self, function_id: int) -> FunctionVersion:
         """Read the deployed version. Raises NotFound if there is none."""
-        what = f"the current version of function {function_id}"
-        return self._read(what, read_version, self.session.get(f"/v1/functions/{function_id}/current-version", what))
+        subject = f"the current version of function {function_id}"
+        return self._read(
+            subject, read_version, self.session.get(f"/v1/functions/{function_id}/current-version", subject)
+        )
 
     def version(self, version_id: int) -> FunctionVersion:
         """Read a version by its id, which differs from its number."""
-        what = f"function version {version_id}"
-        return self._read(what, read_version, self.session.get(f"/v1/function-versions/{version_id}", what))
+        subject = f"function version {version_id}"
+        return self._read(subject, read_version, self.session.get(f"/v1/function-versions/{version_id}", subject))
 
     def versions(self, function_id: int) -> Iterator[FunctionVersion]:
         """Read the versions of a function page by page, newest first."""
-        what = f"the versions of function {function_id}"
+        subject = f"the versions of function {function_id}"
 
         def fetch(number: int) -> Page[FunctionVersion]:
             query = {"page": number, "size": _VERSIONS_PAGE, "sort": "id,desc"}
-            document = self.session.get(f"/v1/functions/{function_id}/versions", what, query)
-            return self._page(what, "versions", read_version, document)
+            document = self.session.get(f"/v1/functions/{function_id}/versions", subject, query)
+            return self._page(subject, "versions", read_version, document)
 
-        return all_items(fetch, what)
+        return all_items(fetch, subject)
 
     def create_version(self, function_id: int, script: str) -> FunctionVersion:
         """Create a version, which deploys it. Sent once."""
-        what = f"a version of function {function_id}"
-        document = self.session.write("POST", f"/v1/functions/{function_id}/versions", {"handlerScript": script}, what)
-        return self._read(what, read_version, document)
+        subject = f"a version of function {function_id}"
+        document = self.session.write(
+            "POST", f"/v1/functions/{function_id}/versions", {"handlerScript": script}, subject
+        )
+        return self._read(subject, read_version, document)
 
     # -- invocations ---------------------------------------------------------------------------------------------
 
@@ -247,25 +254,25 @@ class Client:
         self, function_id: int, *, page: int = 0, size: int = 25, sort: str = "id,desc"
     ) -> Page[Invocation]:
         """Read one page of a function's runs."""
-        what = f"the invocations of function {function_id}"
+        subject = f"the invocations of function {function_id}"
         query = {"page": page, "size": size, "sort": sort}
-        document = self.session.get(f"/v1/functions/{function_id}/invocations", what, query)
-        return self._page(what, "invocations", read_invocation, document)
+        document = self.session.get(f"/v1/functions/{function_id}/invocations", subject, query)
+        return self._page(subject, "invocations", read_invocation, document)
 
     # -- reading -------------------------------------------------------------------------------------------------
 
-    def _runtime(self, document: Any, what: str) -> Runtime:
-        runtime = self._read(what, read_runtime, document)
+    def _runtime(self, document: Any, subject: str) -> Runtime:
+        runtime = self._read(subject, read_runtime, document)
         if runtime.application_id is not None:
             self._application_id = runtime.application_id
         self.session.add_secrets(value for name, value in runtime.environment.items() if _is_secret(name))
         return runtime
 
-    def _page(self, what: str, name: str, read: Callable[[Any], T], document: Any) -> Page[T]:
-        return self._read(what, lambda document: read_page(document, name, read), document)
+    def _page(self, subject: str, name: str, read: Callable[[Any], T], document: Any) -> Page[T]:
+        return self._read(subject, lambda document: read_page(document, name, read), document)
 
-    def _read(self, what: str, read: Callable[[Any], T], document: Any) -> T:
-        return reading(what, self.session.where, read, document)
+    def _read(self, subject: str, read: Callable[[Any], T], document: Any) -> T:
+        return reading(subject, self.session.where, read, document)
 
 
 def _is_secret(name: str) -> bool:
@@ -273,13 +280,13 @@ def _is_secret(name: str) -> bool:
     return not name.startswith(PLATFORM_PREFIX) or "SECRET" in name
 
 
-def reading(what: str, where: str, read: Callable[[Any], T], document: Any) -> T:
+def reading(subject: str, where: str, read: Callable[[Any], T], document: Any) -> T:
     """Return `read(document)`. Raises UnreadableAnswer if required fields are missing."""
     try:
         return read(document)
     except (Malformed, RecursionError) as error:
         problem = shortened(one_line(str(error)), 200)
         raise UnreadableAnswer(
-            f"{where} sent {what} in a form that ckfunc does not understand: {problem}",
+            f"{where} sent {subject} in a form that ckfunc does not understand: {problem}",
             hint="check CHATKITTY_API_URL; if it is right, update ckfunc",
         ) from error

@@ -30,20 +30,20 @@ _REPLACEMENT_TIMEOUT_S = 300.0
 
 def health(client: Client) -> dict[str, Any]:
     """Read the emulator's health."""
-    what = "the emulator's health"
-    answer = client.session.control("GET", "/emulator/health", what)
-    return dict(_read(client, what, answer))
+    subject = "the emulator's health"
+    answer = client.session.control("GET", "/emulator/health", subject)
+    return dict(_read(client, subject, answer))
 
 
 def invocation_details(client: Client, ids: Iterable[int]) -> dict[int, InvocationDetail]:
     """Read console output and duration of runs, by id; runs that the emulator does not know are omitted."""
-    wanted = sorted(set(ids))
-    what = "the console output of invocations"
+    unique_ids = sorted(set(ids))
+    subject = "the console output of invocations"
     details: dict[int, InvocationDetail] = {}
-    for start in range(0, len(wanted), MAX_IDS):
-        query = {"ids": ",".join(map(str, wanted[start : start + MAX_IDS]))}
-        document = client.session.control("GET", "/emulator/invocations", what, query=query)
-        for detail in reading(what, client.session.where, _details, document):
+    for start in range(0, len(unique_ids), MAX_IDS):
+        query = {"ids": ",".join(map(str, unique_ids[start : start + MAX_IDS]))}
+        document = client.session.control("GET", "/emulator/invocations", subject, query=query)
+        for detail in reading(subject, client.session.where, _details, document):
             details[detail.id] = detail
     return details
 
@@ -53,17 +53,17 @@ def trigger(client: Client, trigger_type: str, data: Mapping[str, Any]) -> dict[
 
     Return the emulator's response: `invocation` (or None), `detail`, `allowed` (only for session attempts), `reason`.
     """
-    what = f"the event {trigger_type}"
+    subject = f"the event {trigger_type}"
     body = {"type": trigger_type, "data": dict(data)}
     try:
-        answer = client.session.control("POST", "/emulator/trigger", what, body=body, timeout_s=_TRIGGER_TIMEOUT_S)
+        answer = client.session.control("POST", "/emulator/trigger", subject, body=body, timeout_s=_TRIGGER_TIMEOUT_S)
     except RequestRejected as error:
         raise RequestRejected(
             error.message.replace("creating", "firing", 1),
             hint=f"""set the event's fields: `ckfunc trigger {trigger_type} --data '{{"username": "jane"}}'`""",
             status=error.status,
         ) from error
-    return dict(_read(client, what, answer))
+    return dict(_read(client, subject, answer))
 
 
 def set_enabled(client: Client, function_id: int, enabled: bool) -> None:
@@ -74,9 +74,9 @@ def set_enabled(client: Client, function_id: int, enabled: bool) -> None:
 
 def post_seed(client: Client, document: Any) -> Seeded:
     """Add the rows of a seed that the emulator does not have yet; return their numbers."""
-    what = "the seed"
-    answer = client.session.control("POST", "/emulator/seed", what, body=document, timeout_s=_TRIGGER_TIMEOUT_S)
-    return reading(what, client.session.where, read_seeded, answer)
+    subject = "the seed"
+    answer = client.session.control("POST", "/emulator/seed", subject, body=document, timeout_s=_TRIGGER_TIMEOUT_S)
+    return reading(subject, client.session.where, read_seeded, answer)
 
 
 def faults(client: Client) -> tuple[ActiveFault, ...]:
@@ -130,9 +130,9 @@ def reset(client: Client) -> None:
 
 
 def _snapshot(client: Client, method: str, name: str, action: str, body: Any) -> DataSnapshot:
-    what, path = f"snapshot {name}", f"{_SNAPSHOTS}/{quote(name, safe='')}{action}"
-    answer = client.session.control(method, path, what, body=body, timeout_s=_REPLACEMENT_TIMEOUT_S)
-    return reading(what, client.session.where, read_snapshot, answer)
+    subject, path = f"snapshot {name}", f"{_SNAPSHOTS}/{quote(name, safe='')}{action}"
+    answer = client.session.control(method, path, subject, body=body, timeout_s=_REPLACEMENT_TIMEOUT_S)
+    return reading(subject, client.session.where, read_snapshot, answer)
 
 
 def _each_snapshot(document: Any) -> list[DataSnapshot]:
@@ -140,23 +140,23 @@ def _each_snapshot(document: Any) -> list[DataSnapshot]:
 
 
 def _remove_fault(client: Client, fault_id: int) -> ActiveFault:
-    what = f"fault {fault_id}"
-    removed = client.session.control("DELETE", f"{_FAULTS}/{fault_id}", what)
-    return reading(what, client.session.where, read_active_fault, removed)
+    subject = f"fault {fault_id}"
+    removed = client.session.control("DELETE", f"{_FAULTS}/{fault_id}", subject)
+    return reading(subject, client.session.where, read_active_fault, removed)
 
 
-def _faults(client: Client, method: str, what: str) -> tuple[ActiveFault, ...]:
-    answer = client.session.control(method, _FAULTS, what)
-    return tuple(reading(what, client.session.where, _active_faults, answer))
+def _faults(client: Client, method: str, subject: str) -> tuple[ActiveFault, ...]:
+    answer = client.session.control(method, _FAULTS, subject)
+    return tuple(reading(subject, client.session.where, _active_faults, answer))
 
 
 def _active_faults(document: Any) -> list[ActiveFault]:
     return [read_active_fault(entry) for entry in required(resource(document, "the response"), "faults", list)]
 
 
-def _read(client: Client, what: str, found: Any) -> Mapping[str, Any]:
+def _read(client: Client, subject: str, found: Any) -> Mapping[str, Any]:
     # Nothing is respelled here, because the names in an invocation's args are user data.
-    reading(what, client.session.where, lambda document: resource(document, what), found)
+    reading(subject, client.session.where, lambda document: resource(document, subject), found)
     answer: Mapping[str, Any] = found
     return answer
 

@@ -74,30 +74,34 @@ def list_channels(
     return _page(client, path, "channels", read_channel, query | ({} if kind is None else {"type": kind}))
 
 
-def newest_messages(client: Client, most: int, wanted: MessageFilter) -> NewestMessages:
+def newest_messages(client: Client, most: int, message_filter: MessageFilter) -> NewestMessages:
     """Read the newest messages, at most `most`."""
     query: dict[str, object] = {"size": most}
-    for name, value in (("username", wanted.username), ("query", wanted.text), ("next", wanted.before)):
+    for name, value in (
+        ("username", message_filter.username),
+        ("query", message_filter.text),
+        ("next", message_filter.before),
+    ):
         if value is not None:
             query[name] = value
-    path = "/messages" if wanted.channel_id is None else f"/channels/{wanted.channel_id}/messages"
+    path = "/messages" if message_filter.channel_id is None else f"/channels/{message_filter.channel_id}/messages"
     document = client.session.get(f"/v1{path}", "the messages", query)
     return reading("the messages", client.session.where, _newest, document)
 
 
 def find_user(client: Client, text: str) -> User:
     """Return the user of a name, or of an id. Raises NotFound."""
-    what = "the users"
-    document = client.session.get("/v1/users", what, {"name": text})
-    named = reading(what, client.session.where, lambda found: read_page(found, "users", read_user), document).items
+    subject = "the users"
+    document = client.session.get("/v1/users", subject, {"name": text})
+    named = reading(subject, client.session.where, lambda found: read_page(found, "users", read_user), document).items
     if named:
         return named[0]
     if (user := _by_id(client, "users", text, read_user)) is not None:
         return user
-    known = list_users(client, PagePart(_MOST_SUGGESTED)).items
+    users = list_users(client, PagePart(_MOST_SUGGESTED)).items
     raise NotFound(
         f"there is no user {shortened(text, 60)!r}",
-        hint=did_you_mean(text, (user.item.name for user in known)) or "`ckfunc emulator users` lists the users",
+        hint=did_you_mean(text, (user.item.name for user in users)) or "`ckfunc emulator users` lists the users",
     )
 
 
@@ -122,9 +126,9 @@ def channel_of(client: Client, channel_id: int) -> Channel | None:
 
 
 def _channels(client: Client, number: int) -> Page[Channel]:
-    what, query = "the channels", {"page": number, "size": LARGEST_PAGE, "sort": "id,asc"}
-    document = client.session.get("/v1/channels", what, query)
-    return reading(what, client.session.where, lambda found: read_page(found, "channels", read_channel), document)
+    subject, query = "the channels", {"page": number, "size": LARGEST_PAGE, "sort": "id,asc"}
+    document = client.session.get("/v1/channels", subject, query)
+    return reading(subject, client.session.where, lambda page: read_page(page, "channels", read_channel), document)
 
 
 def _by_id(client: Client, kind: str, text: str, read: Callable[[Any], T]) -> T | None:
@@ -140,9 +144,9 @@ def _by_id(client: Client, kind: str, text: str, read: Callable[[Any], T]) -> T 
 def _page(
     client: Client, path: str, name: str, read: Callable[[Any], T], query: Mapping[str, object]
 ) -> Page[ListItem[T]]:
-    what = f"the {name}"
-    document = client.session.get(f"/v1{path}", what, query)
-    return reading(what, client.session.where, lambda found: read_page(found, name, partial(_listed, read)), document)
+    subject = f"the {name}"
+    document = client.session.get(f"/v1{path}", subject, query)
+    return reading(subject, client.session.where, lambda page: read_page(page, name, partial(_listed, read)), document)
 
 
 def _newest(document: Any) -> NewestMessages:

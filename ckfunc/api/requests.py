@@ -62,15 +62,15 @@ def pages(client: Client, path: str) -> Iterator[Any]:
     seen: set[str] = set()
     while path not in seen and len(seen) < _MAX_PAGES:
         seen.add(path)
-        found = client.session.call("GET", path)
-        embedded = found.get("_embedded") if isinstance(found, dict) else None
+        answer = client.session.call("GET", path)
+        embedded = answer.get("_embedded") if isinstance(answer, dict) else None
         if not isinstance(embedded, dict):
-            if isinstance(found, dict) and "page" in found:
+            if isinstance(answer, dict) and "page" in answer:
                 return
             raise UnreadableAnswer("the response is not a paginated list", hint="run the command without --paginate")
         for items in embedded.values():
             yield from items if isinstance(items, list) else ()
-        following = _next_path(found, client.connection.api_url)
+        following = _next_path(answer, client.connection.api_url)
         if following is None:
             return
         path = following

@@ -230,8 +230,8 @@ class Sender:
 
 def _cool_off_s(body: bytes) -> float | None:
     """Return the time that an error asks to wait, such as PT1.5S, or None."""
-    found = _COOL_OFF.search(body[:_MOST_ERROR_BYTES])
-    return None if found is None else float(found[1])
+    match = _COOL_OFF.search(body[:_MOST_ERROR_BYTES])
+    return None if match is None else float(match[1])
 
 
 def _retry_after_s(value: str, now: datetime) -> float | None:

@@ -62,13 +62,16 @@ class Session:
         self._dialect_confirmed = False
         self._secrets: frozenset[Secret] = frozenset()
 
-    def get(self, path: str, what: str, query: Mapping[str, object] | None = None) -> Any:
-        """Send a GET request to `path` (with a leading slash); return the JSON. `what` names the resource in errors."""
+    def get(self, path: str, subject: str, query: Mapping[str, object] | None = None) -> Any:
+        """Send a GET request to `path` (with a leading slash); return the JSON.
+
+        `subject` names the resource in errors.
+        """
         answer = self._authorized("GET", path + _query(query), {})
-        return self._document(answer, "GET", what)
+        return self._document(answer, "GET", subject)
 
     def write(
-        self, method: str, path: str, body: Any, what: str, *, secrets: Collection[Secret] = (), respell: bool = True
+        self, method: str, path: str, body: Any, subject: str, *, secrets: Collection[Secret] = (), respell: bool = True
     ) -> Any:
         """Send a canonical document and return the JSON of the response; `secrets` are values in it to hide in errors.
 
@@ -85,13 +88,13 @@ class Session:
                 answer = first
         if answer.ok:
             self._dialect, self._dialect_confirmed = dialect, True
-        return self._document(answer, method, what, secrets)
+        return self._document(answer, method, subject, secrets)
 
     def control(
         self,
         method: str,
         path: str,
-        what: str,
+        subject: str,
         *,
         query: Mapping[str, object] | None = None,
         body: Any = None,
@@ -101,7 +104,7 @@ class Session:
         headers = {} if body is None else {"content-type": JSON}
         data = None if body is None else _encoded(body)
         answer = self._authorized(method, path + _query(query), headers, data, timeout_s)
-        return self._document(answer, method, what)
+        return self._document(answer, method, subject)
 
     def call(self, method: str, path: str, body: Any = None, *, secrets: Collection[Secret] = ()) -> Any:
         """Send a request unchanged and return the JSON of the response: text if it is not JSON, None if it is empty.
@@ -156,10 +159,10 @@ class Session:
         with self._address_lock:
             if self.connection is not connection:
                 return True  # another thread has already changed it
-            found = self._moved()
-            if found is None or found == connection:
+            moved = self._moved()
+            if moved is None or moved == connection:
                 return False
-            self._connect(found)
+            self._connect(moved)
             return True
 
     @property
@@ -201,11 +204,11 @@ class Session:
             self.emulator_id = emulator_id
         return answer
 
-    def _document(self, answer: Answer, method: str, what: str, secrets: Collection[Secret] = ()) -> Any:
+    def _document(self, answer: Answer, method: str, subject: str, secrets: Collection[Secret] = ()) -> Any:
         hidden = (*secrets, *self.secrets())
         if answer.ok:
-            return document(answer, purpose(method, what), self.where, hidden)
-        raise failure(answer, method, what, self.where, hidden)
+            return document(answer, purpose(method, subject), self.where, hidden)
+        raise failure(answer, method, subject, self.where, hidden)
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,15 +282,15 @@ class Auth:
         where = place(self._connection.authorization_url)
         if not answer.ok:
             raise self._refusal(answer, where)
-        found = document(answer, "getting a token", where, self.secrets())
-        value = found.get("access_token") if isinstance(found, dict) else None
+        fields = document(answer, "getting a token", where, self.secrets())
+        value = fields.get("access_token") if isinstance(fields, dict) else None
         if not isinstance(value, str) or not value.isascii() or not value.isprintable() or not value:
             raise UnreadableAnswer(
                 f"{where} answered without a usable access token",
                 hint="check CHATKITTY_AUTHORIZATION_URL",
                 status=answer.status,
             )
-        lifetime_s = _lifetime_s(found.get("expires_in"))
+        lifetime_s = _lifetime_s(fields.get("expires_in"))
         return _Token(Secret(value), started_s + lifetime_s - min(_RENEWAL_MARGIN_S, lifetime_s / 10))
 
     def _request(self, media_type: str, body: bytes) -> Answer:
