@@ -31,7 +31,7 @@ def recent(
     client: Client,
     functions: Iterable[Function],
     limit: int | None = None,
-    wanted: Filter = EVERY,
+    row_filter: Filter = EVERY,
     left_out: Callable[[], object] = lambda: None,
 ) -> Iterator[LogEntry | Gap]:
     """Yield the newest `limit` (None: all) matching invocations of all `functions`, oldest first. Raises ApiFailure.
@@ -39,7 +39,7 @@ def recent(
     `left_out` is called after the last one if the limit left out older ones.
     """
     tails = [Tail(client, function) for function in functions]
-    rows = started(tails, limit, wanted)
+    rows = started(tails, limit, row_filter)
     found = newest(rows, limit)
     yield from cut_off(tails)
     for start in range(0, len(found), DETAILED_AT_ONCE):
@@ -49,15 +49,15 @@ def recent(
 
 
 def started(
-    tails: Sequence[Tail], limit: int | None, wanted: Filter, since: Mapping[str, datetime] | None = None
+    tails: Sequence[Tail], limit: int | None, row_filter: Filter, since: Mapping[str, datetime] | None = None
 ) -> list[Found]:
     """Start all tails, and return the newest `limit` rows of each, by ascending id. Raises ApiFailure.
 
     `since` replaces the filter's `since` for some functions, by type.
     """
-    own = {name: replace(wanted, since=moment) for name, moment in (since or {}).items()}
-    found = in_order(tails, lambda tail: tail.start(limit, own.get(tail.function.type, wanted)))
-    lists = [[(tail.function.type, row, False) for row in rows] for tail, rows in zip(tails, found, strict=True)]
+    own = {name: replace(row_filter, since=moment) for name, moment in (since or {}).items()}
+    first_rows = in_order(tails, lambda tail: tail.start(limit, own.get(tail.function.type, row_filter)))
+    lists = [[(tail.function.type, row, False) for row in rows] for tail, rows in zip(tails, first_rows, strict=True)]
     return list(heapq.merge(*lists, key=lambda entry: entry[1].id))
 
 
@@ -73,13 +73,13 @@ def cut_off(tails: Iterable[Tail]) -> Iterator[Gap]:
             yield Gap(tail.function.type, f"only the newest {DEEPEST} invocations were searched")
 
 
-def detailed(client: Client, found: Sequence[Found]) -> list[LogEntry]:
+def detailed(client: Client, rows: Sequence[Found]) -> list[LogEntry]:
     """Return entries. From an emulator, those of finished runs have details."""
     from ckfunc.api.emulator import invocation_details
 
-    ended = [row.id for _, row, _ in found if row.status is not Status.RUNNING] if client.emulator_id else []
+    ended = [row.id for _, row, _ in rows if row.status is not Status.RUNNING] if client.emulator_id else []
     details = invocation_details(client, ended) if ended else {}
-    return [LogEntry(trigger_type, row, details.get(row.id), again) for trigger_type, row, again in found]
+    return [LogEntry(trigger_type, row, details.get(row.id), again) for trigger_type, row, again in rows]
 
 
 class UnknownFunction(CkfuncError):
@@ -92,8 +92,8 @@ class NoSuchInvocation(CkfuncError):
 
 def deployed_functions(client: Client, types: Collection[str]) -> list[Function]:
     """Return the application's functions of `types` (empty: all), sorted by type."""
-    found = [function for function in client.functions() if not types or function.type in types]
-    return sorted(found, key=lambda function: function.type)
+    functions = [function for function in client.functions() if not types or function.type in types]
+    return sorted(functions, key=lambda function: function.type)
 
 
 def undeployed(types: Collection[str], functions: Iterable[Function]) -> list[str]:
@@ -116,15 +116,15 @@ def read_invocation(client: Client, invocation_id: int, trigger_type: str | None
     `trigger_type` limits the search to one function. NoSuchInvocation names the `target`.
     """
     functions = [function for function in client.functions() if trigger_type in (None, function.type)]
-    found = find_invocation(client, functions, invocation_id)
-    if found is None:
+    invocation = find_invocation(client, functions, invocation_id)
+    if invocation is None:
         of = f" of {trigger_type}" if trigger_type else ""
         none = f": no function of type {trigger_type} is deployed" if trigger_type and not functions else ""
         raise NoSuchInvocation(
             f"target {target!r} has no invocation {invocation_id}{of}{none}",
             hint="`ckfunc logs` shows the ids; --target selects another target",
         )
-    function, row = found
+    function, row = invocation
     return detailed(client, [(function.type, row, False)])[0]
 
 
@@ -137,11 +137,11 @@ def find_invocation(
     """
     for function in functions:
         newest = client.invocations(function.id, size=_SIZE).items
-        found = _with_id(newest, invocation_id)
-        if found is None and newest and invocation_id < newest[-1].id:
-            found = _search(client, function.id, invocation_id)
-        if found is not None:
-            return function, found
+        match = _with_id(newest, invocation_id)
+        if match is None and newest and invocation_id < newest[-1].id:
+            match = _search(client, function.id, invocation_id)
+        if match is not None:
+            return function, match
     return None
 
 

@@ -38,7 +38,7 @@ def follow(
     *,
     clock: Clock | None = None,
     limit: int | None = 0,
-    wanted: Filter = EVERY,
+    row_filter: Filter = EVERY,
     since: Mapping[str, datetime] | None = None,
     pace: Pace | None = None,
 ) -> Iterator[Item]:
@@ -53,8 +53,8 @@ def follow(
 
     clock = clock or SystemClock()
     pace = pace or (LOOPBACK if is_loopback_address(client.connection.api_url) else REMOTE)
-    follower = _Follower(client, frozenset(function_types), clock, pace, replace(wanted, since=None))
-    yield from follower.start(limit, wanted, since)
+    follower = _Follower(client, frozenset(function_types), clock, pace, replace(row_filter, since=None))
+    yield from follower.start(limit, row_filter, since)
     failed = 0
     wait_s = pace.quick_s
     while True:
@@ -81,13 +81,13 @@ def follow(
 class _Follower:
     """The state between two rounds: a tail for each function, and rows that were found but not yet yielded."""
 
-    def __init__(self, client: Client, types: frozenset[str], clock: Clock, pace: Pace, wanted: Filter) -> None:
+    def __init__(self, client: Client, types: frozenset[str], clock: Clock, pace: Pace, row_filter: Filter) -> None:
         self.failure: ApiFailure | None = None
         self._client = client
         self._types = types
         self._clock = clock
         self._pace = pace
-        self._wanted = wanted
+        self._wanted = row_filter
         self._tails: dict[int, Tail] = {}
         self._pending: list[Found] = []
         self._functions_due_s = 0.0
@@ -105,11 +105,11 @@ class _Follower:
         """Whether an invocation is expected to end soon."""
         return self._clock.monotonic_s() < self._lively_until_s and any(tail.running for tail in self._tails.values())
 
-    def start(self, limit: int | None, wanted: Filter, since: Mapping[str, datetime] | None) -> Iterator[Item]:
+    def start(self, limit: int | None, row_filter: Filter, since: Mapping[str, datetime] | None) -> Iterator[Item]:
         """Mark all existing invocations as seen, and yield those that match."""
         list(self._refresh())
         tails = list(self._tails.values())
-        self._pending = newest(started(tails, limit, wanted, since), limit)
+        self._pending = newest(started(tails, limit, row_filter, since), limit)
         yield from cut_off(tails)
         yield from self._yield_pending()
 
@@ -126,8 +126,8 @@ class _Follower:
             return
         batches = {tail: batch for tail, (batch, _) in probes.items()}
         ids = [row.id for batch in batches.values() for row in batch.rows]
-        whole = len(self._tails) == 1 and all(whole for _, whole in probes.values())
-        if ids and not whole:
+        complete = len(self._tails) == 1 and all(complete for _, complete in probes.values())
+        if ids and not complete:
             # All functions are read again up to the same id, so that rows of different functions stay in order.
             again = self._run_for_tails({tail: partial(tail.collect, max(ids)) for tail in probes})
             for tail, batch in again.items():

@@ -223,8 +223,8 @@ def call_lines(detail: InvocationDetail, width: int | None = None) -> Iterator[L
             (f" {status}", "muted" if good else "failure"),
         ]
         if call.body is not None:
-            left = _left(width, cells(plain(line)) + 1)
-            line.append((f" {cut(_flat(_compact(call.body)), left)}", "muted"))
+            remaining = _left(width, cells(plain(line)) + 1)
+            line.append((f" {cut(_flat(_compact(call.body)), remaining)}", "muted"))
         yield line
     if detail.calls_omitted:
         yield [(f"{_INDENT}… {detail.calls_omitted} more", "muted")]

@@ -81,9 +81,9 @@ class InvocationListing:
             low, high = min(rows), max(rows)
             at_oldest = not 0 <= number + self._older <= last
             while waiting and (low <= waiting[-1] <= high or (waiting[-1] < low and at_oldest)):
-                found = waiting.pop()
+                match = waiting.pop()
                 turns = 0
-                yield found, rows.get(found)
+                yield match, rows.get(match)
             if waiting:
                 step = self._older if waiting[-1] < low else -self._older
                 turns += step == -last_step
@@ -178,33 +178,35 @@ class Tail:
 
     # -- the first read ------------------------------------------------------------------------------------------
 
-    def start(self, limit: int | None, wanted: Filter) -> list[Invocation]:
+    def start(self, limit: int | None, row_filter: Filter) -> list[Invocation]:
         """Mark all existing rows as seen, and return the newest `limit` matching rows, oldest first."""
         self._forget()
-        found: dict[int, Invocation] = {}
+        rows: dict[int, Invocation] = {}
         rows_read = 0
-        for window in self._listing.windows(self._first_size(limit, wanted)):
+        for window in self._listing.windows(self._first_size(limit, row_filter)):
             if not rows_read:
                 self._mark_all_seen(window)
             for position, row in enumerate(window, rows_read):
-                if wanted.could_match(row) and (limit is None or len(found) < limit) and row.id not in found:
+                if row_filter.could_match(row) and (limit is None or len(rows) < limit) and row.id not in rows:
                     self._watch_running(row, -1 - position, 0.0)
-                    if wanted.matches(row):
-                        found[row.id] = row
+                    if row_filter.matches(row):
+                        rows[row.id] = row
             rows_read += len(window)
             self.cut_off = rows_read >= DEEPEST
-            too_old = wanted.since is not None and window[-1].created_time < wanted.since
-            enough = limit is not None and len(found) >= limit
+            too_old = row_filter.since is not None and window[-1].created_time < row_filter.since
+            enough = limit is not None and len(rows) >= limit
             if too_old or self.cut_off or enough:
                 # The remaining rows of the window may be older than `since`.
-                left = any(wanted.matches(row) and row.id not in found for row in window)
-                self.left_off = enough and (left or not (too_old or rows_read >= self._listing.total))
+                more = any(row_filter.matches(row) and row.id not in rows for row in window)
+                self.left_off = enough and (more or not (too_old or rows_read >= self._listing.total))
                 break
-        return [found[row_id] for row_id in sorted(found)]
+        return [rows[row_id] for row_id in sorted(rows)]
 
     @staticmethod
-    def _first_size(limit: int | None, wanted: Filter) -> int:
-        if limit is None or any(condition is not None for condition in (wanted.status, wanted.version, wanted.until)):
+    def _first_size(limit: int | None, row_filter: Filter) -> int:
+        if limit is None or any(
+            condition is not None for condition in (row_filter.status, row_filter.version, row_filter.until)
+        ):
             return PAGE
         return min(max(limit, PROBE), PAGE)
 
@@ -224,8 +226,8 @@ class Tail:
         batch = Batch(rows=sorted((row for row in window if self._is_new(row)), key=lambda row: row.id))
         batch.ended = self._ended(window)
         batch.incomplete = reset
-        whole = self._listing.total <= len(window) or any(not self._is_new(row) for row in window)
-        return batch, whole
+        complete = self._listing.total <= len(window) or any(not self._is_new(row) for row in window)
+        return batch, complete
 
     def collect(self, upto: int | None = None) -> Batch:
         """Page back to the first seen row, and return all new rows with ids up to `upto`."""
@@ -261,14 +263,14 @@ class Tail:
         for _ in range(_SEARCHES):
             if not deep:
                 break
-            found: set[int] = set()
+            ids: set[int] = set()
             for row_id, row in self._listing.find(deep, len(batch.rows) + len(deep) - 1, PAGE):
-                found.add(row_id)
+                ids.add(row_id)
                 if row is None:
                     self._remember(row_id)
                 elif self._is_new(row):
                     yield row
-            deep = [row_id for row_id in deep if row_id not in found]
+            deep = [row_id for row_id in deep if row_id not in ids]
         if deep:
             batch.incomplete = f"{len(deep)} invocations could not be read, because new ones were added too fast"
         yield from filter(self._is_new, batch.rows)

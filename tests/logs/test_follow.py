@@ -31,7 +31,7 @@ def followed(
     with served.client() as client:
         try:
             clock, filtered = ScriptedClock(*steps), Filter(**wanted)
-            for item in follow(client, types, clock=clock, limit=limit, wanted=filtered, pace=EVERY_ROUND):
+            for item in follow(client, types, clock=clock, limit=limit, row_filter=filtered, pace=EVERY_ROUND):
                 items.append(item)
         except Finished:
             pass

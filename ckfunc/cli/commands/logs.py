@@ -93,16 +93,16 @@ def logs(
     end = parse_since(until, now, option="--until") if until is not None else None
     if moment is not None and end is not None and end < moment:
         raise UsageProblem("--until is before --since", hint="for example, --since 2h --until 1h")
-    wanted = Filter(Status(status.upper()) if status else None, version, moment, end)
+    row_filter = Filter(Status(status.upper()) if status else None, version, moment, end)
     if limit is None and moment is None:
         limit = USUAL_COUNT
     if follow:
-        _follow(app, names, limit, wanted)
+        _follow(app, names, limit, row_filter)
     else:
-        _list(app, names, limit, wanted)
+        _list(app, names, limit, row_filter)
 
 
-def _list(app: App, types: Collection[str], limit: int | None, wanted: Filter) -> None:
+def _list(app: App, types: Collection[str], limit: int | None, row_filter: Filter) -> None:
     client = app.client()
     with app.output.progress("reading"):
         functions = deployed_functions(client, types)
@@ -114,7 +114,7 @@ def _list(app: App, types: Collection[str], limit: int | None, wanted: Filter) -
         app.output.talk((older, "muted"))
 
     count = 0
-    for item in recent(client, functions, limit, wanted, left_out):
+    for item in recent(client, functions, limit, row_filter, left_out):
         count += isinstance(item, LogEntry)
         print_item(app.output, item, dated=True, stacks=stacks)
         app.output.flush()  # raises once the reader has closed the pipe
@@ -122,7 +122,7 @@ def _list(app: App, types: Collection[str], limit: int | None, wanted: Filter) -
         app.output.talk(("no invocations", "muted"), *([] if functions else [": no functions are deployed"]))
 
 
-def _follow(app: App, types: Collection[str], limit: int | None, wanted: Filter) -> None:
+def _follow(app: App, types: Collection[str], limit: int | None, row_filter: Filter) -> None:
     client = app.client(lasting=True)
     with app.output.progress("reading"):
         functions = deployed_functions(client, types)
@@ -135,7 +135,7 @@ def _follow(app: App, types: Collection[str], limit: int | None, wanted: Filter)
         require_uninterrupted()
         app.output.require_reader()
 
-    for item in following(client, types, clock=CheckedClock(app.clock, check), limit=limit, wanted=wanted):
+    for item in following(client, types, clock=CheckedClock(app.clock, check), limit=limit, row_filter=row_filter):
         print_item(app.output, item, stacks=stacks)
         app.output.flush()
 
