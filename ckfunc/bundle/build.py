@@ -218,8 +218,8 @@ def _without_temporary_export(text: str) -> tuple[str | None, str]:
     temporary = [name for name in names if name.endswith(f" as {TEMPORARY_EXPORT}")]
     if exports is None or not temporary:
         return None, text
-    others = ",\n".join(name for name in names if name not in temporary)
-    end = f"\nexport {{\n{others}\n}};\n" if others else "\n"
+    remaining = ",\n".join(name for name in names if name not in temporary)
+    end = f"\nexport {{\n{remaining}\n}};\n" if remaining else "\n"
     return temporary[0].split()[0], text[: exports.start()] + end
 
 
@@ -242,8 +242,8 @@ def with_class_names(text: str, source_map: str, sources: Collection[str]) -> tu
     This does not change what the bundle does, because a class can refer to itself by either name. A class keeps
     esbuild's name if that name also occurs in a file, because then the two would be ambiguous.
     """
-    known = _words(sources)
-    names = [name for name in dict.fromkeys(_RENAMED_CLASS.findall(text)) if f"_{name}" not in known]
+    words = _words(sources)
+    names = [name for name in dict.fromkeys(_RENAMED_CLASS.findall(text)) if f"_{name}" not in words]
     if not names:
         return text, source_map
     alternatives = "|".join(map(re.escape, names))
@@ -251,7 +251,7 @@ def with_class_names(text: str, source_map: str, sources: Collection[str]) -> tu
     cuts: dict[int, list[int]] = {}
     lines = text.split("\n")
     for number, line in enumerate(lines):
-        if columns := [utf16_length(line[: found.start()]) for found in invented.finditer(line)]:
+        if columns := [utf16_length(line[: match.start()]) for match in invented.finditer(line)]:
             cuts[number] = columns
             lines[number] = invented.sub("", line)
     document = json.loads(source_map)
@@ -261,9 +261,9 @@ def with_class_names(text: str, source_map: str, sources: Collection[str]) -> tu
 
 def renames(text: str, sources: Collection[str]) -> bool:
     """Return whether a function or class has a different name in a bundle than in its files."""
-    known = _words(sources)
+    words = _words(sources)
     definitions = _DEFINITION.finditer(text)
-    return bool(_RENAMED_CLASS.search(text)) or any(each[each.lastgroup or 0] not in known for each in definitions)
+    return bool(_RENAMED_CLASS.search(text)) or any(each[each.lastgroup or 0] not in words for each in definitions)
 
 
 def _words(sources: Collection[str]) -> set[str]:

@@ -29,18 +29,18 @@ def chat_client(
 
     Raises NoBundler, DependenciesFailed, CacheRefused and NodeMissing.
     """
-    made = cache / f"chat-client-{digest(json.dumps([PACKAGES, ESBUILD, _OPTIONS]))[:16]}.js"
+    script = cache / f"chat-client-{digest(json.dumps([PACKAGES, ESBUILD, _OPTIONS]))[:16]}.js"
     try:
-        return read_file(made)
+        return read_file(script)
     except OSError:
         pass
     directory = install(PACKAGES, cache, on_progress, policy=policy)
     program = executable(cache, on_progress, policy)
     with tempfile.TemporaryDirectory() as scratch:
         built = Path(scratch) / "client.js"
-        said = run(program, [CLIENT, *_OPTIONS, f"--outfile={built}"], directory)
-        if said:
-            raise CkfuncError(f"{CLIENT} could not be bundled: {said.strip()}")
+        output = run(program, [CLIENT, *_OPTIONS, f"--outfile={built}"], directory)
+        if output:
+            raise CkfuncError(f"{CLIENT} could not be bundled: {output.strip()}")
         text = built.read_bytes()
-    write_atomically(made, text.decode("utf-8"))
+    write_atomically(script, text.decode("utf-8"))
     return text

@@ -60,8 +60,8 @@ def problems(errors: str, entry: str, graph: Graph) -> Iterator[Problem]:
             yield from _outside_specifiers(path, graph)
             continue
         line, column, ended = _position(graph.files.get(path, ""), int(error["line"]), int(error["column"]))
-        if found := _UNRESOLVED.match(message):
-            yield _unresolved(Problem(path, line, column, ""), found["name"], graph)
+        if match := _UNRESOLVED.match(message):
+            yield _unresolved(Problem(path, line, column, ""), match["name"], graph)
         elif _NO_LOADER.match(message) and (name := absolute.get((path, line, column))):
             yield outside(path, line, column, name)
         elif _COMPUTED.match(message):

@@ -54,12 +54,12 @@ class Specifier:
 
 def specifiers(source: str) -> tuple[Specifier, ...]:
     """Return the possible local imports of `source`, TypeScript or JavaScript, in order."""
-    code = _TYPE_IMPORT.sub(lambda found: " " * len(found[0]), source) if "type" in source else source
+    code = _TYPE_IMPORT.sub(lambda match: " " * len(match[0]), source) if "type" in source else source
     return tuple(_specifiers(source, code))
 
 
 def _specifiers(source: str, code: str) -> list[Specifier]:
-    found = []
+    names = []
     for match in _IMPORT.finditer(code):
         if match["how"] == "from" and match["call"]:
             continue
@@ -68,8 +68,8 @@ def _specifiers(source: str, code: str) -> list[Specifier]:
             continue
         start = match.start("quote")
         line_start = source.rfind("\n", 0, start) + 1
-        found.append(Specifier(match["path"], source.count("\n", 0, start) + 1, start - line_start + 1, computed))
-    return found
+        names.append(Specifier(match["path"], source.count("\n", 0, start) + 1, start - line_start + 1, computed))
+    return names
 
 
 def is_module(source: str) -> bool:
@@ -139,14 +139,14 @@ class Tree:
         return Graph(files, unusable, frozenset(absent))
 
     def _links_of(self, path: str, source: str) -> _Links:
-        known = self._links.get((path, source))
-        if known is None:
+        links = self._links.get((path, source))
+        if links is None:
             imports = () if path.endswith(".json") else specifiers(source)
-            known = self._links[path, source] = self._resolve(path, imports) if imports else _Links()
-        return known
+            links = self._links[path, source] = self._resolve(path, imports) if imports else _Links()
+        return links
 
     def _resolve(self, importer: str, imports: Iterable[Specifier]) -> _Links:
-        found: dict[str, str] = {}
+        resolved: dict[str, str] = {}
         unusable: dict[str, Complaint] = {}
         absent: set[str] = set()
         for name in {specifier.path for specifier in imports}:
@@ -155,10 +155,10 @@ class Tree:
                 if isinstance(text, Complaint):
                     unusable[path] = text
                 else:
-                    found[path] = text
+                    resolved[path] = text
             if not existing:
                 absent.update(candidates(importer, name))
-        return _Links(found, unusable, frozenset(absent))
+        return _Links(resolved, unusable, frozenset(absent))
 
 
 def candidates(importer: str, specifier: str) -> Iterator[str]:

@@ -63,7 +63,7 @@ def update_lock(root: Path, policy: InstallPolicy, names: Sequence[str] = (), *,
     Versions that fit stay, except those of the packages `names`, or all of them with `upgrade`, which also replaces an
     invalid lock. Raises UsageProblem for an unknown name, InvalidManifest, DependenciesFailed and LeadsOutside.
     """
-    wanted = {**PLATFORM_RANGES, **_managed(root)}
+    ranges = {**PLATFORM_RANGES, **_managed(root)}
     try:
         before = read_lock(root)
     except InvalidManifest:
@@ -71,10 +71,10 @@ def update_lock(root: Path, policy: InstallPolicy, names: Sequence[str] = (), *,
             raise
         before = None
     _require_known(names, before)
-    if before is not None and before.dependencies == wanted and not (upgrade or names):
+    if before is not None and before.dependencies == ranges and not (upgrade or names):
         after = before  # npm would not change a version that fits
     else:
-        after = resolve(wanted, cache_dir(), policy, None if upgrade else before, names)
+        after = resolve(ranges, cache_dir(), policy, None if upgrade else before, names)
     if before != after:
         require_inside(root, root / LOCK_NAME)
         write_atomically(root / LOCK_NAME, lock_text(after))
@@ -98,9 +98,9 @@ def _require_known(names: Sequence[str], before: PackageLock | None) -> None:
         return
     if before is None:
         raise CkfuncError(f"there is no {LOCK_NAME} to upgrade", hint="`ckfunc lock` writes it")
-    known = before.versions()
+    versions = before.versions()
     for name in names:
-        if name not in known:
-            close = nearest(name, known)
+        if name not in versions:
+            close = nearest(name, versions)
             hint = f"did you mean {close}?" if close else "`ckfunc lock` adds packages that are new in functions.yaml"
             raise UsageProblem(f"{LOCK_NAME} has no package {name!r}", hint=hint)

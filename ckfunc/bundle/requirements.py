@@ -90,23 +90,23 @@ class Requirements:
                 continue
             if (no_handler := result.no_handler) is not None and script != initialization_script:
                 errors[Problem(*positions.of(no_handler.line, no_handler.column), no_handler.message)] = None
-            for wanted in result.imports:
-                path, line, column = positions.of(wanted.line, wanted.column, wanted.name)
-                if (export := wanted.missing) is not None:
+            for module in result.imports:
+                path, line, column = positions.of(module.line, module.column, module.name)
+                if (export := module.missing) is not None:
                     hint = f"did you mean {export.instead}?" if export.instead else None
-                    errors[Problem(path, line, column, f"{wanted.name} has no export {export.name}", hint)] = None
+                    errors[Problem(path, line, column, f"{module.name} has no export {export.name}", hint)] = None
                     continue
-                if (problem := self._problem_of(wanted.name, path)) is None:
-                    if not wanted.guarded and not wanted.name.startswith("data:"):
-                        imports.append((path, replace(wanted, line=line, column=column)))
+                if (problem := self._problem_of(module.name, path)) is None:
+                    if not module.guarded and not module.name.startswith("data:"):
+                        imports.append((path, replace(module, line=line, column=column)))
                     continue
-                if wanted.guarded:
+                if module.guarded:
                     hint = "the script handles this error; declare the package if the script should use it"
                     warnings[Problem(path, line, column, problem.message, hint)] = None
                 elif problem.certain or self._complete:
                     errors[Problem(path, line, column, problem.message, problem.hint)] = None
                 else:
-                    message = f"{package_of(wanted.name)} must be installed in the application"
+                    message = f"{package_of(module.name)} must be installed in the application"
                     hint = "functions.yaml does not manage runtime.dependencies, so this cannot be checked"
                     warnings[Problem(path, line, column, message, hint)] = None
         return MissingRequirements(tuple(errors), tuple(warnings), tuple(imports))
@@ -176,14 +176,14 @@ def unresolved(imports: Sequence[tuple[str, Import]], modules: Sequence[Resoluti
     return tuple(
         Problem(
             path,
-            wanted.line,
-            wanted.column,
-            f"the package {package_of(wanted.name)} has no module {wanted.name}"
-            if wanted.name != package_of(wanted.name)
-            else f"the package {wanted.name} has no main module",
+            module_import.line,
+            module_import.column,
+            f"the package {package_of(module_import.name)} has no module {module_import.name}"
+            if module_import.name != package_of(module_import.name)
+            else f"the package {module_import.name} has no main module",
             f'write "{module.instead}"' if module.instead else "see `exports` and the files of the package",
         )
-        for (path, wanted), module in zip(imports, modules, strict=True)
+        for (path, module_import), module in zip(imports, modules, strict=True)
         if not module.there
     )
 
@@ -226,10 +226,10 @@ class _Positions:
             return self._script.path, line, column
         if self._source_map is None:
             self._source_map = SourceMap(self._script.source_map)
-        found = self._source_map.original(line, column)
-        if found is None:
+        position = self._source_map.original(line, column)
+        if position is None:
             return self._script.path, 1, 1
-        return found if imported is None else self._quote(*found, imported)
+        return position if imported is None else self._quote(*position, imported)
 
     def _quote(self, path: str, line: int, column: int, imported: str) -> tuple[str, int, int]:
         text = self._script.source if path == self._script.path else _text(self._root / path)
@@ -282,10 +282,10 @@ def _paths(root: Path, settings: Path) -> Iterator[tuple[str, str]]:
 
 def _document(path: Path) -> dict[str, Any]:
     try:
-        found = read_jsonc(read_file(path).decode("utf-8-sig"))
+        document = read_jsonc(read_file(path).decode("utf-8-sig"))
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return document if isinstance(document, dict) else {}
 
 
 def _text(path: Path) -> str:

@@ -118,10 +118,10 @@ class Workspace:
         return target
 
     def _found_target(self) -> tuple[Target, tuple[Problem, ...]]:
-        wanted = self._selection.target()
-        if wanted not in self._targets:
-            self._targets[wanted] = find_target(self._selection.root(), wanted, self._selection.environ)
-        return self._targets[wanted]
+        target = self._selection.target()
+        if target not in self._targets:
+            self._targets[target] = find_target(self._selection.root(), target, self._selection.environ)
+        return self._targets[target]
 
     def secrets(self) -> tuple[Secret, ...]:
         """Return the environment values that were read so far."""
@@ -145,10 +145,10 @@ class Workspace:
         except CkfuncError:
             return NO_POLICY
         try:
-            wanted = wanted_packages(root)
+            packages = wanted_packages(root)
         except CkfuncError:  # an invalid manifest, perhaps while it is being edited: no install script is allowed
             return InstallPolicy(root)
-        return InstallPolicy(root, wanted.dependencies or {}, wanted.allow_scripts, wanted.lock)
+        return InstallPolicy(root, packages.dependencies or {}, packages.allow_scripts, packages.lock)
 
     def compiler(self) -> CachingCompiler:
         """Return a compiler that caches its results. Thread-safe."""

@@ -49,8 +49,8 @@ def add_function(root: Path, trigger_type: str, handler: str) -> None:
     CannotAdd if the entry exists or is not valid, InvalidManifest if the file is not YAML, NoProject if there is none.
     Errors elsewhere in the manifest are ignored.
     """
-    for rules, value, what in ((FUNCTION_TYPE, trigger_type, "trigger type"), (HANDLER_PATH, handler, "handler")):
-        _require_valid(rules, value, what)
+    for rules, value, name in ((FUNCTION_TYPE, trigger_type, "trigger type"), (HANDLER_PATH, handler, "handler")):
+        _require_valid(rules, value, name)
     require_inside(root, root / MANIFEST_NAME, followed=True)
     path = (root / MANIFEST_NAME).resolve()
     if not path.exists():
@@ -70,9 +70,9 @@ def with_function(text: str, trigger_type: str, handler: str) -> str:
         raise refused(Problem(MANIFEST_NAME, root.line, root.column, "the file must be a mapping of known keys"))
     name, section = _entry(root, "functions") if root is not None else (None, None)
     if isinstance(section, Mapping):
-        known, _ = _entry(section, trigger_type)
-        if known is not None:
-            message = f"{MANIFEST_NAME} already has {trigger_type} (line {known.line})"
+        existing, _ = _entry(section, trigger_type)
+        if existing is not None:
+            message = f"{MANIFEST_NAME} already has {trigger_type} (line {existing.line})"
             raise CannotAdd(message, "remove that entry first, or choose another trigger type")
     own = isinstance(section, Mapping) or (isinstance(section, Scalar) and not has_text(section))
     if name is not None and (section is None or section.start < name.start or not own):
@@ -87,9 +87,9 @@ def with_function(text: str, trigger_type: str, handler: str) -> str:
         raise CannotAdd(f"{MANIFEST_NAME} is written in a way that ckfunc cannot add to", hint) from None
 
 
-def _require_valid(rules: tuple[Rule, ...], value: str, what: str) -> None:
+def _require_valid(rules: tuple[Rule, ...], value: str, name: str) -> None:
     if broken := next((rule for rule in rules if not rule.allows(value)), None):
-        raise CannotAdd(f"{what} {value!r} {broken.wrong}", broken.hint)
+        raise CannotAdd(f"{name} {value!r} {broken.wrong}", broken.hint)
 
 
 NewValue: TypeAlias = str | bool | Values[str, str]

@@ -82,15 +82,15 @@ def line_end(text: str, offset: int) -> int:
     """Return the offset of the end of the line of `offset`, without its newline."""
     if offset and text[offset - 1] in "\r\n":
         return len(text[:offset].rstrip("\r\n"))
-    found = re.compile(r"\r\n|\n|\r|\Z").search(text, offset)
-    return found.start() if found else len(text)
+    match = re.compile(r"\r\n|\n|\r|\Z").search(text, offset)
+    return match.start() if match else len(text)
 
 
 def skip_comments(text: str, offset: int, column: int) -> int:
     """Return the offset after the comment lines at `offset` that are indented by at least `column`."""
     comment = re.compile(rf"[ ]{{{column},}}#[^\r\n]*(?:\r\n|\n|\r|\Z)")
-    while offset < len(text) and (found := comment.match(text, offset)):
-        offset = found.end()
+    while offset < len(text) and (match := comment.match(text, offset)):
+        offset = match.end()
     return offset
 
 

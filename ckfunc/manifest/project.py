@@ -50,13 +50,13 @@ def load(
     Raises LockOutdated if functions.lock does not fit the manifest; with `drifted`, such a lock is ignored.
     """
     root = root.resolve()
-    manifest, found = _read(root)
+    manifest, mistakes = _read(root)
     if manifest is None:
-        raise refused(*found)
+        raise refused(*mistakes)
     lock, differences = _lock(root, manifest)
     if drifted:
         lock, differences = None if differences else lock, ()
-    problems = [*found, *targeting.problems(manifest), *_nothing_managed(manifest)]
+    problems = [*mistakes, *targeting.problems(manifest), *_nothing_managed(manifest)]
     scripts = targeting.ScriptReader(root, problems)
     functions = targeting.functions_of(manifest, scripts)
     initialization = targeting.script_of(manifest.branch("runtime"), "initialization_script", scripts)
@@ -122,20 +122,20 @@ def find_target(root: Path, target: str | None, environ: Mapping[str, str]) -> t
     the target.
     """
     root = root.resolve()
-    manifest, found = _read(root)
+    manifest, problems = _read(root)
     if manifest is None:
-        raise refused(*found)
-    found = (*found, *targeting.problems(manifest))
+        raise refused(*problems)
+    problems = (*problems, *targeting.problems(manifest))
     try:
         name = targeting.choose(manifest, target)
     except CkfuncError:
-        if found:
-            raise refused(*found) from None
+        if problems:
+            raise refused(*problems) from None
         raise
     application, unknown = targeting.resolve_application(manifest, name, root, environ)
-    if serious := (*targeting.concerning(manifest, name, found, chosen=target is not None), *unknown):
+    if serious := (*targeting.concerning(manifest, name, problems, chosen=target is not None), *unknown):
         raise refused(*serious)
-    return targeting.target_of(manifest, name, application), found
+    return targeting.target_of(manifest, name, application), problems
 
 
 def function_types(root: Path) -> tuple[str, ...]:
@@ -168,9 +168,9 @@ def wanted_packages(root: Path) -> WantedRuntime:
     manifest is not YAML; ignores other errors.
     """
     root = root.resolve()
-    manifest, found = _read(root)
+    manifest, problems = _read(root)
     if manifest is None:
-        raise refused(*found)
+        raise refused(*problems)
     with contextlib.suppress(InvalidManifest):
         return WantedRuntime(_dependencies(manifest), allow_scripts=_allowed_scripts(manifest), lock=read_lock(root))
     return WantedRuntime(_dependencies(manifest), allow_scripts=_allowed_scripts(manifest))
@@ -182,9 +182,9 @@ def lock_problems(root: Path) -> tuple[Problem, ...]:
     Raises NoProject, or InvalidManifest if the manifest is invalid.
     """
     root = root.resolve()
-    manifest, found = _read(root)
-    if manifest is None or found:
-        raise refused(*found)
+    manifest, problems = _read(root)
+    if manifest is None or problems:
+        raise refused(*problems)
     return _lock(root, manifest)[1]
 
 
@@ -314,14 +314,14 @@ def _allowed_scripts(manifest: Branch) -> tuple[str, ...]:
 def _warnings(manifest: Branch) -> tuple[Problem, ...]:
     functions = manifest.branch("functions")
     unknown = [entry for entry in functions.keys.items() if entry[0] not in BY_TYPE] if functions else []
-    found = []
+    warnings = []
     for trigger_type, key in unknown[:_MAX_WARNINGS]:
         hint = did_you_mean(trigger_type, BY_TYPE) or "ckfunc does not know this type, but the platform may"
         message = f"unknown trigger type {trigger_type!r}"
-        found.append(Problem(MANIFEST_NAME, key.line, key.column, message, hint))
-    if more := len(unknown) - len(found):
-        found.append(Problem(MANIFEST_NAME, 0, 0, f"{more} more unknown trigger types"))
-    return tuple(found)
+        warnings.append(Problem(MANIFEST_NAME, key.line, key.column, message, hint))
+    if more := len(unknown) - len(warnings):
+        warnings.append(Problem(MANIFEST_NAME, 0, 0, f"{more} more unknown trigger types"))
+    return tuple(warnings)
 
 
 def _watched(root: Path, manifest: Branch | None, target: str | None) -> tuple[Path, ...]:

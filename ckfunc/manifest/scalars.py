@@ -77,7 +77,7 @@ def json_value(node: Node, report: Report) -> Any:
 
 
 def _object(node: Mapping, report: Report) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    document: dict[str, Any] = {}
     first: dict[str, Scalar] = {}
     for key, value in node.entries:
         if not isinstance(key, Scalar):
@@ -87,8 +87,8 @@ def _object(node: Mapping, report: Report) -> dict[str, Any]:
         elif key.plain and key.text == "<<":
             report(key, "merge keys are not supported", "write the entries out, or quote the key")
         else:
-            found[key.text] = json_value(value, report)
-    return found
+            document[key.text] = json_value(value, report)
+    return document
 
 
 def _scalar(node: Scalar, report: Report) -> Any:

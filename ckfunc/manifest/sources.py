@@ -139,13 +139,13 @@ class Spelling:
 
     def _directory(self, path: str) -> dict[str, list[str]]:
         if path not in self._names:
-            found: dict[str, list[str]] = {}
+            names: dict[str, list[str]] = {}
             try:
                 for entry in (self._root / path).iterdir():
-                    found.setdefault(_folded(entry.name), []).append(entry.name)
+                    names.setdefault(_folded(entry.name), []).append(entry.name)
             except (OSError, ValueError):
                 pass  # reading the file reports the error
-            self._names[path] = found
+            self._names[path] = names
         return self._names[path]
 
 

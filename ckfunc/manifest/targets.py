@@ -63,11 +63,11 @@ def choose(manifest: Branch, name: str | None, *, first: bool = False) -> str:
     Raises NoSuchTarget or TargetNeeded.
     """
     names = target_names(manifest)
-    wanted = name if name is not None else manifest.text("default_target")
-    if wanted is not None:
-        if wanted not in names:
-            raise NoSuchTarget(wanted, names)
-        return wanted
+    chosen = name if name is not None else manifest.text("default_target")
+    if chosen is not None:
+        if chosen not in names:
+            raise NoSuchTarget(chosen, names)
+        return chosen
     defined = _defined(manifest)
     if len(defined) > 1 and not first:
         raise TargetNeeded(defined)
@@ -98,22 +98,22 @@ def watch_policy(target_section: Branch | None) -> WatchPolicy:
 
 def problems(manifest: Branch) -> list[Problem]:
     """Return the errors in targets that the format does not exclude."""
-    found = []
+    mistakes = []
     default, names = manifest.leaf("default_target"), target_names(manifest)
     unreadable = "targets" in manifest.keys and manifest.branch("targets") is None
     if default and default.text not in names and not unreadable:
         hint = did_you_mean(default.text, names) or one_of(names)
         message = f"default_target {default.text!r} is not a target"
-        found.append(Problem(MANIFEST_NAME, default.node.line, default.node.column, message, hint))
+        mistakes.append(Problem(MANIFEST_NAME, default.node.line, default.node.column, message, hint))
     targets = manifest.branch("targets")
     for name, target_section in targets.branches() if targets else ():
         if target_section.flag("emulator") and (key := target_section.keys.get("application")):
             message = f"target {name!r} is an emulator, which has its own application"
-            found.append(Problem(MANIFEST_NAME, key.line, key.column, message, "remove `application` or `emulator`"))
-    return found
+            mistakes.append(Problem(MANIFEST_NAME, key.line, key.column, message, "remove `application` or `emulator`"))
+    return mistakes
 
 
-def concerning(manifest: Branch, name: str, found: Iterable[Problem], *, chosen: bool) -> list[Problem]:
+def concerning(manifest: Branch, name: str, mistakes: Iterable[Problem], *, chosen: bool) -> list[Problem]:
     """Return the errors in the manifest that affect the target `name`.
 
     These are errors in `targets`, except in other targets, and in `default_target`, unless the target was `chosen` by
@@ -121,12 +121,14 @@ def concerning(manifest: Branch, name: str, found: Iterable[Problem], *, chosen:
     """
     top = _regions(manifest)
     targets = manifest.branch("targets")
-    others = [region for key, region in (_regions(targets) if targets else {}).items() if key != name]
+    other_regions = [region for key, region in (_regions(targets) if targets else {}).items() if key != name]
     regions = [top[key] for key in ("targets", *(() if chosen else ("default_target",))) if key in top]
     return [
         each
-        for each in found
-        if each.path == MANIFEST_NAME and ("targets" not in top or _within(each, regions)) and not _within(each, others)
+        for each in mistakes
+        if each.path == MANIFEST_NAME
+        and ("targets" not in top or _within(each, regions))
+        and not _within(each, other_regions)
     ]
 
 

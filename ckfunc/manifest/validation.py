@@ -159,20 +159,20 @@ class _Check:
             )
             self._report(place.key or node, f"{place.label} has no value", hint)
         else:
-            got = "a list" if isinstance(node, Sequence) else "a single value"
-            self._report(node, f"{place.label} must be a mapping, not {got}", f"keys: {keys}")
+            actual = "a list" if isinstance(node, Sequence) else "a single value"
+            self._report(node, f"{place.label} must be a mapping, not {actual}", f"keys: {keys}")
         return None
 
     def _record(self, kind: Section, node: Node, place: _Place) -> Branch | None:
         fields = {field.name: field for field in kind.fields}
-        others = {field.also: field for field in kind.fields if field.also}
+        alternatives = {field.also: field for field in kind.fields if field.also}
         required = ", ".join(f"{field.name}: …" for field in kind.fields if field.required)
         mapping = self._mapping(node, place, ", ".join(fields), f"{{{required}}}")
         if mapping is None:
             return None
         branch = Branch(mapping)
         for key, value in self._unique(mapping, secret=False):
-            known = fields.get(key.text) or others.get(key.text)
+            known = fields.get(key.text) or alternatives.get(key.text)
             if known is None:
                 hint = _merge_hint(key) or did_you_mean(key.text, fields) or one_of(fields)
                 self._report(key, f"unknown key{_quoted_name(key.text)} in {place.label}", hint)
@@ -304,9 +304,9 @@ class _Check:
             return None
         if not isinstance(node, Sequence):
             if not kind.single:
-                got = "a mapping" if isinstance(node, Mapping) else "a single value"
+                actual = "a mapping" if isinstance(node, Mapping) else "a single value"
                 hint = f"write {kind.item} after each `- `"
-                self._report(node, f"{place.label} must be a list, not {got}", hint)
+                self._report(node, f"{place.label} must be a list, not {actual}", hint)
                 return None
             node = Sequence((node,), False, node.line, node.column, node.start, node.end)
         if not node.items and kind.when_empty:
@@ -314,11 +314,11 @@ class _Check:
         checked = (self.value(kind.kind, item, _Place(kind.item)) for item in node.items)
         return Row(node, tuple(item for item in checked if item is not None))
 
-    def _scalar(self, node: Node, place: _Place, wanted: str) -> Scalar | None:
+    def _scalar(self, node: Node, place: _Place, expected: str) -> Scalar | None:
         if isinstance(node, Scalar):
             return node
-        got = "a mapping" if isinstance(node, Mapping) else "a list"
-        self._report(node, f"{place.label} must be {wanted}, not {got}", "quote it if it starts with { or [")
+        actual = "a mapping" if isinstance(node, Mapping) else "a list"
+        self._report(node, f"{place.label} must be {expected}, not {actual}", "quote it if it starts with { or [")
         return None
 
 

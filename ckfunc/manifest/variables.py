@@ -63,15 +63,15 @@ def lookup(
     The files are only read if a name is not in `environ`. An empty value counts as defined. For each value from a file,
     the file's name is added to `origins`.
     """
-    wanted = set(names)
-    values = {name: environ[name] for name in wanted if name in environ}
+    requested = set(names)
+    values = {name: environ[name] for name in requested if name in environ}
     problems: list[Problem] = []
     for path in env_files(root, target):
-        if not (wanted - values.keys()) or not _exists(path):
+        if not (requested - values.keys()) or not _exists(path):
             continue
         variables, errors = read_env_file(path)
         problems += errors
-        new = {name: variables[name] for name in wanted - values.keys() if name in variables}
+        new = {name: variables[name] for name in requested - values.keys() if name in variables}
         values.update(new)
         if origins is not None:
             origins.update(dict.fromkeys(new, path.name))

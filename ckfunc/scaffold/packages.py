@@ -48,13 +48,13 @@ def installed_packages(
 
     They are installed into the directory that handlers use. Errors of npm are not raised, but returned as `missing`.
     """
-    wanted = all_packages(dependencies)
+    packages = all_packages(dependencies)
     try:
-        directory = install(wanted, cache, on_progress, policy=policy)
+        directory = install(packages, cache, on_progress, policy=policy)
     except (CkfuncError, OSError) as error:
         return Packages({}, error if isinstance(error, CkfuncError) else DependenciesFailed(str(error)))
     # Dependencies of packages are in the same directory; of these, only @types/node applies to every script.
-    targets = _existing_directories((*wanted, NODE_TYPES_PACKAGE), directory)
+    targets = _existing_directories((*packages, NODE_TYPES_PACKAGE), directory)
     missing: CkfuncError | None = None
     for name, version in _untyped(targets):
         try:
@@ -66,12 +66,12 @@ def installed_packages(
 
 def known_packages(dependencies: Mapping[str, str], cache: Path, policy: InstallPolicy = NO_POLICY) -> Packages | None:
     """Return the packages that `installed_packages` has installed; None if there are none."""
-    wanted = all_packages(dependencies)
-    directory = runtime_directory(wanted, cache, policy)
+    packages = all_packages(dependencies)
+    directory = runtime_directory(packages, cache, policy)
     if not is_installed(directory):
         return None
     # Dependencies of packages are in the same directory; of these, only @types/node applies to every script.
-    targets = _existing_directories((*wanted, NODE_TYPES_PACKAGE), directory)
+    targets = _existing_directories((*packages, NODE_TYPES_PACKAGE), directory)
     missing: CkfuncError | None = None
     for name, version in _untyped(targets):
         types = runtime_directory(_types_of(name, version), cache, policy)
@@ -139,8 +139,8 @@ def all_packages(dependencies: Mapping[str, str]) -> dict[str, str]:
     return {**{package.name: package.version for package in DEFAULT_PACKAGES}, **dependencies}
 
 
-def _existing_directories(wanted: Iterable[str], directory: Path) -> dict[str, Path]:
-    directories = {name: directory / NODE_MODULES / name for name in wanted}
+def _existing_directories(names: Iterable[str], directory: Path) -> dict[str, Path]:
+    directories = {name: directory / NODE_MODULES / name for name in names}
     return {name: target for name, target in directories.items() if target.is_dir()}
 
 
@@ -182,20 +182,20 @@ def _is_own(link: Path) -> bool:
 
 def _untyped(targets: Mapping[str, Path]) -> list[tuple[str, str]]:
     """Return name and major version of the packages that include no types."""
-    found = []
+    untyped = []
     for name, target in targets.items():
         package = _package(target)
         if not _ships_types(target, package) and f"@types/{_types_name(name)}" not in targets:
-            found.append((name, str(package.get("version", "")).partition(".")[0]))
-    return found
+            untyped.append((name, str(package.get("version", "")).partition(".")[0]))
+    return untyped
 
 
 def _package(directory: Path) -> dict[str, Any]:
     try:
-        found = json.loads(read_file(directory / "package.json"))
+        document = json.loads(read_file(directory / "package.json"))
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return document if isinstance(document, dict) else {}
 
 
 def _ships_types(directory: Path, package: Mapping[str, Any]) -> bool:
@@ -222,9 +222,9 @@ def _installed_types(
     mark = _no_types_mark(name, major, cache)
     if mark.is_file():
         return {}
-    wanted = _types_of(name, major)
+    types = _types_of(name, major)
     try:
-        return _existing_directories(wanted, install(wanted, cache, on_progress, policy=policy))
+        return _existing_directories(types, install(types, cache, on_progress, policy=policy))
     except PackageUnknown:
         with suppress(OSError):
             mark.parent.mkdir(parents=True, exist_ok=True)

@@ -51,7 +51,7 @@ def project_files() -> dict[str, str]:
     }
 
 
-def _existing_gitignore(path: Path, wanted: str) -> Written | None:
+def _existing_gitignore(path: Path, content: str) -> Written | None:
     """Return the result for an existing `.gitignore`, or None if there is none."""
     if not os.path.lexists(path):
         return None
@@ -59,7 +59,7 @@ def _existing_gitignore(path: Path, wanted: str) -> Written | None:
         lines = {line.strip() for line in read_file(path).decode().splitlines()}
     except (OSError, UnicodeDecodeError):
         return Written(path, FileAction.KEPT, note="it could not be read: make sure that it lists .env")
-    missing = [line for line in wanted.splitlines() if line not in lines]
+    missing = [line for line in content.splitlines() if line not in lines]
     return Written(path, FileAction.KEPT, note=f"add: {'  '.join(missing)}" if missing else None)
 
 

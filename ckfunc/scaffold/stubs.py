@@ -210,8 +210,8 @@ def _listed(text: str) -> Iterator[tuple[bool, str, str]]:
     """Yield the items of `export { … }`: whether it is marked as a type, its name in the source, its exported name."""
     for all_types, body in _LISTED.findall(text):
         for item in body.split(","):
-            if found := _ITEM.match(" ".join(item.split())):
-                yield bool(all_types or found[1]), found[2] or found[3], found[3]
+            if match := _ITEM.match(" ".join(item.split())):
+                yield bool(all_types or match[1]), match[2] or match[3], match[3]
 
 
 def _destructured(text: str) -> Iterator[str]:

@@ -63,10 +63,10 @@ def refresh_types(project: Project, schemas: Schemas) -> None:
     if not (project.root / TYPES_DIR).is_dir():
         return
     with suppress(OSError):
-        if wanted := project.runtime.dependencies:
-            known = known_packages(wanted, cache_dir(), policy_of(project))
-            if known is not None:
-                link_packages(project.root, with_node_types(known, known_node_types(cache_dir())))
+        if dependencies := project.runtime.dependencies:
+            packages = known_packages(dependencies, cache_dir(), policy_of(project))
+            if packages is not None:
+                link_packages(project.root, with_node_types(packages, known_node_types(cache_dir())))
         write_stubs(project.root, schemas, scope_of(project))
 
 
@@ -91,17 +91,17 @@ def write_types(
 
 def link_types(project: Project, progress: Progress, *, install: bool) -> tuple[Written, ...]:
     """Link packages for their types; with `install`, install missing ones first. Return the links."""
-    wanted = project.runtime.dependencies or {}
+    dependencies = project.runtime.dependencies or {}
     node = _node_types(policy_of(project), progress) if install else known_node_types(cache_dir())
-    if install and wanted:
+    if install and dependencies:
         with progress.step("installing packages for their types"):
-            packages = installed_packages(wanted, cache_dir(), progress.detail, policy_of(project))
+            packages = installed_packages(dependencies, cache_dir(), progress.detail, policy_of(project))
         if (missing := packages.missing) is not None:
             progress.warn(f"{missing.message}: packages without types are `any` in the editor")
         return link_packages(project.root, with_node_types(packages, node))
     # The platform's own packages alone are not installed for this: they are linked once handlers have run here.
-    known = known_packages(wanted, cache_dir(), policy_of(project))
-    if known is None and wanted:
+    known = known_packages(dependencies, cache_dir(), policy_of(project))
+    if known is None and dependencies:
         progress.warn("packages are not installed: they are `any` in the editor until you run `ckfunc types`")
     unknown = Packages({}, DependenciesFailed("packages are not installed"))
     return link_packages(project.root, with_node_types(known or unknown, node))
@@ -112,14 +112,16 @@ def stale_types(project: Project, schemas: Schemas) -> dict[str, str]:
     stale = stale_stubs(project.root, schemas, scope_of(project))
     if missing_example(project.root) is not None:
         stale[EXAMPLE_NAME] = "does not list all variables of functions.yaml"
-    wanted = project.runtime.dependencies or {}
-    if wanted or has_links(project.root):
-        known = known_packages(wanted, cache_dir(), policy_of(project))
-        linked = with_node_types(known, known_node_types(cache_dir())) if known else None
+    dependencies = project.runtime.dependencies or {}
+    if dependencies or has_links(project.root):
+        packages = known_packages(dependencies, cache_dir(), policy_of(project))
+        linked = with_node_types(packages, known_node_types(cache_dir())) if packages else None
         links = stale_links(project.root, linked) if linked else ()
         stale |= {link.relative_to(project.root).as_posix(): "does not lead to the package" for link in links}
-        if known is None or (known.missing and wanted):
-            stale[NODE_MODULES] = known.missing.message if known and known.missing else "packages are not installed"
+        if packages is None or (packages.missing and dependencies):
+            stale[NODE_MODULES] = (
+                packages.missing.message if packages and packages.missing else "packages are not installed"
+            )
     return stale
 
 

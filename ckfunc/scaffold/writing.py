@@ -66,9 +66,9 @@ def written_or_undone(
     root: Path, files: Mapping[str, str], *, force: bool, replaceable: Collection[str] = ()
 ) -> Iterator[tuple[Written, ...]]:
     """Write files like `write_all`, and undo that if the block raises."""
-    wanted = {root.joinpath(*name.split("/")): text.encode("utf-8") for name, text in files.items()}
-    _refuse_obstacles(root, wanted)
-    actions = {path: _action(path, content) for path, content in wanted.items()}
+    contents = {root.joinpath(*name.split("/")): text.encode("utf-8") for name, text in files.items()}
+    _refuse_obstacles(root, contents)
+    actions = {path: _action(path, content) for path, content in contents.items()}
     ours = {root.joinpath(*name.split("/")) for name in replaceable}
     conflicts = tuple(path for path, action in actions.items() if action is FileAction.OVERWRITTEN and path not in ours)
     if conflicts and not force:
@@ -76,7 +76,7 @@ def written_or_undone(
     with contextlib.ExitStack() as undo:
         for path, action in actions.items():
             if action is not FileAction.UNCHANGED:
-                _write(undo, path, wanted[path])
+                _write(undo, path, contents[path])
         yield tuple(Written(path, action) for path, action in actions.items())
         undo.pop_all()
 
@@ -109,12 +109,12 @@ def _lines(content: bytes) -> bytes:
     return content.replace(b"\r\n", b"\n")
 
 
-def _refuse_obstacles(root: Path, wanted: Mapping[Path, bytes]) -> None:
+def _refuse_obstacles(root: Path, contents: Mapping[Path, bytes]) -> None:
     """Raise CannotWrite or LeadsOutside for obstacles that `force` does not remove.
 
     These are a directory, pipe or device in place of a file, a file in place of a directory, and a link out of `root`.
     """
-    for path in wanted:
+    for path in contents:
         require_inside(root, path)
         if is_directory(path):
             raise CannotWrite(f"{path} is a directory, nothing was written", hint="move it, or choose another place")

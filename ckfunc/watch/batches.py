@@ -114,11 +114,11 @@ class _Events:
         """Watch the directories of `files` and their parents up to the root, if they exist."""
         self._names.clear()
         self._names.update(path.name for path in files)
-        wanted = {self._root}
+        directories = {self._root}
         for path in files:
-            wanted.add(path.parent)
-            wanted.update(parent for parent in path.parent.parents if self._root in parent.parents)
-        present = {path: inode for path in wanted if (inode := _inode(path)) is not None}
+            directories.add(path.parent)
+            directories.update(parent for parent in path.parent.parents if self._root in parent.parents)
+        present = {path: inode for path in directories if (inode := _inode(path)) is not None}
         for path, (watch, inode) in list(self._watched.items()):
             if present.get(path) != inode:
                 with suppress(KeyError, OSError):
@@ -132,8 +132,8 @@ class _Events:
     def wait(self, seconds: float, stop: threading.Event, wake: threading.Event | None) -> bool:
         """Wait for an event, `stop` or `wake`; return whether there was an event."""
         until = time.monotonic() + seconds
-        while not stop.is_set() and not (wake and wake.is_set()) and (left := until - time.monotonic()) > 0:
-            if self._event_seen.wait(min(left, 0.1)):
+        while not stop.is_set() and not (wake and wake.is_set()) and (remaining_s := until - time.monotonic()) > 0:
+            if self._event_seen.wait(min(remaining_s, 0.1)):
                 return True
         return self._event_seen.is_set()
 
@@ -156,11 +156,11 @@ class Contents:
 
     def follow(self, files: Iterable[Path]) -> None:
         """Track exactly these files from now on."""
-        wanted = set(files)
-        for path in wanted - self._known.keys():
+        paths = set(files)
+        for path in paths - self._known.keys():
             self._stamps[path] = _stamp(path)
             self._known[path] = _content_digest(path)
-        for path in self._known.keys() - wanted:
+        for path in self._known.keys() - paths:
             del self._known[path], self._stamps[path]
 
     def touched(self) -> bool:
@@ -169,15 +169,15 @@ class Contents:
 
     def missing(self) -> frozenset[Path]:
         """Return the files that had content at the last call of `changed`, and are missing now."""
-        return frozenset(path for path, known in self._known.items() if known is not None and _stamp(path) is None)
+        return frozenset(path for path, stamp in self._known.items() if stamp is not None and _stamp(path) is None)
 
     def changed(self) -> frozenset[Path]:
         """Return the files whose content has changed since the last call."""
         changed = set()
-        for path, known in list(self._known.items()):
+        for path, stamp in list(self._known.items()):
             self._stamps[path] = _stamp(path)
             now = _content_digest(path)
-            if now != known:
+            if now != stamp:
                 self._known[path] = now
                 changed.add(path)
         return frozenset(changed)
