@@ -116,10 +116,10 @@ class ChatClient:
     """A chat of a user. `put` gets its events, on several threads."""
 
     def __init__(
-        self, login: ChatLogin, wanted: WantedChannel, put: Callable[[ChatEvent | ConnectionEnded], object]
+        self, login: ChatLogin, channel: WantedChannel, put: Callable[[ChatEvent | ConnectionEnded], object]
     ) -> None:
         self._login = login
-        self._wanted = wanted
+        self._wanted = channel
         self._put = put
         self._lock = threading.Lock()
         self._held: list[ChatEvent] | None = None
@@ -143,11 +143,11 @@ class ChatClient:
         Raises SessionDenied, ConnectionLost, NoChannel and ActionRefused.
         """
         connection = self._connect(url)
-        found = self._find(connection)
-        if "join" in found["_actions"]:
-            connection.act(found["_actions"]["join"])
-            found = connection.read(found["_relays"]["self"])
-        self._enter(connection, found, SessionChange.OPENED)
+        channel = self._find(connection)
+        if "join" in channel["_actions"]:
+            connection.act(channel["_actions"]["join"])
+            channel = connection.read(channel["_relays"]["self"])
+        self._enter(connection, channel, SessionChange.OPENED)
 
     def reopen(self, url: str) -> None:
         """Continue the session after the connection was lost, and put the messages that were sent in the meantime.
@@ -228,12 +228,12 @@ class ChatClient:
         text = self._wanted.text
         if text is None:
             for listed in (own, joinable):
-                if found := _channels(connection, _sized(listed, 1, _NEWEST_FIRST)):
-                    return found[0]
+                if matches := _channels(connection, _sized(listed, 1, _NEWEST_FIRST)):
+                    return matches[0]
             raise NoChannel(f"there is no channel that {self.username!r} can see", hint="add `--channel NAME --create`")
         for listed in (own, joinable):
-            if found := _channels(connection, listed, name=text):
-                return found[0]
+            if matches := _channels(connection, listed, name=text):
+                return matches[0]
         if is_id(text):
             try:
                 return connection.read(relay(f"channels/{text}"))
@@ -272,10 +272,10 @@ class ChatClient:
     def _history(self, connection: ChatConnection) -> list[MessageEvent]:
         """Return the last messages, as many as are wanted."""
         size = self._wanted.history
-        found, _ = self._page(connection, _sized(self._channel["_relays"]["messages"], size or 1))
+        messages, _ = self._page(connection, _sized(self._channel["_relays"]["messages"], size or 1))
         if size:
-            return [replace(event, earlier=True) for event in found]
-        self._newest = found[0].message.id if found else 0
+            return [replace(event, earlier=True) for event in messages]
+        self._newest = messages[0].message.id if messages else 0
         return []
 
     def _missed(self, connection: ChatConnection) -> list[MessageEvent]:
@@ -285,9 +285,9 @@ class ChatClient:
         for _ in range(_MOST_MISSED_PAGES):
             if next_page is None:
                 break
-            found, next_page = self._page(connection, next_page)
-            missed = [*found, *missed]
-            if found and found[0].message.id <= self._newest:
+            messages, next_page = self._page(connection, next_page)
+            missed = [*messages, *missed]
+            if messages and messages[0].message.id <= self._newest:
                 break
         return missed
 

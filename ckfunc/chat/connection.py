@@ -205,8 +205,8 @@ class ChatConnection:
         elif frame.command == "MESSAGE":
             document, name = json.loads(frame.body), headers.get("subscription", "")
             if name == _ERRORS_NAME:
-                asked = headers.get("receipt-id") or headers.get("subscription-id")
-                self._answer(asked, None, ActionRefused(one_line(str(document.get("message")))))
+                receipt = headers.get("receipt-id") or headers.get("subscription-id")
+                self._answer(receipt, None, ActionRefused(one_line(str(document.get("message")))))
             elif name.startswith("topic-"):
                 self._on_event(document)
             else:
@@ -268,12 +268,12 @@ def require_emulator(url: str) -> None:
     transport = Transport(_PROBE_TIMEOUT_S)
     try:
         answer = transport.send("GET", f"{url}/emulator/health", {})
-        found = answer.ok and EMULATOR_HEADER in answer.headers
+        is_emulator = answer.ok and EMULATOR_HEADER in answer.headers
     except ApiFailure:
-        found = False
+        is_emulator = False
     finally:
         transport.close()
-    if not found:
+    if not is_emulator:
         raise NoEmulator(f"no emulator answers at {url}", hint="start it with `ckfunc emulator`, or check the address")
 
 

@@ -153,46 +153,46 @@ def message_event(document: Any, change: MessageChange = MessageChange.SENT) -> 
 
 def _message_id(document: Any, relay: str) -> int | None:
     """Return the id in a link to a message."""
-    found = _NUMBER.search(str((document.get("_relays") or {}).get(relay, "")))
-    return None if found is None else int(found[1])
+    match = _NUMBER.search(str((document.get("_relays") or {}).get(relay, "")))
+    return None if match is None else int(match[1])
 
 
 def _message(change: MessageChange) -> Callable[[Any], ChatEvent]:
-    return lambda found: message_event(found, change)
+    return lambda document: message_event(document, change)
 
 
 def _reaction(removed: bool) -> Callable[[Any], ChatEvent]:
-    def read(found: Any) -> ChatEvent:
-        emoji = required(resource(required(found, "emoji", dict), "emoji"), "character", str)
-        return ReactionEvent(_user(found), emoji, _message_id(found, "message") or 0, removed)
+    def read(document: Any) -> ChatEvent:
+        emoji = required(resource(required(document, "emoji", dict), "emoji"), "character", str)
+        return ReactionEvent(_user(document), emoji, _message_id(document, "message") or 0, removed)
 
     return read
 
 
 def _receipt(unread: bool) -> Callable[[Any], ChatEvent]:
-    return lambda found: ReadEvent(_user(found), _message_id(found, "message") or 0, unread)
+    return lambda document: ReadEvent(_user(document), _message_id(document, "message") or 0, unread)
 
 
 def _presence(change: PresenceChange) -> Callable[[Any], ChatEvent]:
-    return lambda found: PresenceEvent(read_user(found), change)
+    return lambda document: PresenceEvent(read_user(document), change)
 
 
-def _status(found: Any) -> ChatEvent:
-    user = read_user(found)
+def _status(document: Any) -> ChatEvent:
+    user = read_user(document)
     return PresenceEvent(user, PresenceChange.ONLINE if user.presence.online else PresenceChange.OFFLINE)
 
 
 def _typing(typing: bool) -> Callable[[Any], ChatEvent]:
-    return lambda found: TypingEvent(read_user(found), typing)
+    return lambda document: TypingEvent(read_user(document), typing)
 
 
-def _custom(found: Any) -> ChatEvent:
-    user = None if found.get("user") is None else _user(found)
-    return CustomEvent(required(found, "type", str), required(found, "properties", dict), user)
+def _custom(document: Any) -> ChatEvent:
+    user = None if document.get("user") is None else _user(document)
+    return CustomEvent(required(document, "type", str), required(document, "properties", dict), user)
 
 
-def _user(found: Any) -> User:
-    return read_user(required(found, "user", dict))
+def _user(document: Any) -> User:
+    return read_user(required(document, "user", dict))
 
 
 _READERS: Mapping[str, Callable[[Any], ChatEvent]] = {

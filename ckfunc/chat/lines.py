@@ -131,11 +131,11 @@ def event_lines(event: ChatEvent, view: ChatView, now: datetime) -> list[Line]:
     """
     if isinstance(event, PresenceEvent | TypingEvent) and event.user.name == view.username:
         return []
-    first, *others = _LINES[type(event)](event, view)
+    first, *remaining = _LINES[type(event)](event, view)
     moment = event.message.created_time if isinstance(event, MessageEvent) and _is_sent(event) else now
     local, today = moment.astimezone(view.zone), now.astimezone(view.zone).date()
     clock = f"{local:%H:%M:%S}" if local.date() == today else f"{local:%Y-%m-%d %H:%M:%S}"
-    lines = [[(f"{clock} ", "muted"), *first], *others]
+    lines = [[(f"{clock} ", "muted"), *first], *remaining]
     return lines[:1] if view.flat else lines
 
 
@@ -188,8 +188,8 @@ def _message(event: MessageEvent, view: ChatView) -> list[Line]:
     if view.flat:
         return [[*head, (escaped(message.body).replace("\r\n", "\n").replace("\n", "\\n"), "plain")]]
     shown = escaped(message.body[:_MOST_CHARACTERS]).expandtabs(4)
-    first, *others = shown.splitlines() or [""]
-    lines: list[Line] = [[*head, (first, "plain")], *([(_INDENT + line, "plain")] for line in others)]
+    first, *remaining = shown.splitlines() or [""]
+    lines: list[Line] = [[*head, (first, "plain")], *([(_INDENT + line, "plain")] for line in remaining)]
     if (more := len(message.body) - _MOST_CHARACTERS) > 0:
         lines.append([(f"{_INDENT}… {more:,} more characters; --json has all of them", "muted")])
     return lines

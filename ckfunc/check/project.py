@@ -186,20 +186,20 @@ class _Preparation:
 
     def _link_packages(self) -> bool:
         """Make the packages that scripts import resolvable; return whether none of them is missing."""
-        root, wanted = self._project.root, self._project.runtime.dependencies or {}
+        root, dependencies = self._project.root, self._project.runtime.dependencies or {}
         defaults = {package.name for package in DEFAULT_PACKAGES}
-        if not any_mentions(root, list_files(root).scripts, {*wanted, *defaults}):
+        if not any_mentions(root, list_files(root).scripts, {*dependencies, *defaults}):
             return True
         try:
             if self._failure is not None:
                 raise self._failure
             policy = self._services.policy()
-            packages = known_packages(wanted, cache_dir(), policy)
+            packages = known_packages(dependencies, cache_dir(), policy)
             if packages is None or packages.missing is not None:
-                packages = installed_packages(wanted, cache_dir(), self._services.detail, policy)
+                packages = installed_packages(dependencies, cache_dir(), self._services.detail, policy)
             link_packages(root, with_node_types(packages, known_node_types(cache_dir())))
             missing = packages.missing
-            if (note := scripts_warning(all_packages(wanted), cache_dir(), policy)) is not None:
+            if (note := scripts_warning(all_packages(dependencies), cache_dir(), policy)) is not None:
                 self.warnings = ("{} ({})".format(*note),)
         except CkfuncError as problem:
             missing = problem
@@ -250,8 +250,8 @@ class _Bundles:
         if not self._imports:
             return ()
         try:
-            wanted = all_packages(self._project.runtime.dependencies or {})
-            directory = runtime_directory(wanted, cache_dir(), self._services.policy())
+            packages = all_packages(self._project.runtime.dependencies or {})
+            directory = runtime_directory(packages, cache_dir(), self._services.policy())
             modules = self._services.compiler.resolve(directory, [import_ for _, import_ in self._imports])
         except (CkfuncError, OSError):  # the packages are not installed: a warning says why
             return ()

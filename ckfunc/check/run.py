@@ -101,7 +101,7 @@ class ResultCache:
     def lookup(self, key: str | None, root: Path) -> CachedCheck | None:
         """Return the result for `key` if none of the files that the compiler read has changed."""
         result = self.results.get(key) if key else None
-        if result and all(file_digest(root / name) == known for name, known in result.files.items()):
+        if result and all(file_digest(root / name) == stored_digest for name, stored_digest in result.files.items()):
             return result
         return None
 
@@ -284,19 +284,19 @@ def _is_own(name: str) -> bool:
     return not name.startswith(".ckfunc/") and "node_modules" not in Path(name).parts
 
 
-def _merged(types: Iterable[Finding], others: Iterable[Finding]) -> tuple[Finding, ...]:
+def _merged(types: Iterable[Finding], findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """Merge the compiler's findings with the others, without duplicates: the compiler's finding wins.
 
     Except for missing modules, where only the other finding says what handlers can import, and how to fix it.
     """
-    others = tuple(others)
-    places = {(each.path, each.line, each.column) for each in others if each.code == REQUIREMENT}
+    findings = tuple(findings)
+    places = {(each.path, each.line, each.column) for each in findings if each.code == REQUIREMENT}
     types = [each for each in types if each.code not in _NO_MODULE or (each.path, each.line, each.column) not in places]
     unparsed = {each.path for each in types if _is_syntax(each)}
     lines = {(each.path, each.line) for each in types}
 
     def unreported() -> Iterator[Finding]:
-        for finding in others:
+        for finding in findings:
             if finding.path not in unparsed and (finding.path, finding.line) not in lines:
                 lines.add((finding.path, finding.line))
                 yield finding

@@ -220,26 +220,26 @@ def _secrets(root: Path) -> Iterator[Diagnosis]:
 
 def _platform(project: ProjectSetup, root: Path, target: Target) -> Iterator[Diagnosis]:
     try:
-        found = project.credentials(root, target)
+        connection = project.credentials(root, target)
     except CkfuncError as problem:
         optional = isinstance(problem, CredentialsMissing) and target.name == "default"
         yield Diagnosis("credentials", WARN if optional else FAIL, problem.message, problem.hint)
         return
-    yield Diagnosis("credentials", OK, f"from {found.source}")
+    yield Diagnosis("credentials", OK, f"from {connection.source}")
     unreachable = False
-    for finding in _reachability(project, found):
+    for finding in _reachability(project, connection):
         unreachable = unreachable or (finding.name, finding.verdict) == ("platform", FAIL)
         yield finding
     if not unreachable:
-        login = _run_check("login", lambda: _login(project, found, target))
+        login = _run_check("login", lambda: _login(project, connection, target))
         yield login
         if login.verdict == OK:
-            yield _run_check("guests", lambda: _guests(project.connect(found.connection)), expected=ApiFailure)
+            yield _run_check("guests", lambda: _guests(project.connect(connection.connection)), expected=ApiFailure)
 
 
-def _reachability(project: ProjectSetup, found: FoundConnection) -> Iterator[Diagnosis]:
+def _reachability(project: ProjectSetup, connection: FoundConnection) -> Iterator[Diagnosis]:
     """Check that the API responds, and compare its clock with this machine's. Sends no secrets."""
-    url = found.connection.api_url
+    url = connection.connection.api_url
     transport = Transport(_TIMEOUT_S)
     try:
         began = project.clock.monotonic_s()
@@ -265,8 +265,8 @@ def _reachability(project: ProjectSetup, found: FoundConnection) -> Iterator[Dia
         yield Diagnosis("clock", verdict, text, "set this machine's clock; certificates and tokens need it")
 
 
-def _login(project: ProjectSetup, found: FoundConnection, target: Target) -> Diagnosis:
-    application = project.connect(found.connection).application()
+def _login(project: ProjectSetup, connection: FoundConnection, target: Target) -> Diagnosis:
+    application = project.connect(connection.connection).application()
     by_id = target.application is None or target.application.isdecimal()
     require_application(target, str(application.id) if by_id else application.key)
     return Diagnosis("login", OK, f"application {application.id} ({application.key})")

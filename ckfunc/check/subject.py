@@ -111,15 +111,15 @@ class ProjectFiles:
 
 def list_files(root: Path, *, max_files: int = _MAX_FILES) -> ProjectFiles:
     """List the files of a project without hidden directories and `node_modules`; stop after `max_files` files."""
-    found: list[str] = []
+    files: list[str] = []
     complete = True
     for seen, (name, stamp) in enumerate(_walk(str(root), "")):
         if seen >= max_files:
             complete = False
             break
-        found.append(f"{name}{stamp}")
-    scripts = sorted(name for name in found if name.endswith(SCRIPT_SUFFIXES))
-    state = json.dumps([sorted(found), _packages(root)])
+        files.append(f"{name}{stamp}")
+    scripts = sorted(name for name in files if name.endswith(SCRIPT_SUFFIXES))
+    state = json.dumps([sorted(files), _packages(root)])
     return ProjectFiles(tuple(scripts), digest(state) if complete else None)
 
 

@@ -76,21 +76,21 @@ class DevStatus:
     def segments(self) -> list[Segment]:
         """Return the status line."""
         with self._lock:
-            found = [Segment(f" {self._target} ", "title")]
+            segments = [Segment(f" {self._target} ", "title")]
             if self._broken:  # first, so that a narrow terminal does not cut it off
-                found += [Segment(" "), Segment(f"✗ {self._broken}", "failure"), Segment(" ")]
-            found.append(Segment(f" {self._deployed}"))
+                segments += [Segment(" "), Segment(f"✗ {self._broken}", "failure"), Segment(" ")]
+            segments.append(Segment(f" {self._deployed}"))
             if self._last is not None:
                 failed = self._last.invocation.status is Status.FAILED
                 took = self._last.detail.duration_ms if self._last.detail else None
-                found += [
+                segments += [
                     Segment("  "),
                     Segment("✗" if failed else "✓", "failure" if failed else "success"),
                     Segment(f" {self._last.type}{'' if took is None else f' {took:.0f} ms'}"),
                 ]
             if self._failures:
-                found += [Segment("  "), Segment(f"{self._failures} of {self._runs} runs failed", "failure")]
-            return found
+                segments += [Segment("  "), Segment(f"{self._failures} of {self._runs} runs failed", "failure")]
+            return segments
 
 
 def samples(root: Path) -> Iterator[Event]:

@@ -107,8 +107,8 @@ class Watcher:
 
     def files(self) -> Collection[Path]:
         """Return the files that the project depends on, as far as a broken manifest allows."""
-        found = watched_files(self._project.root, self._project.target.name)
-        self._watched = {*self._project.watched, *self._unloaded_files, *found}
+        paths = watched_files(self._project.root, self._project.target.name)
+        self._watched = {*self._project.watched, *self._unloaded_files, *paths}
         return self._watched
 
     def types(self) -> tuple[str, ...]:
@@ -191,13 +191,13 @@ class Watcher:
 
     def _deploy(self, project: Project, broken: InvalidModules | None) -> DeployReport | None:
         """Deploy the functions that can be bundled and parsed. Return None if nothing can be deployed."""
-        whole = project if broken is None else without(project, broken.broken)
+        deployable = project if broken is None else without(project, broken.broken)
         try:
-            report = None if whole is None else self._run(whole)
+            report = None if deployable is None else self._run(deployable)
         except InvalidScripts as problem:
-            known = broken.problems if broken else ()
-            self._report_broken(InvalidScripts(problem.message, (*known, *problem.problems), problem.hint))
-            parsing = whole and without(whole, {mistake.path for mistake in problem.problems})
+            problems = broken.problems if broken else ()
+            self._report_broken(InvalidScripts(problem.message, (*problems, *problem.problems), problem.hint))
+            parsing = deployable and without(deployable, {mistake.path for mistake in problem.problems})
             return None if parsing is None else self._run(parsing)
         if broken is None:
             self._report_fixed()
@@ -232,10 +232,10 @@ class Watcher:
         for name in sorted(
             {change.name for change in plan.changes if change.kind == FUNCTIONS} & set(self._deployed_versions)
         ):
-            now, left = plan.versions.get(name, 0), self._deployed_versions[name]
-            if now != left and not plan.target.emulator:
+            now, deployed = plan.versions.get(name, 0), self._deployed_versions[name]
+            if now != deployed and not plan.target.emulator:
                 self._listener.warn(
-                    f"{name} was v{left} after the last deploy and is v{now} now: replacing someone else's version "
+                    f"{name} was v{deployed} after the last deploy and is v{now} now: replacing someone else's version "
                     f"(`ckfunc rollback {name} --to {now}` restores it)"
                 )
 
@@ -256,11 +256,11 @@ class Watcher:
         self._retry_s = min(self._retry_s * 2, LONGEST_RETRY_S)
 
     def _report_broken(self, problem: InvalidFiles) -> None:
-        found = tuple(map(str, problem.problems)) or (problem.message,)
-        if found != self._broken:
+        problems = tuple(map(str, problem.problems)) or (problem.message,)
+        if problems != self._broken:
             self._listener.failed(problem)
             self._listener.waiting()
-        self._broken = found
+        self._broken = problems
 
     def _report_fixed(self) -> None:
         if self._broken:

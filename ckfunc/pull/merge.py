@@ -32,21 +32,21 @@ class Base:
 
     def updated(self, newer: Base) -> Base:
         """Return this base, updated with the known parts of `newer`."""
-        known = {name: value for name, value in _fields(newer).items() if value is not None and name != "scripts"}
-        return replace(self, **known, scripts={**self.scripts, **newer.scripts})
+        stored = {name: value for name, value in _fields(newer).items() if value is not None and name != "scripts"}
+        return replace(self, **stored, scripts={**self.scripts, **newer.scripts})
 
 
 def read_base(root: Path, target: str, identity: str | None) -> Base:
     """Return the base of a target, or an empty Base if there is none."""
     try:
-        found = json.loads(read_file(_path(root, target)))
-        if identity is None or found["identity"] != identity:
+        document = json.loads(read_file(_path(root, target)))
+        if identity is None or document["identity"] != identity:
             return Base()
-        variables, settings = found["variables"], found.get("settings")
+        variables, settings = document["variables"], document.get("settings")
         return Base(
-            scripts=_texts(found["scripts"]),
-            initialization_script=_text(found["initialization_script"]),
-            dependencies=None if found["dependencies"] is None else _texts(found["dependencies"]),
+            scripts=_texts(document["scripts"]),
+            initialization_script=_text(document["initialization_script"]),
+            dependencies=None if document["dependencies"] is None else _texts(document["dependencies"]),
             variables=None if variables is None else tuple(map(str, variables)),
             settings=None if settings is None else {str(name): enabled is True for name, enabled in settings.items()},
         )
@@ -56,11 +56,11 @@ def read_base(root: Path, target: str, identity: str | None) -> Base:
 
 def store_base(root: Path, target: str, identity: str | None, base: Base) -> None:
     """Store the state that a target's application and the project now share. Write failures are ignored."""
-    known = read_base(root, target, identity)
-    wanted = known.updated(base)
-    if identity is None or wanted == known:
+    stored = read_base(root, target, identity)
+    updated = stored.updated(base)
+    if identity is None or updated == stored:
         return
-    document = {"identity": identity, **_fields(wanted)}
+    document = {"identity": identity, **_fields(updated)}
     with contextlib.suppress(OSError):
         write_atomically(root / ".ckfunc" / "base" / ".gitignore", "*\n")
         write_atomically(_path(root, target), json.dumps(document, indent=1))

@@ -175,8 +175,8 @@ def create_project(
     """Write a new project from the application into `root`. Raises PullObstacle and CannotWrite."""
     made = fresh_project(remote, target, application, environ, _handlers(root), is_javascript=is_javascript)
     files = {**made.files, "tsconfig.json": render("project/tsconfig.json"), ".gitignore": render("project/gitignore")}
-    kept = [path for path in (".gitignore", "tsconfig.json", ".env.example") if (root / path).exists()]
-    files = {path: text for path, text in files.items() if path not in kept}
+    existing = [path for path in (".gitignore", "tsconfig.json", ".env.example") if (root / path).exists()]
+    files = {path: text for path, text in files.items() if path not in existing}
     env_file, env = root / ".env", env_text("", {})
     if with_values:
         require_file_place(env_file)
@@ -192,7 +192,7 @@ def create_project(
     project = load(root, target, {**dict.fromkeys(filter(None, references), ""), **environ})
     write_stubs(root, schemas, scope_of(project))
     store_base(root, project.target.name, identity, shared_state(project, remote))
-    rows = [(path, "created") for path in sorted(files)] + [(path, "kept") for path in kept]
+    rows = [(path, "created") for path in sorted(files)] + [(path, "kept") for path in existing]
     rows += [(".env", "written")] if with_values and made.values else []
     missing = env.unwritable if with_values else tuple(name for name in made.values if name not in environ)
     return CreatedProject(Pulled(root, tuple(rows), _notes(remote.notes, env.unwritable)), missing)
@@ -204,7 +204,7 @@ def prepare_pull(
     """Compare the project with its application, and return the pull. Only reads."""
     root, target = project.root, project.target
     remote, _ = read_application(client, target, root, settings=project.settings is not None)
-    found = update(
+    result = update(
         project,
         ManifestSections(*environment_texts(root, target.name), setting_paths(root, target.name)),
         remote,
@@ -216,21 +216,21 @@ def prepare_pull(
     )
     own = root / f".env.{target.name}"
     env_file = own if own.exists() else root / ".env"
-    env, unwritable = _env_change(env_file, found) if with_values and found.values else (None, ())
-    texts = _file_texts(project, found)
-    return Pull(project, remote, client.identity, found, texts, env_file, env, _notes(found.notes, unwritable))
+    env, unwritable = _env_change(env_file, result) if with_values and result.values else (None, ())
+    texts = _file_texts(project, result)
+    return Pull(project, remote, client.identity, result, texts, env_file, env, _notes(result.notes, unwritable))
 
 
 def _handlers(root: Path) -> list[str]:
     return [path.relative_to(root).as_posix() for path in (root / "handlers").glob("*")]
 
 
-def _env_change(path: Path, found: Update) -> tuple[str | None, tuple[str, ...]]:
+def _env_change(path: Path, result: Update) -> tuple[str | None, tuple[str, ...]]:
     """Return the new text of the `.env` file (None: unchanged), and the names whose values it cannot contain."""
     require_file_place(path)
     text = _text(path)
-    made = env_text(text, revealed(found.values))
-    return (made.text if made.text != text else None), made.unwritable
+    change = env_text(text, revealed(result.values))
+    return (change.text if change.text != text else None), change.unwritable
 
 
 def _notes(notes: tuple[str, ...], unwritable: tuple[str, ...]) -> tuple[str, ...]:
@@ -253,28 +253,28 @@ class EarlierVersions:
         return any(newlines(version.handler_script) == script for version in versions)
 
 
-def _file_texts(project: Project, found: Update) -> dict[str, str | bytes]:
+def _file_texts(project: Project, result: Update) -> dict[str, str | bytes]:
     """Return the texts to write, by path: scripts, with the line endings of their files, and the manifest."""
     root = project.root
     files: dict[str, str | bytes] = {}
-    for change in found.files:
+    for change in result.files:
         windows = b"\r\n" in (_bytes(root / change.path) or b"")
         files[change.path] = change.after.replace("\n", "\r\n") if windows else change.after
-    if found.manifest:
+    if result.manifest:
         text = (_bytes(root / MANIFEST_NAME) or b"").decode("utf-8")
         mark, bare = ("\ufeff", text[1:]) if text.startswith("\ufeff") else ("", text)
-        files[MANIFEST_NAME] = mark + with_changes(bare, found.manifest)
-    new = [name for name in found.values if name in _new_references(found)]
+        files[MANIFEST_NAME] = mark + with_changes(bare, result.manifest)
+    new = [name for name in result.values if name in _new_references(result)]
     if new:
         example = _bytes(root / ".env.example")
         files[".env.example"] = example_text(None if example is None else example.decode("utf-8", "replace"), new)
     return files
 
 
-def _new_references(found: Update) -> set[str]:
+def _new_references(result: Update) -> set[str]:
     """Return the variables that the changes of the manifest refer to."""
     texts = (
-        change.value for change in found.manifest if isinstance(change.value, str) and "environment" in change.path
+        change.value for change in result.manifest if isinstance(change.value, str) and "environment" in change.path
     )
     return {name for text in texts if (name := whole_reference(text))}
 

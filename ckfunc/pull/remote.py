@@ -63,7 +63,7 @@ def described(
 ) -> RemoteProject:
     """Return an application as a project. `versions` are the deployed ones, by trigger type."""
     notes: list[str] = []
-    found = tuple(_functions(functions, versions, notes))
+    described_functions = tuple(_functions(functions, versions, notes))
     dependencies: dict[str, str] | None = runtime.own_dependencies()
     environment: dict[str, Secret] | None = runtime.own_environment()
     if wrong := [name for name, version in (dependencies or {}).items() if not fits_dependency(name, version)]:
@@ -77,7 +77,7 @@ def described(
         script = None
         notes.append("the init script was left out: a file of a project cannot contain it")
     switches = None if settings is None else asdict(settings)
-    return RemoteProject(found, dependencies, environment, script, tuple(notes), switches)
+    return RemoteProject(described_functions, dependencies, environment, script, tuple(notes), switches)
 
 
 def file_text(script: str) -> str:

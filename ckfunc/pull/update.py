@@ -144,8 +144,8 @@ class _Merger:
         for wanted in project.functions:
             if wanted.type in remote:
                 by_path.setdefault(wanted.handler.path, []).append(remote[wanted.type])
-        for path, found in by_path.items():
-            self._handler(scripts[path], found)
+        for path, remotes in by_path.items():
+            self._handler(scripts[path], remotes)
         new = {
             name: function for name, function in remote.items() if name not in {own.type for own in project.functions}
         }
@@ -156,12 +156,12 @@ class _Merger:
             self.manifest.append(ManifestChange(("functions", name), value))
             self.files.append(FileChange(path, None, file_text(new[name].script)))
 
-    def _handler(self, script: Script, found: list[RemoteFunction]) -> None:
-        if len({function.script for function in found}) > 1:
-            types = ", ".join(function.type for function in found)
+    def _handler(self, script: Script, remotes: list[RemoteFunction]) -> None:
+        if len({function.script for function in remotes}) > 1:
+            types = ", ".join(function.type for function in remotes)
             self.unmarked_conflicts.append(f"{script.path} is the handler of {types}, which differ in the application")
             return
-        first = found[0]
+        first = remotes[0]
         base = self._base.scripts.get(first.type)
         if script.modules:
             compare = f"compare with `ckfunc diff {first.type}@{first.version}`"
@@ -170,13 +170,13 @@ class _Merger:
         if base is None and first.script != script.text and self._deployed_before(first.type, script.text):
             base = script.text
         if is_bundle(first.script) and not is_bundle(script.text) and not script.path.endswith(JAVASCRIPT_SUFFIXES):
-            self._to_javascript(script, base, found)
+            self._to_javascript(script, base, remotes)
             return
         self._merge(script, base, first.script, f"v{first.version} of {first.type}")
 
-    def _to_javascript(self, script: Script, base: str | None, found: list[RemoteFunction]) -> None:
+    def _to_javascript(self, script: Script, base: str | None, remotes: list[RemoteFunction]) -> None:
         """Write a bundle to a new file that replaces a TypeScript file, unless that has local edits."""
-        first = found[0]
+        first = remotes[0]
         if base is None or script.text != base:
             self.unmarked_conflicts.append(
                 f"v{first.version} of {first.type} is a bundle made by ckfunc and cannot be merged into {script.path}, "
@@ -185,34 +185,34 @@ class _Merger:
             return
         (path,) = handler_paths({first.type: first.script}, self._taken, lambda _: True).values()
         self.files.append(FileChange(path, None, file_text(first.script)))
-        self.manifest += (ManifestChange(("functions", function.type, "handler"), path) for function in found)
+        self.manifest += (ManifestChange(("functions", function.type, "handler"), path) for function in remotes)
         self.notes.append(f"{script.path} is no longer used: {first.type} is a bundle made by ckfunc, now in {path}")
 
     def initialization_script(self, project: Project) -> None:
-        script, there = project.runtime.initialization_script, self._remote.initialization_script
-        if there is None:
+        script, remote = project.runtime.initialization_script, self._remote.initialization_script
+        if remote is None:
             return
         if script is not None and script.modules:
             self._bundle(
-                script, self._base.initialization_script, there, "the deployed init script", "see `ckfunc diff`"
+                script, self._base.initialization_script, remote, "the deployed init script", "see `ckfunc diff`"
             )
         elif script is not None:
-            self._merge(script, self._base.initialization_script, there, "deployed init script")
-        elif there:
+            self._merge(script, self._base.initialization_script, remote, "deployed init script")
+        elif remote:
             self.notes.append("the init script is not managed by functions.yaml and was left alone")
 
-    def _bundle(self, script: Script, base: str | None, there: str, remote_name: str, compare: str) -> None:
+    def _bundle(self, script: Script, base: str | None, theirs: str, remote_name: str, compare: str) -> None:
         """Report a changed bundle: its changes must be copied to the local files by hand."""
-        if there not in (script.text, base):
+        if theirs not in (script.text, base):
             self.unmarked_conflicts.append(
                 f"{remote_name} differs from the bundle of {', '.join(script.modules)} and cannot be merged into these "
                 f"files; they were left alone ({compare})"
             )
 
-    def _merge(self, script: Script, base: str | None, there: str, remote_name: str) -> None:
-        merged: Merged = merge(base, script.text, there, local_name=script.path, remote_name=remote_name)
+    def _merge(self, script: Script, base: str | None, theirs: str, remote_name: str) -> None:
+        merged: Merged = merge(base, script.text, theirs, local_name=script.path, remote_name=remote_name)
         if merged.text != script.text:
-            both = merged.text != there
+            both = merged.text != theirs
             self.files.append(FileChange(script.path, script.text, file_text(merged.text), merged.conflicts, both))
 
     def dependencies(self, runtime: WantedRuntime) -> None:
@@ -228,10 +228,10 @@ class _Merger:
             return
         for name in sorted({*ours, *theirs}):
             here, there = ours.get(name), theirs.get(name)
-            known = (base or {}).get(name)
-            if here == there or (base is not None and known == there):
+            base_version = (base or {}).get(name)
+            if here == there or (base is not None and base_version == there):
                 continue
-            if here == known:
+            if here == base_version:
                 self.manifest.append(ManifestChange(("runtime", "dependencies", name), there))
                 outdated = runtime.lock is not None
             elif there is not None or (base is not None and name in base):
@@ -298,22 +298,22 @@ def shared_state(project: Project, remote: RemoteProject) -> Base:
     Bundles are only included if they are equal: others cannot be pulled.
     """
     functions = {function.type: function.script for function in remote.functions}
-    script, there = project.runtime.initialization_script, remote.initialization_script
+    script, theirs = project.runtime.initialization_script, remote.initialization_script
     return Base(
         scripts={
             function.type: functions[function.type]
             for function in project.functions or ()
             if function.type in functions and _can_be_pulled(function.handler, functions[function.type])
         },
-        initialization_script=there if script is None or there is None or _can_be_pulled(script, there) else None,
+        initialization_script=theirs if script is None or theirs is None or _can_be_pulled(script, theirs) else None,
         dependencies=remote.dependencies,
         variables=None if remote.environment is None else tuple(sorted(remote.environment)),
         settings=remote.settings,
     )
 
 
-def _can_be_pulled(script: Script, there: str) -> bool:
-    return not script.modules or script.text == there
+def _can_be_pulled(script: Script, theirs: str) -> bool:
+    return not script.modules or script.text == theirs
 
 
 def deployed(project: Project, types: Collection[str], kinds: Collection[str]) -> Base:

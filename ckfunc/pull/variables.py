@@ -24,13 +24,13 @@ def reference_names(environment: Mapping[str, Secret], environ: Mapping[str, str
 
     The shell takes precedence over `.env` files, so `HOME: ${HOME}` would deploy the home directory of the user.
     """
-    found: dict[str, str] = {}
+    names: dict[str, str] = {}
     for name, value in environment.items():
         other = name
         while (other in environ and Secret(environ[other]) != value) or (other != name and other in environment):
             other = f"APP_{other}"
-        found[name] = other
-    return found
+        names[name] = other
+    return names
 
 
 def env_text(text: str, values: Mapping[str, str]) -> EnvFile:

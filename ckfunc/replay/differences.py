@@ -71,8 +71,8 @@ def outcome_of(status: Status, result: Mapping[str, Any]) -> dict[str, Any]:
     if status is not Status.FAILED:
         return {"result": result.get("payload")}
     error = result.get("error")
-    found = error if isinstance(error, Mapping) else {}
-    return {"error": {name: found[name] for name in ("name", "message") if name in found}}
+    fields = error if isinstance(error, Mapping) else {}
+    return {"error": {name: fields[name] for name in ("name", "message") if name in fields}}
 
 
 def _call(call: ApiCall) -> dict[str, Any]:
@@ -226,17 +226,17 @@ def _match(
     before: Sequence[Mapping[str, Any]],
     after: Sequence[Mapping[str, Any]],
     key: Callable[[Mapping[str, Any]], str],
-    found: dict[int, int],
+    matches: dict[int, int],
 ) -> None:
     """Pair remaining calls with equal keys, in order. `key` returns the key of a call."""
-    taken = set(found.values())
+    taken = set(matches.values())
     waiting: dict[str, list[int]] = {}
     for index in range(len(after) - 1, -1, -1):
         if index not in taken:
             waiting.setdefault(key(after[index]), []).append(index)
     for index, call in enumerate(before):
-        if index not in found and (candidates := waiting.get(key(call))):
-            found[index] = candidates.pop()
+        if index not in matches and (candidates := waiting.get(key(call))):
+            matches[index] = candidates.pop()
 
 
 def _outline(call: Mapping[str, Any]) -> str:

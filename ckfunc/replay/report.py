@@ -100,12 +100,12 @@ class Replay:
 def report(runs: Sequence[Run]) -> Replay:
     """Return the verdicts on all invocations, using the noise learned from all of them."""
     learned = samples([run.runs for run in runs])
-    found = []
+    rows = []
     for run in runs:
         verdict, real = judge(run.runs, learned)
         blocked = tuple(sorted({*run.deployed.blocked, *run.working.blocked}))
-        found.append(Compared(run.row, verdict, real, run.deployed, run.working, _as_recorded(run), blocked))
-    return Replay(tuple(found), tuple(learned.places()))
+        rows.append(Compared(run.row, verdict, real, run.deployed, run.working, _as_recorded(run), blocked))
+    return Replay(tuple(rows), tuple(learned.places()))
 
 
 def summary(replay: Replay) -> str:
@@ -323,9 +323,9 @@ def _diff(before: str, after: str) -> Iterator[Segment]:
         yield Segment(f"and {len(lines) - _MOST_LINES} more lines", "muted")
 
 
-def _other_lines(others: tuple[Compared, ...], hide: Hide) -> Iterator[Line]:
-    counts = places(others)
-    yield (Segment(f"{len(others)} more invocations differ, at:", "title"),)
+def _other_lines(compared: tuple[Compared, ...], hide: Hide) -> Iterator[Line]:
+    counts = places(compared)
+    yield (Segment(f"{len(compared)} more invocations differ, at:", "title"),)
     for where, count in counts[:_MOST_PLACES]:
         yield Segment(f"  {count:>5} ", "muted"), Segment(printable(hide(where)))
     if len(counts) > _MOST_PLACES:

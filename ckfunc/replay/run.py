@@ -70,12 +70,12 @@ def replay(
         for pair in list(pairs):
             pair.stop()
 
-    found: dict[int, Run] = {}
+    runs: dict[int, Run] = {}
     with closing(each_in(enumerate(rows), lanes, at_once=max(1, jobs), stopped=interrupted, cut_short=stop)) as running:
         for index, run in running:
-            found[index] = run
-            on_progress(len(found))
-    return report([found[index] for index in range(len(rows))])
+            runs[index] = run
+            on_progress(len(runs))
+    return report([runs[index] for index in range(len(rows))])
 
 
 def determinism_of(row: Invocation) -> Determinism:

@@ -122,38 +122,38 @@ class Deployed:
     def working(self) -> Scripts:
         """Return the working copy, with deployed values for unmanaged sections."""
         runtime, deployed = self.project.runtime, self.scripts({})
-        found = scripts_of(self.project)
+        scripts = scripts_of(self.project)
         return replace(
-            found,
-            dependencies=deployed.dependencies if runtime.dependencies is None else found.dependencies,
-            environment=deployed.environment if runtime.environment is None else found.environment,
-            initialization_script=found.initialization_script or deployed.initialization_script,
+            scripts,
+            dependencies=deployed.dependencies if runtime.dependencies is None else scripts.dependencies,
+            environment=deployed.environment if runtime.environment is None else scripts.environment,
+            initialization_script=scripts.initialization_script or deployed.initialization_script,
         )
 
     def is_same(self, version: FunctionVersion, trigger_type: str) -> bool:
         """Return whether the working copy's handler and runtime equal the deployed ones."""
-        here, there = self.working(), self.scripts({})
+        here, deployed = self.working(), self.scripts({})
         return newlines(here.handlers[trigger_type].text) == newlines(version.handler_script) and (
             (here.dependencies, here.environment, _init_text(here))
-            == (there.dependencies, there.environment, _init_text(there))
+            == (deployed.dependencies, deployed.environment, _init_text(deployed))
         )
 
     def rows(self, function: Function, chosen: Chosen) -> list[Invocation]:
         """Return the matching invocations that have ended, oldest first."""
-        found: dict[int, Invocation] = {}
+        rows: dict[int, Invocation] = {}
         searched = 0
         for window in InvocationListing(self.client, function.id).windows(_WINDOW):
             for row in window:
                 if chosen.since is not None and row.created_time < chosen.since:
-                    return _oldest_first(found)
+                    return _oldest_first(rows)
                 if row.status is not Status.RUNNING and (row.status is Status.FAILED or not chosen.failed):
-                    found[row.id] = row
-                if len(found) == chosen.last:
-                    return _oldest_first(found)
+                    rows[row.id] = row
+                if len(rows) == chosen.last:
+                    return _oldest_first(rows)
             searched += len(window)
             if searched >= DEEPEST:
                 break
-        return _oldest_first(found)
+        return _oldest_first(rows)
 
     def selected(self, selected: str, chosen: Chosen) -> tuple[str, FunctionVersion, list[Invocation]]:
         """Return the type, the version to replay with and the invocations that a TYPE or the id of one selects.
@@ -255,8 +255,8 @@ class _Lane:
         )
 
 
-def _oldest_first(found: Mapping[int, Invocation]) -> list[Invocation]:
-    return [found[row_id] for row_id in sorted(found)]
+def _oldest_first(rows: Mapping[int, Invocation]) -> list[Invocation]:
+    return [rows[row_id] for row_id in sorted(rows)]
 
 
 def _init_text(scripts: Scripts) -> str | None:
@@ -279,8 +279,8 @@ def replay_functions(
     are masked in the result.
     """
     target = Deployed.read(client, project)
-    wanted = [name for name in project.types if types is None or name in types]
-    functions = {name: target.version(name) for name in wanted if target.has(name)}
+    names = [name for name in project.types if types is None or name in types]
+    functions = {name: target.version(name) for name in names if target.has(name)}
     replays = {}
     with SandboxPairs(tools, target, {name: version for name, (_, version) in functions.items()}, now=now) as pairs:
         for name, (function, _) in functions.items():

@@ -60,15 +60,15 @@ class Runs:
 
 def judge(runs: Runs, learned: Noise) -> tuple[ReplayVerdict, tuple[Difference, ...]]:
     """Return the verdict and the differences that are not noise. `learned` is the noise of all invocations."""
-    found = differences(runs.deployed[0], runs.working[0])
-    if not found:
+    differing = differences(runs.deployed[0], runs.working[0])
+    if not differing:
         failed = runs.deployed[0]["status"] == Status.FAILED.value
         return (ReplayVerdict.FAILED_BOTH if failed else ReplayVerdict.EQUAL), ()
     own = runs.noise()
     transient = _transient(runs, own, learned)
     real = tuple(
         difference
-        for difference in found
+        for difference in differing
         if not own.covers(difference) and not learned.covers(difference) and difference.pattern not in transient
     )
     return (ReplayVerdict.DIFFERENT if real else ReplayVerdict.NOISY), real
@@ -82,12 +82,12 @@ def _transient(runs: Runs, own: Noise, learned: Noise) -> set[Pattern]:
     first = {difference.pattern for difference in differences(runs.deployed[0], runs.working[0])}
     transient: set[Pattern] = set()
     for again in runs.working[1:]:
-        left = [
+        remaining = [
             difference
             for difference in differences(runs.deployed[0], again)
             if not own.covers(difference) and not learned.covers(difference)
         ]
-        transient |= {pattern for pattern in first if not any(_overlap(pattern, other.pattern) for other in left)}
+        transient |= {pattern for pattern in first if not any(_overlap(pattern, other.pattern) for other in remaining)}
     return transient
 
 
@@ -127,12 +127,12 @@ class Noise:
 
     def learn(self, runs: Iterable[Document]) -> None:
         """Learn from runs of a script with the same arguments how they differ from the first run."""
-        first, *others = runs
-        for other in others:
-            found = differences(first, other)
-            for difference in found:
+        first, *repeats = runs
+        for other in repeats:
+            differing = differences(first, other)
+            for difference in differing:
                 self._add(difference)
-            for difference in _renamed_keys(found):
+            for difference in _renamed_keys(differing):
                 self._add(difference)
 
     def places(self) -> list[Pattern]:
@@ -188,11 +188,11 @@ def _resembles(samples: list[Any], value: str) -> bool:
     return fits(template(texts), value)
 
 
-def _renamed_keys(found: list[Difference]) -> list[Difference]:
+def _renamed_keys(differing: list[Difference]) -> list[Difference]:
     """Return differences for keys that are generated in each run: as many keys were added as removed."""
     removed: dict[Pattern, list[Difference]] = {}
     added: dict[Pattern, list[Difference]] = {}
-    for difference in found:
+    for difference in differing:
         if kind(difference.before) == "absent":
             added.setdefault(difference.pattern[:-1], []).append(difference)
         elif kind(difference.after) == "absent":
