@@ -97,14 +97,14 @@ def blame_versions(
             warnings.append(
                 f"only the newest {MOST_BUNDLED} of {MOST_BUNDLED + skipped} commits to its files were read"
             )
-    found = blame({version.version_number: script_digest(version) for version in versions}, commits)
-    known = {number: commit for number, commit in found.items() if not commit.is_shallow}
-    if len(known) < len(versions) and any(commit.is_shallow for commit in commits):
+    commits_by_number = blame({version.version_number: script_digest(version) for version in versions}, commits)
+    complete = {number: commit for number, commit in commits_by_number.items() if not commit.is_shallow}
+    if len(complete) < len(versions) and any(commit.is_shallow for commit in commits):
         warnings.append(
             "this clone is shallow: commits of older versions are unknown "
             "(`git fetch --unshallow` fetches the rest of the history)"
         )
-    return known, tuple(warnings)
+    return complete, tuple(warnings)
 
 
 class GitFiles:
@@ -158,14 +158,14 @@ def _bundled_commits(root: Path, handler: Script, bundler: Bundler) -> tuple[lis
     changes = {commit.id: commit for commit in commits_of(root, handler.modules)}
     newest = sorted(changes.values(), key=lambda commit: commit.time)[-MOST_BUNDLED:]
     git_files = GitFiles(root)
-    found = []
+    bundled = []
     for commit in newest:
         read = git_files.at(commit.id)
         source = read(handler.path)
         text = bundler.script(handler.path, source, read) if isinstance(source, str) else None
         if text is not None:
-            found.append(replace(commit, digest=digest(newlines(text))))
-    return found, len(changes) - len(newest)
+            bundled.append(replace(commit, digest=digest(newlines(text))))
+    return bundled, len(changes) - len(newest)
 
 
 def _log(root: Path, path: str) -> list[tuple[list[str], str]]:
@@ -175,15 +175,15 @@ def _log(root: Path, path: str) -> list[tuple[list[str], str]]:
     output = _git(
         root, "--literal-pathspecs", "log", "--follow", "-m", "--raw", "--no-abbrev", layout, "--", path
     ).decode("utf-8", "replace")
-    found = []
+    entries = []
     for entry in output.split(_COMMIT)[1:]:
         head, _, rest = entry.partition("\n")
         fields = head.split(_FIELD, 3)
         for line in rest.splitlines():
             raw = _RAW.match(line)
             if raw and len(fields) == 4 and not _NOTHING.fullmatch(raw["blob"]):
-                found.append((fields, raw["blob"]))
-    return found
+                entries.append((fields, raw["blob"]))
+    return entries
 
 
 def _shallow_edge(root: Path) -> frozenset[str]:
@@ -199,17 +199,17 @@ def _shallow_edge(root: Path) -> frozenset[str]:
 
 def _digests(root: Path, blobs: Sequence[str]) -> dict[str, str]:
     """Return the digest of each text blob, normalized as a deploy would send it."""
-    found: dict[str, str] = {}
+    digests: dict[str, str] = {}
     for name, kind, content in _objects(root, blobs):
         if kind == "blob" and len(content) <= _MOST_BYTES:
             text = content.decode("utf-8", "replace").removeprefix("\ufeff")
-            found[name] = digest(newlines(text))
-    return found
+            digests[name] = digest(newlines(text))
+    return digests
 
 
 def _objects(root: Path, names: Sequence[str]) -> Iterator[tuple[str, str, bytes]]:
     """Yield name, kind and content of each git object that the repository has."""
-    output = _git(root, "cat-file", "--batch", given="".join(f"{name}\n" for name in names).encode()) if names else b""
+    output = _git(root, "cat-file", "--batch", stdin="".join(f"{name}\n" for name in names).encode()) if names else b""
     start = 0
     while start < len(output):
         end = output.index(b"\n", start)
@@ -222,9 +222,9 @@ def _objects(root: Path, names: Sequence[str]) -> Iterator[tuple[str, str, bytes
         start = end + 1 + size + 1
 
 
-def _git(root: Path, *arguments: str, given: bytes = b"") -> bytes:
+def _git(root: Path, *arguments: str, stdin: bytes = b"") -> bytes:
     try:
-        return git(root, *arguments, given=given)
+        return git(root, *arguments, given=stdin)
     except GitMissing:
         raise NoHistory("git cannot be run", hint="--blame needs git and the project's history") from None
     except GitRefused as refusal:

@@ -108,27 +108,27 @@ def _read(path: Path) -> str | None:
 def deployed_literals(root: Path, target: str, identity: str | None) -> Literals:
     """Return the literals that were deployed to an application, as far as they are recorded."""
     try:
-        found = json.loads(read_file(_path(root, target)))
-        if identity is None or found["identity"] != identity:
+        document = json.loads(read_file(_path(root, target)))
+        if identity is None or document["identity"] != identity:
             return {}
-        return {str(name): tuple(map(str, values)) for name, values in found["values"].items()}
+        return {str(name): tuple(map(str, values)) for name, values in document["values"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return {}
 
 
 def store_literals(root: Path, target: str, identity: str | None, values: Mapping[str, str]) -> None:
     """Record literals that an application has now. Write failures are ignored."""
-    known = deployed_literals(root, target, identity)
-    wanted = {**known, **{name: _newest_first(value, known.get(name, ())) for name, value in values.items()}}
-    if identity is None or wanted == known:
+    stored = deployed_literals(root, target, identity)
+    updated = {**stored, **{name: _newest_first(value, stored.get(name, ())) for name, value in values.items()}}
+    if identity is None or updated == stored:
         return
     with contextlib.suppress(OSError):
         write_atomically(_path(root, target).parent / ".gitignore", "*\n")
-        write_atomically(_path(root, target), json.dumps({"identity": identity, "values": wanted}, indent=1))
+        write_atomically(_path(root, target), json.dumps({"identity": identity, "values": updated}, indent=1))
 
 
-def _newest_first(value: str, known: tuple[str, ...]) -> tuple[str, ...]:
-    return (value, *(old for old in known if old != value))[:MOST_LITERALS]
+def _newest_first(value: str, stored: tuple[str, ...]) -> tuple[str, ...]:
+    return (value, *(old for old in stored if old != value))[:MOST_LITERALS]
 
 
 def _path(root: Path, target: str) -> Path:

@@ -65,13 +65,13 @@ GateRunner: TypeAlias = Callable[[Collection[str], int], GateOutcome]
 """Runs a gate for the changed trigger types. The number is the N of `replay:N`, or 0. Raises CkfuncError."""
 
 
-def parse_gates(given: str, manifest: Callable[[], Sequence[str]]) -> tuple[str, ...]:
+def parse_gates(text: str, manifest: Callable[[], Sequence[str]]) -> tuple[str, ...]:
     """Return the gates of a `--gate` value: `manifest`, `none`, or a comma-separated list. Raises UsageProblem."""
-    if given == MANIFEST:
+    if text == MANIFEST:
         return tuple(manifest())
     from ckfunc.model.project import GATE  # brings the project's classes, which --help does not need
 
-    names = [part.strip() for part in given.split(",")] if given != NONE else []
+    names = [part.strip() for part in text.split(",")] if text != NONE else []
     for name in names:
         if re.fullmatch(GATE, name) is None:
             hint = f"use `{MANIFEST}`, `{NONE}`, or a comma-separated list of check, test and replay:N"

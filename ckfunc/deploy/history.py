@@ -52,10 +52,10 @@ class Rollback:
 
 def reference(text: str) -> Reference:
     """Read `TYPE`, `TYPE@3` or `TYPE@v3`. Raises UsageProblem."""
-    found = _REFERENCE.fullmatch(text)
-    if found is None:
+    match = _REFERENCE.fullmatch(text)
+    if match is None:
         raise UsageProblem(f"{text!r} is neither TYPE nor TYPE@NUMBER", hint="for example, user.sent.message@3")
-    return Reference(found["type"], int(found["number"]) if found["number"] else None)
+    return Reference(match["type"], int(match["number"]) if match["number"] else None)
 
 
 def same(one: FunctionVersion, other: FunctionVersion) -> bool:
@@ -71,14 +71,14 @@ def script_digest(version: FunctionVersion) -> str:
 def function_of(remote: Remote, trigger_type: str) -> Function:
     """Return the application's only function of a type. Raises UnknownVersion and AmbiguousFunction."""
     functions = remote.functions()
-    found = [function for function in functions if function.type == trigger_type]
-    if len(found) > 1:
-        raise AmbiguousFunction(trigger_type, [function.id for function in found])
-    if not found:
-        known = ", ".join(sorted(function.type for function in functions))
-        hint = f"it has: {known}" if known else "nothing is deployed yet; run `ckfunc deploy`"
+    matching = [function for function in functions if function.type == trigger_type]
+    if len(matching) > 1:
+        raise AmbiguousFunction(trigger_type, [function.id for function in matching])
+    if not matching:
+        types = ", ".join(sorted(function.type for function in functions))
+        hint = f"it has: {types}" if types else "nothing is deployed yet; run `ckfunc deploy`"
         raise UnknownVersion(f"the application has no function of type {trigger_type!r}", hint=hint)
-    return found[0]
+    return matching[0]
 
 
 def versions_of(remote: Remote, function: Function, cache: VersionCache) -> Iterator[FunctionVersion]:
@@ -143,12 +143,12 @@ def prepare_rollback(remote: Remote, function: Function, to: int | None, cache: 
     )
 
 
-def rolled_back(wanted: Rollback, root: Path, target: Target) -> Project:
+def rolled_back(rollback: Rollback, root: Path, target: Target) -> Project:
     """Return a project that manages only this function, with the older script."""
     from ckfunc.model.project import Project, Script, WantedFunction, WantedRuntime
 
-    script = Script(f"the script of v{wanted.target.version_number}", wanted.target.handler_script)
-    name = wanted.function.type
+    script = Script(f"the script of v{rollback.target.version_number}", rollback.target.handler_script)
+    name = rollback.function.type
     return Project(root, target, WantedRuntime(), (WantedFunction(name, script, display_name(name)),))
 
 

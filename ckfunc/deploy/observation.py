@@ -71,7 +71,7 @@ class Observation:
 
     def to_json(self) -> WatchJson:
         """Return the observation for `--json`."""
-        found: WatchJson = {
+        document: WatchJson = {
             "ending": self.ending.value,
             "watch_for_s": self.policy.watch_for_s,
             "max_failures": percent(self.policy.max_failures),
@@ -79,12 +79,12 @@ class Observation:
             "functions": [runs.to_json() for runs in self.functions],
         }
         if self.undone is not None:
-            found["undone"] = [item.to_json() for item in self.undone.items]
+            document["undone"] = [item.to_json() for item in self.undone.items]
         if self.problem is not None:
-            found["problem"] = printable(self.problem.message)
+            document["problem"] = printable(self.problem.message)
         if self.notes:
-            found["notes"] = [printable(note) for note in self.notes]
-        return found
+            document["notes"] = [printable(note) for note in self.notes]
+        return document
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,13 +157,13 @@ def watch_deploy(record: JournalRecord, context: WatchContext) -> Observation:
 
 def watched_functions(record: JournalRecord, policy: WatchPolicy) -> tuple[VersionRuns, ...]:
     """Return the functions of which a deploy created a new version after an older one, without runs."""
-    found = []
+    watched = []
     for name in sorted(record.attempted):
         before = record.before.functions.get(name)
         if before and before[0]:
             # A deploy that was killed during a write has no record of the version, so the next number is expected.
-            found.append(VersionRuns(name, before[0], record.versions.get(name, before[0] + 1), policy))
-    return tuple(found)
+            watched.append(VersionRuns(name, before[0], record.versions.get(name, before[0] + 1), policy))
+    return tuple(watched)
 
 
 class _TimeIsUp(Exception):
@@ -238,15 +238,15 @@ def _revert(record: JournalRecord, observation: Observation, context: WatchConte
     if newest is not None and newest.undoes == record.path.name and newest.ok:
         return observation
     try:
-        found = _prepared(record, context)
+        prepared = _prepared(record, context)
         undo = DeployContext(
-            context.root, VersionCache(context.root), clock=context.clock, command="undo", undoes=found.record
+            context.root, VersionCache(context.root), clock=context.clock, command="undo", undoes=prepared.record
         )
-        if found.plan.is_empty:
-            if found.begun is not None:  # killed after its last write
-                journals.finish(found.begun, nothing_done(found.plan, Ending.COMPLETE, ""))
-            return replace(observation, notes=found.notes)
-        report = carry_out(found.plan, context.client, undo, found.begun)
+        if prepared.plan.is_empty:
+            if prepared.begun is not None:  # killed after its last write
+                journals.finish(prepared.begun, nothing_done(prepared.plan, Ending.COMPLETE, ""))
+            return replace(observation, notes=prepared.notes)
+        report = carry_out(prepared.plan, context.client, undo, prepared.begun)
     except KeyboardInterrupt:
         return replace(observation, ending=WatchEnding.INTERRUPTED)
     except CkfuncError as problem:
@@ -254,7 +254,7 @@ def _revert(record: JournalRecord, observation: Observation, context: WatchConte
     ending = WatchEnding.REVERTED if report.ok else WatchEnding.NOT_REVERTED
     if report.ending is Ending.INTERRUPTED:
         ending = WatchEnding.INTERRUPTED
-    return replace(observation, ending=ending, undone=report, notes=found.notes)
+    return replace(observation, ending=ending, undone=report, notes=prepared.notes)
 
 
 def _prepared(record: JournalRecord, context: WatchContext) -> Undo:
@@ -271,14 +271,14 @@ def _prepared(record: JournalRecord, context: WatchContext) -> Undo:
         )
 
     try:
-        found = prepare(keep_environment=False)
+        undo = prepare(keep_environment=False)
     except ValuesNeeded:
-        found = prepare(keep_environment=True)
+        undo = prepare(keep_environment=True)
         note = "the variables stay as they are, because their former values were lost in the interruption"
-        found = replace(found, notes=(*found.notes, note))
-    if found.record.path != record.path:
+        undo = replace(undo, notes=(*undo.notes, note))
+    if undo.record.path != record.path:
         raise NothingToUndo(
             f"another deploy to {context.target.name} from this checkout came after it",
             hint="`ckfunc versions TYPE` lists the versions, `ckfunc rollback TYPE` restores one",
         )
-    return found
+    return undo

@@ -136,10 +136,10 @@ def newlines(text: str) -> str:
 
 def sources(project: Project) -> dict[tuple[str, str], Script]:
     """Return the source files of a project by kind and name of their resource."""
-    found = {(FUNCTIONS, function.type): function.handler for function in project.functions or ()}
+    scripts = {(FUNCTIONS, function.type): function.handler for function in project.functions or ()}
     if project.runtime.initialization_script is not None:
-        found[INIT_SCRIPT, INIT_SCRIPT] = project.runtime.initialization_script
-    return found
+        scripts[INIT_SCRIPT, INIT_SCRIPT] = project.runtime.initialization_script
+    return scripts
 
 
 def script_of(values: Values, name: str) -> str:

@@ -184,15 +184,15 @@ def carry_out(
             return report
 
 
-def roll_back(wanted: Rollback, root: Path, target: Target, client: Remote, clock: Clock) -> Item:
+def roll_back(rollback: Rollback, root: Path, target: Target, client: Remote, clock: Clock) -> Item:
     """Deploy the script of an older version again, and return the item of its function.
 
     Raises whatever `carry_out` raises.
     """
     cache = VersionCache(root)
-    function = replace(wanted.function, current_version_number=wanted.current.version_number)
-    snapshot = Snapshot(client.runtime(), (function,), {function.type: wanted.current})
-    deploy_plan = planning.make(rolled_back(wanted, root, target), snapshot)
+    function = replace(rollback.function, current_version_number=rollback.current.version_number)
+    snapshot = Snapshot(client.runtime(), (function,), {function.type: rollback.current})
+    deploy_plan = planning.make(rolled_back(rollback, root, target), snapshot)
     report = carry_out(deploy_plan, client, DeployContext(root, cache, clock=clock, command="rollback"))
     return next(item for item in report.items if item.kind == FUNCTIONS and item.name == function.type)
 

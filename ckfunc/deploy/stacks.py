@@ -60,11 +60,11 @@ class Stacks:
         return script if newlines(deployed.handler_script) == newlines(script.text) else None
 
     def _version(self, trigger_type: str, number: int) -> FunctionVersion:
-        known = self._versions.get((trigger_type, number))
-        if known is None:
+        version = self._versions.get((trigger_type, number))
+        if version is None:
             function, cache = function_of(self._client, trigger_type), VersionCache(self._project().root)
-            known = self._versions[trigger_type, number] = version_of(self._client, function, number, cache)
-        return known
+            version = self._versions[trigger_type, number] = version_of(self._client, function, number, cache)
+        return version
 
     def _initialization_script(self) -> Script | None:
         script = self._project().runtime.initialization_script
@@ -76,8 +76,8 @@ class Stacks:
 def _text_of(entry: LogEntry) -> str:
     """Return all text of a run that may contain positions."""
     error = entry.invocation.result.get("error")
-    found = [text for text in error.values() if isinstance(text, str)] if isinstance(error, Mapping) else []
-    return "\n".join([*found, *(line.text for line in (entry.detail.console if entry.detail else ()))])
+    texts = [text for text in error.values() if isinstance(text, str)] if isinstance(error, Mapping) else []
+    return "\n".join([*texts, *(line.text for line in (entry.detail.console if entry.detail else ()))])
 
 
 def _mapped(entry: LogEntry, name: str, script: Script) -> LogEntry:

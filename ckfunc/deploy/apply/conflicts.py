@@ -101,9 +101,9 @@ class Preconditions:
             functions = self._functions
         if isinstance(step, CreateFunction):
             return functions.get(step.function.type)
-        found = functions.get(step.type)
+        current = functions.get(step.type)
         # The platform reports a function that was removed, so it is not reported here.
-        return None if found is None or found.current_version_number == step.base_version else found
+        return None if current is None or current.current_version_number == step.base_version else current
 
     def changed_values(self, step: Put) -> Values | None:
         """Return the application's current values if they are not the expected ones."""

@@ -87,13 +87,13 @@ def create_function(remote: Remote, new: NewFunction, pause: Pause) -> Function:
                 raise
             if not refused and not pause(SETTLE_S * 2 ** (attempt - 1)):
                 raise
-            found = [function for function in _read_after(remote.functions, error) if function.type == new.type]
-            if not found and (refused or attempt >= TRIES or not pause(0)):
+            matching = [function for function in _read_after(remote.functions, error) if function.type == new.type]
+            if not matching and (refused or attempt >= TRIES or not pause(0)):
                 raise
-            if len(found) == 1 and not found[0].current_version_number:
-                return found[0]
-            if found:
-                number = found[0].current_version_number
+            if len(matching) == 1 and not matching[0].current_version_number:
+                return matching[0]
+            if matching:
+                number = matching[0].current_version_number
                 raise Overtaken(
                     f"someone else created {new.type} in the meantime and deployed v{number}; nothing was written",
                     hint=f"check `ckfunc show {new.type}` before you deploy again",
@@ -143,19 +143,19 @@ def _created_after_all(
     """
     if not is_unclear(error) or not settle():
         raise error
-    found = _read_after(lambda: current(remote, function), error)
-    if found is None or found.version_number <= base:
+    version = _read_after(lambda: current(remote, function), error)
+    if version is None or version.version_number <= base:
         return None
-    if found.version_number == base + 1 and same_script(found, script):
-        return found
+    if version.version_number == base + 1 and same_script(version, script):
+        return version
     first = _first_after(remote, function, base)
     if first is not None and same_script(first, script):
         raise Overtaken(
-            f"v{first.version_number} was created, but someone else deployed v{found.version_number} after it",
-            hint=_compare_hint(function, found.version_number),
-            number=found.version_number,
+            f"v{first.version_number} was created, but someone else deployed v{version.version_number} after it",
+            hint=_compare_hint(function, version.version_number),
+            number=version.version_number,
         ) from error
-    raise overtaken(function, found, script) from error
+    raise overtaken(function, version, script) from error
 
 
 def overtaken(function: Function, theirs: FunctionVersion, script: str) -> Overtaken:

@@ -230,13 +230,13 @@ def records(root: Path, target: str) -> Iterator[JournalRecord]:
 
 def deployed_at(root: Path, target: str, trigger_type: str) -> dict[tuple[int, str], datetime]:
     """Return when versions of a function were deployed from this checkout, by number and digest of the script."""
-    found: dict[tuple[int, str], datetime] = {}
+    times: dict[tuple[int, str], datetime] = {}
     for record in records(root, target):  # newest first: a resumed deploy also has the versions of the first one
         number, wanted = record.versions.get(trigger_type), record.after.functions.get(trigger_type)
         if number is not None and wanted is not None:
             with suppress(ValueError, OverflowError):
-                found[number, wanted[1]] = parse_timestamp(record.time)
-    return found
+                times[number, wanted[1]] = parse_timestamp(record.time)
+    return times
 
 
 def last(root: Path, target: str, identity: str | None) -> JournalRecord | None:
@@ -249,23 +249,23 @@ def deploy_to_undo(root: Path, target: str, identity: str | None) -> tuple[Journ
     newest = last(root, target, identity)
     if newest is None or newest.command != "undo" or newest.ok or newest.undoes is None:
         return newest, None
-    left: dict[str, set[int]] = {}
+    remaining: dict[str, set[int]] = {}
     for record in records(root, target):
         if record.path.name == newest.undoes and record.identity == identity:
-            later = {name: frozenset(numbers) for name, numbers in left.items()}
+            later = {name: frozenset(numbers) for name, numbers in remaining.items()}
             return replace(record, later=later), newest
         for name in record.attempted if record.undoes == newest.undoes else ():
             before = record.before.functions.get(name) or (0, "")
-            left.setdefault(name, set()).add(record.versions.get(name, before[0] + 1))
+            remaining.setdefault(name, set()).add(record.versions.get(name, before[0] + 1))
     return newest, None
 
 
 def foreign_changes(record: JournalRecord, kind: str, have: Values, remote: Remote) -> tuple[str, ...]:
     """Return the names of values that are neither those from before a deploy nor those that it wanted."""
     now, states = _storable(have, remote), (record.before, record.after, record.between)
-    known = [state.kinds[kind] for state in states if kind in state.kinds]
-    names = sorted(set(now).union(*known))
-    return tuple(name for name in names if now.get(name) not in [values.get(name) for values in known])
+    recorded = [state.kinds[kind] for state in states if kind in state.kinds]
+    names = sorted(set(now).union(*recorded))
+    return tuple(name for name in names if now.get(name) not in [values.get(name) for values in recorded])
 
 
 def finish(record: JournalRecord, report: DeployReport) -> None:
@@ -302,8 +302,8 @@ def _touched(plan: Plan) -> tuple[list[str], list[str]]:
 
 def _storable(values: Values, remote: Remote) -> dict[str, str]:
     """Return values for a file, with fingerprints instead of secrets."""
-    known = {name: value for name, value in values.items() if value is not None}
-    return {name: remote.fingerprint(value) if isinstance(value, Secret) else value for name, value in known.items()}
+    storable = {name: value for name, value in values.items() if value is not None}
+    return {name: remote.fingerprint(value) if isinstance(value, Secret) else value for name, value in storable.items()}
 
 
 def _written(state: State) -> dict[str, Any]:
@@ -403,10 +403,10 @@ def _paths(root: Path, target: str) -> list[Path]:
     ours = re.compile(rf"({_STAMP})-{re.escape(_safe(target))}\.jsonl")
     try:
         # The whole name must match: targets may be called `prod` and `us-prod`.
-        found = [path for path in (root / ".ckfunc" / "journal").iterdir() if ours.fullmatch(path.name)]
+        paths = [path for path in (root / ".ckfunc" / "journal").iterdir() if ours.fullmatch(path.name)]
     except OSError:
         return []
-    return sorted(found, key=lambda path: path.name, reverse=True)
+    return sorted(paths, key=lambda path: path.name, reverse=True)
 
 
 def _stamp(root: Path, target: str, now: datetime) -> str:

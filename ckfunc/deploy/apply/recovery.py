@@ -71,8 +71,8 @@ def require_resumable(record: JournalRecord, plan: Plan, remote: Remote) -> None
             )
     changed = [
         name
-        for name, wanted in record.after.functions.items()
-        if wanted is not None and digest(script_of(plan.want.get(FUNCTIONS, {}), name)) != wanted[1]
+        for name, desired in record.after.functions.items()
+        if desired is not None and digest(script_of(plan.want.get(FUNCTIONS, {}), name)) != desired[1]
     ]
     now = wanted_kinds(plan, remote, record.after.kinds)
     changed += [kind for kind, values in record.after.kinds.items() if now.get(kind) != values]
@@ -139,13 +139,13 @@ def prepare_undo(
         )
     if SETTINGS in record.started:
         snapshot = replace(snapshot, settings=remote.settings())
-    found = previous_state(
+    previous = previous_state(
         record, root, target, snapshot, remote, cache, supplied=supplied, keep_environment=keep_environment
     )
-    types = found.project.types
-    plan = make(found.project, with_versions(snapshot, types, remote, cache), found.literals)
+    types = previous.project.types
+    plan = make(previous.project, with_versions(snapshot, types, remote, cache), previous.literals)
     # An undo ignores resources that the deploy did not touch, so they are not reported as unmanaged.
-    return Undo(record, begun, replace(plan, unmanaged=()), found.notes)
+    return Undo(record, begun, replace(plan, unmanaged=()), previous.notes)
 
 
 def previous_state(

@@ -66,16 +66,16 @@ class Item:
 
     def to_json(self) -> ItemJson:
         """Return the item for `--json`, without fields that do not apply."""
-        found: ItemJson = {"kind": self.kind, "name": printable(self.name), "result": self.result.value}
+        document: ItemJson = {"kind": self.kind, "name": printable(self.name), "result": self.result.value}
         if self.old_version is not None:
-            found["old_version"] = self.old_version
+            document["old_version"] = self.old_version
         if self.new_version is not None:
-            found["new_version"] = self.new_version
+            document["new_version"] = self.new_version
         if self.note is not None:
-            found["note"] = printable(self.note)
+            document["note"] = printable(self.note)
         if self.hint is not None:
-            found["hint"] = printable(self.hint)
-        return found
+            document["hint"] = printable(self.hint)
+        return document
 
 
 @dataclass(frozen=True, slots=True)

@@ -168,11 +168,11 @@ class _StepRunner:
         """Create a function. Its first version is a separate step."""
         name = step.function.type
         try:
-            found = self.preconditions.changed_function(step)
-            if found is not None and not found.current_version_number:
-                self.ledger.created[name] = found
+            current = self.preconditions.changed_function(step)
+            if current is not None and not current.current_version_number:
+                self.ledger.created[name] = current
                 return ()
-            if found is not None:
+            if current is not None:
                 self.ledger.contested = True
                 return self._end(*self._superseded(step))
             self.journal.start(step)
@@ -198,8 +198,8 @@ class _StepRunner:
         if step.function_id is None and new is None:
             return ()  # the function could not be created, which the ledger already contains
         function = new or Function(step.function_id or 0, step.type, "", False, step.base_version)
-        known = step.type in self.plan.versions
-        item = Item(FUNCTIONS, step.type, ItemState.FAILED, old_version=step.base_version if known else None)
+        exists = step.type in self.plan.versions
+        item = Item(FUNCTIONS, step.type, ItemState.FAILED, old_version=step.base_version if exists else None)
         try:
             if (new is None or self.ledger.contested) and (conflicts := self._superseded(step)):
                 self.ledger.contested = True
@@ -211,7 +211,7 @@ class _StepRunner:
             return self._end(conflict(self.plan, step.type, error))
         except CkfuncError as error:
             self.ledger.record_failure(error, item)
-            note = error.message if known else f"created, but its first version was not: {error.message}"
+            note = error.message if exists else f"created, but its first version was not: {error.message}"
             return self._end(replace(item, old_version=step.base_version, note=note, hint=error.hint))
         self.ledger.record_write()
         self.cache.store_version(self.remote.identity, function.id, version)
@@ -223,7 +223,7 @@ class _StepRunner:
                 item, note=f"the platform numbered the new version v{item.new_version}, after v{step.base_version}"
             )
         else:
-            item = replace(item, result=ItemState.UPDATED if known else ItemState.CREATED)
+            item = replace(item, result=ItemState.UPDATED if exists else ItemState.CREATED)
         return self._end(item)
 
     def _end(self, *items: Item) -> tuple[Item, ...]:

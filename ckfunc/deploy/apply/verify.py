@@ -92,7 +92,7 @@ def compare(
 
     `same` are the functions that run a different version than their item says, but with the wanted script.
     """
-    found = dict(items)
+    compared = dict(items)
     planned = {(change.kind, change.name): change.action for change in plan.changes}
     for resource in RESOURCES:
         if resource.kind == FUNCTIONS or resource.kind not in plan.want:
@@ -104,16 +104,16 @@ def compare(
         for key, item in items.items():
             if key[0] == resource.kind and key not in missing and item.result is ItemState.FAILED:
                 # The response was lost, but the write was done.
-                found[key] = replace(item, result=DONE[planned[key]], note=None, hint=None)
+                compared[key] = replace(item, result=DONE[planned[key]], note=None, hint=None)
         for key, change in missing.items():
-            item = found.get(key) or Item(*key, ItemState.UNCHANGED)
+            item = compared.get(key) or Item(*key, ItemState.UNCHANGED)
             if item.result not in WRONG:
-                found[key] = replace(item, result=ItemState.FAILED, note=_mismatch_note(change, item.result))
+                compared[key] = replace(item, result=ItemState.FAILED, note=_mismatch_note(change, item.result))
     remote = {function.type: function for function in snapshot.functions}
     for key, item in items.items():
         if item.kind == FUNCTIONS and item.result is not ItemState.UNMANAGED:
-            found[key] = _verified_function(item, remote.get(item.name), item.name in same)
-    return found
+            compared[key] = _verified_function(item, remote.get(item.name), item.name in same)
+    return compared
 
 
 def _mismatch_note(change: ResourceChange, result: ItemState) -> str:
@@ -181,26 +181,26 @@ def _with_doubt(item: Item, deployed: int) -> Item:
     return replace(item, note=f"{item.note}; nevertheless, the application {now}")
 
 
-def _newly_disabled(items: dict[tuple[str, str], Item], snapshot: Snapshot, known: list[str]) -> list[str]:
+def _newly_disabled(items: dict[tuple[str, str], Item], snapshot: Snapshot, reported: list[str]) -> list[str]:
     """Return warnings about functions that have a new version but are disabled."""
     written = {
         item.name
         for item in items.values()
         if item.kind == FUNCTIONS and item.new_version and item.old_version != item.new_version
     }
-    found = (
+    disabled = (
         disabled_warning(function.type)
         for function in snapshot.functions
         if function.type in written and not function.enabled
     )
-    return [warning for warning in found if warning not in known]
+    return [warning for warning in disabled if warning not in reported]
 
 
 def _failed_verification(
     items: dict[tuple[str, str], Item], ledger: Ledger, error: CkfuncError
 ) -> dict[tuple[str, str], Item]:
     """Return the items, with FAILED for all that were written or may have been, because they could not be verified."""
-    found = dict(items)
+    failed = dict(items)
     for key, item in items.items():
         if item.result in (ItemState.CREATED, ItemState.UPDATED, ItemState.REMOVED):
             note = "it was written, but could not be verified"
@@ -208,8 +208,8 @@ def _failed_verification(
             note = f"{item.note}; it may have been written, but could not be verified"
         else:
             continue
-        found[key] = replace(item, result=ItemState.FAILED, note=f"{note}: {error.message}", hint=error.hint)
-    return found
+        failed[key] = replace(item, result=ItemState.FAILED, note=f"{note}: {error.message}", hint=error.hint)
+    return failed
 
 
 def _report(

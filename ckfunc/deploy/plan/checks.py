@@ -96,15 +96,15 @@ def installable(project: Project, detail: Callable[[str], None]) -> Installable:
     from ckfunc.scaffold.packages import installed_packages
     from ckfunc.scaffold.types import policy_of
 
-    wanted = project.runtime.dependencies
-    if not wanted:
+    dependencies = project.runtime.dependencies
+    if not dependencies:
         return Installable()
     lock = project.runtime.lock
-    marker = installed_marker(wanted if lock is None else lock.identified(wanted), cache_dir())
+    marker = installed_marker(dependencies if lock is None else lock.identified(dependencies), cache_dir())
     if marker.exists():
         return Installable()
     # Installed into the directory that handlers run with, so that a later run finds the packages.
-    failure = installed_packages(wanted, cache_dir(), detail, policy_of(project)).missing
+    failure = installed_packages(dependencies, cache_dir(), detail, policy_of(project)).missing
     if isinstance(failure, PackageUnknown):
         return Installable(_located(project.root, failure), failure)
     if failure is None:
@@ -123,11 +123,11 @@ def require_installable(
     """
     if not any(change.kind == DEPENDENCIES and change.action is not ChangeAction.REMOVE for change in plan.changes):
         return
-    found = installable(project, detail)
-    if found.problem is not None:
-        raise InvalidManifest("a package in functions.yaml cannot be installed", (found.problem,))
-    if found.failure is not None:
-        warn(f"{found.failure.message}: {UNCHECKED}")
+    problem = installable(project, detail)
+    if problem.problem is not None:
+        raise InvalidManifest("a package in functions.yaml cannot be installed", (problem.problem,))
+    if problem.failure is not None:
+        warn(f"{problem.failure.message}: {UNCHECKED}")
 
 
 def _located(root: Path, failure: DependenciesFailed) -> Problem:
@@ -140,6 +140,6 @@ def _located(root: Path, failure: DependenciesFailed) -> Problem:
     return Problem("functions.yaml", line, column, failure.message, failure.hint)
 
 
-def installed_marker(wanted: Mapping[str, str], cache: Path) -> Path:
+def installed_marker(dependencies: Mapping[str, str], cache: Path) -> Path:
     """Return the path in `cache` of the file that exists once npm has installed these packages."""
-    return cache / "installable" / digest(json.dumps(sorted(wanted.items())))
+    return cache / "installable" / digest(json.dumps(sorted(dependencies.items())))

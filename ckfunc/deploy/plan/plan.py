@@ -153,8 +153,8 @@ def make(project: Project, snapshot: Snapshot, deployed_literals: Literals | Non
     """Return the plan that makes the application match the manifest. Raises PlatformOwned."""
     _require_own_dependencies(project, snapshot)
     remote = {function.type: function for function in snapshot.functions}
-    wanted = {function.type: function for function in project.functions or ()}
-    versions = {name: function.current_version_number for name, function in remote.items() if name in wanted}
+    desired = {function.type: function for function in project.functions or ()}
+    versions = {name: function.current_version_number for name, function in remote.items() if name in desired}
     want: dict[str, Wanted] = {}
     had: dict[str, Values] = {}
     changes: list[ResourceChange] = []
@@ -185,14 +185,14 @@ def make(project: Project, snapshot: Snapshot, deployed_literals: Literals | Non
         same = set(values) - {change.name for change in found} - others
         changes += found
         unchanged += (Untouched(resource.kind, name, _version(resource, remote.get(name))) for name in sorted(same))
-        steps += _steps_of(resource, values, have, found, wanted, remote)
+        steps += _steps_of(resource, values, have, found, desired, remote)
     return Plan(
         target=project.target,
         application_id=snapshot.runtime.application_id,
         changes=tuple(changes),
         unchanged=tuple(unchanged),
         unmanaged=tuple(unmanaged),
-        warnings=(*_disabled_warnings(wanted, remote), *_drift_warnings(wanted, remote), *_unknown_warnings(project)),
+        warnings=(*_disabled_warnings(desired, remote), *_drift_warnings(desired, remote), *_unknown_warnings(project)),
         steps=tuple(sorted(steps, key=lambda step: isinstance(step, Put) and step.last)),
         want=want,
         have=had,
@@ -215,7 +215,7 @@ def _steps_of(
     values: Wanted,
     have: Values,
     changes: tuple[ResourceChange, ...],
-    wanted: Mapping[str, WantedFunction],
+    desired: Mapping[str, WantedFunction],
     remote: Mapping[str, Function],
 ) -> Iterator[Step]:
     if not changes:
@@ -236,15 +236,15 @@ def _steps_of(
         if change.action is ChangeAction.CREATE:
             from ckfunc.model.application import NewFunction
 
-            new = wanted[change.name]
+            new = desired[change.name]
             yield CreateFunction(NewFunction(new.type, new.name, new.description, new.initialize_asynchronously))
     for change in changes:
-        known = remote.get(change.name)
+        current = remote.get(change.name)
         yield CreateVersion(
             change.name,
             script_of(values, change.name),
-            function_id=known.id if known else None,
-            base_version=known.current_version_number if known else 0,
+            function_id=current.id if current else None,
+            base_version=current.current_version_number if current else 0,
         )
 
 
@@ -263,10 +263,10 @@ def _require_own_dependencies(project: Project, snapshot: Snapshot) -> None:
         )
 
 
-def _disabled_warnings(wanted: Mapping[str, WantedFunction], remote: Mapping[str, Function]) -> Iterator[str]:
+def _disabled_warnings(desired: Mapping[str, WantedFunction], remote: Mapping[str, Function]) -> Iterator[str]:
     for name, function in remote.items():
         # A function is disabled until it has a version, so that needs no warning.
-        if name in wanted and not function.enabled and function.current_version_number:
+        if name in desired and not function.enabled and function.current_version_number:
             yield disabled_warning(name)
 
 
@@ -279,13 +279,13 @@ def _unknown_warnings(project: Project) -> Iterator[str]:
         yield f"variable {name} has no value, so it is not compared"
 
 
-def _drift_warnings(wanted: Mapping[str, WantedFunction], remote: Mapping[str, Function]) -> Iterator[str]:
+def _drift_warnings(desired: Mapping[str, WantedFunction], remote: Mapping[str, Function]) -> Iterator[str]:
     for name, function in remote.items():
-        if (want := wanted.get(name)) is None:
+        if (want := desired.get(name)) is None:
             continue
         differing = [
-            f"{what} ({there!r} in the application, {here!r} in functions.yaml)"
-            for what, here, there in (
+            f"{noun} ({there!r} in the application, {here!r} in functions.yaml)"
+            for noun, here, there in (
                 # The default name is not a wish of the user.
                 ("name", want.name if want.name != display_name(name) else function.name, function.name),
                 ("description", want.description or function.description, function.description),

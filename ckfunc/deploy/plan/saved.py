@@ -66,23 +66,23 @@ def load(path: Path) -> SavedPlan:
     """Read a saved plan. Raises UsageProblem."""
     hint = "`ckfunc diff --out FILE` writes plans"
     try:
-        found = json.loads(read_file(path, pipe=True))
+        document = json.loads(read_file(path, pipe=True))
     except OSError as error:
         raise UsageProblem(f"the plan {path} cannot be read: {error.strerror}", hint=hint) from None
     except (ValueError, RecursionError):
         raise UsageProblem(f"{path} is not a plan: it is not valid JSON", hint=hint) from None
     try:
-        if found["ckfunc_plan"] != FORMAT:
+        if document["ckfunc_plan"] != FORMAT:
             raise UsageProblem(f"the plan {path} was saved by another version of ckfunc", hint="save it again: " + hint)
-        application = found["application"]
+        application = document["application"]
         return SavedPlan(
             path,
-            _text(found["target"]),
+            _text(document["target"]),
             None if application is None else _number(application),
-            _text(found["identity"]),
-            tuple(map(_text, _require_type(list, found["only"]))),
-            _digests_of(found["have"]),
-            _digests_of(found["want"]),
+            _text(document["identity"]),
+            tuple(map(_text, _require_type(list, document["only"]))),
+            _digests_of(document["have"]),
+            _digests_of(document["want"]),
         )
     except (KeyError, TypeError):
         raise UsageProblem(f"{path} is not a plan of ckfunc", hint=hint) from None
@@ -135,11 +135,11 @@ def _digests_of(value: object) -> dict[str, dict[str, str]]:
 
 
 def _have(plan: Plan, remote: Remote) -> dict[str, dict[str, str]]:
-    found = {kind: _digests(values, remote) for kind, values in plan.have.items()}
-    functions = found.get(FUNCTIONS, {})
+    digests = {kind: _digests(values, remote) for kind, values in plan.have.items()}
+    functions = digests.get(FUNCTIONS, {})
     # Two versions can have the same script: the number shows that someone deployed in between.
     return {
-        **found,
+        **digests,
         FUNCTIONS: {name: f"v{plan.versions.get(name, 0)} {function}" for name, function in functions.items()},
     }
 

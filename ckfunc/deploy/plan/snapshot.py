@@ -56,8 +56,8 @@ def with_versions(
     If someone has deployed in between, the newer version is used. Raises AmbiguousFunction if a type has several
     functions.
     """
-    wanted = set(types)
-    selected = [function for function in snapshot.functions if function.type in wanted]
+    requested = set(types)
+    selected = [function for function in snapshot.functions if function.type in requested]
     _require_unique_types(selected)
     identity = remote.identity
     versions: dict[str, FunctionVersion] = {}
@@ -105,17 +105,17 @@ def _require_unique_types(functions: Collection[Function]) -> None:
             raise AmbiguousFunction(trigger_type, duplicates)
 
 
-def require_application(target: Target, got: str) -> None:
-    """Refuse an application other than the target's. `got` is an id or a key, like the target's `application`.
+def require_application(target: Target, actual: str) -> None:
+    """Refuse an application other than the target's. `actual` is an id or a key, like the target's `application`.
 
     Raises WrongApplication.
     """
     want = target.application
     if want is None:
         return
-    same = int(want) == int(got) if want.isdecimal() and got.isdecimal() else want.casefold() == got.casefold()
+    same = int(want) == int(actual) if want.isdecimal() and actual.isdecimal() else want.casefold() == actual.casefold()
     if not same:
-        raise WrongApplication(target.name, want, got)
+        raise WrongApplication(target.name, want, actual)
 
 
 def guard(target: Target, snapshot: Snapshot, client: Remote, cache: VersionCache) -> None:
@@ -124,9 +124,9 @@ def guard(target: Target, snapshot: Snapshot, client: Remote, cache: VersionCach
     if want is None:
         return
     if not want.isdecimal():
-        got = application_key(client, cache)
+        actual = application_key(client, cache)
     elif snapshot.runtime.application_id is not None:
-        got = str(snapshot.runtime.application_id)
+        actual = str(snapshot.runtime.application_id)
     else:
-        got = str(client.application().id)
-    require_application(target, got)
+        actual = str(client.application().id)
+    require_application(target, actual)

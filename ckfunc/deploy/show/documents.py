@@ -65,16 +65,16 @@ def with_observation(report: ReportJson, observation: Observation | None) -> Rep
 
 
 def _change_json(plan: Plan, change: ResourceChange) -> ChangeJson:
-    found: ChangeJson = {"kind": change.kind, "name": printable(change.name), "action": change.action.value}
+    document: ChangeJson = {"kind": change.kind, "name": printable(change.name), "action": change.action.value}
     if change.kind == FUNCTIONS:
-        found["old_version"], found["new_version"] = plan.versions.get(change.name), next_version(plan, change)
+        document["old_version"], document["new_version"] = plan.versions.get(change.name), next_version(plan, change)
     if BY_KIND[change.kind].source:
         lines = unified(source_text(change.before), source_text(change.after), *side_names(plan, change))
-        found["path"] = script_path(plan, change)
-        found["diff"] = "".join(f"{printable(line)}\n" for line in lines)
+        document["path"] = script_path(plan, change)
+        document["diff"] = "".join(f"{printable(line)}\n" for line in lines)
     else:
-        found["before"], found["after"] = shown_values(plan, change)
-    return found
+        document["before"], document["after"] = shown_values(plan, change)
+    return document
 
 
 def plan_markdown(plan: Plan, *, limit: int = LIMIT, verdict: str = "") -> str:
@@ -107,13 +107,13 @@ def verdicts_markdown(verdicts: Sequence[GateVerdict]) -> str:
     """Return the verdicts of gates as a section of a comment, or "" if there are none."""
     if not verdicts:
         return ""
-    whole = "all gates passed" if all(verdict.ok for verdict in verdicts) else "**a gate failed**"
+    summary = "all gates passed" if all(verdict.ok for verdict in verdicts) else "**a gate failed**"
     rows = [
         f"| {'✓' if verdict.ok else '✗'} | {escaped(verdict.gate)} | "
         f"{'<br>'.join(escaped(text) for text in (verdict.summary, *verdict.details))} |"
         for verdict in verdicts
     ]
-    return "\n".join(["", f"#### Gates: {whole}", "", "| | gate | verdict |", "|---|---|---|", *rows, ""])
+    return "\n".join(["", f"#### Gates: {summary}", "", "| | gate | verdict |", "|---|---|---|", *rows, ""])
 
 
 def _limited(head: str, folded: list[str], limit: int) -> str:
@@ -122,11 +122,11 @@ def _limited(head: str, folded: list[str], limit: int) -> str:
         # A table of thousands of rows: cut between lines, so that the Markdown stays valid.
         shortened = head[:limit].rpartition("\n")[0]
         return f"{shortened}\n\nThe plan is too long for a comment: see `ckfunc diff`.\n"
-    left, shown = limit - len(head), []
+    remaining, shown = limit - len(head), []
     for block in folded:
-        if len(block) <= left:
+        if len(block) <= remaining:
             shown.append(block)
-            left -= len(block)
+            remaining -= len(block)
     missing = len(folded) - len(shown)
     if missing:
         shown.append(f"{missing} source {'diff is' if missing == 1 else 'diffs are'} left out: see `ckfunc diff`.\n")

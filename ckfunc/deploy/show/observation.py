@@ -26,7 +26,10 @@ _SIGNS = {
 
 def state_text(state: WatchState) -> str:
     """Return the state of a watch in a few words, for a status line."""
-    runs, failed = sum(one.runs for one in state.functions), sum(one.failed for one in state.functions)
+    runs, failed = (
+        sum(function.runs for function in state.functions),
+        sum(function.failed for function in state.functions),
+    )
     return (
         f"watching {names_text(state.functions)}: {_counted(runs)}, {failed} failed, {duration_text(state.left_s)} left"
     )

@@ -70,7 +70,7 @@ def version_json(
     Unknown values are omitted.
     """
     text = newlines(version.handler_script)
-    found: VersionJson = {
+    document: VersionJson = {
         "type": function.type,
         "version": version.version_number,
         "id": version.id,
@@ -79,14 +79,14 @@ def version_json(
         "lines": line_count(text),
     }
     if deployed is not None:
-        found["deployed_time"] = timestamp(deployed)
+        document["deployed_time"] = timestamp(deployed)
     if local is not None:
-        found["matches_local"] = local == text
+        document["matches_local"] = local == text
     if commit is not None:
-        found["commit"] = {
+        document["commit"] = {
             "id": commit.id,
             "author": commit.author,
             "time": commit.time.isoformat(),
             "subject": commit.subject,
         }
-    return found
+    return document
