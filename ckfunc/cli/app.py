@@ -298,11 +298,11 @@ class App:
 
     def secrets(self) -> tuple[Secret, ...]:
         """Return the secrets that were read so far, to mask them in a bug report; never raises."""
-        known = [] if self._workspace is None else list(self._workspace.secrets())
+        secrets = [] if self._workspace is None else list(self._workspace.secrets())
         if self._client is not None:
-            known += self._client.session.secrets()
+            secrets += self._client.session.secrets()
         own = Secret(self.environ.get("CHATKITTY_CLIENT_SECRET", ""))
-        return (own, *(secret for secret in known if len(secret) >= SHORTEST))
+        return (own, *(secret for secret in secrets if len(secret) >= SHORTEST))
 
     # -- scripts -------------------------------------------------------------------------------------------------
 

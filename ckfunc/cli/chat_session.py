@@ -28,12 +28,12 @@ _ENTER, _ERASE, _END, _INTERRUPT = "\r\n", "\x7f\b", "\x04", "\x03"
 _ERASE_LINE, _ERASE_WORD, _CLEAR = "\x15", "\x17", "\x0c"
 
 
-def chat_session(app: App, login: ChatLogin, wanted: WantedChannel, url: str | None) -> int:
+def chat_session(app: App, login: ChatLogin, channel: WantedChannel, url: str | None) -> int:
     """Chat until the input ends or the user quits, and return the exit code. `url` None is the project's emulator."""
     find_url = _find_emulator(app, url)
     client = _connect(app, find_url)
     items: queue.SimpleQueue[ChatItem] = queue.SimpleQueue()
-    talk = ChatClient(login, wanted, items.put)
+    talk = ChatClient(login, channel, items.put)
     printer = EventPrinter(app, login.username, client)
     runs = RunFollower(client, login.username, lambda: talk.channel_id, items.put)
     with ExitStack() as ending:
@@ -228,8 +228,8 @@ class LineEditor:
         """Draw the line; of a long one, its end."""
         with self._lock:
             note, prompt = f"{self._note}  " if self._note else "", f"{self.prompt}> "
-            left = max(self._output.pin_width - cells(note) - cells(prompt) - 1, 0)
-            shown = self._text[-left:] if left else ""
-            while shown and cells(shown) > left:
+            remaining = max(self._output.pin_width - cells(note) - cells(prompt) - 1, 0)
+            shown = self._text[-remaining:] if remaining else ""
+            while shown and cells(shown) > remaining:
                 shown = shown[1:]
             self._output.pin([(note, "muted"), (prompt, "title"), shown])

@@ -23,8 +23,8 @@ def complete_types(ctx: click.Context, _: click.Parameter, incomplete: str) -> l
 
 def complete_known_types(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
     """Return the known trigger types that are not in the manifest."""
-    there = set(_manifest_types(ctx))
-    return _beginning((name for name in _known_types() if name not in there), incomplete)
+    present = set(_manifest_types(ctx))
+    return _beginning((name for name in _known_types() if name not in present), incomplete)
 
 
 def complete_only(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:

@@ -48,14 +48,14 @@ def _of_the_group(name: str) -> Any:
     return None if parent is None else parent.params.get(name)
 
 
-def directory(app: App, given: Path | None, *, otherwise: str = "--data-dir DIR") -> Path:
+def directory(app: App, data_dir: Path | None, *, otherwise: str = "--data-dir DIR") -> Path:
     """Return the directory of the emulator's data, by default the project's.
 
     Raises NoProject, with a hint to pass `otherwise`.
     """
-    app.settings.data_dir = given
-    if given:
-        return app.named(given / "data").parent
+    app.settings.data_dir = data_dir
+    if data_dir:
+        return app.named(data_dir / "data").parent
     try:
         return app.root() / STATE_DIRECTORY / "emulator"
     except NoProject as problem:
@@ -63,19 +63,19 @@ def directory(app: App, given: Path | None, *, otherwise: str = "--data-dir DIR"
 
 
 @contextmanager
-def named_failure(what: str) -> Iterator[None]:
+def named_failure(action: str) -> Iterator[None]:
     """Turn an OSError into an error that names the failed action."""
     try:
         yield
     except OSError as error:
-        raise CkfuncError(f"{what}: {error.strerror or error}") from None
+        raise CkfuncError(f"{action}: {error.strerror or error}") from None
 
 
-def stored_data(app: App, given: Path | None) -> StoredData:
+def stored_data(app: App, data_dir: Path | None) -> StoredData:
     """Return the data of an emulator that may be running. Raises NoProject."""
     from ckfunc.sandbox.stored_data import StoredData
 
-    return StoredData(directory(app, given), app.connect)
+    return StoredData(directory(app, data_dir), app.connect)
 
 
 def say_secret(app: App) -> None:
@@ -83,14 +83,14 @@ def say_secret(app: App) -> None:
     app.output.talk(("it contains the runtime's environment variables: treat it as a secret", "muted"))
 
 
-def stored_client(app: App, given: Path | None) -> Client:
+def stored_client(app: App, data_dir: Path | None) -> Client:
     """Return a client of the emulator of a data directory. If none is running, it runs until the command ends.
 
     Raises NoData and NoProject.
     """
     from ckfunc.emulator.data import require_data
 
-    data = directory(app, given)
+    data = directory(app, data_dir)
     require_data(data)
     return app.connect(app.emulator_connection(data=data))
 

@@ -87,8 +87,8 @@ def add(app: App, /, data_dir: Path | None, **entry: object) -> None:
     if app.output.json:
         app.output.document(write_active_fault(active))
     else:
-        what = f"fault {active.id}: {fault.effect}, {fault.requests} of {fault.operation or 'all operations'}"
-        app.output.talk(("added ", "success"), what)
+        description = f"fault {active.id}: {fault.effect}, {fault.requests} of {fault.operation or 'all operations'}"
+        app.output.talk(("added ", "success"), description)
 
 
 @faults.command(name="clear")
@@ -113,9 +113,9 @@ def clear(app: App, ids: tuple[int, ...], data_dir: Path | None) -> None:
         app.output.talk(("no faults", "muted"))
 
 
-def _running_client(app: App, given: Path | None) -> Client:
+def _running_client(app: App, data_dir: Path | None) -> Client:
     """Return a client of the emulator that is running. Raises CkfuncError if none is."""
-    data = directory(app, given)
+    data = directory(app, data_dir)
     url = find_running(data)
     if url is None:
         hint = "start one with `ckfunc emulator` or `ckfunc dev`; faults end with the emulator"

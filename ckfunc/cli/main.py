@@ -243,15 +243,15 @@ def _name(param: click.Parameter | None) -> str:
 def _wanted(error: click.BadParameter) -> str:
     """Return the problem with a value: what its type accepts, or click's message."""
     kind = error.param.type if error.param is not None else None
-    given = f", not {cut(quoted[1], _LONGEST_VALUE)}" if (quoted := _GIVEN.match(error.message)) else ""
+    actual = f", not {cut(quoted[1], _LONGEST_VALUE)}" if (quoted := _GIVEN.match(error.message)) else ""
     if isinstance(kind, click.Choice):
-        *others, last = map(str, kind.choices)
-        return f"must be {', '.join(others)} or {last}{given}"
+        *first, last = map(str, kind.choices)
+        return f"must be {', '.join(first)} or {last}{actual}"
     if isinstance(kind, click.IntRange | click.FloatRange):
         lowest, highest = kind.min, kind.max
         limits = f"of at least {lowest}" if highest is None else f"from {lowest} to {highest}"
         number = "whole number" if isinstance(kind, click.IntRange) else "number"
-        return f"must be a {number} {limits}{given}"
+        return f"must be a {number} {limits}{actual}"
     return f"has a wrong value: {error.message[:1].lower()}{error.message[1:].rstrip('.')}"
 
 

@@ -379,11 +379,11 @@ class Output:
         from ckfunc.base.bugs import bug_report
 
         report = bug_report(error, args, secrets, f"ckfunc {__version__}")
-        what = f"this is a bug in ckfunc ({type(error).__name__})"
+        message = f"this is a bug in ckfunc ({type(error).__name__})"
         if report.path is None:
             self._put_out(sys.stderr, printable(report.text))
         place = f"in {report.path}" if report.path else "above"
-        self._write(sys.stderr, (("error: ", "failure"), f"{what}; the details are {place}"))
+        self._write(sys.stderr, (("error: ", "failure"), f"{message}; the details are {place}"))
         attach = "that file" if report.path else "these lines"
         self._write(sys.stderr, (("hint: ", "muted"), f"please report it with {attach}"))
 
@@ -481,16 +481,16 @@ def completed(hint: str, settings: Settings) -> str:
 
 def _fitting(segments: Iterable[Segment], width: int) -> Iterator[Segment]:
     """Yield the part of a line that fits into `width` columns."""
-    left = width
+    remaining = width
     for segment in segments:
         text, style = (segment, "plain") if isinstance(segment, str) else segment
         text = " ".join(printable(text).split("\n"))
-        if cells(text) > left:
-            if left > 0:
-                yield (cut(text, left), style)
+        if cells(text) > remaining:
+            if remaining > 0:
+                yield (cut(text, remaining), style)
             return
         yield (text, style)
-        left -= cells(text)
+        remaining -= cells(text)
 
 
 def _width(segment: Segment) -> int:

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from ckfunc.model.project import Script
 
 
-def gates_of(app: App, given: str) -> tuple[str, ...]:
+def gates_of(app: App, text: str) -> tuple[str, ...]:
     """Return the gates that `--gate` names. Raises UsageProblem and InvalidManifest."""
-    return parse_gates(given, lambda: app.workspace.sources().gates)
+    return parse_gates(text, lambda: app.workspace.sources().gates)
 
 
 def try_gates(app: App, gates: Sequence[str], plan: Plan) -> tuple[GateVerdict, ...]:

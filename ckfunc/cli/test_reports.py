@@ -49,9 +49,9 @@ def threshold_option(function: F) -> F:
     )(function)
 
 
-def lcov_path(app: App, given: Path | None) -> Path:
+def lcov_path(app: App, path: Path | None) -> Path:
     """Return the lcov file to write. Raises LeadsOutside, and NoProject for the default."""
-    return app.named(given or app.root() / DEFAULT_LCOV)
+    return app.named(path or app.root() / DEFAULT_LCOV)
 
 
 @click.command(

@@ -90,8 +90,10 @@ def _watch(app: App, record: JournalRecord, former_values: Mapping[str, Secret] 
     if functions and not record.watch.breached:
         until = record.watch.until  # known if the watch is resumed
         left_s = record.watch.policy.watch_for_s if until is None else (until - app.clock.now()).total_seconds()
-        left = duration_text(left_s)
-        output.talk(("watching ", "title"), f"{names_text(functions)} for {left}; Ctrl-C leaves the deploy as it is")
+        remaining = duration_text(left_s)
+        output.talk(
+            ("watching ", "title"), f"{names_text(functions)} for {remaining}; Ctrl-C leaves the deploy as it is"
+        )
     output.flush()
     with output.progress("watching"):
         context = WatchContext(app.root(), app.target(), app.client(), app.clock, show, former_values)

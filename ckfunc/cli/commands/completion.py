@@ -53,9 +53,9 @@ def completion(app: App, shell: str) -> None:
 
 def completion_script(command: click.Command, shell: str) -> str:
     """Return the completion script of `command` for a shell: "bash", "zsh" or "fish"."""
-    made = get_completion_class(shell)
-    assert made is not None  # noqa: S101 - click knows these three, and the command takes no other
-    completer = made(command, {}, "ckfunc", "_CKFUNC_COMPLETE")
+    completion_class = get_completion_class(shell)
+    assert completion_class is not None  # noqa: S101 - click knows these three, and the command takes no other
+    completer = completion_class(command, {}, "ckfunc", "_CKFUNC_COMPLETE")
     if shell == "bash":
         return _BASH
     # Not source(): what is printed may be for another machine.

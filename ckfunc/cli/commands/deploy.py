@@ -49,7 +49,7 @@ def _pattern_option(
         return value
 
     def complete(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
-        return [one for one in examples if one.startswith(incomplete)]
+        return [example for example in examples if example.startswith(incomplete)]
 
     return click.option(name, callback=matching, shell_complete=complete, metavar=metavar, help=help_text)
 

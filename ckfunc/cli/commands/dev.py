@@ -230,8 +230,10 @@ class Keys:
             self._say_nothing()
             return
         for key, event in self._choices.items():
-            what = "a sample" if event.sample else summary(event.args)
-            self._app.output.talk(("  ", "plain"), (key, "title"), f"  {event.type}", (f"  {cut(what, 60)}", "muted"))
+            description = "a sample" if event.sample else summary(event.args)
+            self._app.output.talk(
+                ("  ", "plain"), (key, "title"), f"  {event.type}", (f"  {cut(description, 60)}", "muted")
+            )
         self._status.choose("".join(self._choices))
 
     def _samples(self) -> Iterator[Event]:

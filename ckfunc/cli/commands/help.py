@@ -101,8 +101,8 @@ def named_command(root: click.Context, names: Sequence[str]) -> click.Context:
     """Return the context of the command that `names` lead to. Raises UsageProblem when there is none."""
     ctx = root
     for number, name in enumerate(names):
-        made = within(ctx, name)
-        if made is None:
+        context = within(ctx, name)
+        if context is None:
             close = nearest(name, subcommands(ctx))
             raise UsageProblem(
                 f"there is no command '{' '.join(names[: number + 1])}'",
@@ -110,7 +110,7 @@ def named_command(root: click.Context, names: Sequence[str]) -> click.Context:
                 if close
                 else f"see `{ctx.command_path} --help`",
             )
-        ctx = made
+        ctx = context
     return ctx
 
 

@@ -66,14 +66,14 @@ def invoke(app: App, trigger_type: str, event: str | None, from_invocation: int 
 
     project = app.project()
     require_handler(project, trigger_type)
-    given = _event(app, trigger_type, event, from_invocation)
+    event_data = _event(app, trigger_type, event, from_invocation)
     data = app.emulator_data if (app.emulator_data / DATABASE).is_file() else None
     live = _Live(app, inspect)
     made = Sandbox.for_one_run(app.toolchain(), scripts_of(project), data=data, inspect_port=inspect)
     with live.waiting(), made as sandbox:
-        sandbox.add_mentioned(given)
+        sandbox.add_mentioned(event_data)
         live.begins()
-        ran = sandbox.run(trigger_type, given, live.console)
+        ran = sandbox.run(trigger_type, event_data, live.console)
     if app.output.json:
         app.output.document(ran.to_json(trigger_type))
     else:

@@ -68,7 +68,7 @@ def _create(app: App, application: str | None, *, with_values: bool) -> int:
     client = app.connect(app.credentials(root, target).connection)
     with app.output.progress("reading"):
         remote, number = read_application(client, target, root)
-    made = create_project(
+    created = create_project(
         remote,
         name,
         number,
@@ -79,11 +79,11 @@ def _create(app: App, application: str | None, *, with_values: bool) -> int:
         with_values=with_values,
         schemas=app.schemas(),
     )
-    _show(app, made.pulled)
+    _show(app, created.pulled)
     if app.output.json:
         return EXIT_OK
-    if made.missing:
-        names = ", ".join(sorted(made.missing))
+    if created.missing:
+        names = ", ".join(sorted(created.missing))
         app.output.talk(("next: ", "title"), f"give {names} a value in .env, then ckfunc diff")
     else:
         app.output.talk(("next: ", "title"), "ckfunc diff, which should show nothing")

@@ -50,15 +50,15 @@ def rollback(app: App, trigger_type: str, to: int | None, yes: bool) -> int:
     root, target, client = app.root(), app.target(), app.client()
     cache = VersionCache(root)
     guard(target, Snapshot(client.runtime(), ()), client, cache)
-    wanted = prepare_rollback(client, function_of(client, trigger_type), to, cache)
-    name, now, old = printable(trigger_type), wanted.current.version_number, wanted.target.version_number
+    prepared = prepare_rollback(client, function_of(client, trigger_type), to, cache)
+    name, now, old = printable(trigger_type), prepared.current.version_number, prepared.target.version_number
     outcome: RollbackJson = {"target": target.name, "type": name, "from": now, "to": old, "result": "unchanged"}
-    if wanted.changes_nothing:
+    if prepared.changes_nothing:
         app.output.talk(f"v{now} and v{old} have the same script: nothing to do")
         if app.output.json:
             app.output.document(outcome)
         return EXIT_OK
-    shown = list(compare(named_version(name, wanted.current), named_version(name, wanted.target)).lines())
+    shown = list(compare(named_version(name, prepared.current), named_version(name, prepared.target)).lines())
     if yes or not app.output.interactive:
         app.output.talks(shown)
     if not yes and not app.output.confirmed(
@@ -70,7 +70,7 @@ def rollback(app: App, trigger_type: str, to: int | None, yes: bool) -> int:
             outcome["result"] = "declined"
             app.output.document(outcome)
         return EXIT_FAILED
-    item = run.roll_back(wanted, root, target, client, app.clock)
+    item = run.roll_back(prepared, root, target, client, app.clock)
     if item.result in WRONG:
         if app.output.json:
             outcome["result"], outcome["note"] = item.result.value, item.note
@@ -83,7 +83,7 @@ def rollback(app: App, trigger_type: str, to: int | None, yes: bool) -> int:
         where = f"{name}  v{now} → v{item.new_version}"
         app.output.line(("  ~ ", "update"), where, (f"  the script of v{old}", "muted"))
     here = local_script(app, trigger_type)
-    if here is not None and newlines(here.text) != newlines(wanted.target.handler_script):
+    if here is not None and newlines(here.text) != newlines(prepared.target.handler_script):
         app.output.talk(
             ("note: ", "warning"),
             f"{here.path} differs from the deployed version; your next `ckfunc deploy` will undo this rollback",

@@ -29,10 +29,10 @@ Examples:
 @pass_app
 def show(app: App, version: str) -> None:
     """Print the script of the deployed version of TYPE, or of version N."""
-    wanted = reference(version)
+    version_reference = reference(version)
     client = app.client()
-    function = function_of(client, wanted.type)
-    script = version_of(client, function, wanted.number, VersionCache(app.root()))
+    function = function_of(client, version_reference.type)
+    script = version_of(client, function, version_reference.number, VersionCache(app.root()))
     if app.output.json:
         document: ScriptJson = {**version_json(function, script), "script": script.handler_script}
         app.output.document(document)

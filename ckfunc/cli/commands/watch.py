@@ -132,7 +132,7 @@ class Printer:
         from ckfunc.deploy.show.text import item_lines, report_summary
 
         output, printed = self._app.output, {*DONE.values(), *WRONG}
-        shown = replace(report, items=tuple(one for one in report.items if one.result in printed))
+        shown = replace(report, items=tuple(item for item in report.items if item.result in printed))
         if output.json:
             output.record(shown.to_json())
             return
