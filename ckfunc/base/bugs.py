@@ -26,7 +26,7 @@ def bug_report(error: BaseException, args: Sequence[str], secrets: Iterable[Secr
     The report contains neither `secrets` nor arguments other than names of commands, options and types.
     """
     trace = Masker(secrets)("".join(traceback.format_exception(error)))
-    shown = [found[0] if (found := re.match(r"--?[A-Za-z-]+|[a-z_.]{1,40}$", arg)) else "…" for arg in args]
+    shown = [match[0] if (match := re.match(r"--?[A-Za-z-]+|[a-z_.]{1,40}$", arg)) else "…" for arg in args]
     text = f"{version}, Python {sys.version}, {sys.platform}\nckfunc {' '.join(shown)}\n\n{trace}"
     try:
         with tempfile.NamedTemporaryFile(

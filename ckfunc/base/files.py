@@ -87,10 +87,10 @@ def _read_pipe_once(path: Path, status: os.stat_result, limit_bytes: int) -> byt
                 _pipes[key] = _read_pipe(path, limit_bytes)
             except UnusableFile as problem:
                 _pipes[key] = problem
-        found = _pipes[key]
-    if isinstance(found, UnusableFile):
-        raise UnusableFile(*found.args, str(path))
-    return found
+        content = _pipes[key]
+    if isinstance(content, UnusableFile):
+        raise UnusableFile(*content.args, str(path))
+    return content
 
 
 def _read_pipe(path: Path, limit_bytes: int) -> bytes:
@@ -115,8 +115,8 @@ def _read_pipe(path: Path, limit_bytes: int) -> bytes:
             else:
                 time.sleep(pause_s)
                 pause_s = min(pause_s * 1.2, 0.02)
-    what = "its writer did not close it" if data else "nothing was written to it"
-    raise UnusableFile(errno.ETIMEDOUT, f"is a named pipe, and {what} within {PIPE_WAIT_S:.0f} s", str(path))
+    reason = "its writer did not close it" if data else "nothing was written to it"
+    raise UnusableFile(errno.ETIMEDOUT, f"is a named pipe, and {reason} within {PIPE_WAIT_S:.0f} s", str(path))
 
 
 def write_atomically(path: Path, content: str | bytes, *, mode: int = 0o644) -> None:
@@ -207,8 +207,8 @@ def cache_dir() -> Path:
     home directory, because no shell expands the variables of a CI system. A relative XDG_CACHE_HOME is ignored, as the
     XDG Base Directory Specification requires. Raises NoHome.
     """
-    if given := os.environ.get("CKFUNC_CACHE_DIR"):
-        return (_home() / given[2:] if given.startswith(("~/", "~\\")) else Path(given)).absolute()
+    if directory := os.environ.get("CKFUNC_CACHE_DIR"):
+        return (_home() / directory[2:] if directory.startswith(("~/", "~\\")) else Path(directory)).absolute()
     if sys.platform == "win32":
         base = os.environ.get("LOCALAPPDATA") or str(_home() / "AppData" / "Local")
     elif sys.platform == "darwin":

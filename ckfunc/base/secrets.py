@@ -96,7 +96,7 @@ class Masker:
 
     def __call__(self, text: str) -> str:
         """Return `text` with every secret in it masked."""
-        return self._pattern.sub(lambda found: str(self._secrets[found[0]]), text) if self._pattern else text
+        return self._pattern.sub(lambda match: str(self._secrets[match[0]]), text) if self._pattern else text
 
 
 def _forms(secret: str) -> set[str]:

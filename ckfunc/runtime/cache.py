@@ -203,8 +203,8 @@ def _used(directory: Path) -> float:
 
 def _title(directory: Path) -> str:
     try:
-        wanted = json.loads((directory / "package.json").read_bytes())["dependencies"]
-        return ", ".join(f"{name}@{version}" for name, version in wanted.items()) or "no packages"
+        dependencies = json.loads((directory / "package.json").read_bytes())["dependencies"]
+        return ", ".join(f"{name}@{version}" for name, version in dependencies.items()) or "no packages"
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return "an unfinished install"
 

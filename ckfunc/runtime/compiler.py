@@ -66,9 +66,9 @@ class CompilerProcess:
         JavaScript, and keep all of their imports. Raises NodeMissing.
         """
         with self._lock:
-            found = [self._compile(name, source) for name, source in scripts]
+            compiled = [self._compile(name, source) for name, source in scripts]
         return tuple(
-            result.no_handler or result if handlers and isinstance(result, Compiled) else result for result in found
+            result.no_handler or result if handlers and isinstance(result, Compiled) else result for result in compiled
         )
 
     def is_javascript(self, source: str) -> bool:
@@ -82,10 +82,10 @@ class CompilerProcess:
 
     def resolve(self, directory: Path, imports: Sequence[Import]) -> tuple[Resolution, ...]:
         """Resolve imports of packages as a script in `directory` would, in the same order. Raises NodeMissing."""
-        asked = [{"name": wanted.name, "how": wanted.how} for wanted in imports]
+        specifiers = [{"name": wanted.name, "how": wanted.how} for wanted in imports]
         with self._lock:
             try:
-                answer, _ = self._ask({"op": "resolve", "directory": str(directory), "imports": asked}, "")
+                answer, _ = self._ask({"op": "resolve", "directory": str(directory), "imports": specifiers}, "")
             except _Died:
                 return (Resolution(True),) * len(imports)
         return tuple(Resolution(**module) for module in answer["modules"])
@@ -191,9 +191,9 @@ class CachingCompiler:
 
     def _compile(self, name: str, source: str) -> Compiled | SyntaxProblem:
         with self._lock:  # concurrent requests for one script wait for one compilation
-            known = self._known.get((name, source))
-            if known is not None:
-                return known
+            cached = self._known.get((name, source))
+            if cached is not None:
+                return cached
             file = self._directory / f"{digest(json.dumps([self._compiler_identity(), name, source]))}.json"
             result: Compiled | SyntaxProblem | None = _read(file, name)
             if result is None:
@@ -216,14 +216,14 @@ class CachingCompiler:
         none.
         """
         installed = (directory / "node_modules").stat().st_mtime_ns
-        asked = [str(directory), installed, *((wanted.name, wanted.how) for wanted in imports)]
-        file = self._directory / f"{digest(json.dumps([self._compiler_identity(), asked]))}.json"
+        key_parts = [str(directory), installed, *((wanted.name, wanted.how) for wanted in imports)]
+        file = self._directory / f"{digest(json.dumps([self._compiler_identity(), key_parts]))}.json"
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             return tuple(Resolution(**module) for module in read_checked(file)["modules"])
-        found = self._compiler().resolve(directory, imports)
+        resolutions = self._compiler().resolve(directory, imports)
         with contextlib.suppress(OSError):
-            write_checked(file, {"modules": [asdict(module) for module in found]})
-        return found
+            write_checked(file, {"modules": [asdict(module) for module in resolutions]})
+        return resolutions
 
     def statements(self, script: Compiled) -> tuple[StatementList, ...] | None:
         """Return the lists of statements in a compiled script (see CompilerProcess)."""
@@ -233,22 +233,22 @@ class CachingCompiler:
         """Return an identifier of the compiler, as another Node or ckfunc may produce other JavaScript."""
         if not self._node:
             node = node_executable()
-            found = node.stat()
-            self._node = f"{__version__} {node} {found.st_size} {found.st_mtime_ns}"
+            status = node.stat()
+            self._node = f"{__version__} {node} {status.st_size} {status.st_mtime_ns}"
         return self._node
 
 
 def _read(file: Path, name: str) -> Compiled | None:
     """Return a cached script; None if it is missing or cannot be read."""
     try:
-        found = read_checked(file)
+        content = read_checked(file)
         result = Compiled(
             name,
-            javascript=str(found["javascript"]),
-            source_map=str(found["source_map"]),
-            module_kind=str(found["module_kind"]),
-            imports=tuple(Import.of(fields) for fields in found["imports"]),
-            no_handler=SyntaxProblem(**found["no_handler"]) if found["no_handler"] else None,
+            javascript=str(content["javascript"]),
+            source_map=str(content["source_map"]),
+            module_kind=str(content["module_kind"]),
+            imports=tuple(Import.of(fields) for fields in content["imports"]),
+            no_handler=SyntaxProblem(**content["no_handler"]) if content["no_handler"] else None,
         )
         if time.time() - file.stat().st_mtime > _FRESH_S:
             os.utime(file)  # used again, so that it is not removed soon

@@ -275,8 +275,8 @@ def _drop_capabilities() -> None:
         return
     sets = struct.unpack("=6I", have.raw)
     if any(sets):
-        kept = [capabilities & _NEEDED_CAPABILITIES for capabilities in sets[:3]]
-        _call("capset", header, struct.pack("=6I", *kept, 0, 0, 0))
+        needed = [capabilities & _NEEDED_CAPABILITIES for capabilities in sets[:3]]
+        _call("capset", header, struct.pack("=6I", *needed, 0, 0, 0))
 
 
 def _landlock(number: int, *arguments: Any) -> int:

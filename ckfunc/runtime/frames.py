@@ -162,10 +162,10 @@ def _problem(body: str) -> HandlerError | None:
     return None
 
 
-def _error(given: Any) -> HandlerError:
-    if not isinstance(given, dict):
+def _error(document: Any) -> HandlerError:
+    if not isinstance(document, dict):
         raise BrokenStream("a failure has no reason")
-    texts = [given.get(name) for name in ("name", "message", "stack")]
+    texts = [document.get(name) for name in ("name", "message", "stack")]
     if not all(isinstance(text, str) for text in texts):
         raise BrokenStream("a failure's reason is not a text")
     return HandlerError(*(str(text).encode("utf-8", "replace").decode() for text in texts))

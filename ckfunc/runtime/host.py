@@ -240,8 +240,8 @@ class Host:
         `label` is sent with the run's requests to the API. `determinism` is its own clock and seed, in an environment
         with `determinism`. Raises NotBegun.
         """
-        what, limit_s = "the handler did not finish", self._limits.time_s
-        identity, request = self._expect(what, limit_s, on_console, runs=True, begun=False)
+        problem, limit_s = "the handler did not finish", self._limits.time_s
+        identity, request = self._expect(problem, limit_s, on_console, runs=True, begun=False)
         for line in self._early.take():
             self._print(request, line)
         header: dict[str, Any] = {"op": "invoke", "id": identity, "token": token, "label": label}
@@ -318,8 +318,8 @@ class Host:
         determinism = self.environment.determinism if self.environment is not None else None
         return {} if determinism is None else {"determinism": _determinism(determinism)}
 
-    async def _ask(self, header: Mapping[str, Any], what: str, limit_s: float, *, begun: bool = True) -> None:
-        identity, request = self._expect(what, limit_s, begun=begun)
+    async def _ask(self, header: Mapping[str, Any], description: str, limit_s: float, *, begun: bool = True) -> None:
+        identity, request = self._expect(description, limit_s, begun=begun)
         self._send(encode({**header, "id": identity}))
         await self._answered(request)
 
@@ -336,7 +336,7 @@ class Host:
 
     def _expect(
         self,
-        what: str,
+        problem: str,
         limit_s: float,
         on_console: OnConsole | None = None,
         *,
@@ -347,10 +347,10 @@ class Host:
         self._last_id += 1
         now = self._loop.time()
         self.last_used = now
-        what = f"{what} within {limit_s:g} s"
+        problem = f"{problem} within {limit_s:g} s"
         lines = Lines(self._limits.console_bytes)
         deadline = now + (limit_s if begun else _UNREAD_S)
-        request = _Request(self._loop.create_future(), deadline, what, lines, limit_s, begun, on_console, runs)
+        request = _Request(self._loop.create_future(), deadline, problem, lines, limit_s, begun, on_console, runs)
         self._requests[identity] = request
         if self._burial is not None:
             self._settle(identity, HostAnswer(self._verdict or _GONE) if begun else AGAIN)

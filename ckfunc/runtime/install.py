@@ -150,8 +150,8 @@ class _Installation:
             problem = explained(failure, self.settings.unset)
             raise problem if self._lock is None else _of_lock(problem, self._lock, failure)
         # If the disk is full, npm still reports success, with truncated files.
-        if found := _NOT_UNPACKED.search(ran.log):
-            raise not_unpacked(found[1])
+        if match := _NOT_UNPACKED.search(ran.log):
+            raise not_unpacked(match[1])
         if missing := missing_packages(directory, self.dependencies):
             more = " …" if len(missing) > _SHOWN else ""
             raise DependenciesFailed(
@@ -215,13 +215,13 @@ class Installed:
     has_script: bool
 
 
-def missing_packages(directory: Path, wanted: Mapping[str, str]) -> tuple[str, ...]:
+def missing_packages(directory: Path, dependencies: Mapping[str, str]) -> tuple[str, ...]:
     """Return the packages that npm should have installed into `directory`, but did not.
 
     npm lists the packages that it installed, including dependencies, in node_modules/.package-lock.json.
     """
     listed = _listed(directory)
-    names = [f"{_MODULES}/{name}" for name in wanted]
+    names = [f"{_MODULES}/{name}" for name in dependencies]
     names += [path for path, entry in listed.items() if not entry.get("link")]
     absent = [path for path in dict.fromkeys(names) if not (directory / path / "package.json").is_file()]
     return tuple(path.rpartition(f"{_MODULES}/")[2] for path in absent)
@@ -270,8 +270,8 @@ def is_installed(directory: Path) -> bool:
 
 def skipped_scripts(directory: Path) -> tuple[str, ...]:
     """Return the packages of an installation whose install scripts were not run."""
-    found = _read(directory / MARKER).get("skipped")
-    return tuple(found) if isinstance(found, list) else ()
+    skipped = _read(directory / MARKER).get("skipped")
+    return tuple(skipped) if isinstance(skipped, list) else ()
 
 
 def _directory(
@@ -294,9 +294,9 @@ def _count(dependencies: Mapping[str, str]) -> str:
 
 def _script_failed(ran: NpmRun) -> DependenciesFailed:
     failure = failure_of(ran.output)
-    said = f"{failure.get('detail') or ''}\n{failure.get('summary') or ''}\n{ran.log}"
-    package = re.search(r"node_modules[/\\]((?:@[^/\\\s]+[/\\])?[^/\\\s]+)", said)
-    reasons = [line.strip() for line in said.splitlines() if re.search(r"\b[A-Za-z]*Error\b|not found", line)]
+    output = f"{failure.get('detail') or ''}\n{failure.get('summary') or ''}\n{ran.log}"
+    package = re.search(r"node_modules[/\\]((?:@[^/\\\s]+[/\\])?[^/\\\s]+)", output)
+    reasons = [line.strip() for line in output.splitlines() if re.search(r"\b[A-Za-z]*Error\b|not found", line)]
     name = f" of {package[1]}" if package else ""
     return DependenciesFailed(
         f"the install script{name} failed{f': {reasons[0][:300]}' if reasons else ''}",
@@ -349,13 +349,17 @@ def _files(top: Path) -> Iterator[tuple[str, int]]:
 
 
 def _listed(directory: Path) -> dict[str, dict[str, Any]]:
-    found = _read(directory / _MODULES / ".package-lock.json").get("packages")
-    return {path: entry for path, entry in found.items() if isinstance(entry, dict)} if isinstance(found, dict) else {}
+    packages = _read(directory / _MODULES / ".package-lock.json").get("packages")
+    return (
+        {path: entry for path, entry in packages.items() if isinstance(entry, dict)}
+        if isinstance(packages, dict)
+        else {}
+    )
 
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        found = json.loads(file.read_bytes())
+        document = json.loads(file.read_bytes())
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return document if isinstance(document, dict) else {}

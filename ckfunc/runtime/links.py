@@ -157,10 +157,10 @@ class _SocketLink(asyncio.Protocol):
         return len(data) == _CHUNK
 
     def _forget(self, number: int) -> None:
-        if sys.platform != "win32" and (found := self._open.pop(number, None)) is not None:
+        if sys.platform != "win32" and (link := self._open.pop(number, None)) is not None:
             self._loop.remove_reader(number)
             self._readable.unregister(number)
-            found[1].close()
+            link[1].close()
 
 
 class _Tail:

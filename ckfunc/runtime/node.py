@@ -27,11 +27,12 @@ _MACHINE = ("SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "PATHEXT", "NUMBER
 
 def node_executable() -> Path:
     """Return the Node that runs handlers. Raises NodeMissing."""
-    if given := os.environ.get("CKFUNC_NODE"):
-        path = Path(given)
+    if configured := os.environ.get("CKFUNC_NODE"):
+        path = Path(configured)
         if not path.is_file() or not os.access(path, os.X_OK):
             raise NodeMissing(
-                f"CKFUNC_NODE is {given}, which is not a program", hint="unset it to use the Node that ckfunc installs"
+                f"CKFUNC_NODE is {configured}, which is not a program",
+                hint="unset it to use the Node that ckfunc installs",
             )
         return path
     path = _wheel() / ("node.exe" if sys.platform == "win32" else "bin/node")
@@ -85,8 +86,8 @@ def node_version(node: Path) -> str:
 def bare_environment(environ: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the few variables that a process needs on this system."""
     source = os.environ if environ is None else environ
-    kept = {name: value for name, value in source.items() if name.upper() in _MACHINE}
-    return {**kept, "TZ": "UTC", "LANG": "C.UTF-8"}
+    variables = {name: value for name, value in source.items() if name.upper() in _MACHINE}
+    return {**variables, "TZ": "UTC", "LANG": "C.UTF-8"}
 
 
 def _wheel() -> Path:

@@ -215,10 +215,10 @@ def explained(failure: Mapping[str, Any], unset: Sequence[str] = ()) -> Dependen
     return kind(sentence, hint=hint)
 
 
-def not_unpacked(said: str) -> DependenciesFailed:
+def not_unpacked(output: str) -> DependenciesFailed:
     """Return the error for packages that npm could not unpack completely."""
-    text = " ".join(said.split())
-    full = "ENOSPC" in said or "EDQUOT" in said
+    text = " ".join(output.split())
+    full = "ENOSPC" in output or "EDQUOT" in output
     return DependenciesFailed(f"npm could not unpack the packages: {text}", hint=_ROOM if full else _DISK)
 
 
@@ -274,15 +274,15 @@ def _text(file: IO[bytes]) -> str:
 
 def _environment(environ: Mapping[str, str], home: Path, cache: Path) -> dict[str, str]:
     """Return the variables of the developer's environment that npm needs; none is a secret."""
-    kept = {name: value for name, value in environ.items() if _SYSTEM.match(name) or _CERTIFICATES.match(name)}
-    kept["PATH"] = os.pathsep.join([str(shim_directory(cache)), environ.get("PATH", os.defpath)])
+    variables = {name: value for name, value in environ.items() if _SYSTEM.match(name) or _CERTIFICATES.match(name)}
+    variables["PATH"] = os.pathsep.join([str(shim_directory(cache)), environ.get("PATH", os.defpath)])
     if _SYSTEM_CA in environ.get("NODE_OPTIONS", "").split():
-        kept["NODE_OPTIONS"] = _SYSTEM_CA
-    kept |= dict.fromkeys(("HOME", "USERPROFILE", "APPDATA", "LOCALAPPDATA"), str(home))
-    kept["npm_config_userconfig"] = str(home / ".npmrc")
-    kept["npm_config_globalconfig"] = str(home / "global-npmrc")
-    kept["npm_config_cache"] = str(home / "cache")
-    return kept
+        variables["NODE_OPTIONS"] = _SYSTEM_CA
+    variables |= dict.fromkeys(("HOME", "USERPROFILE", "APPDATA", "LOCALAPPDATA"), str(home))
+    variables["npm_config_userconfig"] = str(home / ".npmrc")
+    variables["npm_config_globalconfig"] = str(home / "global-npmrc")
+    variables["npm_config_cache"] = str(home / "cache")
+    return variables
 
 
 def _downloads(environ: Mapping[str, str], cache: Path) -> Path:
@@ -315,12 +315,12 @@ def _sentence_and_hint(code: str, summary: str, detail: str) -> tuple[str, str]:
     if code == "EUSAGE" and _DRIFT.search(f"{summary} {detail}"):
         return f"{LOCK_NAME} does not have the versions that its packages require", "run `ckfunc lock --upgrade`"
     code = "ERR_INVALID_URL" if "Invalid URL" in summary else code
-    known = _BY_CODE.get(code)
-    if known is None or (code in _NO_VERSION and not package):
+    entry = _BY_CODE.get(code)
+    if entry is None or (code in _NO_VERSION and not package):
         later = "the registry has a problem: try again later"
         return f"npm install failed: {short or code or 'no reason given'}", later if _BROKEN.match(code) else EDIT
     place = re.search(r"'([^']+)'", summary)
-    sentence = known[0].format(
+    sentence = entry[0].format(
         code=code,
         summary=short or code,
         package=package,
@@ -329,17 +329,17 @@ def _sentence_and_hint(code: str, summary: str, detail: str) -> tuple[str, str]:
     )
     if code == "E404" and package.startswith("@"):
         scope = package.partition("/")[0]
-        return sentence, f"{known[1]}; a private package needs `{scope}:registry` and credentials in .npmrc"
-    return sentence, known[1]
+        return sentence, f"{entry[1]}; a private package needs `{scope}:registry` and credentials in .npmrc"
+    return sentence, entry[1]
 
 
 def _package_of(text: str) -> str:
-    found = re.search(r"No matching version found for (.+?)(?:\.(?:\s|$)|$)", text) or re.search(
+    match = re.search(r"No matching version found for (.+?)(?:\.(?:\s|$)|$)", text) or re.search(
         r"'((?:@[^/'\s]+/)?[^@'\s]+@[^'\s]*)'", text
     )
-    if found is None and (path := re.search(r"https?://[^/\s]+/(?:\S*/)?(@[^/\s]+(?:%2f|/)[^/\s?]+)", text, re.I)):
+    if match is None and (path := re.search(r"https?://[^/\s]+/(?:\S*/)?(@[^/\s]+(?:%2f|/)[^/\s?]+)", text, re.I)):
         return re.sub("%2f", "/", path[1], flags=re.I)
-    return found[1] if found else ""
+    return match[1] if match else ""
 
 
 def _without_addresses(text: str) -> str:

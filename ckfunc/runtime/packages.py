@@ -40,13 +40,13 @@ class PackageStore:
     async def directory(self, dependencies: Mapping[str, str]) -> Path:
         """Return the directory with these packages, which are installed if needed. Raises Failed."""
         loop = asyncio.get_running_loop()
-        wanted = repr(sorted(dependencies.items()))
+        key = repr(sorted(dependencies.items()))
         try:
             runtime, policy = await self._in_thread(self._found, dependencies)
             if runtime is not None:
                 return runtime
-            async with self._installing.setdefault(wanted, asyncio.Lock()):
-                since, failure = self._failures.get(wanted, (0.0, None))
+            async with self._installing.setdefault(key, asyncio.Lock()):
+                since, failure = self._failures.get(key, (0.0, None))
                 if failure is not None and loop.time() - since < _FAILURE_HOLDS_S:
                     raise Failed(failure)
                 tell = _across_threads(loop, self._tell)
@@ -54,7 +54,7 @@ class PackageStore:
         except CkfuncError as error:
             sentence = f"{error.message} ({error.hint})" if error.hint else error.message
             problem = HandlerError(type(error).__name__, sentence)
-            self._failures[wanted] = (loop.time(), problem)
+            self._failures[key] = (loop.time(), problem)
             raise Failed(problem) from error
         except OSError as error:
             raise Failed(HandlerError("CacheRefused", f"the packages cannot be stored: {error}")) from error

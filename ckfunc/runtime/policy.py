@@ -56,17 +56,17 @@ class InstallPolicy:
     allow_scripts: tuple[str, ...] = ()
     lock: PackageLock | None = None
 
-    def lock_of(self, wanted: Mapping[str, str]) -> PackageLock | None:
+    def lock_of(self, dependencies: Mapping[str, str]) -> PackageLock | None:
         """Return the lock if it is one of these packages."""
-        return self.lock if self.lock is not None and self.lock.covers(wanted) else None
+        return self.lock if self.lock is not None and self.lock.covers(dependencies) else None
 
-    def scripts_for(self, wanted: Mapping[str, str]) -> tuple[str, ...]:
+    def scripts_for(self, dependencies: Mapping[str, str]) -> tuple[str, ...]:
         """Return the entries of `allow_scripts` that apply to these packages."""
         declared = {**PLATFORM_RANGES, **self.dependencies}
-        lock = self.lock_of(wanted)
-        ranges = wanted if lock is None else lock.dependencies
-        known = all(declared.get(name) == version for name, version in ranges.items())
-        return tuple(sorted(set(self.allow_scripts))) if known else ()
+        lock = self.lock_of(dependencies)
+        ranges = dependencies if lock is None else lock.dependencies
+        locked = all(declared.get(name) == version for name, version in ranges.items())
+        return tuple(sorted(set(self.allow_scripts))) if locked else ()
 
 
 NO_POLICY = InstallPolicy()
@@ -152,8 +152,8 @@ def npm_settings(project: Path | None, environ: Mapping[str, str] | None = None)
 
 def npm_home(environ: Mapping[str, str]) -> Path | None:
     """Return the developer's home directory as npm determines it, or None."""
-    given = environ.get("USERPROFILE" if sys.platform == "win32" else "HOME")
-    return Path(given) if given and Path(given).is_absolute() else None
+    home = environ.get("USERPROFILE" if sys.platform == "win32" else "HOME")
+    return Path(home) if home and Path(home).is_absolute() else None
 
 
 def _files(project: Path | None, environ: Mapping[str, str]) -> Iterator[tuple[Path, str]]:
@@ -170,8 +170,8 @@ def _files(project: Path | None, environ: Mapping[str, str]) -> Iterator[tuple[P
 
 
 def _global_file(environ: Mapping[str, str]) -> Path | None:
-    if given := environ.get("npm_config_globalconfig") or environ.get("NPM_CONFIG_GLOBALCONFIG"):
-        return Path(given)
+    if path := environ.get("npm_config_globalconfig") or environ.get("NPM_CONFIG_GLOBALCONFIG"):
+        return Path(path)
     prefix = environ.get("npm_config_prefix") or environ.get("NPM_CONFIG_PREFIX") or environ.get("PREFIX")
     if prefix:
         return Path(prefix) / "etc" / "npmrc"
@@ -217,8 +217,8 @@ def _environment_settings(environ: Mapping[str, str]) -> Iterator[tuple[str, str
 
 def _key_of(name: str) -> str:
     """Return the setting that a variable sets. Source: npm's config, loadEnv."""
-    found = _ENVIRONMENT.match(name)
-    key = found[1] if found else ""
+    match = _ENVIRONMENT.match(name)
+    key = match[1] if match else ""
     return key if key.startswith("//") else re.sub(r"(?!^)_", "-", key).lower()
 
 
@@ -231,7 +231,7 @@ def _changes_packages(key: str) -> bool:
 
 
 def _plain(value: str, environ: Mapping[str, str]) -> str:
-    text = _REFERENCE.sub(lambda found: environ.get(found[2], ""), value)
+    text = _REFERENCE.sub(lambda match: environ.get(match[2], ""), value)
     return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'" else text
 
 

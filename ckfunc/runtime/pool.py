@@ -211,13 +211,13 @@ class HostPool:
         if slot is None:
             slot = self._slots[version.key] = _Slot()
         while True:
-            found = self._loaded(slot, environment, version)
-            if found is None:
+            host = self._loaded(slot, environment, version)
+            if host is None:
                 async with slot.changing:
-                    found = self._loaded(slot, environment, version) or await self._change(slot, environment, version)
-            if found[0].running < MOST_AT_ONCE:
-                return found
-            await found[0].room()
+                    host = self._loaded(slot, environment, version) or await self._change(slot, environment, version)
+            if host[0].running < MOST_AT_ONCE:
+                return host
+            await host[0].room()
 
     def _loaded(self, slot: _Slot, environment: Environment, version: HandlerVersion) -> tuple[Host, int] | None:
         host = slot.host

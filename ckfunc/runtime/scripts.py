@@ -126,10 +126,10 @@ class CompiledCode:
 
     def _forget_oldest(self) -> None:
         with contextlib.suppress(OSError):
-            others = [path for path in self._root.iterdir() if not path.name.endswith("-clean")]
-            if len(others) > _MOST_DIRECTORIES:
-                others.sort(key=lambda path: path.stat().st_mtime)
-                for directory in others[:-_MOST_DIRECTORIES]:
+            paths = [path for path in self._root.iterdir() if not path.name.endswith("-clean")]
+            if len(paths) > _MOST_DIRECTORIES:
+                paths.sort(key=lambda path: path.stat().st_mtime)
+                for directory in paths[:-_MOST_DIRECTORIES]:
                     shutil.rmtree(directory, ignore_errors=True)
 
 

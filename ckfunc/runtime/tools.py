@@ -57,11 +57,11 @@ def _recorded() -> Mapping[str, str]:
 def noted(note: Path) -> Path | None:
     """Return the file that a note refers to, or None without a note or if its installation is incomplete."""
     with contextlib.suppress(OSError, ValueError):
-        known = Path(read_file(note).decode("utf-8"))
-        home = next((parent.parent for parent in known.parents if parent.name == "node_modules"), known)
-        if known.is_file() and is_installed(home):
+        path = Path(read_file(note).decode("utf-8"))
+        home = next((parent.parent for parent in path.parents if parent.name == "node_modules"), path)
+        if path.is_file() and is_installed(home):
             hold(home)
-            return known
+            return path
     return None
 
 
@@ -70,12 +70,12 @@ def found_once(note: Path, find: Callable[[], Path]) -> Path:
 
     Raises whatever `find` raises.
     """
-    if (known := noted(note)) is not None:
-        return known
-    found = find()
+    if (noted_path := noted(note)) is not None:
+        return noted_path
+    path = find()
     with contextlib.suppress(OSError):
-        write_atomically(note, str(found))
-    return found
+        write_atomically(note, str(path))
+    return path
 
 
 def node_types(
