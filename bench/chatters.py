@@ -15,6 +15,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -164,7 +165,8 @@ class Chatter(asyncio.Protocol):
 
     def _take_messages(self) -> None:
         buffer = self._buffer
-        start, acks = 0, []
+        start = 0
+        acks: list[bytes] = []
         while len(buffer) - start >= 2:
             kind, size, head = buffer[start] & 15, buffer[start + 1] & 127, 2
             if size >= 126:
@@ -238,6 +240,10 @@ def _header(head: bytes, name: bytes) -> bytes:
     return head[start + len(name) + 1 :].partition(b"\n")[0]
 
 
+def _itself(chatter: Chatter) -> Chatter:
+    return chatter
+
+
 async def chat(
     url: str,
     channels: int,
@@ -262,7 +268,7 @@ async def chat(
             for number in range(start, min(start + 50, channels * members))
         ]
         for chatter in group:
-            await loop.create_connection(lambda chatter=chatter: chatter, parts.hostname, parts.port)
+            await loop.create_connection(partial(_itself, chatter), parts.hostname or "", parts.port or 0)
         await asyncio.gather(*(chatter.ready for chatter in group))
         chatters += group
     began()

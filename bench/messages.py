@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import Sequence
 from contextlib import closing
+from functools import partial
 from typing import Any
 
 from bench import load
@@ -85,6 +86,10 @@ def _ended(api: _Api, lists: Sequence[str]) -> int:
         time.sleep(0.005)
 
 
+def _median_s(url: str, request: bytes) -> float:
+    return load.press(url, [request], concurrency=1, seconds=1, warmup_calls=50).p50_s
+
+
 def _million(subject: Subject, rounds: int) -> list[Figure]:
     """Read a page of the newest and of the oldest messages in a channel with very many."""
     data = SCRATCH / "million"
@@ -109,9 +114,7 @@ def _million(subject: Subject, rounds: int) -> list[Figure]:
         assert bodies == [list(range(MANY, MANY - 25, -1)), list(range(25, 0, -1))]
         samples = alternate(
             {
-                name: lambda request=request: (
-                    load.press(server.url, [request], concurrency=1, seconds=1, warmup_calls=50).p50_s
-                )
+                name: partial(_median_s, server.url, request)
                 for name, request in (("newest", newest), ("oldest", oldest))
             },
             rounds,
