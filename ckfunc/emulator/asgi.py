@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -209,9 +209,10 @@ class AsgiApp:
         if gate is not None:
             await gate.enter(from_run=call.caller is not None)
         try:
-            async with self._services.storing(call) if route.stores_file else nullcontext():
-                reply = route.handler(call, self._services)
-                return await reply if inspect.isawaitable(reply) else reply
+            if route.stores_file:
+                async with self._services.storing(call):
+                    return await self._reply(route, call)
+            return await self._reply(route, call)
         except Malformed as error:
             raise self._services.failed(error, "") if misread(error) else Refused(str(error)) from None
         except HttpProblem:
@@ -221,6 +222,10 @@ class AsgiApp:
         finally:
             if gate is not None:
                 gate.leave()
+
+    async def _reply(self, route: Route, call: Call) -> Reply:
+        reply = route.handler(call, self._services)
+        return await reply if inspect.isawaitable(reply) else reply
 
     async def _inject_fault(self, request: _IncomingRequest, operation: str) -> None:
         """Delay a request, or refuse it, if a fault applies. Raises FaultAnswer, or ConnectionError if the client left.
