@@ -71,6 +71,7 @@ lint: $(DEV_STAMP)  ## Check style, types and layers
 	@$(PY) -m ruff check --quiet .
 	@$(PY) -m ruff format --quiet --check . || { echo "The code is not formatted: run make format" >&2; exit 1; }
 	@printf '%s\n' linux win32 darwin | xargs -P 3 -I '{}' $(PY) -m mypy --no-error-summary --platform '{}' --cache-dir '.mypy_cache/{}'
+	@$(PY) -m mypy --no-error-summary --platform linux --cache-dir .mypy_cache/linux bench
 	@$(VENV)/bin/lint-imports --no-logo >/dev/null 2>&1 || $(VENV)/bin/lint-imports
 	@PYTHONPATH=tests $(PY) -m support.house
 

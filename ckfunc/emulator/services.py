@@ -104,19 +104,19 @@ class EmulatorServices:
                 upload = call.upload()
         try:
             if upload is not None and len(upload.content) > files.PART_BYTES:
-                await result_of(files.store_parts(self.database, upload, self.database.transaction))
+                await result_of(files.store_parts(self.database, upload, self.database.transaction), self.database)
             yield
             await self.database.stored(at_once=True)
         finally:
             if upload is not None:
                 files.discard_unfinished(self.database, upload.key)
-            await result_of(files.delete_discarded(self.database))
+            await result_of(files.delete_discarded(self.database), self.database)
 
     async def add_seed(self, seed: Seed) -> Seeded:
         """Add what a seed holds and the database does not, in steps, after a running job. Raises Refused."""
         try:
             async with self.jobs.alone:
-                return await result_of(seeds.in_steps(self.database, seed))
+                return await result_of(seeds.in_steps(self.database, seed), self.database)
         except seeds.SeedRefused as problem:
             raise Refused(problem.message) from None
 
@@ -129,8 +129,11 @@ class EmulatorServices:
             await asyncio.sleep(0.002)
 
 
-async def result_of(steps: Generator[None, None, T]) -> T:
-    """Take steps and return their result; other requests are answered in between."""
+async def result_of(steps: Generator[None, None, T], written: Database | None = None) -> T:
+    """Take steps and return their result; other requests are answered in between.
+
+    Steps that write to a database wait for its checkpoints: if the log grew meanwhile, requests would have to wait.
+    """
     while True:
         try:
             next(steps)
@@ -138,9 +141,11 @@ async def result_of(steps: Generator[None, None, T]) -> T:
             result: T = end.value
             return result
         await asyncio.sleep(0)
+        if written is not None and written.checkpoint is not None:
+            await asyncio.wrap_future(written.checkpoint)
 
 
 async def delete_in_steps(database: Database, steps: Steps) -> None:
     """Take the steps of a deletion, then return its disk space; other requests are answered in between."""
     for part in (steps, files.delete_discarded(database), release_space(database)):
-        await result_of(part)
+        await result_of(part, database)

@@ -9,6 +9,7 @@ import json
 import sqlite3
 import uuid
 from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -83,6 +84,8 @@ class Database:
         self._turn: _Turn | None = None
         self.on_commit: Callable[[], None] | None = None
         """Called after each commit of transactions and large changes."""
+        self.checkpoint: Future[None] | None = None
+        """The latest checkpoint that another thread has begun."""
         self._snapshot: tuple[bytes, sqlite3.Connection] | None = None
         self.path: Path | None = None
         """The file; None in memory."""

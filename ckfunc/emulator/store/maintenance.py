@@ -6,7 +6,7 @@ import sqlite3
 import tempfile
 import uuid
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
@@ -26,7 +26,6 @@ class Checkpoints:
     def __init__(self, database: Database, path: Path) -> None:
         self._path, self._log = path, log_of(path)
         self._thread = ThreadPoolExecutor(1, "ckfunc-checkpoints")
-        self._latest: Future[None] | None = None
         self._size_before = 0
         self._database = database
         database.on_commit = self._committed
@@ -38,9 +37,10 @@ class Checkpoints:
         self._thread.shutdown()
 
     def _committed(self) -> None:
-        if self._latest is not None and not self._latest.done():
+        latest = self._database.checkpoint
+        if latest is not None and not latest.done():
             return
-        ended, self._latest = self._latest is not None, None
+        ended, self._database.checkpoint = latest is not None, None
         size = _size_bytes(self._log)
         if size < self._size_before:
             self._size_before = 0  # SQLite has begun the log again
@@ -51,7 +51,7 @@ class Checkpoints:
                 self._database.value("PRAGMA wal_checkpoint(PASSIVE)")
         elif size > self._size_before + LOG_BYTES:
             self._size_before = size
-            self._latest = self._thread.submit(checkpoint, self._path)
+            self._database.checkpoint = self._thread.submit(checkpoint, self._path)
 
 
 def log_of(path: Path) -> Path:
