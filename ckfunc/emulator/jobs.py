@@ -212,13 +212,14 @@ def is_array(content: bytes) -> bool:
 
 def export(attempt: Attempt, name: str, rows: Callable[[Database], Iterator[dict[str, Any]]]) -> Steps:
     """Write `rows` to a file, as a JSON array with a line for each, and finish the job with it."""
-    lines: list[str] = []
-    for row in rows(attempt.database):
-        lines.append(json.dumps(row, ensure_ascii=False))
-        if len(lines) % _BATCH_ROWS == 0:
+    content = bytearray()
+    for number, row in enumerate(rows(attempt.database), 1):
+        line = json.dumps(row, ensure_ascii=False).encode("utf-8", "replace")
+        content += (b",\n" if content else b"[\n") + line
+        if number % _BATCH_ROWS == 0:
             yield
-    content = f"[{','.join(chr(10) + line for line in lines)}\n]\n".encode("utf-8", "replace")
-    file = StoredFile(f"{name}-{attempt.job_id}.json", "application/json", content)
+    content += b"\n]\n" if content else b"[\n]\n"
+    file = StoredFile(f"{name}-{attempt.job_id}.json", "application/json", bytes(content))
     yield from files.store_parts(attempt.database, file, attempt.turn)
     with attempt.turn():
         attempt.finish(files.FILE_URL + files.add(attempt.database, file))
