@@ -34,6 +34,12 @@ _WIRING = "ckfunc.emulator.wiring"
 _SERVING = "ckfunc.emulator.asgi"
 _ANY = ("", "0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
 
+_SWITCH_S = 0.0005
+"""How long a thread that reads a large body may keep the event loop from going on after each system call.
+
+A request makes up to 20 of them. Python's own interval is 5 ms.
+"""
+
 
 class Emulator:
     """A local platform with its own thread.
@@ -212,6 +218,7 @@ class Emulator:
     def _run(self, listener: socket.socket, held: ExitStack) -> None:
         with held:
             try:
+                sys.setswitchinterval(_SWITCH_S)
                 with asyncio.Runner(loop_factory=_new_loop) as runner:
                     runner.run(self._serve(listener))
             except BaseException as error:
