@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conformance.asking import ask
+from conformance.example_calls import ask
 from conformance.judging import OPERATIONS
 from conformance.shapes import Shape, shape
 from conformance.world import inhabited

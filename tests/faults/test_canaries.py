@@ -26,8 +26,8 @@ import keyring
 import pytest
 from deploy.application import TOKEN as PLATFORM_TOKEN
 from deploy.application import RemoteApplication
+from faults.canaries import FILE, NUMBER, ONE, PEM, REMOTE, WRONG, leaking_files, leaks
 from faults.proxy import CLIENT_ID, CLIENT_SECRET, TOKEN
-from faults.secrets_put_in import FILE, NUMBER, ONE, PEM, REMOTE, WRONG, leaking_files, leaks
 from faults.world import Content, World, world
 from support.keyring_file import TRUSTED, FileKeyring
 from support.loopback import Reply, Request, serve

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 from faults.processes import run
 from faults.proxy import FAULTS, End, Fault
-from faults.truth import lies
+from faults.verification import lies
 from faults.world import ALLOWED, OLD, SCENES, Content, World, loaded, moved, wanted
 
 from ckfunc.model.project import Project

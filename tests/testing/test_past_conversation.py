@@ -13,7 +13,7 @@ from ckfunc.model.application import Invocation, InvocationDetail, Status
 from ckfunc.model.chat import MessageType
 from ckfunc.sandbox.acts import Act, ChainedRun, Past, PastStep, SaidMessage, SentNotification, UploadedFile, Verb
 from ckfunc.sandbox.scripts import Ran
-from ckfunc.testing.past import PublicText, past_conversation
+from ckfunc.testing.past_conversation import PublicText, past_conversation
 from ckfunc.testing.recording import CannotRecord, Recorded
 from ckfunc.testing.writing import new_file
 
