@@ -1,1 +1,1 @@
-"""The top floor: the commands, which compose the rooms below; the only place that prints."""
+"""The command line: commands that call the rooms below and print the results."""
