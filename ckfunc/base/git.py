@@ -74,8 +74,8 @@ class GitRefused(Exception):
         return "does not have any commits" in self.reason
 
 
-def git(root: Path, *arguments: str, given: bytes = b"", environ: Mapping[str, str] | None = None) -> bytes:
-    """Run a git command in `root` and return its output; `given` is its standard input.
+def git(root: Path, *arguments: str, stdin: bytes = b"", environ: Mapping[str, str] | None = None) -> bytes:
+    """Run a git command in `root` and return its output; `stdin` is its standard input.
 
     Raises GitMissing, and GitRefused if it exits with an error.
     """
@@ -84,7 +84,7 @@ def git(root: Path, *arguments: str, given: bytes = b"", environ: Mapping[str, s
     env = {name: value for name, value in inherited.items() if name not in _REMOVED_VARIABLES} | _VARIABLES
     command = ["git", "-C", str(root), *settings, *arguments]
     try:
-        done = subprocess.run(command, input=given, capture_output=True, check=False, timeout=_TIMEOUT_S, env=env)
+        done = subprocess.run(command, input=stdin, capture_output=True, check=False, timeout=_TIMEOUT_S, env=env)
     except (OSError, subprocess.TimeoutExpired) as problem:
         raise GitMissing(str(problem)) from None
     if done.returncode != 0:

@@ -201,7 +201,7 @@ def _secrets(root: Path) -> Iterator[Diagnosis]:
     if not files:
         return
     try:
-        ignored = git(root, "check-ignore", "-z", "--stdin", given="\0".join(files).encode()).decode().split("\0")
+        ignored = git(root, "check-ignore", "-z", "--stdin", stdin="\0".join(files).encode()).decode().split("\0")
     except GitMissing:
         return
     except GitRefused as refusal:

@@ -224,7 +224,7 @@ def _objects(root: Path, names: Sequence[str]) -> Iterator[tuple[str, str, bytes
 
 def _git(root: Path, *arguments: str, stdin: bytes = b"") -> bytes:
     try:
-        return git(root, *arguments, given=stdin)
+        return git(root, *arguments, stdin=stdin)
     except GitMissing:
         raise NoHistory("git cannot be run", hint="--blame needs git and the project's history") from None
     except GitRefused as refusal:

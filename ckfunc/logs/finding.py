@@ -116,15 +116,15 @@ def read_invocation(client: Client, invocation_id: int, trigger_type: str | None
     `trigger_type` limits the search to one function. NoSuchInvocation names the `target`.
     """
     functions = [function for function in client.functions() if trigger_type in (None, function.type)]
-    invocation = find_invocation(client, functions, invocation_id)
-    if invocation is None:
+    match = find_invocation(client, functions, invocation_id)
+    if match is None:
         of = f" of {trigger_type}" if trigger_type else ""
         none = f": no function of type {trigger_type} is deployed" if trigger_type and not functions else ""
         raise NoSuchInvocation(
             f"target {target!r} has no invocation {invocation_id}{of}{none}",
             hint="`ckfunc logs` shows the ids; --target selects another target",
         )
-    function, row = invocation
+    function, row = match
     return detailed(client, [(function.type, row, False)])[0]
 
 

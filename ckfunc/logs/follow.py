@@ -87,7 +87,7 @@ class _Follower:
         self._types = types
         self._clock = clock
         self._pace = pace
-        self._wanted = row_filter
+        self._filter = row_filter
         self._tails: dict[int, Tail] = {}
         self._pending: list[Found] = []
         self._functions_due_s = 0.0
@@ -155,13 +155,13 @@ class _Follower:
     def _settle_rows(self, merged: Iterator[tuple[int, Tail, Invocation, bool]]) -> Iterator[int]:
         for _, tail, row, again in merged:
             if again:
-                if tail.end(row) and self._wanted.matches(row):
+                if tail.end(row) and self._filter.matches(row):
                     self._pending.append((tail.function.type, row, True))
             else:
                 tail.hand_out(row)
-                if self._wanted.could_match(row):
+                if self._filter.could_match(row):
                     tail.watch(row, self._clock.monotonic_s())
-                if self._wanted.matches(row):
+                if self._filter.matches(row):
                     self._pending.append((tail.function.type, row, False))
             yield 1
 

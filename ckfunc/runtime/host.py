@@ -318,8 +318,8 @@ class Host:
         determinism = self.environment.determinism if self.environment is not None else None
         return {} if determinism is None else {"determinism": _determinism(determinism)}
 
-    async def _ask(self, header: Mapping[str, Any], description: str, limit_s: float, *, begun: bool = True) -> None:
-        identity, request = self._expect(description, limit_s, begun=begun)
+    async def _ask(self, header: Mapping[str, Any], problem: str, limit_s: float, *, begun: bool = True) -> None:
+        identity, request = self._expect(problem, limit_s, begun=begun)
         self._send(encode({**header, "id": identity}))
         await self._answered(request)
 

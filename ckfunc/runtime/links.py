@@ -65,9 +65,11 @@ class HostLaunch:
     on_output: OnOutput
     reach: Reach | None = None
 
-    def start(self, given: int, taken: int, *, stdin: int, pass_fds: tuple[int, ...] = ()) -> subprocess.Popen[bytes]:
+    def start(
+        self, input_fd: int, output_fd: int, *, stdin: int, pass_fds: tuple[int, ...] = ()
+    ) -> subprocess.Popen[bytes]:
         """Start the process, with these descriptors as its channel. Raises OSError."""
-        numbers = {"INPUT": str(given), "OUTPUT": str(taken)}
+        numbers = {"INPUT": str(input_fd), "OUTPUT": str(output_fd)}
         return start_group(
             [numbers.get(word, word) for word in self.command],
             cwd=self.cwd,

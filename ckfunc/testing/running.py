@@ -314,7 +314,7 @@ class Bench:
         if not case.faults:
             return run
         return replace(
-            run, unmet=tuple(fault.fault for fault in sandbox.faults() if fault.is_certain and not fault.hits)
+            run, unmet=tuple(active.fault for active in sandbox.faults() if active.is_certain and not active.hits)
         )
 
     def stop(self) -> None:

@@ -123,11 +123,11 @@ def require_installable(
     """
     if not any(change.kind == DEPENDENCIES and change.action is not ChangeAction.REMOVE for change in plan.changes):
         return
-    problem = installable(project, detail)
-    if problem.problem is not None:
-        raise InvalidManifest("a package in functions.yaml cannot be installed", (problem.problem,))
-    if problem.failure is not None:
-        warn(f"{problem.failure.message}: {UNCHECKED}")
+    result = installable(project, detail)
+    if result.problem is not None:
+        raise InvalidManifest("a package in functions.yaml cannot be installed", (result.problem,))
+    if result.failure is not None:
+        warn(f"{result.failure.message}: {UNCHECKED}")
 
 
 def _located(root: Path, failure: DependenciesFailed) -> Problem:

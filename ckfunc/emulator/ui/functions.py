@@ -90,7 +90,7 @@ async def show_function(call: Call, services: EmulatorServices) -> Reply:
         function=function,
         when=_when(function.type),
         chart=run_chart(invocations.latest_statuses(database, function.id, _CHARTED_RUNS)),
-        wanted=run_filter,
+        run_filter=run_filter,
         runs=latest_runs(services, found.items),
         next_run=found.next if found.has_next else None,
         versions=functions.version_page(database, function.id, request),

@@ -148,7 +148,7 @@ async def run_working_copy(call: Call, services: EmulatorServices) -> Reply:
     run = requested_run(call, services)
     project = _working_copy(services)
     invocation, detail = await on_a_thread(lambda: project.run(run.invocation, run.type))
-    return _working_copy_page(call, services, run, made=shown_run(replace(run, invocation=invocation), detail))
+    return _working_copy_page(call, services, run, copy=shown_run(replace(run, invocation=invocation), detail))
 
 
 async def compare_working_copy(call: Call, services: EmulatorServices) -> Reply:
@@ -212,7 +212,7 @@ def _working_copy_page(
     services: EmulatorServices,
     run: FunctionRun,
     *,
-    made: ShownRun | None = None,
+    copy: ShownRun | None = None,
     compared: RunComparison | None = None,
 ) -> Reply:
     (shown,) = latest_runs(services, [run])
@@ -226,7 +226,7 @@ def _working_copy_page(
         ended=run.invocation.status is not Status.RUNNING,
         in_project=services.working_copy is not None,
         commands=(f"ckfunc invoke {run.type} --from-invocation {shown.id}", f"ckfunc replay {shown.id}"),
-        made=made,
+        copy=copy,
         compared=compared,
     )
 
