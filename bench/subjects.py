@@ -65,9 +65,9 @@ class Subject(ABC):
 
 def replace(path: Path, text: str) -> None:
     """Write `path` atomically, as editors do."""
-    beside = path.with_name(f".{path.name}.tmp")
-    beside.write_text(text)
-    beside.replace(path)
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text(text)
+    temporary.replace(path)
 
 
 class Ckfunc(Subject):

@@ -41,12 +41,12 @@ def measure(subjects: Sequence[Subject], rounds: int = 5) -> list[Figure]:
     _write(home, CALLING, CASES)
     usual = median([_seconds(home, env) for _ in range(rounds)])
     _write(home, LINGERING, CASES)
-    anew = median([_seconds(home, env) for _ in range(min(rounds, 2))])
+    cold = median([_seconds(home, env) for _ in range(min(rounds, 2))])
     return [
         Figure("test of one case, start to end", "s", {"ckfunc": single}),
         Figure(f"test of {CASES} cases", "s", {"ckfunc": usual}),
         Figure(f"test of {CASES} cases", "/s", {"ckfunc": CASES / usual}),
-        Figure(f"test of {CASES} cases, each in a process booted for it", "/s", {"ckfunc": CASES / anew}),
+        Figure(f"test of {CASES} cases, each in a process booted for it", "/s", {"ckfunc": CASES / cold}),
     ]
 
 

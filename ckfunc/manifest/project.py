@@ -191,7 +191,7 @@ def lock_problems(root: Path) -> tuple[Problem, ...]:
 def environment_texts(root: Path, target: str) -> tuple[dict[str, str] | None, dict[str, str] | None]:
     """Return the environment of all targets and that of `target`, with unresolved references.
 
-    None stands for a missing section. Raises NoProject, or InvalidManifest if the manifest is not YAML.
+    A missing section is None. Raises NoProject, or InvalidManifest if the manifest is not YAML.
     """
     manifest = _manifest(root)
     sections = (manifest.branch("runtime"), targeting.section(manifest, target))

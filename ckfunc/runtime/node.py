@@ -64,8 +64,8 @@ def _linked(node: Path, directory: Path) -> Path:
     link = directory / "node"
     directory.mkdir(parents=True, exist_ok=True)
     if not (link.is_symlink() and link.readlink() == node):
-        with tempfile.TemporaryDirectory(dir=directory) as beside:
-            fresh = Path(beside) / "node"
+        with tempfile.TemporaryDirectory(dir=directory) as scratch:
+            fresh = Path(scratch) / "node"
             fresh.symlink_to(node)
             fresh.replace(link)
     return directory

@@ -310,8 +310,8 @@ def _sentence_and_hint(code: str, summary: str, detail: str) -> tuple[str, str]:
         dated = "EXPIRED" in tls[0] or "NOT_YET_VALID" in tls[0]
         return f"npm does not trust the registry's certificate ({tls[0]})", _EXPIRED if dated else _TRUST
     if code == "ERESOLVE":
-        wish = re.search(r"peer \S+ from \S+", detail)
-        return f"npm cannot install these packages together: {wish[0] if wish else short or code}", EDIT
+        peer = re.search(r"peer \S+ from \S+", detail)
+        return f"npm cannot install these packages together: {peer[0] if peer else short or code}", EDIT
     if code == "EUSAGE" and _DRIFT.search(f"{summary} {detail}"):
         return f"{LOCK_NAME} does not have the versions that its packages require", "run `ckfunc lock --upgrade`"
     code = "ERR_INVALID_URL" if "Invalid URL" in summary else code

@@ -100,11 +100,11 @@ def link_types(project: Project, progress: Progress, *, install: bool) -> tuple[
             progress.warn(f"{missing.message}: packages without types are `any` in the editor")
         return link_packages(project.root, with_node_types(packages, node))
     # The platform's own packages alone are not installed for this: they are linked once handlers have run here.
-    packages = known_packages(dependencies, cache_dir(), policy_of(project))
-    if packages is None and dependencies:
+    linkable = known_packages(dependencies, cache_dir(), policy_of(project))
+    if linkable is None and dependencies:
         progress.warn("packages are not installed: they are `any` in the editor until you run `ckfunc types`")
     unknown = Packages({}, DependenciesFailed("packages are not installed"))
-    return link_packages(project.root, with_node_types(packages or unknown, node))
+    return link_packages(project.root, with_node_types(linkable or unknown, node))
 
 
 def stale_types(project: Project, schemas: Schemas) -> dict[str, str]:

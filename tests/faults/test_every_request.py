@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 from faults.processes import run
 from faults.proxy import FAULTS, End, Fault
-from faults.verification import lies
+from faults.verification import mismatches
 from faults.world import ALLOWED, OLD, SCENES, Content, World, loaded, moved, wanted
 
 from ckfunc.model.project import Project
@@ -30,10 +30,10 @@ def once(world: World, scene: Content, project: Project, *faults: tuple[Fault, s
     silent = any(fault.end is End.HOLD for fault, _ in faults)
     first = world.deploy(moved(project, root), timeout_s=SILENCE_S if silent else 20.0)
     after = world.holds()
-    wrong = lies(first, scene, after, NEW)
+    wrong = mismatches(first, scene, after, NEW)
     world.proxy.forget()
     second = world.deploy(moved(project, root))
-    wrong += [f"then: {one}" for one in lies(second, after, world.holds(), NEW)]
+    wrong += [f"then: {one}" for one in mismatches(second, after, world.holds(), NEW)]
     if second.code != 0:
         said = (
             second.error or [(one.name, one.note) for one in second.report.items if one.note] if second.report else ""

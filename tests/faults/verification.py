@@ -14,7 +14,7 @@ UNREAD = "could not be verified"
 DONE = (ItemState.CREATED, ItemState.UPDATED, ItemState.REMOVED, ItemState.UNCHANGED)
 
 
-def lies(outcome: Outcome, before: Content, after: Content, wanted: Content) -> list[str]:
+def mismatches(outcome: Outcome, before: Content, after: Content, wanted: Content) -> list[str]:
     """Return the false statements of an outcome, as sentences."""
     found = []
     if outcome.code == 0 and not after.runs(wanted):
@@ -32,12 +32,12 @@ def lies(outcome: Outcome, before: Content, after: Content, wanted: Content) -> 
     if unread and outcome.report.verified:
         found.append("it says that the application was read back, and that it could not be")
     judged = [one for one in items if one not in unread]
-    return found + [f"{one.name}: {lie}" for one in judged if (lie := _lie(one, before, after, wanted))]
+    return found + [f"{one.name}: {mismatch}" for one in judged if (mismatch := _mismatch(one, before, after, wanted))]
 
 
-def _lie(item: Item, before: Content, after: Content, wanted: Content) -> str | None:
+def _mismatch(item: Item, before: Content, after: Content, wanted: Content) -> str | None:
     if item.kind == "functions":
-        return _function_lie(item, before, after, wanted)
+        return _function_mismatch(item, before, after, wanted)
     now, then, goal = (_value(one, item) for one in (after, before, wanted))
     if item.result in DONE and now != goal:
         return f"said to be {item.result}, but is not as the manifest says"
@@ -48,7 +48,7 @@ def _lie(item: Item, before: Content, after: Content, wanted: Content) -> str | 
     return None
 
 
-def _function_lie(item: Item, before: Content, after: Content, wanted: Content) -> str | None:
+def _function_mismatch(item: Item, before: Content, after: Content, wanted: Content) -> str | None:
     now, then, goal = (one.scripts.get(item.name, ()) for one in (after, before, wanted))
     if item.result in DONE and now[-1:] != goal:
         return f"said to be {item.result}, but does not run the manifest's script"

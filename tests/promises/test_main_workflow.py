@@ -258,9 +258,9 @@ def test_watch_waits_for_a_deleted_handler_to_reappear(local: Path) -> None:
         handler.unlink()
         watch.until("functions.yaml:4:14: ")
         watch.until("Waiting for changes")
-        beside = local / "handlers/start.ts.tmp"
-        beside.write_text(good.replace("Hello", "Back"))
-        beside.replace(handler)
+        temporary = local / "handlers/start.ts.tmp"
+        temporary.write_text(good.replace("Hello", "Back"))
+        temporary.replace(handler)
         watch.until("v1 → v2")
         assert watch.interrupt() == 130
 

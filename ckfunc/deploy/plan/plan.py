@@ -286,7 +286,7 @@ def _drift_warnings(desired: Mapping[str, WantedFunction], remote: Mapping[str, 
         differing = [
             f"{noun} ({there!r} in the application, {here!r} in functions.yaml)"
             for noun, here, there in (
-                # The default name is not a wish of the user.
+                # The default name was not chosen by the user.
                 ("name", want.name if want.name != display_name(name) else function.name, function.name),
                 ("description", want.description or function.description, function.description),
             )

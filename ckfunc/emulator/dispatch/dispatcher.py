@@ -279,7 +279,7 @@ class Dispatcher:
         return started
 
     async def _in_turn(self, started: _Started) -> None:
-        with suppress(sqlite3.Error):  # whoever fired the event is told: it is undone with its cause
+        with suppress(sqlite3.Error):  # the request that caused the event reports it; both are rolled back
             await self._stored(started)
             async with self._slots:
                 await self._execute(started)
