@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType, SimpleNamespace
 from typing import TYPE_CHECKING
 
@@ -50,21 +51,35 @@ def require_uninterrupted() -> None:
         raise KeyboardInterrupt
 
 
-def wait_for_interrupt(on_begin: Callable[[], None]) -> None:
+def wait_for_interrupt(
+    on_begin: Callable[[], None],
+    *,
+    needed: Callable[[], bool] = lambda: True,
+    on_end: Callable[[], None] = lambda: None,
+) -> None:
     """Wait until Ctrl-C, or the end of the process is requested, which ends this wait and nothing else.
 
-    `on_begin` is called when the wait has begun. Call it on the main thread.
+    `on_begin` is called when signals end the wait, and `on_end` after the wait, before signals do what they did. The
+    wait ends by itself when it is no longer `needed`. Call it on the main thread.
     """
-    ended = threading.Event()
+    from queue import Empty, SimpleQueue  # most commands do not wait
 
-    def end(_number: int, _frame: FrameType | None) -> None:
-        ended.set()
+    # The handler may run within `get`. An Event would be locked at that moment, and setting it would wait forever.
+    signals: SimpleQueue[int] = SimpleQueue()
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        signals.put(number)
 
     before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        on_begin()
-        while not ended.wait(0.5):  # a wait without a time limit cannot be interrupted by Ctrl-C on Windows
-            pass
+        try:
+            on_begin()
+            while needed():
+                with suppress(Empty):
+                    signals.get(timeout=0.5)  # without a time limit, Ctrl-C does not interrupt it on Windows
+                    break
+        finally:
+            on_end()
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

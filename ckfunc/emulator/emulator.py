@@ -14,10 +14,10 @@ from concurrent.futures import wait
 from contextlib import AsyncExitStack, ExitStack, suppress
 from importlib import import_module
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from ckfunc.base.errors import Busy, SystemRefusal
+from ckfunc.base.interrupts import wait_for_interrupt
 from ckfunc.emulator.data_directory import lock_directory, remove_address, write_address
 from ckfunc.emulator.http.auth import is_loopback
 from ckfunc.emulator.options import EmulatorOptions
@@ -112,21 +112,11 @@ class Emulator:
 
     def run_forever(self, on_ready: Callable[[str], None]) -> None:
         """Serve until SIGINT or SIGTERM; `on_ready` gets the base URL. Call it on the main thread."""
-        ended = threading.Event()
-
-        def end(_number: int, _frame: FrameType | None) -> None:
-            ended.set()
-
-        before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            on_ready(self.start())
-            # A wait without a time limit cannot be interrupted by Ctrl-C on Windows.
-            while not ended.wait(0.5) and self._thread is not None and self._thread.is_alive():
-                pass
-        finally:
-            self.stop()
-            for number, handler in before.items():
-                signal.signal(number, handler)
+        wait_for_interrupt(
+            lambda: on_ready(self.start()),
+            needed=lambda: self._thread is not None and self._thread.is_alive(),
+            on_end=self.stop,
+        )
 
     def within(self, work: Callable[[EmulatorServices], Awaitable[T]]) -> T:
         """Run work on the emulator's thread, with its services, and wait for the result. Call it from another thread.
