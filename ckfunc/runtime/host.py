@@ -312,7 +312,7 @@ class Host:
         if self._burial is not None:
             await asyncio.shield(self._burial)
 
-    # Inside
+    # Internal
 
     def _begin(self) -> dict[str, Any]:
         determinism = self.environment.determinism if self.environment is not None else None

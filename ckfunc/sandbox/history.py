@@ -191,9 +191,11 @@ class _PastReader:
             if calls.take("POST", "/channels", name=channel.get("name")) is not None:
                 continue
             earlier = [
-                one for one in channel.get("messages", ()) if self._messages[one["id"]].created_time < self._since
+                message
+                for message in channel.get("messages", ())
+                if self._messages[message["id"]].created_time < self._since
             ]
-            members = [one for one in channel["members"] if (channel["id"], one) not in joined]
+            members = [username for username in channel["members"] if (channel["id"], username) not in joined]
             plain = {name: value for name, value in channel.items() if name != "messages"} | {"members": members}
             before["channels"].append({**plain, "messages": earlier} if earlier else plain)
         return before

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from faults.proxy import CLIENT_ID, CLIENT_SECRET, Exchange
-from faults.world import Brisk, World, loaded, world
+from faults.world import ClockWithShortWaits, World, loaded, world
 
 from ckfunc.api.client import Client
 from ckfunc.api.connection import Connection
@@ -53,7 +53,7 @@ class Wanted:
             (root / f"handlers/{name}.ts").write_text(script, encoding="utf-8")
 
 
-class Traffic(Brisk):
+class Traffic(ClockWithShortWaits):
     """A clock that advances only during waits; each wait adds the next batch of runs."""
 
     def __init__(self, batches: Sequence[Callable[[], object]] = ()) -> None:
@@ -84,7 +84,9 @@ class Scene:
 
     def client(self) -> Client:
         url = self.world.proxy.url
-        return Client(Connection(url, f"{url}/oauth/token", CLIENT_ID, Secret(CLIENT_SECRET)), clock=Brisk())
+        return Client(
+            Connection(url, f"{url}/oauth/token", CLIENT_ID, Secret(CLIENT_SECRET)), clock=ClockWithShortWaits()
+        )
 
     def deploy(self, wanted: Wanted, policy: WatchPolicy | None = POLICY) -> JournalRecord:
         """Deploy, and return the record of the deploy that is to be watched."""
@@ -102,7 +104,7 @@ class Scene:
                 check=lambda *_: (),
                 confirm=confirm,
                 options=run.DeployOptions(allow_removals=True, watch=policy),
-                clock=Brisk(),
+                clock=ClockWithShortWaits(),
             )
         assert report.ok
         found = self.to_watch()

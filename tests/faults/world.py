@@ -104,7 +104,7 @@ def write_project(root: Path, content: Content, *, extra: str = "") -> Path:
     return root
 
 
-class Brisk:
+class ClockWithShortWaits:
     """The system clock, with short waits that still advance the time."""
 
     def __init__(self) -> None:
@@ -181,7 +181,7 @@ class World:
         """Deploy as the command does, but within this process and with short waits."""
         url = self.proxy.url
         connection = Connection(url, f"{url}/oauth/token", CLIENT_ID, Secret(CLIENT_SECRET))
-        clock = Brisk()
+        clock = ClockWithShortWaits()
         with Client(connection, clock=clock, timeout_s=timeout_s) as client:
             try:
                 report = run.deploy(

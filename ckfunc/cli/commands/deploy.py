@@ -295,8 +295,8 @@ def _confirmation(
 
 def _print_verdicts(app: App, plan: Plan, verdicts: Sequence[GateVerdict]) -> None:
     if not app.output.json:
-        app.output.lines(verdict_lines([one for one in verdicts if not (one.ok and app.output.quiet)]))
-    elif any(not one.ok for one in verdicts):
+        app.output.lines(verdict_lines([verdict for verdict in verdicts if not (verdict.ok and app.output.quiet)]))
+    elif any(not verdict.ok for verdict in verdicts):
         refused: RefusedDeployJson = {
             "target": plan.target.name,
             "ok": False,

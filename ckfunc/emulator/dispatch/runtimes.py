@@ -22,7 +22,7 @@ from ckfunc.wire.applications import own
 RUNTIME_ID = 1
 RUNTIME_VERSION = "v0.0.29"
 
-_DEFAULT_NAMES = frozenset(one.name for one in DEFAULT_PACKAGES)
+_DEFAULT_NAMES = frozenset(package.name for package in DEFAULT_PACKAGES)
 
 INITIALIZATION_SCRIPT = "initialization-script.ts"
 
@@ -36,7 +36,7 @@ def environment_of(stored: StoredRuntime, base_url: str, initialization_script: 
     """Return the environment of handlers, with the compiled init script."""
     composed = _composed(stored, base_url)
     return Environment(
-        dependencies={one.name: one.version for one in composed.dependencies},
+        dependencies={package.name: package.version for package in composed.dependencies},
         variables=composed.environment,
         api=ApiAccess(base_url, f"{base_url}/oauth/token", CLIENT_ID, Secret(CLIENT_SECRET)),
         initialization_script=initialization_script,
@@ -67,7 +67,11 @@ def platform_variables(base_url: str) -> dict[str, str]:
 
 def users_own_dependencies(dependencies: tuple[Dependency, ...]) -> dict[str, str]:
     """Return the packages that a dependency list sets, without the platform's own."""
-    return {one.name: one.version for one in dependencies if not one.default and one.name not in _DEFAULT_NAMES}
+    return {
+        package.name: package.version
+        for package in dependencies
+        if not package.default and package.name not in _DEFAULT_NAMES
+    }
 
 
 def users_own_environment(environment: Mapping[str, Secret]) -> dict[str, str]:

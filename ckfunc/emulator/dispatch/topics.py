@@ -69,10 +69,10 @@ class Topics:
     def close(self, of: str, user_id: int | None = None) -> None:
         """End the subscriptions to the topics of a resource such as `channels/1`: a user's, or all of them."""
         name = topic(of)
-        for one in [one for one in self._of if one == name or one.startswith(f"{name}.")]:
-            for subscriber in list(self._of[one]):
+        for subtopic in [key for key in self._of if key == name or key.startswith(f"{name}.")]:
+            for subscriber in list(self._of[subtopic]):
                 if user_id is None or subscriber.connection.user_id == user_id:
-                    self.remove(one, subscriber)
+                    self.remove(subtopic, subscriber)
                     subscriber.connection.drop(subscriber)
 
     def disconnect(self, user_id: int) -> None:
@@ -102,10 +102,14 @@ class Topics:
         """
         subscribers = list(self._of.get(name, ()))
         own = None if origin is None else origin.connection
-        if otherwise is not None and own is not None and not any(one.connection is own for one in subscribers):
-            subscribers += [one for one in self._of.get(otherwise, ()) if one.connection is own][:1]
+        if (
+            otherwise is not None
+            and own is not None
+            and not any(subscriber.connection is own for subscriber in subscribers)
+        ):
+            subscribers += [other for other in self._of.get(otherwise, ()) if other.connection is own][:1]
         if not subscribers:
             return
         body = compact_json({"type": event, "version": "v1", "resource": write()})
-        for one in subscribers:
-            one.deliver(body, origin.receipt if origin is not None and one.connection is own else None)
+        for subscriber in subscribers:
+            subscriber.deliver(body, origin.receipt if origin is not None and subscriber.connection is own else None)
