@@ -18,7 +18,7 @@ from ckfunc.base.errors import DependenciesFailed, PackageUnknown
 from ckfunc.base.secrets import revealed
 from ckfunc.model.lock import LOCK_NAME
 from ckfunc.runtime.node import node_executable, npm_script, shim_directory
-from ckfunc.runtime.policy import NpmSettings, npm_home
+from ckfunc.runtime.policy import NpmSettings, npm_home, without_login
 from ckfunc.runtime.processes import kill_group, start_group
 from ckfunc.runtime.warden import Warden
 
@@ -188,7 +188,7 @@ def run_scripts(directory: Path, cache: Path, packages: Sequence[str], stop: thr
         _write_private(home / ".npmrc", "")
         environment = {
             **_environment(os.environ, home, cache),
-            **{name: _without_login(value) for name, value in os.environ.items() if _PROXIES.match(name)},
+            **{name: without_login(value) for name, value in os.environ.items() if _PROXIES.match(name)},
             **{name: value for name, value in os.environ.items() if _COMPILERS.match(name)},
         }
         return _run((*_SCRIPTS, *packages), directory, environment, home, stop)
@@ -292,10 +292,6 @@ def _downloads(environ: Mapping[str, str], cache: Path) -> Path:
         return cache.resolve() / "npm"
     windows = Path(environ.get("LOCALAPPDATA") or home / "AppData" / "Local") / "npm-cache"
     return windows if sys.platform == "win32" else home / ".npm"
-
-
-def _without_login(address: str) -> str:
-    return re.sub(r"//[^/@]*@", "//", address)
 
 
 def _write_private(file: Path, text: str) -> None:

@@ -146,7 +146,7 @@ def npm_settings(project: Path | None, environ: Mapping[str, str] | None = None)
                 value = _absolute(plain, setting, environ) if _PATHS.match(key) else given
                 lines.append(f"{key} = {value}\n")
             if _changes_packages(key.removesuffix("[]")):
-                identity[key] = f"{identity[key]}\n{plain}" if key in identity else _without_login(key, plain)
+                identity[key] = f"{identity[key]}\n{plain}" if key in identity else _address(key, plain)
     return NpmSettings(Secret("".join(lines)), secret_values(variables), tuple(sorted(identity.items())), tuple(unset))
 
 
@@ -243,5 +243,10 @@ def _absolute(plain: str, setting: _Setting, environ: Mapping[str, str]) -> str:
     return str(setting.directory / plain)
 
 
-def _without_login(key: str, value: str) -> str:
-    return re.sub(r"//[^/@]*@", "//", value).rstrip("/") if key.endswith("registry") else value
+def _address(key: str, value: str) -> str:
+    return without_login(value).rstrip("/") if key.endswith("registry") else value
+
+
+def without_login(address: str) -> str:
+    """Return an address without user name and password."""
+    return re.sub(r"//[^/@]*@", "//", address)

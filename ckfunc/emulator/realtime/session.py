@@ -311,7 +311,7 @@ class ClientSession:
     def _refuse_transaction(self, frame: StompFrame) -> None:
         raise BadFrame(f"transactions are not supported: {frame.command}")
 
-    # Helpers of the above
+    # Helpers
 
     def _answer(self, frame: StompFrame, work: Callable[[], Awaitable[None] | None]) -> None:
         """Do what a frame asks for; a failure is reported on the errors queue, and the connection goes on."""
