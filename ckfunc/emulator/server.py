@@ -338,9 +338,9 @@ class JoinedWrites:
         return getattr(self._transport, name)
 
     def flush(self) -> None:
-        """Send pending writes."""
-        if self._waiting:
-            data, self._waiting = b"".join(self._waiting), []
+        """Send pending writes, unless the client has left."""
+        data, self._waiting = b"".join(self._waiting), []
+        if data and not self._transport.is_closing():  # a closed transport of uvloop raises RuntimeError
             self._transport.write(data)
 
 

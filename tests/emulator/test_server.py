@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 from collections.abc import Iterator
 from contextlib import closing, suppress
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from support.emulators import cold_emulator
 
 from ckfunc.emulator import server
 from ckfunc.emulator.emulator import Emulator
-from ckfunc.emulator.server import LimitedConnection, most_connections
+from ckfunc.emulator.server import JoinedWrites, LimitedConnection, most_connections
 
 HEALTH = b"GET /emulator/health HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n"
 CHUNKED = b"POST /oauth/token HTTP/1.1\r\nhost: 127.0.0.1\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -152,3 +153,38 @@ def test_a_new_connection_gets_a_503_if_all_others_are_busy(
 
 def test_the_connection_limit_leaves_room_for_other_open_files() -> None:
     assert 16 <= most_connections() <= server.MOST_CONNECTIONS
+
+
+async def abandoned() -> list[dict[str, Any]]:
+    """Write after a client has reset its connection, and return the errors that the event loop reports."""
+    loop, errors = asyncio.get_running_loop(), list[dict[str, Any]]()
+    loop.set_exception_handler(lambda _, error: errors.append(error))
+    made: asyncio.Future[JoinedWrites] = loop.create_future()
+    lost = loop.create_future()
+
+    class Connection(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            made.set_result(JoinedWrites(cast(asyncio.Transport, transport)))
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            lost.set_result(None)
+
+    listening = await loop.create_server(Connection, "127.0.0.1", 0)
+    with closing(listening):
+        _, client = await asyncio.open_connection(*listening.sockets[0].getsockname())
+        transport = await made
+        client.transport.abort()
+        await lost
+        await asyncio.sleep(0)
+        assert transport.is_closing()
+        transport.write(b"the rest of a file")
+        await asyncio.sleep(0)
+        transport.write(b"and more")
+        transport.close()
+    return errors
+
+
+def test_writes_to_a_client_that_has_left_are_dropped_without_an_error() -> None:
+    uvloop = pytest.importorskip("uvloop", reason="uvloop does not exist for Windows")
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(abandoned()) == []
