@@ -10,7 +10,7 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -126,8 +126,9 @@ def entries(cache: Path) -> list[CacheEntry]:
     """Return the entries of the cache, without unknown files and locks of deploys."""
     cached = list(_runtimes(cache))
     for name, kind in _DIRECTORIES.items():
-        cached += [_file_entry(kind, file) for file in _tree(cache / name)]
-    cached += [_file_entry(_OTHER, file) for file in _children(cache) if _NOTE.fullmatch(file.name) and file.is_file()]
+        cached += [_file_entry(kind, file, status) for file, status in _files(cache / name)]
+    notes = (file for file in _children(cache) if _NOTE.fullmatch(file.name) and file.is_file())
+    cached += [_file_entry(_OTHER, file, status) for file, status in _existing(notes)]
     return cached
 
 
@@ -180,7 +181,7 @@ def _runtimes(cache: Path) -> Iterator[CacheEntry]:
         if directory.is_symlink() or not directory.is_dir() or not (leftover or _RUNTIME.fullmatch(directory.name)):
             continue
         lock = directory.with_name(f"{directory.name[:32]}.lock") if leftover else _use_file(directory)
-        size = sum(file.lstat().st_size for file in _tree(directory))
+        size = sum(status.st_size for _, status in _files(directory))
         yield CacheEntry(PACKAGES, _title(directory), directory, size, _used(directory), _is_held(lock))
 
 
@@ -209,8 +210,7 @@ def _title(directory: Path) -> str:
         return "an unfinished install"
 
 
-def _file_entry(kind: str, file: Path) -> CacheEntry:
-    status = file.lstat()
+def _file_entry(kind: str, file: Path, status: os.stat_result) -> CacheEntry:
     return CacheEntry(kind, file.name, file, status.st_size, status.st_mtime)
 
 
@@ -221,10 +221,15 @@ def _children(directory: Path) -> list[Path]:
         return []
 
 
-def _tree(directory: Path) -> Iterator[Path]:
-    for place, _, names in os.walk(directory):
-        for name in names:
-            yield Path(place, name)
+def _files(directory: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    return _existing(Path(place, name) for place, _, names in os.walk(directory) for name in names)
+
+
+def _existing(files: Iterable[Path]) -> Iterator[tuple[Path, os.stat_result]]:
+    """Yield files with their status, without those that another process has removed in the meantime."""
+    for file in files:
+        with contextlib.suppress(FileNotFoundError):
+            yield file, file.lstat()
 
 
 def _remove_tree(directory: Path) -> bool:
