@@ -200,6 +200,9 @@ class AsgiApp:
             call.body = await _body(request.receive, route.body_bytes)
             if request.noted is not None:
                 request.noted[0].take_body(request.noted[1], call.body)
+            if len(call.body) > MEBIBYTE and call.is_multipart:
+                with suppress(Refused):  # the handler reports it
+                    await asyncio.to_thread(call.multipart)
         if self._services.faults and route.access is Access.TOKEN:
             await self._inject_fault(request, openapi.operation_id(route))
         return await self._handle(route, call)
