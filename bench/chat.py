@@ -16,7 +16,7 @@ from bench.harness import CKFUNC, ROOT, SCRATCH, Figure, talk
 from bench.processes import Running, memory_bytes, running
 from bench.subjects import Subject
 from ckfunc.emulator.data import seed_data
-from ckfunc.wire.seeds import read_seed
+from ckfunc.wire.jobs import read_seed
 
 IDLE_S = 10.0
 

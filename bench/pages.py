@@ -23,7 +23,7 @@ from ckfunc.emulator.store import functions, seeds
 from ckfunc.emulator.store.database import open_database
 from ckfunc.emulator.store.schema import MIGRATIONS, SCHEMA
 from ckfunc.model.application import NewFunction
-from ckfunc.wire.seeds import read_seed
+from ckfunc.wire.jobs import read_seed
 
 INVOCATIONS = 100_000
 MESSAGES = 1_000_000

@@ -20,7 +20,7 @@ from bench.subjects import Subject
 from ckfunc.emulator.data import seed_data
 from ckfunc.emulator.data_directory import DATABASE
 from ckfunc.emulator.store.database import connect
-from ckfunc.wire.seeds import read_seed
+from ckfunc.wire.jobs import read_seed
 
 MANY = 100_000
 FILE_MB = 30

@@ -13,8 +13,8 @@ from ckfunc.model.fault import ActiveFault, Fault
 from ckfunc.model.job import DataSnapshot, Seeded
 from ckfunc.wire.applications import read_detail
 from ckfunc.wire.faults import read_active_fault, write_fault
+from ckfunc.wire.jobs import read_seeded, read_snapshot
 from ckfunc.wire.reading import required, resource
-from ckfunc.wire.seeds import read_seeded, read_snapshot
 
 MAX_IDS = 100
 """The maximum number of ids in a request for details of runs."""

@@ -116,7 +116,7 @@ def snapshots(ctx: click.Context, app: App, data_dir: Path | None) -> None:
     """
     if ctx.invoked_subcommand is not None:
         return
-    from ckfunc.wire.seeds import write_snapshot
+    from ckfunc.wire.jobs import write_snapshot
 
     saved = stored_data(app, data_dir).snapshots()
     if app.output.json:
@@ -199,7 +199,7 @@ def remove(app: App, name: str, data_dir: Path | None, yes: bool) -> None:
 
 
 def _report(app: App, word: str, snapshot: DataSnapshot) -> None:
-    from ckfunc.wire.seeds import write_snapshot
+    from ckfunc.wire.jobs import write_snapshot
 
     if app.output.json:
         app.output.document(write_snapshot(snapshot))
@@ -321,7 +321,7 @@ def seed_command(app: App, file: Path, data_dir: Path | None) -> None:
         seed, document = read_seed_file(app.directory / file, app.output.path(app.directory / file))
         seeded = StoredData(data, app.connect).seed(seed, document)
     if app.output.json:
-        from ckfunc.wire.seeds import write_seeded
+        from ckfunc.wire.jobs import write_seeded
 
         app.output.document(write_seeded(seeded))
     else:

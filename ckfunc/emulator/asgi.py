@@ -19,7 +19,7 @@ from ckfunc.emulator.http.problems import HttpProblem, Missing, Refused, Unstora
 from ckfunc.emulator.http.request_log import RecordedRequest
 from ckfunc.emulator.http.routing import Access, Route, Router, answer_format, segments_of
 from ckfunc.emulator.realtime import streams
-from ckfunc.emulator.resources import application, channels, controls, files, functions, jobs, messages, openapi, users
+from ckfunc.emulator.resources import application, channels, controls, files, jobs, messages, openapi, users
 from ckfunc.emulator.server import HttpServer, most_files
 from ckfunc.emulator.services import EmulatorServices
 from ckfunc.emulator.store.application import APPLICATION_ID
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 _OPERATIONS: tuple[Route, ...] = (
     *application.ROUTES,
-    *functions.ROUTES,
     *controls.ROUTES,
     *users.ROUTES,
     *channels.ROUTES,

@@ -14,7 +14,7 @@ from ckfunc.base.errors import InvalidFiles, InvalidManifest, Problem
 from ckfunc.manifest.tree import LOADER, Mapping, Node, Scalar, Sequence, parse
 from ckfunc.model.job import Seed
 from ckfunc.wire.dialects import camel
-from ckfunc.wire.seeds import MalformedSeed, read_seed
+from ckfunc.wire.jobs import MalformedSeed, read_seed
 
 
 def read_seed_text(text: str, shown: str) -> tuple[Seed, Any]:

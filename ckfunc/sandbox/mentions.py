@@ -7,7 +7,7 @@ from typing import Any
 
 from ckfunc.model.job import Seed
 from ckfunc.wire.dialects import canonical
-from ckfunc.wire.seeds import MalformedSeed, read_seed
+from ckfunc.wire.jobs import MalformedSeed, read_seed
 
 Document = dict[str, Any]
 """A seed as JSON, in camelCase: {"users": […], "channels": [{…, "messages": […]}]}."""

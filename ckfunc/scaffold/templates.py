@@ -11,7 +11,7 @@ from ckfunc.base.errors import CkfuncError, UsageProblem
 from ckfunc.base.text import nearest
 from ckfunc.model.job import Seed
 from ckfunc.model.triggers import BY_TYPE, Trigger
-from ckfunc.wire.seeds import read_seed
+from ckfunc.wire.jobs import read_seed
 
 if TYPE_CHECKING:
     import jinja2

@@ -24,7 +24,7 @@ from ckfunc.testing.definition import CASES
 from ckfunc.testing.steps import StepReader, read_expectation
 from ckfunc.wire.dialects import canonical
 from ckfunc.wire.faults import FaultMistake, read_fault_entry
-from ckfunc.wire.seeds import MalformedSeed, read_seed
+from ckfunc.wire.jobs import MalformedSeed, read_seed
 
 DIRECTORY = "tests"
 SUFFIXES = (".yaml", ".yml")

@@ -17,7 +17,7 @@ from support.loopback import Loopback, Reply, Request, http_client, serve
 from ckfunc.emulator.emulator import Emulator
 from ckfunc.emulator.services import EmulatorServices
 from ckfunc.sandbox.acts import Act, UploadedFile, Verb
-from ckfunc.wire.seeds import read_seed
+from ckfunc.wire.jobs import read_seed
 
 Ckfunc = Callable[..., Any]
 

@@ -13,7 +13,7 @@ from ckfunc.emulator.data_directory import DATABASE
 from ckfunc.emulator.store import reading
 from ckfunc.emulator.store.database import connect
 from ckfunc.model.chat import Emoji
-from ckfunc.wire.seeds import read_seed
+from ckfunc.wire.jobs import read_seed
 
 SEED = {
     "users": [{"name": "dan"}, {"name": "eve"}],

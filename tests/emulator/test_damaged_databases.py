@@ -22,7 +22,7 @@ from ckfunc.emulator.store.database import connect
 from ckfunc.emulator.store.maintenance import copied
 from ckfunc.emulator.store.schema import MIGRATIONS, SCHEMA
 from ckfunc.emulator.store.trouble import DamagedDatabase
-from ckfunc.wire.seeds import read_seed
+from ckfunc.wire.jobs import read_seed
 
 TOLD = "restore a copy with `ckfunc emulator import FILE`, or start over with `ckfunc emulator reset`"
 

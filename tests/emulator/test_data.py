@@ -23,7 +23,7 @@ from ckfunc.emulator.store.schema import SCHEMA
 from ckfunc.emulator.store.seeds import SeedRefused
 from ckfunc.emulator.store.trouble import UnusableDatabase
 from ckfunc.model.job import Seed, Seeded
-from ckfunc.wire.seeds import MalformedSeed, read_seed
+from ckfunc.wire.jobs import MalformedSeed, read_seed
 
 FILE = {"url": "https://example.com/a.txt", "name": "a.txt", "contentType": "text/plain", "size": 1}
 SEED: dict[str, Any] = {

@@ -27,7 +27,7 @@ from ckfunc.emulator.store.steps import Steps, Turn, run
 from ckfunc.model.chat import ChannelType
 from ckfunc.model.job import ChannelImport, JobType, MemberImport, MessageImport, UserImport
 from ckfunc.model.page import Cursor, Relation
-from ckfunc.wire.seeds import read_seed
+from ckfunc.wire.jobs import read_seed
 
 MANY = 3000
 PEOPLE = {"users": [{"name": "ann"}, {"name": "bob"}], "channels": [{"name": "p", "members": ["ann", "bob"]}]}

@@ -17,7 +17,7 @@ from ckfunc.model.project import Script
 from ckfunc.sandbox.acts import Act, Consequences, UploadedFile, Verb
 from ckfunc.sandbox.sandbox import Sandbox
 from ckfunc.sandbox.scripts import Conditions, Scripts, Toolchain
-from ckfunc.wire.seeds import read_seed
+from ckfunc.wire.jobs import read_seed
 
 START = "user.attempted.start_session"
 SENT = "user.sent.message"

@@ -20,7 +20,7 @@ from ckfunc.model.chat import NewMessage
 from ckfunc.model.execution import Outcome
 from ckfunc.sandbox.acts import Act, UploadedFile, Verb
 from ckfunc.sandbox.history import MOST_ROWS, TooMuchData, data_of, past_of
-from ckfunc.wire.seeds import read_seed
+from ckfunc.wire.jobs import read_seed
 
 SENT = "user.sent.message"
 SEED = read_seed(

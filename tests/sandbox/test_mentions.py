@@ -11,7 +11,7 @@ from ckfunc.model.chat import ChannelType
 from ckfunc.model.triggers import TRIGGERS
 from ckfunc.sandbox.mentions import joined, mentioned, seed_of
 from ckfunc.scaffold.templates import sample_event
-from ckfunc.wire.seeds import read_seed
+from ckfunc.wire.jobs import read_seed
 
 JANE = {"id": 7, "name": "jane", "displayName": "Jane", "presence": {"status": "AVAILABLE"}, "isGuest": False}
 

@@ -21,7 +21,7 @@ from ckfunc.model.job import Seed
 from ckfunc.model.project import Script
 from ckfunc.sandbox.sandbox import MOST_PROCESSES, NoHandler, Sandbox
 from ckfunc.sandbox.scripts import Conditions, Ran, Scripts, Toolchain
-from ckfunc.wire.seeds import read_seed
+from ckfunc.wire.jobs import read_seed
 
 TYPE = "user.sent.message"
 START = "user.attempted.start_session"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from ckfunc.emulator.actions import access, reading
+from ckfunc.emulator.actions import access
 from ckfunc.emulator.actions import channels as channel_actions
 from ckfunc.emulator.actions import messages as message_actions
 from ckfunc.emulator.actions import users as user_actions
-from ckfunc.emulator.actions.reading import emoji_of
+from ckfunc.emulator.actions.messages import emoji_of
 from ckfunc.emulator.http.problems import Denied, Missing, Refused
 from ckfunc.emulator.realtime.requests import ClientRequest, Destination
 from ckfunc.emulator.services import delete_in_steps
@@ -177,7 +177,7 @@ def _unblock_in_channel(request: ClientRequest, at: Destination) -> None:
 def _read_channel(request: ClientRequest, at: Destination) -> None:
     channel = access.visible_channel(request.database, at.id, request.user)
     unread = conversations.unread_ids(request.database, request.user.id, channel.id)
-    reading.read_all(request.context, request.user, unread)
+    message_actions.read_all(request.context, request.user, unread)
 
 
 def _mute(request: ClientRequest, at: Destination) -> None:
@@ -282,24 +282,24 @@ def _delete_for_me(request: ClientRequest, at: Destination) -> None:
 
 
 def _read_message(request: ClientRequest, at: Destination) -> None:
-    reading.read(request.context, request.user, _message(request, at))
+    message_actions.read(request.context, request.user, _message(request, at))
 
 
 def _unread_message(request: ClientRequest, at: Destination) -> None:
-    reading.unread(request.context, request.user, _message(request, at))
+    message_actions.unread(request.context, request.user, _message(request, at))
 
 
 def _react(request: ClientRequest, at: Destination) -> None:
     message = _message(request, at)
     access.check_writable(request.database, message.channel_id, request.user)
     emoji = emoji_of(label(resource(request.body, "reaction"), "emoji"))
-    reading.react(request.context, request.user, message, emoji)
+    message_actions.react(request.context, request.user, message, emoji)
 
 
 def _remove_reaction(request: ClientRequest, at: Destination) -> None:
     message = _message(request, at)
     emoji = emoji_of(label(resource(request.body, "reaction"), "emoji"))
-    if reading.remove_reaction(request.context, request.user, message, emoji.character) is None:
+    if message_actions.remove_reaction(request.context, request.user, message, emoji.character) is None:
         raise Missing(f"{request.user.name!r} did not react to message {message.id} with {emoji.character!r}")
 
 
@@ -309,17 +309,17 @@ def _report(request: ClientRequest, at: Destination) -> None:
     report = MessageReport(
         message.id, request.user, request.database.now(), optional_label(document, "reason"), user_data(document)
     )
-    reading.report(request.context, report)
+    message_actions.report(request.context, report)
 
 
 def _remove_report(request: ClientRequest, at: Destination) -> None:
-    reading.remove_report(request.context, request.user, _message(request, at))
+    message_actions.remove_report(request.context, request.user, _message(request, at))
 
 
 def _read_thread(request: ClientRequest, at: Destination) -> None:
     thread = access.visible_thread(request.database, at.id, request.user)
     unread = conversations.unread_ids(request.database, request.user.id, thread.channel_id, thread)
-    reading.read_all(request.context, request.user, unread)
+    message_actions.read_all(request.context, request.user, unread)
 
 
 def _thread_keystrokes(request: ClientRequest, at: Destination) -> None:

@@ -1,4 +1,4 @@
-"""The application, its settings and its token endpoint.
+"""The application, its settings, token endpoint, runtime and functions.
 
 The token endpoint takes OAuth 2 client credentials, as the vendor's SDKs send them.
 """
@@ -7,15 +7,37 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import unquote_plus
 
+from ckfunc.emulator.actions import access
+from ckfunc.emulator.dispatch import runtimes
+from ckfunc.emulator.dispatch.runtimes import RUNTIME_ID, RUNTIME_VERSION
+from ckfunc.emulator.http.bodies import MEBIBYTE
 from ckfunc.emulator.http.calls import Call, Reply
-from ckfunc.emulator.http.problems import HttpProblem
+from ckfunc.emulator.http.paging import page_reply, page_request
+from ckfunc.emulator.http.problems import HttpProblem, Missing, Refused
 from ckfunc.emulator.http.routing import Access, Route
 from ckfunc.emulator.services import EmulatorServices
-from ckfunc.emulator.store import application
-from ckfunc.wire.applications import read_settings, write_application, write_settings
+from ckfunc.emulator.store import application, functions, invocations
+from ckfunc.manifest.definition import dependency_mistake
+from ckfunc.model.application import DEFAULT_PACKAGES, Dependency, Function
+from ckfunc.wire.applications import (
+    read_dependencies,
+    read_environment,
+    read_new_function,
+    read_script,
+    read_settings,
+    write_application,
+    write_function,
+    write_invocation,
+    write_runtime,
+    write_settings,
+    write_version,
+)
+from ckfunc.wire.links import Links
+from ckfunc.wire.reading import required, resource
 
 _NO_STORE = {"cache-control": "no-store", "pragma": "no-cache"}
 
@@ -81,9 +103,161 @@ def _basic(header: str | None) -> tuple[str, str] | None:
     return unquote_plus(name), unquote_plus(secret)
 
 
+_FUNCTION_COLUMNS = {
+    "id": "id",
+    "type": "type",
+    "name": "name",
+    "enabled": "enabled",
+    "currentVersionNumber": "current_version_number",
+}
+_VERSION_COLUMNS = {"id": "id", "versionNumber": "version_number"}
+_INVOCATION_COLUMNS = {
+    "id": "id",
+    "versionNumber": "version_number",
+    "status": "status",
+    "createdTime": "created_time",
+}
+
+
+def retrieve_nodejs_runtime(call: Call, services: EmulatorServices) -> Reply:
+    """Answer with the whole runtime."""
+    return Reply(write_runtime(runtimes.current(services.database, services.dispatch.base_url), call.links))
+
+
+def update_nodejs_runtime_dependencies(call: Call, services: EmulatorServices) -> Reply:
+    """Replace the users' packages."""
+    wanted = read_dependencies(call.json())
+    _check_packages(wanted)
+    application.set_dependencies(services.database, runtimes.users_own_dependencies(wanted))
+    services.dispatch.runtime_changed()
+    return retrieve_nodejs_runtime(call, services)
+
+
+def update_nodejs_runtime_environment_variables(call: Call, services: EmulatorServices) -> Reply:
+    """Replace the users' variables; the platform's own in the body are ignored."""
+    wanted = runtimes.users_own_environment(read_environment(call.json()))
+    for name, value in wanted.items():
+        if not name or "=" in name or "\0" in name + value:
+            raise Refused(
+                f"{name[:80]!r} cannot be an environment variable: no empty name, '=' or zero byte is allowed"
+            )
+    application.set_environment(services.database, wanted)
+    services.dispatch.runtime_changed()
+    return retrieve_nodejs_runtime(call, services)
+
+
+async def update_nodejs_runtime_initialization_script(call: Call, services: EmulatorServices) -> Reply:
+    """Replace the init script; one with a syntax error is stored, and fails the runs."""
+    script = read_script(call.json())
+    application.set_initialization_script(services.database, script)
+    await services.dispatch.initialization_script_changed(script)
+    return retrieve_nodejs_runtime(call, services)
+
+
+def list_nodejs_runtime_functions(call: Call, services: EmulatorServices) -> Reply:
+    """Answer with a page of all functions."""
+    request = page_request(call, _FUNCTION_COLUMNS)
+    page = functions.page(services.database, request)
+    return page_reply(call, "functions", page, _written, request=request)
+
+
+def create_nodejs_runtime_function(call: Call, services: EmulatorServices) -> Reply:
+    """Create a function, disabled and without a version. A type can have only one function."""
+    new = read_new_function(call.json())
+    if functions.find_by_type(services.database, new.type) is not None:
+        raise Refused(f"a function of type {new.type[:80]} already exists; create a version of it")
+    return Reply(_written(functions.create(services.database, new), call.links))
+
+
+def retrieve_function(call: Call, services: EmulatorServices) -> Reply:
+    """Answer with a function."""
+    return Reply(_written(access.function(services.database, call.id()), call.links))
+
+
+def retrieve_function_current_version(call: Call, services: EmulatorServices) -> Reply:
+    """Answer with the current version."""
+    function = access.function(services.database, call.id())
+    version = functions.current_version(services.database, function.id)
+    if version is None:
+        raise Missing(f"function {function.id} has no version yet")
+    return Reply(write_version(version, call.links))
+
+
+def retrieve_function_version(call: Call, services: EmulatorServices) -> Reply:
+    """Answer with a version."""
+    version = functions.find_version(services.database, call.id())
+    if version is None:
+        raise Missing(f"there is no function version {call.id()}")
+    return Reply(write_version(version, call.links))
+
+
+def list_function_versions(call: Call, services: EmulatorServices) -> Reply:
+    """Answer with a page of a function's versions, the newest first."""
+    function = access.function(services.database, call.id())
+    request = page_request(call, _VERSION_COLUMNS, "id DESC")
+    page = functions.version_page(services.database, function.id, request)
+    return page_reply(call, "versions", page, write_version, request=request)
+
+
+async def create_function_version(call: Call, services: EmulatorServices) -> Reply:
+    """Create the next version and make it the current one. Runs of a script with a syntax error fail."""
+    function = access.function(services.database, call.id())
+    script = required(resource(call.json(), "function version"), "handlerScript", str)
+    version = functions.add_version(services.database, function.id, script)
+    await services.dispatch.version_created(function, version)
+    return Reply(write_version(version, call.links))
+
+
+def list_function_invocations(call: Call, services: EmulatorServices) -> Reply:
+    """Answer with a page of a function's runs, the newest first."""
+    function = access.function(services.database, call.id())
+    request = page_request(call, _INVOCATION_COLUMNS, "id DESC")
+    page = invocations.page(services.database, function.id, request)
+    return page_reply(call, "invocations", page, write_invocation, request=request)
+
+
+def _written(function: Function, links: Links) -> dict[str, Any]:
+    return write_function(function, RUNTIME_ID, RUNTIME_VERSION, links)
+
+
+def _check_packages(wanted: Iterable[Dependency]) -> None:
+    seen: set[str] = set()
+    platforms = {package.name: package.version for package in DEFAULT_PACKAGES}
+    for dependency in wanted:
+        if (mistake := dependency_mistake(dependency.name, dependency.version)) is not None:
+            raise Refused(mistake)
+        if dependency.name in seen:
+            raise Refused(f"package {dependency.name} is listed twice")
+        if dependency.name in platforms and not dependency.default and dependency.version != platforms[dependency.name]:
+            raise Refused(f"package {dependency.name} is the platform's own, at version {platforms[dependency.name]}")
+        seen.add(dependency.name)
+
+
 ROUTES = (
     Route("GET", "/application", retrieve_authenticated_application),
     Route("GET", "/application/settings", retrieve_authenticated_application_settings),
     Route("PUT", "/application/settings", update_authenticated_application_settings),
     Route("POST", "/oauth/token", create_token, Access.PUBLIC),
+    Route("GET", "/runtimes/nodejs", retrieve_nodejs_runtime),
+    Route("PUT", "/runtimes/nodejs/dependencies", update_nodejs_runtime_dependencies),
+    Route("PUT", "/runtimes/nodejs/environment-variables", update_nodejs_runtime_environment_variables),
+    Route(
+        "PUT",
+        "/runtimes/nodejs/initialization-script",
+        update_nodejs_runtime_initialization_script,
+        body_bytes=8 * MEBIBYTE,  # for a script of 1 MiB, however it is escaped
+    ),
+    Route("GET", "/runtimes/nodejs/functions", list_nodejs_runtime_functions),
+    Route("POST", "/runtimes/nodejs/functions", create_nodejs_runtime_function),
+    Route("GET", "/functions/{id}", retrieve_function),
+    Route("GET", "/functions/{id}/current-version", retrieve_function_current_version),
+    Route("GET", "/functions/{id}/versions", list_function_versions),
+    Route(
+        "POST",
+        "/functions/{id}/versions",
+        create_function_version,
+        body_bytes=8 * MEBIBYTE,  # for a script of 1 MiB, however it is escaped
+    ),
+    Route("GET", "/functions/{id}/invocations", list_function_invocations),
+    Route("GET", "/function-versions/{id}", retrieve_function_version),
 )

@@ -14,7 +14,8 @@ from typing import Any
 from ckfunc import __version__
 from ckfunc.base.text import is_id
 from ckfunc.emulator import replacement
-from ckfunc.emulator.actions import access, reading
+from ckfunc.emulator.actions import access
+from ckfunc.emulator.actions import messages as message_actions
 from ckfunc.emulator.actions.users import attempt_start_session
 from ckfunc.emulator.dispatch.dispatcher import FinishedRun
 from ckfunc.emulator.dispatch.runtimes import RUNTIME_ID, RUNTIME_VERSION
@@ -30,9 +31,9 @@ from ckfunc.model.triggers import START_SESSION
 from ckfunc.wire.applications import write_detail, write_function, write_invocation
 from ckfunc.wire.channels import write_receipt
 from ckfunc.wire.faults import read_fault, write_active_fault
+from ckfunc.wire.jobs import read_seed, write_seeded, write_snapshot
 from ckfunc.wire.messages import write_message
 from ckfunc.wire.reading import optional, required, resource
-from ckfunc.wire.seeds import read_seed, write_seeded, write_snapshot
 
 _MOST_IDS = 1000
 _LONGEST_LIFETIME_S = 86_400
@@ -105,14 +106,14 @@ def update_token_lifetime(call: Call, services: EmulatorServices) -> Reply:
 def read_message(call: Call, services: EmulatorServices) -> Reply:
     """Let a user read a message: store the receipt, unless there is one already, and fire its event."""
     user, message = _whose(call, services)
-    added = reading.read(services.context(call), user, message)
+    added = message_actions.read(services.context(call), user, message)
     return Reply({"receipt": None if added is None else write_receipt(added, call.links)})
 
 
 def report_message(call: Call, services: EmulatorServices) -> Reply:
     """Let a user report a message; answer with the message."""
     user, message = _whose(call, services)
-    reading.report(services.context(call), MessageReport(message.id, user, services.database.now()))
+    message_actions.report(services.context(call), MessageReport(message.id, user, services.database.now()))
     return Reply(write_message(access.message(services.database, message.id), call.links))
 
 

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ckfunc.emulator.actions import access, reading
+from ckfunc.emulator.actions import access
 from ckfunc.emulator.actions import channels as channel_actions
 from ckfunc.emulator.actions import messages as message_actions
 from ckfunc.emulator.actions import users as user_actions
 from ckfunc.emulator.actions.context import ActionContext
-from ckfunc.emulator.actions.messages import stored
-from ckfunc.emulator.actions.reading import emoji_of
+from ckfunc.emulator.actions.messages import emoji_of, stored
 from ckfunc.emulator.http.bodies import UPLOAD_BYTES
 from ckfunc.emulator.http.calls import Call, Reply, whole_number
 from ckfunc.emulator.http.problems import Denied, Missing, Refused
@@ -104,9 +103,9 @@ async def change_message(call: Call, services: EmulatorServices) -> Reply:
     if "react" in form:
         _react(context, user, message, form["react"])
     elif "read" in form:
-        reading.read(context, user, message)
+        message_actions.read(context, user, message)
     elif "unread" in form:
-        reading.unread(context, user, message)
+        message_actions.unread(context, user, message)
     elif "delete" in form:
         own = access.own_message(services.database, message.id, user, moderated=True)
         await delete_in_steps(services.database, message_actions.delete(context, own))
@@ -126,7 +125,7 @@ async def change_participant(call: Call, services: EmulatorServices) -> Reply:
         _disconnect(context, user)
     elif "read" in form:
         channel = access.visible_channel(services.database, channel.id, user)
-        reading.read_all(context, user, conversations.unread_ids(services.database, user.id, channel.id))
+        message_actions.read_all(context, user, conversations.unread_ids(services.database, user.id, channel.id))
     elif "join" in form:
         if channel.type is ChannelType.DIRECT:
             raise Refused("a direct channel does not accept new members")
@@ -195,8 +194,8 @@ def _react(context: ActionContext, user: User, message: Message, text: str) -> N
     if not text.strip():
         raise Refused("choose an emoji")
     emoji = emoji_of(text[:64])
-    if reading.remove_reaction(context, user, message, emoji.character) is None:
-        reading.react(context, user, message, emoji)
+    if message_actions.remove_reaction(context, user, message, emoji.character) is None:
+        message_actions.react(context, user, message, emoji)
 
 
 async def _connect(context: ActionContext, channel: Channel, user: User) -> None:

@@ -16,7 +16,7 @@ from support.npm_packages import locked_packages
 
 from ckfunc.base.clock import SystemClock
 from ckfunc.emulator.emulator import Emulator
-from ckfunc.replay.working_copy import ProjectRunner
+from ckfunc.replay.target import ProjectRunner
 from ckfunc.testing.drafts import CaseDrafter, ConversationDrafter
 
 from .conftest import Deploy
