@@ -24,9 +24,17 @@ from ckfunc.manifest.scalars import scalar
 from ckfunc.manifest.variables import whole_reference
 from ckfunc.model.project import Project, Target
 from ckfunc.pull.merge import read_base, store_base
-from ckfunc.pull.remote import IsJavaScript, RemoteProject, described, file_text, handler_paths, script_suffix
+from ckfunc.pull.remote import (
+    IsJavaScript,
+    RemoteProject,
+    described,
+    env_text,
+    file_text,
+    handler_paths,
+    reference_names,
+    script_suffix,
+)
 from ckfunc.pull.update import ManifestSections, Update, shared_state, update
-from ckfunc.pull.variables import env_text, reference_names
 from ckfunc.scaffold.stubs import Schemas, scope_of, write_stubs
 from ckfunc.scaffold.templates import render
 from ckfunc.scaffold.types import example_text

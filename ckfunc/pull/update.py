@@ -21,8 +21,8 @@ from ckfunc.pull.remote import (
     file_text,
     handler_paths,
     is_bundle,
+    reference_names,
 )
-from ckfunc.pull.variables import reference_names
 
 DeployedBefore = Callable[[str, str], bool]
 """Returns whether a function (by type) ever had a script (with plain newlines)."""

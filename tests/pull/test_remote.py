@@ -1,4 +1,4 @@
-"""Environment variables in a pull: references and values in .env files."""
+"""Parts of an application as files of a project: references and values of variables in .env files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ckfunc.base.secrets import secret_values
-from ckfunc.pull.variables import env_text, reference_names
+from ckfunc.pull.remote import env_text, reference_names
 from ckfunc.scaffold.types import example_text
 
 NAMES = st.from_regex(r"[A-Z_][A-Z0-9_]{0,8}", fullmatch=True)
