@@ -283,7 +283,7 @@ class App:
 
     def _working_copy(self, root: Path, data: Path | None) -> WorkingCopy:
         """Return what runs the working copy in the dashboard."""
-        from ckfunc.replay.working_copy import ProjectRunner  # most emulators are never asked for it
+        from ckfunc.replay.target import ProjectRunner  # most emulators are never asked for it
 
         return ProjectRunner(root, self.environ, data, self.clock.now, self.output.detail)
 

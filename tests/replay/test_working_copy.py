@@ -14,7 +14,7 @@ from support.emulators import cold_emulator
 from support.loopback import http_client
 
 from ckfunc.base.clock import SystemClock
-from ckfunc.replay.working_copy import ProjectRunner
+from ckfunc.replay.target import ProjectRunner
 
 TYPE = "user.sent.message"
 MANIFEST = f"""\
