@@ -37,7 +37,7 @@ from ckfunc.scaffold.packages import (
 )
 from ckfunc.scaffold.stubs import TYPES_DIR, NodeStub, Schemas, scope_of, stub_files
 from ckfunc.scaffold.templates import templates
-from ckfunc.watch.batches import Stop, batches
+from ckfunc.watch import Stop, batches
 
 MANIFEST = "manifest"
 """The code of an error in functions.yaml."""

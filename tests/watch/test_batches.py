@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ckfunc.watch.batches import batches
+from ckfunc.watch import batches
 
 
 class Watching:

@@ -10,7 +10,7 @@ import pytest
 from cli.conftest import HANDLER, MANIFEST
 from support.commands import Command
 
-from ckfunc.watch.batches import Contents
+from ckfunc.watch import Contents
 
 if sys.platform == "win32":
     pytest.skip("named pipes and devices are not files on Windows", allow_module_level=True)

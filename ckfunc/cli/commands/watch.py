@@ -15,7 +15,7 @@ from ckfunc.cli.app import App
 from ckfunc.cli.commands.logs import print_item, stacks_of
 from ckfunc.cli.options import common_options, pass_app
 from ckfunc.logs.entries import Gap, LogEntry
-from ckfunc.watch.batches import Stop, batches
+from ckfunc.watch import Stop, batches
 
 if TYPE_CHECKING:
     from ckfunc.deploy.apply.report import DeployReport

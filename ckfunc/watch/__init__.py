@@ -1,1 +1,0 @@
-"""Batches of changed files, independent of what the caller does with them."""
