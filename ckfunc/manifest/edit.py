@@ -1,41 +1,26 @@
-"""Edit `functions.yaml` in place.
+"""In-place edits of `functions.yaml` and other YAML files.
 
-Text is inserted, replaced or removed at one place, so that no other byte of the file changes.
+Text is inserted, replaced or removed at one place, so that no other byte of the file changes. In inserted text, NUL,
+which YAML cannot contain, is a placeholder for the file's newline; `checked` replaces it.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping as Values
-from collections.abc import Sequence
+from collections.abc import Sequence as Items
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from ckfunc.base.containment import require_inside
-from ckfunc.base.errors import CkfuncError, NoProject, Problem
+from ckfunc.base.errors import CkfuncError, InvalidManifest, NoProject, Problem
 from ckfunc.base.files import write_atomically
 from ckfunc.manifest.definition import FUNCTION_TYPE, HANDLER_PATH, MANIFEST_NAME
-from ckfunc.manifest.insertion import (
-    DEFAULT_STEP,
-    append,
-    checked,
-    column_of,
-    content_end,
-    data,
-    end_of,
-    has_text,
-    insert_into_flow,
-    line_end,
-    next_line,
-    skip_comments,
-    spaced,
-    step_of,
-)
 from ckfunc.manifest.kinds import Rule
 from ckfunc.manifest.scalars import scalar
 from ckfunc.manifest.sources import Complaint, read_text, without_bom
-from ckfunc.manifest.tree import Mapping, Node, Scalar, parse, refused
+from ckfunc.manifest.tree import Mapping, Node, Scalar, Sequence, parse, refused
 
 
 class CannotAdd(CkfuncError):
@@ -113,7 +98,7 @@ class ManifestChange:
         return ".".join(self.path)
 
 
-def with_changes(text: str, changes: Sequence[ManifestChange]) -> str:
+def with_changes(text: str, changes: Items[ManifestChange]) -> str:
     """Return the manifest `text` with `changes` applied, one after the other.
 
     Comments, order and style are kept. Raises CannotChange if the result would not have the expected values.
@@ -172,7 +157,7 @@ def _inserted(
     root: Mapping,
     mapping: Mapping,
     parent: Scalar | None,
-    path: Sequence[str],
+    path: Items[str],
     value: NewValue,
 ) -> str:
     if mapping.flow and not mapping.entries and parent is not None and not root.flow and isinstance(value, Values):
@@ -198,7 +183,7 @@ def _indented(lines: list[str], parent: Scalar, root: Mapping) -> list[str]:
     return [f"{' ' * (parent.column - 1 + step_of(root))}{line}" for line in lines]
 
 
-def _flow(path: Sequence[str], value: NewValue) -> str:
+def _flow(path: Items[str], value: NewValue) -> str:
     if isinstance(value, (str, bool)):
         written = _written(value, flow=True)
     else:
@@ -209,7 +194,7 @@ def _flow(path: Sequence[str], value: NewValue) -> str:
     return f"{scalar(path[0], flow=True)}: {written}"
 
 
-def _block(path: Sequence[str], value: NewValue, step: int) -> list[str]:
+def _block(path: Items[str], value: NewValue, step: int) -> list[str]:
     key = scalar(path[0])
     if len(path) == 1 and isinstance(value, (str, bool)):
         return [f"{key}: {_written(value)}"]
@@ -255,7 +240,7 @@ def _removed(text: str, mapping: Mapping, parent: Scalar | None, name: str) -> s
     return text[:start] + text[next_line(text, end) :]
 
 
-def _set(tree: dict[str, Any], path: Sequence[str], value: Value) -> None:
+def _set(tree: dict[str, Any], path: Items[str], value: Value) -> None:
     for name in path[:-1]:
         if not isinstance(tree.get(name), dict):
             tree[name] = {}
@@ -274,3 +259,109 @@ def _cannot_change(change: ManifestChange) -> CannotChange:
     else:
         hint = f"add `{change.name}` by hand, with handler {change.value.get('handler')}"
     return CannotChange(f"{MANIFEST_NAME} is written in a way that ckfunc cannot change", hint=hint)
+
+
+DEFAULT_STEP = 2
+
+
+def checked(before: str, edited: str, expected: Any, path: str) -> str | None:
+    """Return the edited text with the newlines of `before`; None unless its data is `expected`."""
+    text = edited.replace("\0", "\r\n" if "\r\n" in before else "\n")
+    try:
+        after = parse(text, path)
+    except InvalidManifest:
+        return None
+    return text if after is not None and data(after) == expected else None
+
+
+def insert_into_flow(text: str, mapping: Mapping, entry: str) -> str:
+    """Insert `entry` as the first one in braces, because after the last one there may be a comma or a comment."""
+    rest = text[mapping.start + 1 :]
+    if not mapping.entries:
+        return text[: mapping.start + 1] + entry + rest
+    indented = re.match(r"[ \t]*\r?\n([ \t]*)", rest)
+    lead, trail = (f"\0{indented[1]}", ",") if indented else ("", ", ")
+    space = "" if indented else re.match(r" *", rest)[0]  # type: ignore[index]  # matches every text
+    return text[: mapping.start + 1] + lead + space + entry + trail + rest[len(space) :]
+
+
+def append(text: str, point: int, lines: list[str]) -> str:
+    """Return `text` with `lines` inserted at the offset `point`, with NUL for newlines."""
+    head, tail = text[:point], text[point:]
+    start = "" if not head or head.endswith(("\n", "\r")) else "\0"
+    return head + start + "\0".join(lines) + "\0" + tail
+
+
+def spaced(text: str, collection: Mapping | Sequence, lines: list[str]) -> list[str]:
+    """Return `lines`, after an empty line if there is one between the last two entries of the collection."""
+    entries = collection.items if isinstance(collection, Sequence) else [key for key, _ in collection.entries]
+    starts = [entry.start for entry in entries][-2:]
+    gap = len(starts) == 2 and re.search(r"\n[ \t]*\r?\n", text[starts[0] : starts[1]])
+    return ["", *lines] if gap else lines
+
+
+def end_of(text: str, collection: Mapping | Sequence, column: int) -> int:
+    """Return the offset of the line after a block, and after the comments below it from `column` on."""
+    end = content_end(collection)
+    at_line_start = end > 0 and text[end - 1] in "\r\n"
+    return skip_comments(text, end if at_line_start else next_line(text, end), column)
+
+
+def content_end(node: Node) -> int:
+    """Return the offset after the last character of `node`, without aliased parts, which are elsewhere in the file."""
+    if isinstance(node, Scalar):
+        return node.end if has_text(node) else node.start
+    if node.flow:
+        return node.end
+    parts = node.items if isinstance(node, Sequence) else [part for pair in node.entries for part in pair]
+    return max((content_end(part) if has_text(part) else 0 for part in parts), default=node.end)
+
+
+def has_text(node: Node) -> bool:
+    """Return whether a node is more than an empty value."""
+    return not (isinstance(node, Scalar) and node.plain and not node.text)
+
+
+def next_line(text: str, offset: int) -> int:
+    """Return the offset of the start of the next line after `offset`."""
+    line_end = re.compile(r"\r\n|\n|\r|\Z").search(text, offset)
+    return line_end.end() if line_end else len(text)
+
+
+def line_end(text: str, offset: int) -> int:
+    """Return the offset of the end of the line of `offset`, without its newline."""
+    if offset and text[offset - 1] in "\r\n":
+        return len(text[:offset].rstrip("\r\n"))
+    match = re.compile(r"\r\n|\n|\r|\Z").search(text, offset)
+    return match.start() if match else len(text)
+
+
+def skip_comments(text: str, offset: int, column: int) -> int:
+    """Return the offset after the comment lines at `offset` that are indented by at least `column`."""
+    comment = re.compile(rf"[ ]{{{column},}}#[^\r\n]*(?:\r\n|\n|\r|\Z)")
+    while offset < len(text) and (match := comment.match(text, offset)):
+        offset = match.end()
+    return offset
+
+
+def step_of(root: Mapping) -> int:
+    """Return the number of spaces per level of indentation in the file."""
+    if root.flow:
+        return DEFAULT_STEP
+    return next((column for _, value in root.entries if (column := column_of(value)) > 0), DEFAULT_STEP)
+
+
+def column_of(node: Node) -> int:
+    """Return the indentation of the keys of a block mapping (which may itself start at an anchor); otherwise 0."""
+    return node.entries[0][0].column - 1 if isinstance(node, Mapping) and not node.flow else 0
+
+
+def data(node: Node) -> Any:
+    """Return a tree as texts, lists and dicts; an empty value is None."""
+    if isinstance(node, Scalar):
+        return node.text if has_text(node) else None
+    if isinstance(node, Mapping):
+        return {
+            repr(data(key)) if not isinstance(key, Scalar) else key.text: data(value) for key, value in node.entries
+        }
+    return [data(item) for item in node.items]

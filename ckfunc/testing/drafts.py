@@ -24,11 +24,9 @@ from ckfunc.model.application import Invocation, InvocationDetail
 from ckfunc.model.project import Project
 from ckfunc.sandbox.acts import Past
 from ckfunc.sandbox.history import data_of, past_of, past_of_channel
-from ckfunc.testing.channels import read_channel_past
-from ckfunc.testing.past_conversation import past_addition
-from ckfunc.testing.recording import Addition, CaseFile, addition_to, recorded, require_addable, test_file
+from ckfunc.testing.conversations import past_addition, read_channel_past
+from ckfunc.testing.recording import Addition, CaseFile, addition_to, case_text, recorded, require_addable, test_file
 from ckfunc.testing.running import scope_of
-from ckfunc.testing.writing import case_text
 
 CONVERSATIONS = "conversations"
 """The test file of conversations, without its suffix."""

@@ -21,7 +21,7 @@ ROOT = Path(package.__file__).parent
 RAISED_BY = {
     "base/documents.py": ["api", "trigger"],
     "base/errors.py": ["diff", "replay"],
-    "testing/writing.py": ["test add"],
+    "testing/recording.py": ["test add"],
     "chat/client.py": ["chat"],
     "cli/chat_session.py": ["chat"],
     "chat/connection.py": ["chat"],

@@ -13,8 +13,7 @@ from testing.files import SENT, read
 from ckfunc.base.secrets import secret_values
 from ckfunc.model.application import ApiCall, Invocation, InvocationDetail, Status
 from ckfunc.testing.reading import InvalidCases
-from ckfunc.testing.recording import CannotRecord, free_name, recorded
-from ckfunc.testing.writing import CannotAddCase, case_text, new_file, with_case
+from ckfunc.testing.recording import CannotAddCase, CannotRecord, case_text, free_name, new_file, recorded, with_case
 
 CASE: dict[str, Any] = {
     "name": "invocation 7",

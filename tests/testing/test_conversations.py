@@ -13,9 +13,8 @@ from ckfunc.model.application import Invocation, InvocationDetail, Status
 from ckfunc.model.chat import MessageType
 from ckfunc.sandbox.acts import Act, ChainedRun, Past, PastStep, SaidMessage, SentNotification, UploadedFile, Verb
 from ckfunc.sandbox.scripts import Ran
-from ckfunc.testing.past_conversation import PublicText, past_conversation
-from ckfunc.testing.recording import CannotRecord, Recorded
-from ckfunc.testing.writing import new_file
+from ckfunc.testing.conversations import PublicText, past_conversation
+from ckfunc.testing.recording import CannotRecord, Recorded, new_file
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 NO_DATA: dict[str, Any] = {"users": [], "channels": []}
