@@ -154,11 +154,11 @@ def _active_faults(document: Any) -> list[ActiveFault]:
     return [read_active_fault(entry) for entry in required(resource(document, "the response"), "faults", list)]
 
 
-def _read(client: Client, subject: str, found: Any) -> Mapping[str, Any]:
+def _read(client: Client, subject: str, answer: Any) -> Mapping[str, Any]:
     # Nothing is respelled here, because the names in an invocation's args are user data.
-    reading(subject, client.session.where, lambda document: resource(document, subject), found)
-    answer: Mapping[str, Any] = found
-    return answer
+    reading(subject, client.session.where, lambda document: resource(document, subject), answer)
+    document: Mapping[str, Any] = answer
+    return document
 
 
 def _details(document: Any) -> list[InvocationDetail]:

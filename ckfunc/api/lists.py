@@ -93,7 +93,7 @@ def find_user(client: Client, text: str) -> User:
     """Return the user of a name, or of an id. Raises NotFound."""
     subject = "the users"
     document = client.session.get("/v1/users", subject, {"name": text})
-    named = reading(subject, client.session.where, lambda found: read_page(found, "users", read_user), document).items
+    named = reading(subject, client.session.where, lambda page: read_page(page, "users", read_user), document).items
     if named:
         return named[0]
     if (user := _by_id(client, "users", text, read_user)) is not None:
@@ -112,8 +112,8 @@ def find_channel(client: Client, text: str) -> Channel:
         if channel.name == text:
             return channel
         names += [channel.name] if channel.name and len(names) < _MOST_SUGGESTED else []
-    if (found := _by_id(client, "channels", text, read_channel)) is not None:
-        return found
+    if (match := _by_id(client, "channels", text, read_channel)) is not None:
+        return match
     raise NotFound(
         f"there is no channel {shortened(text, 60)!r}",
         hint=did_you_mean(text, names) or "`ckfunc emulator channels` lists the channels",

@@ -38,21 +38,21 @@ def read_document(data: str | bytes) -> Any:
     return document
 
 
-def read_data(data: str, what: str, example: str) -> Any:
+def read_data(data: str, name: str, example: str) -> Any:
     """Read the JSON document of the option `--data`: JSON itself, `@FILE`, or `-` for standard input.
 
-    `what` names the document in errors; `example` is shown in the hint. Raises UsageProblem.
+    `name` names the document in errors; `example` is shown in the hint. Raises UsageProblem.
     """
-    given: str | bytes = data
+    content: str | bytes = data
     try:
         if data == "-":
-            given = sys.stdin.buffer.read()
+            content = sys.stdin.buffer.read()
         elif data.startswith("@"):
-            given = read_file(Path(data[1:]), pipe=True)
-        return read_document(given)  # as bytes, because shells write files in different encodings
+            content = read_file(Path(data[1:]), pipe=True)
+        return read_document(content)  # as bytes, because shells write files in different encodings
     except OSError as error:
         why = f"{error.filename}: {error.strerror}"
-        raise UsageProblem(f"cannot read the {what}: {why}", hint="--data @FILE names a JSON file") from None
+        raise UsageProblem(f"cannot read the {name}: {why}", hint="--data @FILE names a JSON file") from None
     except ValueError as error:
         raise UsageProblem(f"--data is not JSON: {error}", hint=f"for example --data '{example}'") from None
 
@@ -73,7 +73,7 @@ def finite(digits: str) -> float:
 def read_jsonc(text: str) -> Any:
     """Parse JSON with comments and trailing commas. Raises ValueError."""
     try:
-        return json.loads(re.sub(_JSONC, lambda found: found[1] or " ", text, flags=re.DOTALL | re.VERBOSE))
+        return json.loads(re.sub(_JSONC, lambda match: match[1] or " ", text, flags=re.DOTALL | re.VERBOSE))
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
 

@@ -128,9 +128,9 @@ class UnreadableAnswer(ApiFailure):
 class WrongApplication(CkfuncError):
     """The credentials belong to a different application than the target is bound to."""
 
-    def __init__(self, target: str, want: str, got: str) -> None:
+    def __init__(self, target: str, want: str, actual: str) -> None:
         super().__init__(
-            f"target {target!r} is bound to application {want}, but these credentials belong to {got}",
+            f"target {target!r} is bound to application {want}, but these credentials belong to {actual}",
             hint="check CHATKITTY_CLIENT_ID, or fix `application` in functions.yaml; "
             "`ckfunc deploy --allow-other-application` deploys anyway",
         )

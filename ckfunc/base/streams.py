@@ -51,9 +51,9 @@ def reader_left(stream: TextIO) -> bool:
         return False
     gone = getattr(select, "POLLERR", 0) | getattr(select, "POLLHUP", 0)
     try:
-        asked = poll()
-        asked.register(stream.fileno(), 0)
-        return any(event & gone for _, event in asked.poll(0))
+        poller = poll()
+        poller.register(stream.fileno(), 0)
+        return any(event & gone for _, event in poller.poll(0))
     except (OSError, ValueError):
         return False
 

@@ -72,7 +72,7 @@ def printable(text: str) -> str:
     UTF-8, which Python represents as surrogates (PEP 383), are shown as `\\xff`.
     """
     if not text.isascii():
-        text = _UNDECODED.sub(lambda found: f"\\x{ord(found[0]) - 0xDC00:02x}", text)
+        text = _UNDECODED.sub(lambda match: f"\\x{ord(match[0]) - 0xDC00:02x}", text)
     text = _CONTROLS.sub("", _SEQUENCES.sub("", text.replace("\r\n", "\n")))
     return text if text.isascii() else _SELECTORS.sub("", _JOINERS.sub("", text))
 
@@ -82,7 +82,7 @@ def escaped(text: str) -> str:
 
     Tabs and line ends are kept.
     """
-    return _HIDDEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return _HIDDEN.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def one_line(text: str) -> str:

@@ -254,14 +254,14 @@ class ChatClient:
             or "`ckfunc emulator channels` lists the channels; --create creates this one",
         )
 
-    def _enter(self, connection: ChatConnection, found: Any, change: SessionChange) -> None:
+    def _enter(self, connection: ChatConnection, document: Any, change: SessionChange) -> None:
         """Listen to a channel, then read the messages since those before, so that none is missed."""
-        self._channel = found
-        channel = read_channel(found)
+        self._channel = document
+        channel = read_channel(document)
         self.channel_id = channel.id
         earlier = self._history(connection) if change is SessionChange.OPENED else []
         for name in TOPICS:
-            connection.listen(found["_topics"][name])
+            connection.listen(document["_topics"][name])
         missed = self._missed(connection)
         self._put(SessionEvent(change, channel.id, channel_title(channel)))
         with self._lock:
@@ -356,12 +356,12 @@ def _only_id(name: str, rest: str) -> ChatCommand:
 
 
 def _id(name: str, text: str) -> int:
-    found = _NUMBER.fullmatch(text)
-    if found is None:
+    match = _NUMBER.fullmatch(text)
+    if match is None:
         raise BadLine(
             f"/{name}: {text[:40]!r} is not the ID of a message", hint="IDs are shown in brackets, such as [12]"
         )
-    return int(found[1])
+    return int(match[1])
 
 
 def _missing(name: str) -> BadLine:

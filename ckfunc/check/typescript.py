@@ -160,9 +160,9 @@ def at_option(finding: Finding, root: Path) -> Finding:
     except OSError:
         lines = []
     for number, line in enumerate(lines, 1):
-        if option and (found := re.search(rf'"{option[1]}"\s*:', line)):
+        if option and (match := re.search(rf'"{option[1]}"\s*:', line)):
             return Finding(
-                PROJECT_SETTINGS, number, found.start() + 1, finding.code, finding.message, len(option[1]) + 2
+                PROJECT_SETTINGS, number, match.start() + 1, finding.code, finding.message, len(option[1]) + 2
             )
     return Finding(PROJECT_SETTINGS, 0, 0, finding.code, finding.message)
 

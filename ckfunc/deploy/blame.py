@@ -52,15 +52,15 @@ def commits_of(root: Path, paths: Collection[str]) -> tuple[Commit, ...]:
 
     Raises NoHistory when the project is in no git repository.
     """
-    found: dict[tuple[str, str], tuple[list[str], str]] = {}
+    changes: dict[tuple[str, str], tuple[list[str], str]] = {}
     for path in paths:
         for fields, blob in _log(root, path):
-            found[fields[0], blob] = (fields, blob)
-    digests = _digests(root, sorted({blob for _, blob in found.values()}))
+            changes[fields[0], blob] = (fields, blob)
+    digests = _digests(root, sorted({blob for _, blob in changes.values()}))
     edge = _shallow_edge(root)
     commits = [
         Commit(fields[0], fields[1], datetime.fromisoformat(fields[2]), fields[3], digests[blob], fields[0] in edge)
-        for fields, blob in found.values()
+        for fields, blob in changes.values()
         if blob in digests
     ]
     return tuple(sorted(commits, key=lambda commit: commit.time))
@@ -72,14 +72,14 @@ def blame(digests: Mapping[int, str], commits: Sequence[Commit]) -> dict[int, Co
     Versions are usually deployed in the order of history. If several commits have the same content, the first one after
     the commit of the previous version is used, or else the first of all.
     """
-    found: dict[int, Commit] = {}
+    origins: dict[int, Commit] = {}
     since = 0
-    for number, wanted in sorted(digests.items()):
-        places = [place for place, commit in enumerate(commits) if commit.digest == wanted]
+    for number, script_digest in sorted(digests.items()):
+        places = [place for place, commit in enumerate(commits) if commit.digest == script_digest]
         if places:
             place = next((place for place in places if place >= since), places[0])
-            found[number], since = commits[place], place
-    return found
+            origins[number], since = commits[place], place
+    return origins
 
 
 def blame_versions(

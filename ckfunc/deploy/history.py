@@ -58,9 +58,9 @@ def reference(text: str) -> Reference:
     return Reference(match["type"], int(match["number"]) if match["number"] else None)
 
 
-def same(one: FunctionVersion, other: FunctionVersion) -> bool:
+def same(version: FunctionVersion, other: FunctionVersion) -> bool:
     """Return whether two versions have the same script, ignoring line endings."""
-    return newlines(one.handler_script) == newlines(other.handler_script)
+    return newlines(version.handler_script) == newlines(other.handler_script)
 
 
 def script_digest(version: FunctionVersion) -> str:
@@ -90,24 +90,24 @@ def versions_of(remote: Remote, function: Function, cache: VersionCache) -> Iter
 
 def version_of(remote: Remote, function: Function, number: int | None, cache: VersionCache) -> FunctionVersion:
     """Return a version by its number (None: the deployed one), from the cache if possible. Raises UnknownVersion."""
-    wanted = function.current_version_number if number is None else number
+    requested = function.current_version_number if number is None else number
     latest = function.current_version_number
     if not latest:
         raise UnknownVersion(f"{function.type} was never deployed", hint="run `ckfunc deploy`")
-    if wanted <= latest:
-        cached = cache.version(remote.identity, function.id, wanted)
+    if requested <= latest:
+        cached = cache.version(remote.identity, function.id, requested)
         if cached is not None:
             return cached
-        if wanted == latest:
+        if requested == latest:
             version = remote.current_version(function.id)
             cache.store_version(remote.identity, function.id, version)
             # A newer version means that someone has just deployed: it is the deployed one, but not the requested one.
             if number is None or version.version_number == number:
                 return version
         for version in versions_of(remote, function, cache):
-            if version.version_number == wanted:
+            if version.version_number == requested:
                 return version
-    raise UnknownVersion(f"{function.type} has no version {wanted}", hint=f"its versions are 1 to {latest}")
+    raise UnknownVersion(f"{function.type} has no version {requested}", hint=f"its versions are 1 to {latest}")
 
 
 def handler_of(project: Project, trigger_type: str) -> Script | None:
@@ -194,10 +194,10 @@ def named_version(trigger_type: str, version: FunctionVersion) -> NamedScript:
     return NamedScript(f"{printable(trigger_type)}@{version.version_number}", newlines(version.handler_script))
 
 
-def deployed_script(remote: Remote, wanted: Reference, cache: VersionCache) -> NamedScript:
+def deployed_script(remote: Remote, requested: Reference, cache: VersionCache) -> NamedScript:
     """Return the script of a version on the platform. Raises UnknownVersion and AmbiguousFunction."""
-    function = function_of(remote, wanted.type)
-    return named_version(function.type, version_of(remote, function, wanted.number, cache))
+    function = function_of(remote, requested.type)
+    return named_version(function.type, version_of(remote, function, requested.number, cache))
 
 
 def working_copy(project: Project, trigger_type: str) -> NamedScript:

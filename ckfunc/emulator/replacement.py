@@ -47,11 +47,11 @@ async def save(services: EmulatorServices, name: str, *, replace: bool) -> DataS
 async def restore(services: EmulatorServices, name: str) -> DataSnapshot:
     """Replace all data with a snapshot, and return it. Raises HttpProblem and sqlite3.Error."""
     with _refused():
-        file, found = services.snapshots.path(name), services.snapshots.get(name)
+        file, snapshot = services.snapshots.path(name), services.snapshots.get(name)
         await _replace_data(
             services, partial(copy_data, file), f"the emulator's data was replaced with snapshot {name}"
         )
-        return found
+        return snapshot
 
 
 async def reset(services: EmulatorServices) -> None:

@@ -79,14 +79,14 @@ def _position(root: Node | None, place: tuple[str | int, ...]) -> tuple[int, int
         if isinstance(node, Sequence) and isinstance(step, int):
             node = last = node.items[step]
         elif isinstance(node, Mapping):
-            found = [
+            matches = [
                 (key, value)
                 for key, value in node.entries
                 if isinstance(key, Scalar) and _spelled(key.text) == _spelled(step)
             ]
-            if not found:
+            if not matches:
                 break
-            last, node = found[-1]
+            last, node = matches[-1]
         else:
             break
     return (last.line, last.column) if last is not None else (0, 0)

@@ -82,14 +82,14 @@ class EmulatorServices:
         """Return the context of an action that a request asks for."""
         return ActionContext(self.database, self.dispatch, self.topics, call.links, caller=call.caller)
 
-    def failed(self, error: Exception, what: str) -> HttpProblem:
+    def failed(self, error: Exception, task: str) -> HttpProblem:
         """Return the answer to an unexpected error: a database problem, or a bug of the emulator."""
         trouble = trouble_with(self.database.path, error)
         if trouble is None and misread(error):
             trouble = damage(f"a stored value cannot be read: {error}"[:200])
         if trouble is not None:
             return Unstorable(trouble.sentence)
-        _LOG.error("%s failed", what, exc_info=error)
+        _LOG.error("%s failed", task, exc_info=error)
         return Broken(f"{type(error).__name__}: {error}")
 
     @asynccontextmanager

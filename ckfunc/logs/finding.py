@@ -40,11 +40,11 @@ def recent(
     """
     tails = [Tail(client, function) for function in functions]
     rows = started(tails, limit, row_filter)
-    found = newest(rows, limit)
+    newest_rows = newest(rows, limit)
     yield from cut_off(tails)
-    for start in range(0, len(found), DETAILED_AT_ONCE):
-        yield from detailed(client, found[start : start + DETAILED_AT_ONCE])
-    if limit and (len(rows) > len(found) or any(tail.left_off for tail in tails)):
+    for start in range(0, len(newest_rows), DETAILED_AT_ONCE):
+        yield from detailed(client, newest_rows[start : start + DETAILED_AT_ONCE])
+    if limit and (len(rows) > len(newest_rows) or any(tail.left_off for tail in tails)):
         left_out()
 
 

@@ -124,10 +124,10 @@ def summary(args: Mapping[str, Any]) -> str:
     return _flat(" ".join(parts) or _compact(args))
 
 
-def _name(thing: Any) -> str:
-    if not isinstance(thing, dict):
+def _name(value: Any) -> str:
+    if not isinstance(value, dict):
         return ""
-    return next((thing[key] for key in ("name", "displayName", "display_name") if isinstance(thing.get(key), str)), "")
+    return next((value[key] for key in ("name", "displayName", "display_name") if isinstance(value.get(key), str)), "")
 
 
 def _duration(milliseconds: float) -> str:
@@ -142,14 +142,14 @@ def _duration(milliseconds: float) -> str:
 def whole(entry: LogEntry, *, zone: tzinfo | None = UTC) -> list[Line]:
     """Return an invocation as complete lines, with event and result as indented JSON."""
     row, detail = entry.invocation, entry.detail
-    found = [_head(entry, 0, zone, dated=True), *_json_lines("event", row.args)]
+    lines = [_head(entry, 0, zone, dated=True), *_json_lines("event", row.args)]
     if detail is not None:
-        found += [line for output in detail.console for line in console_lines(output)]
+        lines += [line for output in detail.console for line in console_lines(output)]
     if row.status is Status.FAILED:
-        found += failure_lines(row)
+        lines += failure_lines(row)
     elif row.status is Status.SUCCEEDED:
-        found += _json_lines("result", row.result.get("payload"))
-    return [*found, *(call_lines(detail) if detail is not None else ())]
+        lines += _json_lines("result", row.result.get("payload"))
+    return [*lines, *(call_lines(detail) if detail is not None else ())]
 
 
 def run_lines(row: Invocation, detail: InvocationDetail, width: int | None) -> Iterator[Line]:

@@ -218,9 +218,9 @@ def _entry(path: str, entry: Any) -> dict[str, Any]:
         raise InvalidLock(f"has no integrity of {name[:80]}, which does not come from a registry")
     for kind in _EDGES:
         edges = entry.get(kind, {})
-        for wanted, version in edges.items() if isinstance(edges, dict) else ((kind, None),):
+        for requirement, version in edges.items() if isinstance(edges, dict) else ((kind, None),):
             if not isinstance(version, str) or not _RANGE.fullmatch(version):
-                raise InvalidLock(f"has a requirement of {name[:80]} that is not in a registry: {wanted[:80]}")
+                raise InvalidLock(f"has a requirement of {name[:80]} that is not in a registry: {requirement[:80]}")
     bins = entry.get("bin", {})
     if not isinstance(bins, dict) or not all(_is_inside(path) for pair in bins.items() for path in pair):
         raise InvalidLock(f"has a program of {name[:80]} outside of its directory")

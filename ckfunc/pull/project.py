@@ -181,17 +181,17 @@ def create_project(
     schemas: Schemas,
 ) -> CreatedProject:
     """Write a new project from the application into `root`. Raises PullObstacle and CannotWrite."""
-    made = fresh_project(remote, target, application, environ, _handlers(root), is_javascript=is_javascript)
-    files = {**made.files, "tsconfig.json": render("project/tsconfig.json"), ".gitignore": render("project/gitignore")}
+    fresh = fresh_project(remote, target, application, environ, _handlers(root), is_javascript=is_javascript)
+    files = {**fresh.files, "tsconfig.json": render("project/tsconfig.json"), ".gitignore": render("project/gitignore")}
     existing = [path for path in (".gitignore", "tsconfig.json", ".env.example") if (root / path).exists()]
     files = {path: text for path, text in files.items() if path not in existing}
     env_file, env = root / ".env", env_text("", {})
     if with_values:
         require_file_place(env_file)
-        env = env_text(_text(env_file), revealed(made.values))
+        env = env_text(_text(env_file), revealed(fresh.values))
     try:
         with written_or_undone(root, files, force=False):
-            if with_values and made.values:
+            if with_values and fresh.values:
                 write_atomically(env_file, env.text, mode=0o600)
     except FilesExist as problem:
         raise PullObstacle(problem.message, hint="pull into an empty directory: -C DIR") from None
@@ -201,8 +201,8 @@ def create_project(
     write_stubs(root, schemas, scope_of(project))
     store_base(root, project.target.name, identity, shared_state(project, remote))
     rows = [(path, "created") for path in sorted(files)] + [(path, "kept") for path in existing]
-    rows += [(".env", "written")] if with_values and made.values else []
-    missing = env.unwritable if with_values else tuple(name for name in made.values if name not in environ)
+    rows += [(".env", "written")] if with_values and fresh.values else []
+    missing = env.unwritable if with_values else tuple(name for name in fresh.values if name not in environ)
     return CreatedProject(Pulled(root, tuple(rows), _notes(remote.notes, env.unwritable)), missing)
 
 

@@ -141,9 +141,9 @@ class _Merger:
         remote = {function.type: function for function in self._remote.functions}
         by_path: dict[str, list[RemoteFunction]] = {}
         scripts = {function.handler.path: function.handler for function in project.functions}
-        for wanted in project.functions:
-            if wanted.type in remote:
-                by_path.setdefault(wanted.handler.path, []).append(remote[wanted.type])
+        for desired in project.functions:
+            if desired.type in remote:
+                by_path.setdefault(desired.handler.path, []).append(remote[desired.type])
         for path, remotes in by_path.items():
             self._handler(scripts[path], remotes)
         new = {

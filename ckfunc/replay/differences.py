@@ -93,8 +93,8 @@ def _normalized(document: dict[str, Any], url: str) -> dict[str, Any]:
         normalized = form.sub(plain, normalized)
     if normalized == text:
         return document
-    found: dict[str, Any] = json.loads(normalized)
-    return found
+    result: dict[str, Any] = json.loads(normalized)
+    return result
 
 
 class Absent(Enum):

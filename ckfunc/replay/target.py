@@ -327,15 +327,15 @@ class ProjectRunner:
             target = Deployed.read(client, project)
             _, version = target.version(trigger_type, invocation.version_number)
             with SandboxPairs(tools, target, {trigger_type: version}, now=self.now()) as pairs:
-                found = pairs.replay(trigger_type, [invocation], 1)
+                replayed = pairs.replay(trigger_type, [invocation], 1)
             redaction = target.redaction(())
             handler = require_handler(project, trigger_type).path
-        (compared,) = found.compared
+        (compared,) = replayed.compared
         hide = redaction.of(invocation.args)
         return RunComparison(
             handler,
-            found.ok,
-            tuple(replay_lines(found, redaction)),
+            replayed.ok,
+            tuple(replay_lines(replayed, redaction)),
             _side(compared.deployed, hide),
             _side(compared.working, hide),
         )

@@ -233,12 +233,12 @@ def template(texts: Sequence[str]) -> Template | None:
     return (*runs, tuple(current))
 
 
-def fits(found: Template | None, text: str) -> bool:
+def fits(pattern: Template | None, text: str) -> bool:
     """Return whether a text matches a template."""
-    if found is None or len(text) > MOST_CHARACTERS:
+    if pattern is None or len(text) > MOST_CHARACTERS:
         return True
     tokens = tuple(_tokens(text))
-    first, *middle = found
+    first, *middle = pattern
     if not middle:
         return tokens == first
     last = middle.pop()

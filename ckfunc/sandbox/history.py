@@ -130,9 +130,9 @@ def past_of(directory: Path, data: dict[str, Any], since: datetime) -> Past:
         reader = _PastReader(database, since)
         people = tuple((user.name, user.display_name) for user in users.first(database, _MOST))
         environment = tuple((name, Secret(text)) for name, text in application.runtime(database).environment.items())
-        found = tuple(reader.steps())
-        statuses = [run.ran.invocation.status for step in found for run in step.runs]
-        return Past(data, found, people, environment, running=Status.RUNNING in statuses)
+        steps = tuple(reader.steps())
+        statuses = [run.ran.invocation.status for step in steps for run in step.runs]
+        return Past(data, steps, people, environment, running=Status.RUNNING in statuses)
 
 
 class _Calls:
@@ -151,8 +151,8 @@ class _Calls:
 
 
 def _has(call: ApiCall, body: dict[str, Any]) -> bool:
-    found = call.body if isinstance(call.body, dict) else {}
-    return all(found.get(name) == value for name, value in body.items())
+    recorded = call.body if isinstance(call.body, dict) else {}
+    return all(recorded.get(name) == value for name, value in body.items())
 
 
 class _PastReader:
@@ -332,14 +332,14 @@ class _PastReader:
 
     # Order
 
-    def _connected(self, found: Iterable[PastStep]) -> Iterator[PastStep]:
+    def _connected(self, steps: Iterable[PastStep]) -> Iterator[PastStep]:
         """Yield the steps, with connections of users who were connected before, or who used no client."""
         connected: set[str] = set()
         for occurrence in history.open_at(self._database, self._since):
             connected.add(occurrence.user)
             channel = None if occurrence.channel_id is None else self._names.get(occurrence.channel_id)
             yield PastStep(self._since, Act(Verb(occurrence.kind), occurrence.user, channel))
-        for step in found:
+        for step in steps:
             name, verb = step.act.user, step.act.verb
             if verb is Verb.CONNECTS and name is not None:
                 connected |= set() if step.refusal else {name}
@@ -433,5 +433,5 @@ def _messages(database: Database) -> list[Message]:
 
 def _channel_with_messages(database: Database, channel: Channel, every_message: Iterable[Message]) -> dict[str, Any]:
     document = seed_channel(channel, users.members(database, channel.id))
-    found = [seed_message(message) for message in every_message if message.channel_id == channel.id]
-    return {**document, "messages": found} if found else document
+    messages = [seed_message(message) for message in every_message if message.channel_id == channel.id]
+    return {**document, "messages": messages} if messages else document

@@ -49,8 +49,8 @@ def judge(case: Case, observed: CaseRun) -> CaseResult:
 def _unmet_misses(observed: CaseRun) -> Iterator[Miss]:
     """Yield the faults that no call has met, because the case then does not test what it names."""
     for fault in observed.unmet:
-        which = f"{fault.requests} of {fault.operation or 'all operations'}"
-        yield Miss("faults", f"the fault affected no call: {fault.effect}, {which}")
+        affected = f"{fault.requests} of {fault.operation or 'all operations'}"
+        yield Miss("faults", f"the fault affected no call: {fault.effect}, {affected}")
 
 
 def step_misses(step: StepRun) -> Iterator[Miss]:
@@ -96,23 +96,25 @@ def _refusal_misses(expected: ExpectedText | None, refusal: str | None) -> Itera
 
 def _function_misses(expect: StepExpectation, step: StepRun) -> Iterator[Miss]:
     """Yield what functions did otherwise. A function that fails must be expected to, or be the reason of a refusal."""
-    wanted = expect.functions or ()
+    expected_runs = expect.functions or ()
     expected: set[int] = set()
     at = 0
-    for run in wanted:
-        found = next_index(step.runs, at, partial(_is_run, run))
-        if found is None:
-            yield from _missing_run(run, step.runs, at, wanted)
+    for run in expected_runs:
+        match = next_index(step.runs, at, partial(_is_run, run))
+        if match is None:
+            yield from _missing_run(run, step.runs, at, expected_runs)
             return
-        expected.add(found)
-        at = found + 1
+        expected.add(match)
+        at = match + 1
     for index, (trigger_type, run_result) in enumerate(step.runs):
         if index not in expected and run_result.status is Status.FAILED and run_result.error != step.refusal:
             yield Miss("status", f"{trigger_type} failed: {shown_error(run_result)}")
     extra = [run for index, run in enumerate(step.runs) if index not in expected]
     if extra and (expect.functions == () or not expect.other_functions):
-        message = f"expected no functions to run, but {len(extra)} did" if not wanted else _more(len(extra), "run")
-        yield Miss("functions", message, _listed_runs(wanted), _listed_runs(step.runs))
+        message = (
+            f"expected no functions to run, but {len(extra)} did" if not expected_runs else _more(len(extra), "run")
+        )
+        yield Miss("functions", message, _listed_runs(expected_runs), _listed_runs(step.runs))
 
 
 def _is_run(expected: ExpectedRun, actual: tuple[str, CaseRun]) -> bool:
@@ -140,7 +142,7 @@ def _listed_runs(runs: Sequence[ExpectedRun | tuple[str, CaseRun]]) -> str:
 
 def _list_misses(
     name: str,
-    wanted: Sequence[Wanted],
+    items: Sequence[Wanted],
     actual: Sequence[Actual],
     same: Callable[[Wanted, Actual], bool],
     shown: Callable[[Wanted | Actual], str],
@@ -148,23 +150,23 @@ def _list_misses(
     others: bool,
 ) -> Iterator[Miss]:
     """Compare two lists in order. Expected items that were found are shown as they are, so that only others differ."""
-    found: list[int | None] = []
+    matches: list[int | None] = []
     at = 0
-    for item in wanted:
+    for item in items:
         index = next_index(actual, at, partial(same, item))
         at = at if index is None else index + 1
-        found.append(index)
-    missing = [item for item, index in zip(wanted, found, strict=True) if index is None]
-    extra = len(actual) - sum(index is not None for index in found)
-    if not missing and not (extra and (not wanted or not others)):
+        matches.append(index)
+    missing = [item for item, index in zip(items, matches, strict=True) if index is None]
+    extra = len(actual) - sum(index is not None for index in matches)
+    if not missing and not (extra and (not items or not others)):
         return
-    if not wanted:
+    if not items:
         message = f"expected no {name}s, but there {'was' if extra == 1 else 'were'} {extra}"
     elif missing:
         message = f"the expected {name} is missing" if len(missing) == 1 else f"{len(missing)} {name}s are missing"
     else:
         message = _more(extra, name)
-    expected = [shown(item if index is None else actual[index]) for item, index in zip(wanted, found, strict=True)]
+    expected = [shown(item if index is None else actual[index]) for item, index in zip(items, matches, strict=True)]
     none = f"no {name}s"
     yield Miss(f"{name}s", message, "\n".join(expected) or none, "\n".join(map(shown, actual)) or none)
 
@@ -331,12 +333,12 @@ def _call_misses(expected: Sequence[ExpectedCall], calls: Sequence[ApiCall], *, 
     used: set[int] = set()
     at = 0
     for call in expected:
-        found = next_index(calls, at, partial(_matches, call))
-        if found is None:
+        match = next_index(calls, at, partial(_matches, call))
+        if match is None:
             yield _missing_call(call, calls, at, used)
         else:
-            used.add(found)
-            at = found + 1
+            used.add(match)
+            at = match + 1
     extra = [call for index, call in enumerate(calls) if index not in used]
     if not others and extra and len(used) == len(expected):
         yield Miss("calls", f"it made {len(extra)} more call{'s' * (len(extra) > 1)} than expected", "", _listed(extra))
@@ -405,10 +407,10 @@ def shown_pair(expected: Any, actual: Any, *, subset: bool) -> tuple[str, str]:
 
 def _aligned(expected: Any, actual: Any, *, subset: bool) -> Any:
     if isinstance(expected, dict) and isinstance(actual, dict):
-        found = {
+        common = {
             name: _aligned(value, actual[name], subset=subset) for name, value in expected.items() if name in actual
         }
-        return found if subset else found | {name: value for name, value in actual.items() if name not in found}
+        return common if subset else common | {name: value for name, value in actual.items() if name not in common}
     if isinstance(expected, list) and isinstance(actual, list):
         pairs = zip(expected, actual, strict=False)
         return [_aligned(item, other, subset=subset) for item, other in pairs] + actual[len(expected) :]

@@ -150,7 +150,7 @@ class _Reader:
         talk = "conversation" in entry.keys
         type_leaf = None if talk else entry.leaf("type") or file.leaf("type")
         if not talk:
-            self._check_type(entry, type_leaf, given=bool({"type"} & (entry.keys.keys() | file.keys.keys())))
+            self._check_type(entry, type_leaf, has_type=bool({"type"} & (entry.keys.keys() | file.keys.keys())))
         event = self._no_event(entry) if talk else self._event(entry, type_leaf.text if type_leaf else None)
         steps = tuple(StepReader(self._report, self.scope.types).steps(entry.items("conversation") or ()))
         expect = read_expectation(entry.branch("expect"), self._report)
@@ -182,9 +182,9 @@ class _Reader:
                 self._report(key, f"a case with a conversation has no `{name}`", hint)
         return {}
 
-    def _check_type(self, entry: Branch, leaf: Leaf | None, *, given: bool) -> None:
+    def _check_type(self, entry: Branch, leaf: Leaf | None, *, has_type: bool) -> None:
         if leaf is None:
-            if not given:
+            if not has_type:
                 self._report(entry.node, "the case has no `type`", "add `type: …` to the case or the file")
         elif leaf.text not in self.scope.types:
             hint = did_you_mean(leaf.text, self.scope.types) or one_of(sorted(self.scope.types))

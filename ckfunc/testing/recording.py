@@ -180,12 +180,12 @@ def recorded(
     return Recorded({**case, "expect": expect}, tuple(redactor.redactions))
 
 
-def free_name(wanted: str, taken: Collection[str]) -> str:
-    """Return `wanted`, with a number if the name is taken."""
+def free_name(preferred: str, taken: Collection[str]) -> str:
+    """Return `preferred`, with a number if the name is taken."""
     number = 2
-    name = wanted
+    name = preferred
     while name in taken:
-        name = f"{wanted} ({number})"
+        name = f"{preferred} ({number})"
         number += 1
     return name
 
@@ -199,12 +199,12 @@ def _outcome(invocation: Invocation) -> dict[str, Any]:
     return {"error": message} if isinstance(message, str) and message.strip() else {"status": Status.FAILED.value}
 
 
-def _call(made: ApiCall) -> dict[str, Any]:
-    call: dict[str, Any] = {"method": made.method, "path": made.path}
-    if made.body is not None and not _is_partial(made.body):
-        call["body"] = made.body
-    if made.status >= 100:
-        call["status"] = made.status
+def _call(recorded_call: ApiCall) -> dict[str, Any]:
+    call: dict[str, Any] = {"method": recorded_call.method, "path": recorded_call.path}
+    if recorded_call.body is not None and not _is_partial(recorded_call.body):
+        call["body"] = recorded_call.body
+    if recorded_call.status >= 100:
+        call["status"] = recorded_call.status
     return call
 
 

@@ -137,10 +137,10 @@ def _consistent(fault: Fault, *, has_rate: bool) -> Fault:
     return fault
 
 
-def _whole(data: Any, name: str, what: str, least: int, most: int) -> int | None:
+def _whole(data: Any, name: str, label: str, least: int, most: int) -> int | None:
     number = _integer(data, name)
     if number is not None and not least <= number <= most:
-        raise FaultMistake(name, f"{what} is {_shown(number)}; it must be from {least} to {most}")
+        raise FaultMistake(name, f"{label} is {_shown(number)}; it must be from {least} to {most}")
     return number
 
 

@@ -271,11 +271,13 @@ def _as_reference(reference: Any) -> Any:
     return {"username": reference} if isinstance(reference, str) else reference
 
 
-def _fields(document: Any, place: Place, what: str, known: tuple[str, ...]) -> dict[str, Any]:
-    data = dict(_at(place, lambda value: resource(value, what), document))
+def _fields(document: Any, place: Place, label: str, known: tuple[str, ...]) -> dict[str, Any]:
+    data = dict(_at(place, lambda value: resource(value, label), document))
     for name in data:
         if name not in known:
-            raise MalformedSeed((*place, str(name)), f"{what} has no field {str(name)[:60]!r}, only {', '.join(known)}")
+            raise MalformedSeed(
+                (*place, str(name)), f"{label} has no field {str(name)[:60]!r}, only {', '.join(known)}"
+            )
     return data
 
 

@@ -29,10 +29,10 @@ class Malformed(ValueError):
     """A field of a document is missing or has another type."""
 
 
-def resource(document: Any, what: str) -> Mapping[str, Any]:
-    """Return a JSON object in canonical spelling; `what` names it in the error."""
+def resource(document: Any, label: str) -> Mapping[str, Any]:
+    """Return a JSON object in canonical spelling; `label` names it in the error."""
     if not isinstance(document, dict):
-        raise Malformed(f"{what} is {_kind(document)}, not an object")
+        raise Malformed(f"{label} is {_kind(document)}, not an object")
     spelled: Mapping[str, Any] = canonical(document)
     return spelled
 
@@ -107,12 +107,12 @@ def _kind(value: Any) -> str:
     return "null" if value is None else _KINDS.get(type(value), type(value).__name__)
 
 
-def fields(patch: Any, what: str, *, keep: tuple[str, ...]) -> Mapping[str, Any]:
+def fields(patch: Any, label: str, *, keep: tuple[str, ...]) -> Mapping[str, Any]:
     """Return a patch in canonical spelling. The fields in `keep` may be changed, but not removed with null.
 
     A patch of None changes nothing. Raises Malformed.
     """
-    data = {} if patch is None else resource(patch, what)
+    data = {} if patch is None else resource(patch, label)
     for name in keep:
         if name in data and data[name] is None:
             raise Malformed(f"field {name!r} is null, but it cannot be removed")

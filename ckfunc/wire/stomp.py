@@ -139,8 +139,8 @@ def _unescaped(text: bytes) -> bytes:
     return _ESCAPE.sub(_character, text)
 
 
-def _character(found: re.Match[bytes]) -> bytes:
-    character = _ESCAPES.get(found[1])
+def _character(match: re.Match[bytes]) -> bytes:
+    character = _ESCAPES.get(match[1])
     if character is None:
         raise BadFrame("a header contains an undefined escape sequence")
     return character

@@ -102,21 +102,21 @@ def read_secret(document: Any) -> Any:
     return resource(document, "secret").get("secret")
 
 
-def read_reference(document: Any, what: str = "user reference") -> UserReference:
+def read_reference(document: Any, label: str = "user reference") -> UserReference:
     """Read a request's reference to a user: {id} or {username}; the id takes precedence. Raises Malformed."""
-    data = resource(document, what)
+    data = resource(document, label)
     if data.get("id") is not None:
         return UserReference(id=required(data, "id", int))
     if data.get("username") is not None:
         return UserReference(username=required(data, "username", str))
-    raise Malformed(f"{what} has neither 'id' nor 'username'")
+    raise Malformed(f"{label} has neither 'id' nor 'username'")
 
 
 def _is_guest(data: Mapping[str, Any], default: bool = False) -> bool:
     # Imports and the oldest clients use `guest`. The contract says that the field is required, but the handler in the
     # API document creates users without it.
-    given = [required(data, name, bool) for name in ("isGuest", "guest") if data.get(name) is not None]
-    return given[0] if given else default
+    values = [required(data, name, bool) for name in ("isGuest", "guest") if data.get(name) is not None]
+    return values[0] if values else default
 
 
 def write_user_session(session: UserSession, links: Links) -> dict[str, Any]:

@@ -59,11 +59,11 @@ def create_version(remote: Remote, function: Function, base: int, script: str, p
         try:
             created = remote.create_version(function.id, script)
         except ApiFailure as error:
-            found = _created_after_all(
+            stored = _created_after_all(
                 remote, function, base, script, error, partial(pause, SETTLE_S * 2 ** (attempt - 1))
             )
-            if found is not None:
-                return found
+            if stored is not None:
+                return stored
             if attempt >= TRIES or not pause(0):
                 raise
             continue

@@ -232,10 +232,10 @@ def deployed_at(root: Path, target: str, trigger_type: str) -> dict[tuple[int, s
     """Return when versions of a function were deployed from this checkout, by number and digest of the script."""
     times: dict[tuple[int, str], datetime] = {}
     for record in records(root, target):  # newest first: a resumed deploy also has the versions of the first one
-        number, wanted = record.versions.get(trigger_type), record.after.functions.get(trigger_type)
-        if number is not None and wanted is not None:
+        number, after = record.versions.get(trigger_type), record.after.functions.get(trigger_type)
+        if number is not None and after is not None:
             with suppress(ValueError, OverflowError):
-                times[number, wanted[1]] = parse_timestamp(record.time)
+                times[number, after[1]] = parse_timestamp(record.time)
     return times
 
 

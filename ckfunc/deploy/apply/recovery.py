@@ -195,7 +195,7 @@ def _functions(
     record: JournalRecord, snapshot: Snapshot, remote: Remote, cache: VersionCache
 ) -> tuple[tuple[WantedFunction, ...], list[str]]:
     now = {function.type: function for function in snapshot.functions}
-    found, notes = [], []
+    former, notes = [], []
     for name in sorted(record.attempted):
         before = record.before.functions.get(name)
         function = now.get(name)
@@ -213,10 +213,10 @@ def _functions(
                 hint=f"`ckfunc rollback {name} --to {before[0]}` reverts only this function",
             )
         old = version_of(remote, function, before[0], cache)
-        found.append(
+        former.append(
             WantedFunction(name, Script(f"the script of v{before[0]}", old.handler_script), display_name(name))
         )
-    return tuple(found), notes
+    return tuple(former), notes
 
 
 def _environment(

@@ -181,11 +181,11 @@ def make(project: Project, snapshot: Snapshot, deployed_literals: Literals | Non
         else:  # a write replaces all values, so it sends the unmanaged ones unchanged
             values = {**values, **{name: value for name in others if (value := have[name]) is not None}}
         want[resource.kind], had[resource.kind] = values, have
-        found = diff(resource.kind, values, have)
-        same = set(values) - {change.name for change in found} - others
-        changes += found
+        differences = diff(resource.kind, values, have)
+        same = set(values) - {change.name for change in differences} - others
+        changes += differences
         unchanged += (Untouched(resource.kind, name, _version(resource, remote.get(name))) for name in sorted(same))
-        steps += _steps_of(resource, values, have, found, desired, remote)
+        steps += _steps_of(resource, values, have, differences, desired, remote)
     return Plan(
         target=project.target,
         application_id=snapshot.runtime.application_id,

@@ -12,10 +12,10 @@ from ckfunc.model.chat import Channel, ChannelType, Message, Thread, ThreadType,
 
 def user(database: Database, user_id: int | None) -> User:
     """Return the user of that id. Raises Missing."""
-    found = None if user_id is None else users.get(database, user_id)
-    if found is None:
+    match = None if user_id is None else users.get(database, user_id)
+    if match is None:
         raise Missing(f"there is no user {user_id}")
-    return found
+    return match
 
 
 def referred_user(database: Database, reference: UserReference, field: str | None = None) -> User:
@@ -39,18 +39,18 @@ def channel(database: Database, channel_id: int | None) -> Channel:
 
 def message(database: Database, message_id: int | None) -> Message:
     """Return the message of that id. Raises Missing."""
-    found = None if message_id is None else messages.get(database, message_id)
-    if found is None:
+    match = None if message_id is None else messages.get(database, message_id)
+    if match is None:
         raise Missing(f"there is no message {message_id}")
-    return found
+    return match
 
 
 def thread(database: Database, thread_id: int | None) -> Thread:
     """Return the thread of that id. Raises Missing."""
-    found = None if thread_id is None else channels.get_thread(database, thread_id)
-    if found is None:
+    match = None if thread_id is None else channels.get_thread(database, thread_id)
+    if match is None:
         raise Missing(f"there is no thread {thread_id}")
-    return found
+    return match
 
 
 def function(database: Database, function_id: int) -> Function:
@@ -116,10 +116,10 @@ def _channel(database: Database, channel_id: int | None) -> Channel:
 
 def moderated_channel(database: Database, channel_id: int | None, user: User) -> Channel:
     """Return a channel that the user created or moderates. Raises Missing and Denied."""
-    found = own_channel(database, channel_id, user)
-    if not moderates(database, found, user):
-        raise Denied(f"{user.name!r} neither created nor moderates channel {found.id}")
-    return found
+    channel = own_channel(database, channel_id, user)
+    if not moderates(database, channel, user):
+        raise Denied(f"{user.name!r} neither created nor moderates channel {channel.id}")
+    return channel
 
 
 def moderates(database: Database, channel: Channel, user: User) -> bool:
@@ -130,9 +130,9 @@ def moderates(database: Database, channel: Channel, user: User) -> bool:
 
 def visible_message(database: Database, message_id: int | None, user: User) -> Message:
     """Return a message of a channel that the user can see. Raises Missing."""
-    found = message(database, message_id)
-    _check_visible(database, found.channel_id, user)
-    return found
+    visible = message(database, message_id)
+    _check_visible(database, visible.channel_id, user)
+    return visible
 
 
 def own_message(database: Database, message_id: int | None, user: User, *, moderated: bool = False) -> Message:
@@ -140,12 +140,12 @@ def own_message(database: Database, message_id: int | None, user: User, *, moder
 
     Raises Missing and Denied.
     """
-    found = visible_message(database, message_id, user)
-    if found.user is not None and found.user.id == user.id:
-        return found
-    if moderated and moderates(database, visible_channel(database, found.channel_id, user), user):
-        return found
-    raise Denied(f"message {found.id} was not sent by {user.name!r}")
+    visible = visible_message(database, message_id, user)
+    if visible.user is not None and visible.user.id == user.id:
+        return visible
+    if moderated and moderates(database, visible_channel(database, visible.channel_id, user), user):
+        return visible
+    raise Denied(f"message {visible.id} was not sent by {user.name!r}")
 
 
 def visible_thread(database: Database, thread_id: int | None, user: User) -> Thread:

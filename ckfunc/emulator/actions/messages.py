@@ -103,15 +103,15 @@ def delete_all(context: ActionContext) -> Steps:
 def publish_deleted(context: ActionContext, ids: Sequence[int]) -> Steps:
     """Return steps that publish that messages were deleted. Call it while they still exist."""
     of = messages.channels_of(context.database, ids) if context.topics.connections else {}
-    heard = [
+    published = [
         message_id
         for message_id, channel_id in of.items()
         if context.topics.has(topic(f"channels/{channel_id}", "messages"))
     ]
-    subscribed = messages.by_ids(context.database, heard)
+    subscribed = messages.by_ids(context.database, published)
 
     def steps() -> Steps:
-        for number, message_id in enumerate(heard, 1):
+        for number, message_id in enumerate(published, 1):
             _publish(context, subscribed[message_id], _DELETED)
             if number % _EVENTS == 0:
                 yield
@@ -212,9 +212,9 @@ def read_all(context: ActionContext, user: User, unread: list[int]) -> None:
             for message_id in unread
             if (receipt := reading.add_receipt(context.database, message_id, user.id)) is not None
         ]
-    found = messages.by_ids(context.database, (receipt.message_id for receipt in added))
+    messages_by_id = messages.by_ids(context.database, (receipt.message_id for receipt in added))
     for receipt in added:
-        message = found[receipt.message_id]
+        message = messages_by_id[receipt.message_id]
         _fire_read(context, user, message, receipt)
         _publish_receipt(context, message, receipt, "message.read_receipt.created")
 
@@ -285,9 +285,9 @@ def emoji_of(text: str) -> Emoji:
     name = text.strip().strip(":")
     character = text.strip()
     if name and not emoji.is_emoji(character):
-        found = emoji.emojize(f":{name}:", language="alias")
-        if emoji.is_emoji(found):
-            character = found
+        by_alias = emoji.emojize(f":{name}:", language="alias")
+        if emoji.is_emoji(by_alias):
+            character = by_alias
     data = emoji.EMOJI_DATA.get(character)
     if data is None:
         return Emoji(character[:_LONGEST_EMOJI], name[:_LONGEST_EMOJI] or character[:_LONGEST_EMOJI])

@@ -227,11 +227,11 @@ def _type(request: ClientRequest, thread: Thread) -> None:
 
 
 def _referred(request: ClientRequest, document: Any) -> User:
-    found = resource(document, "user")
+    reference = resource(document, "user")
     # A client's whole user has an id and a name.
-    if found.get("id") is None and found.get("username") is None and isinstance(found.get("name"), str):
-        return access.referred_user(request.database, UserReference(username=found["name"]))
-    return access.referred_user(request.database, read_reference(found))
+    if reference.get("id") is None and reference.get("username") is None and isinstance(reference.get("name"), str):
+        return access.referred_user(request.database, UserReference(username=reference["name"]))
+    return access.referred_user(request.database, read_reference(reference))
 
 
 # Messages and threads

@@ -146,9 +146,9 @@ def _is_member(request: ClientRequest, at: Destination) -> Any:
 
 
 def _channel(request: ClientRequest, at: Destination) -> Any:
-    found = access.visible_channel(request.database, at.id, request.user)
-    member = channels.is_member(request.database, found.id, request.user.id)
-    return client_channel(found, request.context.links, member=member)
+    channel = access.visible_channel(request.database, at.id, request.user)
+    member = channels.is_member(request.database, channel.id, request.user.id)
+    return client_channel(channel, request.context.links, member=member)
 
 
 def _channel_context(request: ClientRequest, at: Destination) -> Any:
@@ -248,7 +248,7 @@ def _channel_threads(request: ClientRequest, at: Destination) -> Any:
 def _calls(request: ClientRequest, at: Destination) -> Any:
     access.visible_channel(request.database, at.id, request.user)
     none: Page[Any] = paged((), at)  # the emulator has no calls
-    return written_page(at, "calls", none, lambda found, _: found, request.context.links)
+    return written_page(at, "calls", none, lambda call, _: call, request.context.links)
 
 
 # Messages and threads

@@ -93,10 +93,10 @@ class Subscriptions:
 
     def remove(self, name: str) -> Subscription | None:
         """Remove a subscription and return it, or None if there is none of that id."""
-        found = self._by_name.pop(name, None)
-        if found is not None:
-            self._topics.remove(found.topic, found)
-        return found
+        subscription = self._by_name.pop(name, None)
+        if subscription is not None:
+            self._topics.remove(subscription.topic, subscription)
+        return subscription
 
     def forget(self, subscriber: object) -> None:
         """Remove a subscription that was removed from its topic."""

@@ -79,8 +79,8 @@ def create_token(call: Call, services: EmulatorServices) -> Reply:
         raise TokenRefused(400, "invalid_request", "the form has no grant_type")
     if grant != "client_credentials":
         raise TokenRefused(400, "unsupported_grant_type", "grant_type must be client_credentials")
-    given = _basic(call.headers.get("authorization")) or (form.get("client_id"), form.get("client_secret"))
-    token = services.tokens.sign_in(given[0] or "", given[1] or "")
+    credentials = _basic(call.headers.get("authorization")) or (form.get("client_id"), form.get("client_secret"))
+    token = services.tokens.sign_in(credentials[0] or "", credentials[1] or "")
     if token is None:
         raise TokenRefused(
             401, "invalid_client", "the client id or secret is wrong; the emulator's are both 'emulator'"
@@ -126,22 +126,22 @@ def retrieve_nodejs_runtime(call: Call, services: EmulatorServices) -> Reply:
 
 def update_nodejs_runtime_dependencies(call: Call, services: EmulatorServices) -> Reply:
     """Replace the users' packages."""
-    wanted = read_dependencies(call.json())
-    _check_packages(wanted)
-    application.set_dependencies(services.database, runtimes.users_own_dependencies(wanted))
+    dependencies = read_dependencies(call.json())
+    _check_packages(dependencies)
+    application.set_dependencies(services.database, runtimes.users_own_dependencies(dependencies))
     services.dispatch.runtime_changed()
     return retrieve_nodejs_runtime(call, services)
 
 
 def update_nodejs_runtime_environment_variables(call: Call, services: EmulatorServices) -> Reply:
     """Replace the users' variables; the platform's own in the body are ignored."""
-    wanted = runtimes.users_own_environment(read_environment(call.json()))
-    for name, value in wanted.items():
+    environment = runtimes.users_own_environment(read_environment(call.json()))
+    for name, value in environment.items():
         if not name or "=" in name or "\0" in name + value:
             raise Refused(
                 f"{name[:80]!r} cannot be an environment variable: no empty name, '=' or zero byte is allowed"
             )
-    application.set_environment(services.database, wanted)
+    application.set_environment(services.database, environment)
     services.dispatch.runtime_changed()
     return retrieve_nodejs_runtime(call, services)
 
@@ -220,10 +220,10 @@ def _written(function: Function, links: Links) -> dict[str, Any]:
     return write_function(function, RUNTIME_ID, RUNTIME_VERSION, links)
 
 
-def _check_packages(wanted: Iterable[Dependency]) -> None:
+def _check_packages(dependencies: Iterable[Dependency]) -> None:
     seen: set[str] = set()
     platforms = {package.name: package.version for package in DEFAULT_PACKAGES}
-    for dependency in wanted:
+    for dependency in dependencies:
         if (mistake := dependency_mistake(dependency.name, dependency.version)) is not None:
             raise Refused(mistake)
         if dependency.name in seen:

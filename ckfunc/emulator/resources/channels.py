@@ -70,8 +70,8 @@ def retrieve_channel(call: Call, services: EmulatorServices) -> Reply:
 
 def update_channel(call: Call, services: EmulatorServices) -> Reply:
     """Change a channel by a merge patch."""
-    found = access.channel(services.database, call.id())
-    changed = patched_channel(found, call.json() if call.body else None)
+    channel = access.channel(services.database, call.id())
+    changed = patched_channel(channel, call.json() if call.body else None)
     actions.update(services.context(call), changed)
     return Reply(write_channel(changed, call.links))
 

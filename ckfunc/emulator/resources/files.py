@@ -62,17 +62,17 @@ _PAGE_HEADERS = {
 def download_file(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a stored file. Its key is enough; no token is needed."""
     key = call.parameters["key"]
-    found = files.info(services.database, key)
-    if found is None:
+    info = files.info(services.database, key)
+    if info is None:
         raise Missing("there is no such file")
-    return _reply(services.database, key, found)
+    return _reply(services.database, key, info)
 
 
 def download_picture(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a display picture: the uploaded one of that key, or a drawing of the name's initials."""
     name = call.parameters["name"]
-    found = files.info(services.database, name)
-    return _drawing(unquote_plus(name)) if found is None else _reply(services.database, name, found)
+    info = files.info(services.database, name)
+    return _drawing(unquote_plus(name)) if info is None else _reply(services.database, name, info)
 
 
 def show_page(call: Call, services: EmulatorServices) -> Reply:

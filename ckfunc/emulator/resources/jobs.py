@@ -32,8 +32,8 @@ def import_users(call: Call, services: EmulatorServices) -> Reply:
     content = _array(call)
 
     def work(attempt: Attempt) -> Steps:
-        found = entries(content, read_user_import)
-        return imports.add_users(attempt.database, found, attempt.job_id, attempt.turn)
+        users = entries(content, read_user_import)
+        return imports.add_users(attempt.database, users, attempt.job_id, attempt.turn)
 
     return _begin(call, services, JobType.USER_IMPORT, work)
 
@@ -58,8 +58,8 @@ def import_channel_members(call: Call, services: EmulatorServices) -> Reply:
     content = _array(call)
 
     def work(attempt: Attempt) -> Steps:
-        found = entries(content, read_member_import)
-        return imports.add_members(attempt.database, channel.id, found, attempt.job_id, attempt.turn)
+        members = entries(content, read_member_import)
+        return imports.add_members(attempt.database, channel.id, members, attempt.job_id, attempt.turn)
 
     return _begin(call, services, JobType.CHANNEL_MEMBERS_IMPORT, work)
 
@@ -109,10 +109,10 @@ def explain_job(call: Call, services: EmulatorServices) -> Reply:
 
 
 def _job(call: Call, services: EmulatorServices) -> Job:
-    found = jobs.get(services.database, call.id())
-    if found is None:
+    job = jobs.get(services.database, call.id())
+    if job is None:
         raise Missing(f"there is no job {call.id()}")
-    return found
+    return job
 
 
 def _array(call: Call) -> bytes:

@@ -76,8 +76,8 @@ async def delete_messages(call: Call, services: EmulatorServices) -> Reply:
 
 def update_message(call: Call, services: EmulatorServices) -> Reply:
     """Change a message by a merge patch; a new body sets the time of its last edit."""
-    found = access.message(services.database, call.id())
-    changed = patched_message(found, call.json() if call.body else None, services.database.now())
+    message = access.message(services.database, call.id())
+    changed = patched_message(message, call.json() if call.body else None, services.database.now())
     return Reply(write_message(actions.update(services.context(call), changed), call.links))
 
 
@@ -146,8 +146,8 @@ async def _page_of(
         query=query,
     )
     page = await result_of(searching)
-    given = (("username", username), ("query", query))
-    filters = tuple((name, value) for name, value in given if value is not None)
+    parameters = (("username", username), ("query", query))
+    filters = tuple((name, value) for name, value in parameters if value is not None)
     return cursor_reply(call, "messages", page, write_message, filters)
 
 

@@ -50,14 +50,14 @@ def control_operations() -> tuple[Operation, ...]:
 
 def control_schemas() -> Mapping[str, Any]:
     """Return the schemas of the controls by name; they refer to those of the platform, too."""
-    found: dict[str, Any] = _described_controls()["schemas"]
-    return found
+    schemas: dict[str, Any] = _described_controls()["schemas"]
+    return schemas
 
 
 @cache
 def _described_controls() -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(_CONTROLS.read_text("utf-8"))
-    return found
+    document: dict[str, Any] = json.loads(_CONTROLS.read_text("utf-8"))
+    return document
 
 
 def operation_id(route: Route) -> str:
@@ -96,7 +96,7 @@ def document(routes: Iterable[Route], server: str) -> dict[str, Any]:
 
 
 def _operation(operation: Operation, *, control: bool) -> dict[str, Any]:
-    made: dict[str, Any] = {
+    described: dict[str, Any] = {
         "operationId": operation.id,
         "tags": [operation.family],
         "summary": operation.summary,
@@ -104,16 +104,16 @@ def _operation(operation: Operation, *, control: bool) -> dict[str, Any]:
     }
     if operation.content:
         content = {media: {"schema": _reference(name)} for media, name in operation.content.items()}
-        made["requestBody"] = {"required": operation.body_required, "content": content}
+        described["requestBody"] = {"required": operation.body_required, "content": content}
     known = {status: error for status, error in _ERRORS.items() if not control or status in _CONTROL_ERRORS}
     if operation.method == "HEAD":
         # Such an answer has only a status and headers.
         errors: dict[str, Any] = {status: {"description": text} for status, (_, text, _) in known.items()}
     else:
         errors = {status: {"$ref": f"#/components/responses/{name}"} for status, (name, _, _) in known.items()}
-    made["responses"] = {str(operation.status): _answer("Done.", operation.response), **errors}
-    made["security"] = [] if control else [{"clientCredentials": list(operation.scopes)}]
-    return made
+    described["responses"] = {str(operation.status): _answer("Done.", operation.response), **errors}
+    described["security"] = [] if control else [{"clientCredentials": list(operation.scopes)}]
+    return described
 
 
 def _answer(text: str, schema: str | None) -> dict[str, Any]:
@@ -150,8 +150,8 @@ def routes(described: Sequence[Route]) -> tuple[Route, ...]:
 def retrieve_documentation(_call: Call, _services: EmulatorServices) -> Reply:
     """Answer with the page. It runs no script except its own, and connects only to this address."""
     page = _PAGE.read_bytes().replace(b"\r\n", b"\n")
-    found = _SCRIPT.search(page)
-    digest = base64.b64encode(hashlib.sha256(found[1] if found else b"").digest()).decode()
+    script = _SCRIPT.search(page)
+    digest = base64.b64encode(hashlib.sha256(script[1] if script else b"").digest()).decode()
     policy = (
         f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; connect-src 'self'; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"

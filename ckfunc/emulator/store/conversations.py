@@ -202,7 +202,7 @@ def read_by(database: Database, channel_id: int, first: int | None, last: int | 
 
 def threads(database: Database, channel_id: int, *, main: bool, standalone_only: bool) -> list[Thread]:
     """Return a channel's threads: the main one, standalone ones, and those of messages with replies."""
-    found = [channels.main_thread(database, channel_id)] if main and not standalone_only else []
+    first = [channels.main_thread(database, channel_id)] if main and not standalone_only else []
     rows = database.all(
         "SELECT id FROM threads WHERE channel_id = ? AND type = 'STANDALONE' ORDER BY id LIMIT ?",
         channel_id,
@@ -218,7 +218,7 @@ def threads(database: Database, channel_id: int, *, main: bool, standalone_only:
         )
         ids += [row[0] for row in rows]
     all_threads = (channels.get_thread(database, thread_id) for thread_id in ids)
-    return [*found, *(thread for thread in all_threads if thread is not None and thread.type is not ThreadType.MAIN)]
+    return [*first, *(thread for thread in all_threads if thread is not None and thread.type is not ThreadType.MAIN)]
 
 
 def unread_ids(database: Database, user_id: int, channel_id: int, thread: Thread | None = None) -> list[int]:

@@ -115,18 +115,18 @@ def _delete_where(database: Database, condition: str, value: int, deleting: Dele
 
 def _delete_these(database: Database, ids: Sequence[int], deleting: Deleting) -> Steps:
     """Delete messages that have no replies, at most as many as a step may delete."""
-    these = listed(ids)
+    parameter = listed(ids)
     among = "IN (SELECT value FROM json_each(?))"
     for table, key in (
         ("notifications", "rowid"),
         ("read_receipts", "message_id, user_id"),
         ("reactions", "message_id, character, user_id"),
     ):
-        yield from delete_rows(database, table, f"message_id {among}", these, key=key)
+        yield from delete_rows(database, table, f"message_id {among}", parameter, key=key)
     deleted = deleting(ids)
     with database.transaction():
-        _remove_files(database, f"id {among}", these)
-        database.execute(f"DELETE FROM messages WHERE id {among}", (these,))  # noqa: S608 - from above
+        _remove_files(database, f"id {among}", parameter)
+        database.execute(f"DELETE FROM messages WHERE id {among}", (parameter,))  # noqa: S608 - from above
     yield
     yield from deleted
 

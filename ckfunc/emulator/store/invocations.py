@@ -176,7 +176,7 @@ def runs(
         return select_cursor_page(database, columns, source, parameters, request=request, read=read)
     version = "TRUE" if run_filter.version_number is None else f"version_number = {run_filter.version_number:d}"
     escaped = (run_filter.query or "").replace("!", "!!").replace("%", "!%").replace("_", "!_")
-    found = yield from search_cursor_page(
+    page = yield from search_cursor_page(
         database,
         columns,
         source,
@@ -186,7 +186,7 @@ def runs(
         request=request,
         read=read,
     )
-    return found
+    return page
 
 
 _STATUS_IS: Mapping[Status | None, str] = {None: "TRUE", **{status: f"status = '{status.value}'" for status in Status}}

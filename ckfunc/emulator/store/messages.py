@@ -340,10 +340,10 @@ def _resolved(database: Database, stored: Mapping[int, str]) -> dict[int, tuple[
 
 
 def _mention(stored: list[Any], who: Mapping[int, User], where: Mapping[int, Channel]) -> Mention | None:
-    kind, tag, start, end, found = MentionType(stored[0]), *stored[1:]
+    kind, tag, start, end, mentioned_id = MentionType(stored[0]), *stored[1:]
     if kind is MentionType.USER:
-        return Mention(kind, tag, start, end, user=who[found]) if found in who else None
-    return Mention(kind, tag, start, end, channel=where[found]) if found in where else None
+        return Mention(kind, tag, start, end, user=who[mentioned_id]) if mentioned_id in who else None
+    return Mention(kind, tag, start, end, channel=where[mentioned_id]) if mentioned_id in where else None
 
 
 def _mentioned_channels(database: Database, ids: set[int]) -> dict[int, Channel]:

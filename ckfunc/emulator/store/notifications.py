@@ -57,15 +57,15 @@ def create_for_message(database: Database, channel: Channel, message: Message) -
     present = sessions.present(database, channel.id)
     if message.user is not None:
         present |= memberships.blockers_of(database, message.user.id)
-    wanted = {user_id: reason for user_id, reason in reasons.items() if user_id not in present}
-    if not wanted:
+    reason_by_user = {user_id: reason for user_id, reason in reasons.items() if user_id not in present}
+    if not reason_by_user:
         return ()
-    muted = conversations.muted_by(database, channel.id, wanted)
-    recipients = users.by_ids(database, wanted)
+    muted = conversations.muted_by(database, channel.id, reason_by_user)
+    recipients = users.by_ids(database, reason_by_user)
     body = "File attachment" if message.body is None else message.body[:BODY_CHARACTERS]
     return tuple(
         (recipients[user_id], _create(database, channel, recipients[user_id], data, body, muted=user_id in muted))
-        for user_id, data in wanted.items()
+        for user_id, data in reason_by_user.items()
     )
 
 

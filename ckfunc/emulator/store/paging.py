@@ -85,8 +85,8 @@ def matching_ids(
         f"SELECT {table}.id, {MATCH_FUNCTION}({table}.properties, ?) FROM {source} AND {table}.id > ?"  # noqa: S608 - ours
         f" ORDER BY {table}.id LIMIT {_STEP_ROWS}"
     )
-    wanted, ids, last = write_conditions(conditions), list[int](), 0
-    while rows := database.all(sql, wanted, *parameters, last):
+    written, ids, last = write_conditions(conditions), list[int](), 0
+    while rows := database.all(sql, written, *parameters, last):
         ids += [row[0] for row in rows if row[1]]
         last = rows[-1][0]
         yield

@@ -109,10 +109,13 @@ def readers(database: Database, message_ids: Sequence[int]) -> dict[int, tuple[U
         json.dumps(list(message_ids)),
     )
     users_by_id = users.by_ids(database, (row["user_id"] for row in rows))
-    found: dict[int, tuple[User, ...]] = {}
+    readers_by_message: dict[int, tuple[User, ...]] = {}
     for row in rows:
-        found[row["message_id"]] = (*found.get(row["message_id"], ()), users_by_id[row["user_id"]])
-    return found
+        readers_by_message[row["message_id"]] = (
+            *readers_by_message.get(row["message_id"], ()),
+            users_by_id[row["user_id"]],
+        )
+    return readers_by_message
 
 
 def remove_receipt(database: Database, message_id: int, user_id: int) -> bool:

@@ -116,8 +116,8 @@ def _require_free(database: Database, tables: tuple[str, ...], record_id: int | 
 
 
 def _referenced_user(database: Database, reference: UserReference, where: str) -> User:
-    found = users.find(database, reference)
-    if found is None:
+    user = users.find(database, reference)
+    if user is None:
         who = reference.id if reference.username is None else repr(reference.username[:100])
         raise SeedRefused(f"{where} refers to user {who}, who does not exist", hint="list all of them under `users`")
-    return found
+    return user

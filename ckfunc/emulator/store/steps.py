@@ -51,9 +51,9 @@ def batches(database: Database, sql: str, *parameters: Any) -> Iterator[list[int
     ids.
     """
     last = 2**63 - 1
-    while found := [row[0] for row in database.all(f"{sql} LIMIT {ROWS}", last, *parameters)]:
-        yield found
-        last = found[-1]
+    while batch := [row[0] for row in database.all(f"{sql} LIMIT {ROWS}", last, *parameters)]:
+        yield batch
+        last = batch[-1]
 
 
 def release_space(database: Database) -> Steps:

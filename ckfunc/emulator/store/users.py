@@ -127,8 +127,8 @@ def page(
         source += " AND users.name = ?"
         parameters.append(name)
     if properties:
-        found = yield from matching_ids(database, "users", source, parameters, properties)
-        source, parameters = "users WHERE users.id IN (SELECT value FROM json_each(?))", [listed(found)]
+        ids = yield from matching_ids(database, "users", source, parameters, properties)
+        source, parameters = "users WHERE users.id IN (SELECT value FROM json_each(?))", [listed(ids)]
     return select_page(database, "users.*", source, tuple(parameters), request=request, read=read)
 
 

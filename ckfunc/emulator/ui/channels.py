@@ -29,9 +29,11 @@ def show_channels(call: Call, services: EmulatorServices) -> Reply:
     """Show channels, or those whose name contains a text."""
     query = (call.first("query") or "")[:200]
     request = PageRequest(call.number("page", 0, least=0), _PAGE_CHANNELS, channels.DEFAULT_ORDER)
-    found = channels.search(services.database, request, query)
-    rows = [(channel, channel_title(channel)) for channel in found.items]
-    return page(call, services, "channels", section="channels", title="Channels", found=found, rows=rows, query=query)
+    matches = channels.search(services.database, request, query)
+    rows = [(channel, channel_title(channel)) for channel in matches.items]
+    return page(
+        call, services, "channels", section="channels", title="Channels", matches=matches, rows=rows, query=query
+    )
 
 
 def show_channel(call: Call, services: EmulatorServices) -> Reply:
@@ -101,7 +103,7 @@ async def show_messages(call: Call, services: EmulatorServices) -> Reply:
     query = (call.first("query") or "")[:1000]
     username = (call.first("username") or "").strip()
     channel_id = call.number("channel", 0, least=0, most=2**63 - 1)
-    found = await result_of(
+    message_page = await result_of(
         messages.page(
             services.database,
             CursorRequest(read_cursor(call), _PAGE_MESSAGES),
@@ -111,16 +113,16 @@ async def show_messages(call: Call, services: EmulatorServices) -> Reply:
             most_steps=_SEARCH_STEPS,
         )
     )
-    within = channels.by_ids(services.database, (message.channel_id for message in found.items))
+    within = channels.by_ids(services.database, (message.channel_id for message in message_page.items))
     return page(
         call,
         services,
         "messages",
         section="messages",
         title="Messages",
-        rows=[(message, channel_title(within[message.channel_id])) for message in found.items],
-        older=found.next if found.has_next else None,
-        partial=found.has_next and len(found.items) < _PAGE_MESSAGES,
+        rows=[(message, channel_title(within[message.channel_id])) for message in message_page.items],
+        older=message_page.next if message_page.has_next else None,
+        partial=message_page.has_next and len(message_page.items) < _PAGE_MESSAGES,
         query=query,
         username=username,
         channel_id=channel_id or "",

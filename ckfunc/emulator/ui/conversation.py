@@ -170,8 +170,8 @@ def _run_row(run: ShownRun) -> TimelineRow:
 
 def thread_in(database: Database, channel: Channel, thread_id: int) -> Thread | None:
     """Return a thread of a channel, or None."""
-    found = channels.get_thread(database, thread_id) if thread_id else None
-    return found if found is not None and found.channel_id == channel.id else None
+    thread = channels.get_thread(database, thread_id) if thread_id else None
+    return thread if thread is not None and thread.channel_id == channel.id else None
 
 
 def members_first(database: Database, channel: Channel, most: int) -> list[User]:

@@ -54,12 +54,12 @@ class FunctionRow:
 async def show_functions(call: Call, services: EmulatorServices) -> Reply:
     """Show all functions and the latest runs."""
     database = services.database
-    found = functions.page(database, PageRequest(0, _MOST_FUNCTIONS, "type"))
+    function_page = functions.page(database, PageRequest(0, _MOST_FUNCTIONS, "type"))
     rows = [
         FunctionRow(
             function, _when(function.type), run_chart(invocations.latest_statuses(database, function.id, _LISTED_RUNS))
         )
-        for function in found.items
+        for function in function_page.items
     ]
     latest = await result_of(invocations.runs(database, CursorRequest(Cursor(), 10), RunFilter()))
     return page(
@@ -69,7 +69,7 @@ async def show_functions(call: Call, services: EmulatorServices) -> Reply:
         section="functions",
         title="Functions",
         rows=rows,
-        omitted=found.total_elements - len(rows),
+        omitted=function_page.total_elements - len(rows),
         runs=latest_runs(services, latest.items),
     )
 
@@ -79,7 +79,7 @@ async def show_function(call: Call, services: EmulatorServices) -> Reply:
     database = services.database
     function = access.function(services.database, call.id())
     run_filter = read_filter(call, function.id)
-    found = await result_of(invocations.runs(database, CursorRequest(read_cursor(call), _PAGE_RUNS), run_filter))
+    run_page = await result_of(invocations.runs(database, CursorRequest(read_cursor(call), _PAGE_RUNS), run_filter))
     request = PageRequest(call.number("versions", 0, least=0), _VERSIONS, "id DESC")
     return page(
         call,
@@ -91,8 +91,8 @@ async def show_function(call: Call, services: EmulatorServices) -> Reply:
         when=_when(function.type),
         chart=run_chart(invocations.latest_statuses(database, function.id, _CHARTED_RUNS)),
         run_filter=run_filter,
-        runs=latest_runs(services, found.items),
-        next_run=found.next if found.has_next else None,
+        runs=latest_runs(services, run_page.items),
+        next_run=run_page.next if run_page.has_next else None,
         versions=functions.version_page(database, function.id, request),
     )
 

@@ -161,8 +161,8 @@ async def compare_working_copy(call: Call, services: EmulatorServices) -> Reply:
 
 def show_trigger(call: Call, services: EmulatorServices) -> Reply:
     """Show the form for an event of a type, by default of the first function's."""
-    found = functions.page(services.database, PageRequest(0, _MOST_TYPES, "type"))
-    types = [function.type for function in found.items]
+    function_page = functions.page(services.database, PageRequest(0, _MOST_TYPES, "type"))
+    types = [function.type for function in function_page.items]
     chosen = call.first("type") or next(iter(types), "")
     return page(
         call,

@@ -23,8 +23,8 @@ def show_users(call: Call, services: EmulatorServices) -> Reply:
     """Show users, or those whose name contains a text."""
     query = (call.first("query") or "")[:200]
     request = PageRequest(call.number("page", 0, least=0), _PAGE_USERS, users.DEFAULT_ORDER)
-    found = users.search(services.database, request, query)
-    return page(call, services, "users", section="users", title="Users", found=found, query=query)
+    matches = users.search(services.database, request, query)
+    return page(call, services, "users", section="users", title="Users", matches=matches, query=query)
 
 
 def show_user(call: Call, services: EmulatorServices) -> Reply:
@@ -72,16 +72,16 @@ def show_sessions(call: Call, services: EmulatorServices) -> Reply:
     if state and state not in list(SessionState):
         raise Refused(f"query parameter 'state' is {state[:60]!r}, not one of {', '.join(SessionState)}")
     request = PageRequest(call.number("page", 0, least=0), _PAGE_SESSIONS, "id DESC")
-    found = sessions.user_sessions_page(services.database, request, SessionState(state) if state else None)
+    session_page = sessions.user_sessions_page(services.database, request, SessionState(state) if state else None)
     return page(
         call,
         services,
         "sessions",
         section="sessions",
         title="Sessions",
-        found=found,
+        session_page=session_page,
         state=state,
-        channels={session.id: sessions.channels_of(services.database, session.id) for session in found.items},
+        channels={session.id: sessions.channels_of(services.database, session.id) for session in session_page.items},
     )
 
 
