@@ -74,8 +74,8 @@ def blame(digests: Mapping[int, str], commits: Sequence[Commit]) -> dict[int, Co
     """
     origins: dict[int, Commit] = {}
     since = 0
-    for number, script_digest in sorted(digests.items()):
-        places = [place for place, commit in enumerate(commits) if commit.digest == script_digest]
+    for number, content in sorted(digests.items()):
+        places = [place for place, commit in enumerate(commits) if commit.digest == content]
         if places:
             place = next((place for place in places if place >= since), places[0])
             origins[number], since = commits[place], place

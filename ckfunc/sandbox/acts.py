@@ -1,4 +1,4 @@
-"""Acts of a conversation, everything that they cause, and past steps."""
+"""Acts of a conversation, everything that they cause, and recorded steps."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ class Consequences:
 
 
 @dataclass(slots=True)
-class PastStep:
+class RecordedStep:
     """An act, and everything that it caused. `message_id` is the message that the act sent."""
 
     time: datetime
@@ -133,7 +133,7 @@ class PastStep:
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class RecordedConversation:
     """What happened on an emulator: its data before, as a seed document, and the steps since.
 
     `people` are the names and display names of all users, `environment` the variables of the runtime. `running` is
@@ -141,19 +141,21 @@ class Past:
     """
 
     data: dict[str, Any]
-    steps: tuple[PastStep, ...]
+    steps: tuple[RecordedStep, ...]
     people: tuple[tuple[str, str], ...]
     environment: tuple[tuple[str, Secret], ...]
     running: bool
 
 
-def with_waits(steps: Iterable[PastStep], since: datetime) -> Iterator[PastStep]:
+def with_waits(steps: Iterable[RecordedStep], since: datetime) -> Iterator[RecordedStep]:
     """Yield steps since a moment, with a wait where a minute or more passes between two of them."""
     last = since
     for step in steps:
         minutes = round((step.time - last).total_seconds() / 60)
         if minutes * 60 >= _SHORTEST_WAIT_S and last != since:
-            yield PastStep(last + timedelta(milliseconds=1), Act(Verb.WAITS, text=f"{minutes}m", wait_s=minutes * 60.0))
+            yield RecordedStep(
+                last + timedelta(milliseconds=1), Act(Verb.WAITS, text=f"{minutes}m", wait_s=minutes * 60.0)
+            )
         last = max(last, step.time)
         yield step
 

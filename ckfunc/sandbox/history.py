@@ -37,8 +37,8 @@ from ckfunc.model.triggers import START_SESSION
 from ckfunc.sandbox.acts import (
     Act,
     ChainedRun,
-    Past,
-    PastStep,
+    RecordedConversation,
+    RecordedStep,
     SentNotification,
     Verb,
     about_of,
@@ -98,7 +98,7 @@ def _data_of(database: Database) -> dict[str, Any]:
     }
 
 
-def past_of_channel(directory: Path, channel_id: int) -> tuple[Past, datetime]:
+def conversation_of_channel(directory: Path, channel_id: int) -> tuple[RecordedConversation, datetime]:
     """Return the conversation of a channel from its first message on, and the time of that message.
 
     The data before it is inferred from the data now: without later messages, without users and channels that functions
@@ -109,30 +109,30 @@ def past_of_channel(directory: Path, channel_id: int) -> tuple[Past, datetime]:
         if row is None or row[0] is None:
             raise NoConversation("this channel has no messages", hint="write some first")
         start = parse_timestamp(row[0])
-        before = _PastReader(database, start).data_before(_data_of(database))
+        before = _HistoryReader(database, start).data_before(_data_of(database))
         channel = channels.get(database, channel_id)
-    past = past_of(directory, before, start)
+    conversation = conversation_since(directory, before, start)
     if channel is None:
         raise NoConversation("this channel was deleted")
     name = title(channel)
-    active = {step.act.user for step in past.steps if step.act.channel == name}
+    active = {step.act.user for step in conversation.steps if step.act.channel == name}
     visible = tuple(
         step
-        for step in past.steps
+        for step in conversation.steps
         if step.act.channel == name or (step.act.channel is None and step.act.user in {*active, None})
     )
-    return replace(past, steps=visible), start
+    return replace(conversation, steps=visible), start
 
 
-def past_of(directory: Path, data: dict[str, Any], since: datetime) -> Past:
+def conversation_since(directory: Path, data: dict[str, Any], since: datetime) -> RecordedConversation:
     """Return what has happened on an emulator since a moment, at which it had `data`."""
     with closing(copied(directory / DATABASE, SCHEMA, MIGRATIONS)) as database:
-        reader = _PastReader(database, since)
+        reader = _HistoryReader(database, since)
         people = tuple((user.name, user.display_name) for user in users.first(database, _MOST))
         environment = tuple((name, Secret(text)) for name, text in application.runtime(database).environment.items())
         steps = tuple(reader.steps())
         statuses = [run.ran.invocation.status for step in steps for run in step.runs]
-        return Past(data, steps, people, environment, running=Status.RUNNING in statuses)
+        return RecordedConversation(data, steps, people, environment, running=Status.RUNNING in statuses)
 
 
 class _Calls:
@@ -155,8 +155,8 @@ def _has(call: ApiCall, body: dict[str, Any]) -> bool:
     return all(recorded.get(name) == value for name, value in body.items())
 
 
-class _PastReader:
-    """Reads the past from a copy of the emulator's database."""
+class _HistoryReader:
+    """Reads what has happened from a copy of the emulator's database."""
 
     def __init__(self, database: Database, since: datetime) -> None:
         self._database = database
@@ -171,7 +171,7 @@ class _PastReader:
         self._caused: dict[int, int] = {}
         """The runs that created or changed messages, by message."""
 
-    def steps(self) -> list[PastStep]:
+    def steps(self) -> list[RecordedStep]:
         """Return all steps in the order of time."""
         unordered = [*self._sent(), *self._edited(), *self._events(), *self._occurred()]
         unordered.sort(key=lambda step: step.time)
@@ -208,7 +208,7 @@ class _PastReader:
 
     # Acts
 
-    def _sent(self) -> Iterator[PastStep]:
+    def _sent(self) -> Iterator[RecordedStep]:
         """Yield the messages of users and of the system, without those of functions."""
         events = [run.invocation.args for run, _ in self._runs if run.type == _SENT]
         bodies = {
@@ -227,16 +227,16 @@ class _PastReader:
                 continue
             parent = self._messages.get(message.parent_id or 0)
             if message.file is not None and message.user is not None and parent is None:
-                yield PastStep(
+                yield RecordedStep(
                     message.created_time, upload_of(message, self._names[message.channel_id]), message_id=message.id
                 )
                 continue
             text = bodies.get(message.id) or text_of(message)
             verb = Verb.SENDS if message.user is None else Verb.SAYS if parent is None else Verb.REPLIES
             act = self._act(verb, message.user, message.channel_id, parent, text, dict(message.properties))
-            yield PastStep(message.created_time, act, message_id=message.id)
+            yield RecordedStep(message.created_time, act, message_id=message.id)
 
-    def _edited(self) -> Iterator[PastStep]:
+    def _edited(self) -> Iterator[RecordedStep]:
         for message in self._messages.values():
             edited = message.last_edited_time
             if edited is None or edited < self._since or message.user is None:
@@ -245,11 +245,11 @@ class _PastReader:
             if by is not None:
                 self._caused[message.id] = by.invocation.id
             elif message.created_time < self._since:  # otherwise, the message is sent with its last text
-                yield PastStep(
+                yield RecordedStep(
                     edited, self._act(Verb.EDITS, message.user, message.channel_id, None, message.body or "")
                 )
 
-    def _events(self) -> Iterator[PastStep]:
+    def _events(self) -> Iterator[RecordedStep]:
         """Yield what only functions know of: attempts to connect, custom events, invitations."""
         for run, _ in self._runs:
             invocation, event = run.invocation, run.invocation.args
@@ -258,21 +258,21 @@ class _PastReader:
                 error = _field(invocation.result, "error", "message") if invocation.status is Status.FAILED else None
                 params = event.get("authParams")
                 act = Act(Verb.CONNECTS, event["username"], data=params if isinstance(params, dict) else {})
-                yield PastStep(invocation.created_time, act, refusal=error, run_id=invocation.id)
+                yield RecordedStep(invocation.created_time, act, refusal=error, run_id=invocation.id)
             elif run.type in (_USER_TRIGGERED, _SYSTEM_TRIGGERED) and channel_id in self._names:
                 user, properties = _field(event, "user", "name"), _field(event, "event", "properties")
                 data = properties if isinstance(properties, dict) else {}
                 kind = str(_field(event, "event", "type"))
                 if isinstance(user, str) or (user is None and run.type == _SYSTEM_TRIGGERED):
                     act = Act(Verb.TRIGGERS, user, self._names[channel_id], text=kind, data=data)
-                    yield PastStep(invocation.created_time, act)
+                    yield RecordedStep(invocation.created_time, act)
             elif run.type == _INVITED and channel_id in self._names:
                 inviting, invitee = _field(event, "invitingUser", "name"), _field(event, "user", "name")
                 if isinstance(inviting, str) and isinstance(invitee, str):
                     act = Act(Verb.INVITES, inviting, self._names[channel_id], text=invitee)
-                    yield PastStep(invocation.created_time, act)
+                    yield RecordedStep(invocation.created_time, act)
 
-    def _occurred(self) -> Iterator[PastStep]:
+    def _occurred(self) -> Iterator[RecordedStep]:
         occurrences = _read_together(history.occurrences(self._database, self._since))
         started = {str(run.invocation.args.get("username")) for run, _ in self._runs if run.type == START_SESSION}
         ends = {(occurrence.user, occurrence.time) for occurrence in occurrences if occurrence.kind == "disconnects"}
@@ -311,11 +311,13 @@ class _PastReader:
         taken = self._calls.take("POST", path, id=user_id) or self._calls.take("POST", path, username=occurrence.user)
         return taken is not None or self._created.get(occurrence.channel_id or 0) == occurrence.time
 
-    def _step_of(self, occurrence: Occurrence) -> PastStep:
+    def _step_of(self, occurrence: Occurrence) -> RecordedStep:
         channel = None if occurrence.channel_id is None else self._names.get(occurrence.channel_id)
         message = self._messages.get(occurrence.message_id or 0)
         about = None if message is None else about_of(message)
-        return PastStep(occurrence.time, Act(Verb(occurrence.kind), occurrence.user, channel, about, occurrence.text))
+        return RecordedStep(
+            occurrence.time, Act(Verb(occurrence.kind), occurrence.user, channel, about, occurrence.text)
+        )
 
     def _act(
         self,
@@ -332,29 +334,29 @@ class _PastReader:
 
     # Order
 
-    def _connected(self, steps: Iterable[PastStep]) -> Iterator[PastStep]:
+    def _connected(self, steps: Iterable[RecordedStep]) -> Iterator[RecordedStep]:
         """Yield the steps, with connections of users who were connected before, or who used no client."""
         connected: set[str] = set()
         for occurrence in history.open_at(self._database, self._since):
             connected.add(occurrence.user)
             channel = None if occurrence.channel_id is None else self._names.get(occurrence.channel_id)
-            yield PastStep(self._since, Act(Verb(occurrence.kind), occurrence.user, channel))
+            yield RecordedStep(self._since, Act(Verb(occurrence.kind), occurrence.user, channel))
         for step in steps:
             name, verb = step.act.user, step.act.verb
             if verb is Verb.CONNECTS and name is not None:
                 connected |= set() if step.refusal else {name}
             elif name is not None and name not in connected:
                 connected.add(name)
-                yield PastStep(step.time, Act(Verb.CONNECTS, name))
+                yield RecordedStep(step.time, Act(Verb.CONNECTS, name))
             yield step
             if verb is Verb.DISCONNECTS:
                 connected.discard(name or "")
 
     # Consequences
 
-    def _attribute(self, timeline: list[PastStep]) -> None:
+    def _attribute(self, timeline: list[RecordedStep]) -> None:
         """Add runs, messages of functions and notifications to the steps that caused them."""
-        of_run: dict[int, PastStep] = {step.run_id: step for step in timeline if step.run_id is not None}
+        of_run: dict[int, RecordedStep] = {step.run_id: step for step in timeline if step.run_id is not None}
         of_message = {step.message_id: step for step in timeline if step.message_id is not None}
         for run, detail in self._runs:
             invocation = run.invocation
@@ -383,7 +385,9 @@ class _PastReader:
             if step is not None:
                 step.notifications.append(SentNotification(name, notification.title, notification.body))
 
-    def _cause(self, run: FunctionRun, of_message: dict[int, PastStep], of_run: dict[int, PastStep]) -> PastStep | None:
+    def _cause(
+        self, run: FunctionRun, of_message: dict[int, RecordedStep], of_run: dict[int, RecordedStep]
+    ) -> RecordedStep | None:
         """Return the step whose message, or whose function's message, an event is about."""
         message_id = _id(run.invocation.args, *_ABOUT_MESSAGES[run.type])
         return of_message.get(message_id) or of_run.get(self._caused.get(message_id, 0))
@@ -402,7 +406,7 @@ def _read_together(occurrences: Iterable[Occurrence]) -> list[Occurrence]:
     return joined
 
 
-def _latest(timeline: Iterable[PastStep], moment: datetime) -> PastStep | None:
+def _latest(timeline: Iterable[RecordedStep], moment: datetime) -> RecordedStep | None:
     """Return the last act before a moment, which is not a wait."""
     latest = None
     for step in timeline:

@@ -22,8 +22,8 @@ from ckfunc.model.triggers import START_SESSION
 from ckfunc.sandbox.acts import (
     Act,
     ChainedRun,
-    Past,
-    PastStep,
+    RecordedConversation,
+    RecordedStep,
     SaidMessage,
     Verb,
     about_of,
@@ -58,8 +58,8 @@ def public_text(project: Project) -> PublicText:
     return PublicText(project.runtime.literals, "\n".join(scripts))
 
 
-def past_addition(
-    past: Past,
+def conversation_addition(
+    conversation: RecordedConversation,
     file: CaseFile,
     *,
     name: str,
@@ -72,30 +72,35 @@ def past_addition(
     `project` has the environment of tests, and public texts; `secrets` are further variables with secret values. Raises
     CannotRecord, CannotAddCase, and InvalidCases for an unreadable file.
     """
-    environment, public = [*past.environment, *secrets], PublicText()
+    environment, public = [*conversation.environment, *secrets], PublicText()
     if project is not None:
         environment += (project.runtime.environment or {}).items()
         public = public_text(project)
     return addition_to(
         file,
-        lambda free: past_conversation(past, name=free, start=start, environment=environment, public=public),
+        lambda free: conversation_case(conversation, name=free, start=start, environment=environment, public=public),
         name=name,
     )
 
 
-def past_conversation(
-    past: Past, *, name: str, start: datetime, environment: Iterable[tuple[str, Secret]], public: PublicText
+def conversation_case(
+    conversation: RecordedConversation,
+    *,
+    name: str,
+    start: datetime,
+    environment: Iterable[tuple[str, Secret]],
+    public: PublicText,
 ) -> Recorded:
     """Return a conversation that begins at `start` as a case. Raises CannotRecord if nothing has happened.
 
     Names of users, display names and e-mail addresses are replaced unless they are words of the project's scripts, then
     everything that looks like a secret. `environment` are the variables of the runtime.
     """
-    if not past.steps:
+    if not conversation.steps:
         raise CannotRecord("nothing has happened on the emulator", hint="chat on the emulator before you press Ctrl-C")
-    names = [(step.act.user, step.act.user) for step in past.steps if step.act.user is not None]
-    people = _People([*past.people, *names], public.scripts)
-    data, written = people.replaced(past.data), people.replaced(_steps(past.steps))
+    names = [(step.act.user, step.act.user) for step in conversation.steps if step.act.user is not None]
+    people = _People([*conversation.people, *names], public.scripts)
+    data, written = people.replaced(conversation.data), people.replaced(_steps(conversation.steps))
     if deeper_than([data, written], MAX_DEPTH - 4):
         raise CannotRecord("the conversation is nested too deeply for a test case")
     redactor = Redactor(_to_replace(environment, written, public.variables))
@@ -174,7 +179,7 @@ class _People:
         return self._add(match[0], f"address-{len(self._placeholders) + 1}@example.com", "an e-mail address")
 
 
-def _steps(steps: Iterable[PastStep]) -> list[dict[str, Any]]:
+def _steps(steps: Iterable[RecordedStep]) -> list[dict[str, Any]]:
     written = []
     channel: str | None = None
     for step in steps:
@@ -183,7 +188,7 @@ def _steps(steps: Iterable[PastStep]) -> list[dict[str, Any]]:
     return written
 
 
-def _step(step: PastStep, channel: str | None) -> dict[str, Any]:
+def _step(step: RecordedStep, channel: str | None) -> dict[str, Any]:
     """Return a step as in a test file. The channel is left out if it is that of the previous step."""
     act = step.act
     document: dict[str, Any] = {} if act.user is None else {"user": act.user}
@@ -208,7 +213,7 @@ def _value(act: Act) -> Any:
     return act.channel if act.verb in NAMES_CHANNEL else act.text
 
 
-def _expect(step: PastStep) -> dict[str, Any]:
+def _expect(step: RecordedStep) -> dict[str, Any]:
     expect: dict[str, Any] = {}
     if step.refusal is not None and step.refusal.strip():
         expect["error"] = step.refusal
@@ -255,15 +260,15 @@ _SESSION = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
-class ChannelPast:
-    """The newest messages of a channel as a past conversation, which begins at `start`."""
+class ChannelConversation:
+    """The newest messages of a channel as a recorded conversation, which begins at `start`."""
 
-    past: Past
+    conversation: RecordedConversation
     start: datetime
     channel_id: int
 
 
-def read_channel_past(client: Client, channel: str, most: int) -> ChannelPast:
+def read_channel_conversation(client: Client, channel: str, most: int) -> ChannelConversation:
     """Return the newest messages of a channel, at most `most`, and the runs for them. Only sends GET requests.
 
     `channel` is a name or an id. Raises NotFound, and CannotRecord for a channel without messages.
@@ -289,14 +294,14 @@ def read_channel_past(client: Client, channel: str, most: int) -> ChannelPast:
         list(_runs(client, functions, START_SESSION, start - _SESSION)),
     )
     data = {"users": [seed_user(user) for user in people.values()], "channels": [seed_channel(match, people.values())]}
-    past = Past(
+    conversation = RecordedConversation(
         data,
         tuple(with_waits(reader.steps(messages), start)),
         tuple((user.name, user.display_name) for user in people.values()),
         tuple(client.runtime().environment.items()),
         running=False,
     )
-    return ChannelPast(past, start, match.id)
+    return ChannelConversation(conversation, start, match.id)
 
 
 def _runs(client: Client, functions: Iterable[Function], trigger_type: str, since: datetime) -> Iterator[Invocation]:
@@ -329,13 +334,13 @@ class _ChannelReader:
     runs: Mapping[int, Invocation]
     sessions: list[Invocation]
 
-    def steps(self, messages: list[Message]) -> Iterator[PastStep]:
+    def steps(self, messages: list[Message]) -> Iterator[RecordedStep]:
         """Yield the steps in the order of time. Each user connects before the first message."""
         connected: set[str] = set()
         by_id = {message.id: message for message in messages}
         acted = [self._step(message) for message in messages]
         edited = [step for message in messages if (step := self._edit(message)) is not None]
-        last: PastStep | None = None
+        last: RecordedStep | None = None
         for step in sorted([*acted, *edited], key=lambda step: step.time):
             user = step.act.user
             if last is not None and last.runs and user is None and self._is_answer(step, last):
@@ -345,12 +350,12 @@ class _ChannelReader:
                 yield last
             if user is not None and user not in connected:
                 connected.add(user)
-                yield PastStep(step.time, self._connection(user, step.time))
+                yield RecordedStep(step.time, self._connection(user, step.time))
             last = step
         if last is not None:
             yield last
 
-    def _edit(self, message: Message) -> PastStep | None:
+    def _edit(self, message: Message) -> RecordedStep | None:
         """Return the step of a user who changed a message, unless the function may have changed it."""
         time, run = message.last_edited_time, self.runs.get(message.id)
         if time is None or message.user is None or message.body is None or run is None:
@@ -358,7 +363,7 @@ class _ChannelReader:
         if time - run.created_time <= _LONGEST_RUN:
             return None
         original = about_of(replace(message, body=_original(run)))
-        return PastStep(time, Act(Verb.EDITS, message.user.name, self.channel, original, message.body))
+        return RecordedStep(time, Act(Verb.EDITS, message.user.name, self.channel, original, message.body))
 
     def _connection(self, user: str, before: datetime) -> Act:
         """Return how a user connected, with the authParams of the newest session until then, if it is known."""
@@ -369,11 +374,11 @@ class _ChannelReader:
                 return Act(Verb.CONNECTS, user, data=params)
         return Act(Verb.CONNECTS, user)
 
-    def _is_answer(self, step: PastStep, to: PastStep) -> bool:
+    def _is_answer(self, step: RecordedStep, to: RecordedStep) -> bool:
         return timedelta(0) <= step.time - to.runs[-1].ran.invocation.created_time <= _LONGEST_RUN
 
-    def _step(self, message: Message) -> PastStep:
-        step = PastStep(message.created_time, self._act(message), message_id=message.id)
+    def _step(self, message: Message) -> RecordedStep:
+        step = RecordedStep(message.created_time, self._act(message), message_id=message.id)
         if (run := self.runs.get(message.id)) is not None:
             step.runs.append(ChainedRun(_SENT, Ran(run, InvocationDetail(run.id))))
         return step

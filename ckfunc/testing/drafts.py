@@ -22,9 +22,9 @@ from ckfunc.logs.finding import read_invocation
 from ckfunc.manifest import emulator_target
 from ckfunc.model.application import Invocation, InvocationDetail
 from ckfunc.model.project import Project
-from ckfunc.sandbox.acts import Past
-from ckfunc.sandbox.history import data_of, past_of, past_of_channel
-from ckfunc.testing.conversations import past_addition, read_channel_past
+from ckfunc.sandbox.acts import RecordedConversation
+from ckfunc.sandbox.history import conversation_of_channel, conversation_since, data_of
+from ckfunc.testing.conversations import conversation_addition, read_channel_conversation
 from ckfunc.testing.recording import Addition, CaseFile, addition_to, case_text, recorded, require_addable, test_file
 from ckfunc.testing.running import scope_of
 
@@ -95,11 +95,11 @@ class ConversationDrafter:
         return f"ckfunc test {_CONVERSATIONS} --filter {shlex.quote(addition.case['name'])}"
 
     def _addition(self, channel_id: int, path: Path) -> Addition:
-        past, start = past_of_channel(self.data, channel_id)
-        if past.running:
+        conversation, start = conversation_of_channel(self.data, channel_id)
+        if conversation.running:
             raise CkfuncError("a function is still running", hint="try again when it has ended")
-        return past_addition(
-            past,
+        return conversation_addition(
+            conversation,
             CaseFile(path, self.root or path.parent, _CONVERSATIONS),
             name=f"conversation of {start.astimezone():%Y-%m-%d %H:%M}",
             start=start,
@@ -148,13 +148,15 @@ class AdditionMaker:
         Raises CannotRecord, CannotAddCase, and InvalidCases for an unreadable file.
         """
         file = self.file_for(CONVERSATIONS)
-        channel_past = read_channel_past(client, channel, last)
-        return self.of_past(channel_past.past, file, channel_past.start, f"channel {channel_past.channel_id}")
+        of_channel = read_channel_conversation(client, channel, last)
+        return self.of_conversation(of_channel.conversation, file, of_channel.start, f"channel {of_channel.channel_id}")
 
-    def of_past(self, past: Past, file: CaseFile, start: datetime, name: str) -> Addition:
+    def of_conversation(
+        self, conversation: RecordedConversation, file: CaseFile, start: datetime, name: str
+    ) -> Addition:
         """Return the addition of a conversation, with a `name` unless the user wants another."""
-        return past_addition(
-            past, file, name=self.name or name, start=start, project=self.project, secrets=self.secrets
+        return conversation_addition(
+            conversation, file, name=self.name or name, start=start, project=self.project, secrets=self.secrets
         )
 
     def file_for(self, name: str) -> CaseFile:
@@ -182,8 +184,10 @@ class Recording:
 
     def finish(self) -> Addition:
         """Wait for running functions, and return the addition. Raises CannotRecord."""
-        past = past_of(self.data, self.before, self.start)
-        while past.running:  # each run has a time limit
+        conversation = conversation_since(self.data, self.before, self.start)
+        while conversation.running:  # each run has a time limit
             self.clock.sleep(0.1)
-            past = past_of(self.data, self.before, self.start)
-        return self.maker.of_past(past, self.file, self.start, f"conversation of {self.start:%Y-%m-%d %H:%M}")
+            conversation = conversation_since(self.data, self.before, self.start)
+        return self.maker.of_conversation(
+            conversation, self.file, self.start, f"conversation of {self.start:%Y-%m-%d %H:%M}"
+        )

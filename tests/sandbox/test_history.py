@@ -19,7 +19,7 @@ from ckfunc.model.application import ApiCall, NewFunction
 from ckfunc.model.chat import NewMessage
 from ckfunc.model.execution import Outcome
 from ckfunc.sandbox.acts import Act, UploadedFile, Verb
-from ckfunc.sandbox.history import MOST_ROWS, TooMuchData, data_of, past_of
+from ckfunc.sandbox.history import MOST_ROWS, TooMuchData, conversation_since, data_of
 from ckfunc.wire.jobs import read_seed
 
 SENT = "user.sent.message"
@@ -104,13 +104,17 @@ def test_acts_since_a_given_time_are_read_in_order(emulator: Emulator, tmp_path:
     for act in acts:
         assert users.act(act).refusal is None
         time.sleep(0.002)
-    past = past_of(tmp_path, data, since)
-    assert [step.act for step in past.steps] == [Act(Verb.CONNECTS, "ben"), Act(Verb.OPENS, "ben", "desk"), *acts]
-    assert past.people == (("jane", "Jane"), ("ben", "ben"))
-    assert not past.running
-    system = past.steps[12]
+    conversation = conversation_since(tmp_path, data, since)
+    assert [step.act for step in conversation.steps] == [
+        Act(Verb.CONNECTS, "ben"),
+        Act(Verb.OPENS, "ben", "desk"),
+        *acts,
+    ]
+    assert conversation.people == (("jane", "Jane"), ("ben", "ben"))
+    assert not conversation.running
+    system = conversation.steps[12]
     assert [(one.user, one.title) for one in system.notifications] == []
-    assert past_of(tmp_path, data, later()).steps[0].act == Act(Verb.CONNECTS, "ben")
+    assert conversation_since(tmp_path, data, later()).steps[0].act == Act(Verb.CONNECTS, "ben")
 
 
 def test_joins_connections_of_new_users_and_pauses_are_read_as_acts(emulator: Emulator, tmp_path: Path) -> None:
@@ -125,14 +129,14 @@ def test_joins_connections_of_new_users_and_pauses_are_read_as_acts(emulator: Em
 
     emulator.within(send)
     users.act(Act(Verb.SAYS, "zoe", "desk", text="still here"))
-    past = past_of(tmp_path, data, since)
-    assert [step.act for step in past.steps] == [
+    conversation = conversation_since(tmp_path, data, since)
+    assert [step.act for step in conversation.steps] == [
         Act(Verb.CONNECTS, "zoe"),
         Act(Verb.JOINS, "zoe", "desk"),
         Act(Verb.WAITS, text="10m", wait_s=600.0),
         Act(Verb.SAYS, "zoe", "desk", text="still here"),
     ]
-    assert [one.user for one in past.steps[-1].notifications] == ["jane", "ben"]
+    assert [one.user for one in conversation.steps[-1].notifications] == ["jane", "ben"]
 
 
 @pytest.mark.parametrize("kind", ["user.triggered.event", "user.received.channel_invite"])
@@ -152,7 +156,7 @@ def test_an_event_without_a_user_is_not_a_step(emulator: Emulator, tmp_path: Pat
             invocations.end(database, run.id, Outcome("7", None), ())
 
     emulator.within(trigger)
-    assert [step.act.verb for step in past_of(tmp_path, data, since).steps] == [Verb.CONNECTS, Verb.SAYS]
+    assert [step.act.verb for step in conversation_since(tmp_path, data, since).steps] == [Verb.CONNECTS, Verb.SAYS]
 
 
 def test_messages_of_a_function_are_consequences_of_the_act_that_triggered_it(
@@ -182,7 +186,7 @@ def test_messages_of_a_function_are_consequences_of_the_act_that_triggered_it(
             messages.create(database, 1, NewMessage(body=body), None)
 
     emulator.within(answer)
-    _, said, sent = past_of(tmp_path, data, since).steps
+    _, said, sent = conversation_since(tmp_path, data, since).steps
     assert (said.act.text, [run.ran.invocation.result for run in said.runs]) == ("hello", [{"payload": 7}])
     assert [(one.user, one.body, one.changed) for one in said.messages] == [(None, "welcome", False)]
     # One call accounts for one message; the other message was sent by someone else.

@@ -1,4 +1,4 @@
-"""Past conversations as test cases: steps, expectations and redactions."""
+"""Recorded conversations as test cases: steps, expectations and redactions."""
 
 from __future__ import annotations
 
@@ -11,9 +11,18 @@ from testing.files import SENT, START, read
 from ckfunc.base.secrets import Secret
 from ckfunc.model.application import Invocation, InvocationDetail, Status
 from ckfunc.model.chat import MessageType
-from ckfunc.sandbox.acts import Act, ChainedRun, Past, PastStep, SaidMessage, SentNotification, UploadedFile, Verb
+from ckfunc.sandbox.acts import (
+    Act,
+    ChainedRun,
+    RecordedConversation,
+    RecordedStep,
+    SaidMessage,
+    SentNotification,
+    UploadedFile,
+    Verb,
+)
 from ckfunc.sandbox.scripts import Ran
-from ckfunc.testing.conversations import PublicText, past_conversation
+from ckfunc.testing.conversations import PublicText, conversation_case
 from ckfunc.testing.recording import CannotRecord, Recorded, new_file
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -25,21 +34,21 @@ def ran(trigger_type: str, result: dict[str, Any]) -> ChainedRun:
     return ChainedRun(trigger_type, Ran(Invocation(1, 1, status, {}, result, NOON), InvocationDetail(1)))
 
 
-def case(*steps: PastStep, data: dict[str, Any] | None = None, scripts: str = "", **environment: str) -> Recorded:
+def case(*steps: RecordedStep, data: dict[str, Any] | None = None, scripts: str = "", **environment: str) -> Recorded:
     people = (("jane@corp.com", "Jane Doe"), ("staff", "staff"))
-    past = Past(data or NO_DATA, steps, people, (), running=False)
+    conversation = RecordedConversation(data or NO_DATA, steps, people, (), running=False)
     known = [(name, Secret(value)) for name, value in environment.items()]
     public = PublicText({"PUBLIC"}, scripts)
-    return past_conversation(past, name="a talk", start=NOON, environment=known, public=public)
+    return conversation_case(conversation, name="a talk", start=NOON, environment=known, public=public)
 
 
 def test_steps_inherit_the_channel_and_expect_the_observed_consequences(tmp_path: Any) -> None:
     answer = SaidMessage(2, "desk", None, MessageType.SYSTEM_TEXT, "welcome")
     changed = SaidMessage(1, "desk", "zoe", MessageType.TEXT, "***", changed=True)
     made = case(
-        PastStep(NOON, Act(Verb.CONNECTS, "zoe", data={}), runs=[ran(START, {"payload": None})]),
-        PastStep(NOON, Act(Verb.OPENS, "zoe", "desk")),
-        PastStep(
+        RecordedStep(NOON, Act(Verb.CONNECTS, "zoe", data={}), runs=[ran(START, {"payload": None})]),
+        RecordedStep(NOON, Act(Verb.OPENS, "zoe", "desk")),
+        RecordedStep(
             NOON,
             Act(Verb.SAYS, "zoe", "desk", text="hello", data={"a": 1}),
             runs=[
@@ -50,17 +59,17 @@ def test_steps_inherit_the_channel_and_expect_the_observed_consequences(tmp_path
             messages=[changed, answer],
             notifications=[SentNotification("ben", "zoe sent a message", "hello")],
         ),
-        PastStep(NOON, Act(Verb.REACTS, "zoe", "other", "hello", "👍")),
-        PastStep(NOON, Act(Verb.STARTS_TYPING, "zoe", "other")),
-        PastStep(
+        RecordedStep(NOON, Act(Verb.REACTS, "zoe", "other", "hello", "👍")),
+        RecordedStep(NOON, Act(Verb.STARTS_TYPING, "zoe", "other")),
+        RecordedStep(
             NOON,
             Act(Verb.UPLOADS, "zoe", "other", text="a.png", file=UploadedFile("image/png", bytes(9))),
             runs=[ran(SENT, {"payload": 1})],
             messages=[SaidMessage(3, "other", None, MessageType.SYSTEM_FILE, None, "b.png")],
         ),
-        PastStep(NOON, Act(Verb.CONNECTS, "eve"), refusal="denied"),
-        PastStep(NOON, Act(Verb.WAITS, text="5m", wait_s=300.0)),
-        PastStep(NOON, Act(Verb.DISCONNECTS, "zoe")),
+        RecordedStep(NOON, Act(Verb.CONNECTS, "eve"), refusal="denied"),
+        RecordedStep(NOON, Act(Verb.WAITS, text="5m", wait_s=300.0)),
+        RecordedStep(NOON, Act(Verb.DISCONNECTS, "zoe")),
         scripts="zoe ben eve",
     )
     assert made.case["now"] == "2026-03-01T12:00:00.000Z"
@@ -106,9 +115,9 @@ def test_steps_inherit_the_channel_and_expect_the_observed_consequences(tmp_path
 
 def test_names_and_addresses_are_replaced_unless_the_scripts_contain_them() -> None:
     made = case(
-        PastStep(NOON, Act(Verb.CONNECTS, "jane@corp.com", data={"displayName": "Jane Doe", "code": "s3cr3t"})),
-        PastStep(NOON, Act(Verb.CONNECTS, "staff")),
-        PastStep(NOON, Act(Verb.SAYS, "staff", "desk", text="Jane Doe (jane@corp.com), ask bob@other.org")),
+        RecordedStep(NOON, Act(Verb.CONNECTS, "jane@corp.com", data={"displayName": "Jane Doe", "code": "s3cr3t"})),
+        RecordedStep(NOON, Act(Verb.CONNECTS, "staff")),
+        RecordedStep(NOON, Act(Verb.SAYS, "staff", "desk", text="Jane Doe (jane@corp.com), ask bob@other.org")),
         data={"users": [{"name": "jane@corp.com", "properties": {"staff": False, "token": "abcdef"}}], "channels": []},
         scripts="not the staff code",
     )
@@ -123,11 +132,13 @@ def test_names_and_addresses_are_replaced_unless_the_scripts_contain_them() -> N
 
 
 def test_secret_variables_are_always_replaced_and_public_variables_only_if_sent() -> None:
-    step = PastStep(NOON, Act(Verb.CONNECTS, "zoe", data={"code": "4711"}), runs=[ran(START, {"payload": "hush-hush"})])
+    step = RecordedStep(
+        NOON, Act(Verb.CONNECTS, "zoe", data={"code": "4711"}), runs=[ran(START, {"payload": "hush-hush"})]
+    )
     made = case(step, SECRET="hush-hush", PUBLIC="4711", OPEN="desk")
     assert made.case["environment"] == {"PUBLIC": "0002", "SECRET": "redacted-1"}
     assert "hush" not in str(made.case) and "4711" not in str(made.case)
-    unsent = case(PastStep(NOON, Act(Verb.CONNECTS, "zoe"), refusal="4711"), PUBLIC="4711")
+    unsent = case(RecordedStep(NOON, Act(Verb.CONNECTS, "zoe"), refusal="4711"), PUBLIC="4711")
     assert "environment" not in unsent.case
 
 
