@@ -52,6 +52,13 @@ def duration_s(text: str) -> float | None:
     return sum(float(count) * _UNITS_S[unit] for count, unit in re.findall(_PART, value))
 
 
+def elapsed_text(milliseconds: float) -> str:
+    """Return how long something took: "0.4 ms", "12 ms" or "1.5 s"."""
+    if milliseconds < 10:
+        return f"{milliseconds:.1f} ms"
+    return f"{milliseconds:.0f} ms" if milliseconds < 1000 else f"{milliseconds / 1000:.1f} s"
+
+
 def ago(moment: datetime, now: datetime, zone: tzinfo | None = None) -> str:
     """Return the time from `moment` to `now` as text, with the time of `moment` in `zone` (None: the local time zone).
 

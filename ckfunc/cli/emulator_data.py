@@ -252,8 +252,7 @@ def import_command(app: App, file: Path, data_dir: Path | None, yes: bool) -> No
     data, source = directory(app, data_dir), app.directory / file
     with named_failure(f"cannot import {app.output.path(source)}"):
         data.mkdir(parents=True, exist_ok=True)
-        if not import_data(source, data, lambda: yes or _deletion_agreed(app, "Replace", data)):
-            app.output.talk("Nothing imported.")
+        if not import_data(source, data, lambda: yes or _deletion_agreed(app, "Replace", data, "imported")):
             return
     app.output.talk(("imported", "success"), f" {app.output.path(source)} into {app.output.path(data)}")
 
@@ -273,8 +272,7 @@ def reset_command(app: App, data_dir: Path | None, yes: bool) -> None:
     data = app.output.path(stored.directory)
     with named_failure(f"cannot reset {data}"):
         exists = stored.exists
-        if exists and not yes and not _deletion_agreed(app, "Delete", stored.directory):
-            app.output.talk("Nothing deleted.")
+        if exists and not yes and not _deletion_agreed(app, "Delete", stored.directory, "deleted"):
             return
         stored.reset()
     if exists:
@@ -331,11 +329,12 @@ def seed_command(app: App, file: Path, data_dir: Path | None) -> None:
         )
 
 
-def _deletion_agreed(app: App, verb: str, data: Path) -> bool:
-    """Ask for confirmation before data is deleted. Raises NeedsYes."""
+def _deletion_agreed(app: App, verb: str, data: Path, done: str) -> bool:
+    """Ask for confirmation before data is deleted; after a no, print that nothing was `done`. Raises NeedsYes."""
     return app.output.confirmed(
         f"{verb} all data of the emulator in {app.output.path(data)}?",
         shown=[(("`ckfunc emulator export FILE` saves a copy of the data", "muted"),)],
+        cancelled=f"Nothing was {done}.",
         refusal=f"{verb.lower().removesuffix('e')}ing the emulator's data requires confirmation; nothing was changed",
         hint="rerun with --yes; `ckfunc emulator export FILE` saves a copy of the data",
     )

@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from ckfunc.base.clock import elapsed_text
 from ckfunc.base.text import Segment
 from ckfunc.deploy.apply.report import DeployReport
 from ckfunc.deploy.resources import FUNCTIONS
@@ -86,7 +87,7 @@ class DevStatus:
                 segments += [
                     Segment("  "),
                     Segment("✗" if failed else "✓", "failure" if failed else "success"),
-                    Segment(f" {self._last.type}{'' if took is None else f' {took:.0f} ms'}"),
+                    Segment(f" {self._last.type}{'' if took is None else f' {elapsed_text(took)}'}"),
                 ]
             if self._failures:
                 segments += [Segment("  "), Segment(f"{self._failures} of {self._runs} runs failed", "failure")]

@@ -172,12 +172,12 @@ class Snapshots:
     def all(self) -> tuple[DataSnapshot, ...]:
         """Return the snapshots, newest first."""
         directory = self._directory()
-        snapshots = [_described(path) for path in directory.glob(f"*{_SNAPSHOT_SUFFIX}") if _NAME.fullmatch(path.stem)]
+        snapshots = [described(path) for path in directory.glob(f"*{_SNAPSHOT_SUFFIX}") if _NAME.fullmatch(path.stem)]
         return tuple(sorted(snapshots, key=lambda snapshot: (snapshot.created_time, snapshot.name), reverse=True))
 
     def get(self, name: str) -> DataSnapshot:
         """Return a snapshot. Raises NoSnapshot, InvalidSnapshotName and LeadsOutside."""
-        return _described(self.path(name))
+        return described(self.path(name))
 
     def path(self, name: str) -> Path:
         """Return the file of a snapshot. Raises NoSnapshot, InvalidSnapshotName and LeadsOutside."""
@@ -202,12 +202,13 @@ class Snapshots:
                 raise SnapshotExists(f"snapshot {name!r} already exists", hint=hint)
             copy(temporary)
             temporary.replace(path)
-        return _described(path)
+        return described(path)
 
     def remove(self, name: str) -> DataSnapshot:
         """Delete a snapshot, and return it. Raises NoSnapshot, InvalidSnapshotName and LeadsOutside."""
-        removed = self.get(name)
-        self.path(name).unlink()
+        path = self.path(name)
+        removed = described(path)
+        path.unlink()
         return removed
 
     @contextmanager
@@ -262,7 +263,7 @@ def restore_stored(data_dir: Path, name: str) -> DataSnapshot:
     """
     file = Snapshots(data_dir).path(name)
     import_data(file, data_dir)
-    return _described(file)
+    return described(file)
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -326,6 +327,7 @@ def _naming(file: Path) -> Iterator[None]:
         ) from None
 
 
-def _described(path: Path) -> DataSnapshot:
+def described(path: Path) -> DataSnapshot:
+    """Return the snapshot in a file. Raises OSError."""
     status = path.stat()
     return DataSnapshot(path.stem, datetime.fromtimestamp(status.st_mtime, UTC), status.st_size)

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from ckfunc.base.errors import CkfuncError
-from ckfunc.emulator.data import NoSnapshot, copy_data, export_data
+from ckfunc.emulator.data import NoSnapshot, copy_data, described, export_data
 from ckfunc.emulator.data_directory import write_address
 from ckfunc.emulator.dispatch.dispatcher import STOPPED
 from ckfunc.emulator.http.problems import Missing, Refused, Unstorable
@@ -47,7 +47,8 @@ async def save(services: EmulatorServices, name: str, *, replace: bool) -> DataS
 async def restore(services: EmulatorServices, name: str) -> DataSnapshot:
     """Replace all data with a snapshot, and return it. Raises HttpProblem and sqlite3.Error."""
     with _refused():
-        file, snapshot = services.snapshots.path(name), services.snapshots.get(name)
+        file = services.snapshots.path(name)
+        snapshot = described(file)
         await _replace_data(
             services, partial(copy_data, file), f"the emulator's data was replaced with snapshot {name}"
         )

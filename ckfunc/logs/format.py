@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, tzinfo
 from typing import TYPE_CHECKING, Any
 
-from ckfunc.base.clock import timestamp
+from ckfunc.base.clock import elapsed_text, timestamp
 from ckfunc.base.text import USUAL_COLUMNS, Line, beneath_message, cells, cut, is_frame, plain, printable
 from ckfunc.logs.entries import Gap, Item, LogEntry, Recovered, Trouble
 from ckfunc.model.application import ConsoleLine, Invocation, InvocationDetail, Status
@@ -102,7 +102,7 @@ def outcome(entry: LogEntry) -> Line:
         (row.status.value, _STATUS_STYLES[row.status]),
     ]
     if entry.detail is not None and entry.detail.duration_ms is not None:
-        line.append((f" {_duration(entry.detail.duration_ms)}", "muted"))
+        line.append((f" {elapsed_text(entry.detail.duration_ms)}", "muted"))
     return line
 
 
@@ -130,12 +130,6 @@ def _name(value: Any) -> str:
     return next((value[key] for key in ("name", "displayName", "display_name") if isinstance(value.get(key), str)), "")
 
 
-def _duration(milliseconds: float) -> str:
-    if milliseconds < 10:
-        return f"{milliseconds:.1f} ms"
-    return f"{milliseconds:.0f} ms" if milliseconds < 10_000 else f"{milliseconds / 1000:.1f} s"
-
-
 # -- the lines below ---------------------------------------------------------------------------------------------
 
 
@@ -155,7 +149,7 @@ def whole(entry: LogEntry, *, zone: tzinfo | None = UTC) -> list[Line]:
 def run_lines(row: Invocation, detail: InvocationDetail, width: int | None) -> Iterator[Line]:
     """Yield a run that has just ended: status, result or error, and API calls, for a terminal of `width` columns."""
     failed = row.status is Status.FAILED
-    took = f" {detail.duration_ms:.0f} ms" if detail.duration_ms is not None else ""
+    took = f" {elapsed_text(detail.duration_ms)}" if detail.duration_ms is not None else ""
     yield [(row.status.value, "failure" if failed else "success"), (took, "muted")]
     if failed:
         yield from failure_lines(row)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ckfunc.base.annotations import Annotation
+from ckfunc.base.clock import elapsed_text
 from ckfunc.base.text import Line, beneath_message, diff_style, escaped, is_frame, printable
 from ckfunc.model.application import ConsoleLine
 from ckfunc.testing.case import CaseOutcome, CaseResult, CaseRun, Miss, Tally
@@ -37,7 +38,7 @@ def result_line(result: CaseResult) -> Line:
         return [("  ", "plain"), (mark, style), (f" {name} (skipped{why})", "muted")]
     if result.verdict is CaseOutcome.LEFT_OUT:
         return [("  ", "plain"), (mark, style), (f" {name} (left out)", "muted")]
-    took = f"  {_duration(result.observed.duration_ms)}" if result.observed else ""
+    took = f"  {elapsed_text(result.observed.duration_ms)}" if result.observed else ""
     return [("  ", "plain"), (mark, style), (f" {name}", "plain"), (took, "muted")]
 
 
@@ -82,7 +83,7 @@ def summary_line(counted: Tally, seconds: float) -> Line:
     ):
         if count:
             parts += [(", " if parts else "", "plain"), (f"{count} {word}", style)]
-    return [*(parts or [("no cases", "muted")]), (f" in {_duration(seconds * 1000)}", "muted")]
+    return [*(parts or [("no cases", "muted")]), (f" in {elapsed_text(seconds * 1000)}", "muted")]
 
 
 def json_of(results: Sequence[CaseResult], counted: Tally, seconds: float) -> TestsJson:
@@ -182,7 +183,3 @@ def _console(console: Sequence[ConsoleLine]) -> Iterator[Line]:
 def _cut(line: str) -> str:
     shown = _LONGEST - 30
     return line if len(line) <= _LONGEST else f"{line[:shown]} … {len(line) - shown} more characters"
-
-
-def _duration(ms: float) -> str:
-    return f"{ms:.0f} ms" if ms < 1000 else f"{ms / 1000:.1f} s"

@@ -160,7 +160,7 @@ def test_times_are_shown_in_the_given_zone_with_an_optional_date() -> None:
 
 @pytest.mark.parametrize(
     ("duration_ms", "shown"),
-    [(0.04, "0.0 ms"), (9.94, "9.9 ms"), (10.4, "10 ms"), (9999.0, "9999 ms"), (12_345.0, "12.3 s")],
+    [(0.04, "0.0 ms"), (9.94, "9.9 ms"), (10.4, "10 ms"), (999.4, "999 ms"), (9999.0, "10.0 s"), (12_345.0, "12.3 s")],
 )
 def test_durations_have_a_unit(duration_ms: float, shown: str) -> None:
     assert f"SUCCEEDED {shown}  " in text(entry(console=(), duration_ms=duration_ms))[0]

@@ -87,3 +87,16 @@ def test_an_invalid_answer_repeats_the_question(twice: Path, ckfunc: Callable[..
     assert "Error: " not in shown
     assert shown.count("[y/N]") == 2
     assert "Hello" in ckfunc("-C", twice, "show", TYPE).out
+
+
+@pytest.mark.parametrize("command", [("reset",), ("import", "saved.db")])
+@pytest.mark.slow
+def test_a_declined_deletion_of_the_emulator_data_is_reported_once(
+    ckfunc: Callable[..., Any], twice: Path, command: tuple[str, ...]
+) -> None:
+    if command[0] == "import":
+        assert ckfunc("-C", twice, "emulator", "export", twice / command[1]).code == 0
+        command = ("import", str(twice / command[1]))
+    _, shown = on_terminal("-C", twice, "emulator", *command, answer="n")
+    assert shown.count("Nothing") == 1
+    assert f"Cancelled. Nothing was {'deleted' if command == ('reset',) else 'imported'}." in shown

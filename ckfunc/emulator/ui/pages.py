@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import jinja2
 
+from ckfunc.base.clock import elapsed_text
 from ckfunc.base.errors import CkfuncError, InvalidFiles
 from ckfunc.base.text import escaped, shortened, size_text
 from ckfunc.emulator.http.bodies import MEBIBYTE, read_json
@@ -203,10 +204,8 @@ def shown(text: str | None, most: int = MOST_SHOWN) -> str:
 
 
 def duration(milliseconds: float | None) -> str:
-    """Return a duration such as "12 ms" or "1.5 s"."""
-    if milliseconds is None:
-        return ""
-    return f"{milliseconds:.0f} ms" if milliseconds < 1000 else f"{milliseconds / 1000:.1f} s"
+    """Return a duration such as "12 ms" or "1.5 s"; "" for None."""
+    return "" if milliseconds is None else elapsed_text(milliseconds)
 
 
 def clock_time(moment: datetime) -> str:
