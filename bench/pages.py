@@ -21,7 +21,7 @@ from ckfunc.emulator.data_directory import DATABASE
 from ckfunc.emulator.replacement import make_ready
 from ckfunc.emulator.store import functions, seeds
 from ckfunc.emulator.store.database import open_database
-from ckfunc.emulator.store.schema import MIGRATIONS, SCHEMA
+from ckfunc.emulator.store.database_file import MIGRATIONS, SCHEMA
 from ckfunc.model.application import NewFunction
 from ckfunc.wire.jobs import read_seed
 

@@ -21,9 +21,7 @@ from ckfunc.base.files import is_irreplaceable
 from ckfunc.base.text import did_you_mean
 from ckfunc.emulator.data_directory import DATABASE, lock_directory
 from ckfunc.emulator.store import application, seeds
-from ckfunc.emulator.store.database import open_database
-from ckfunc.emulator.store.maintenance import set_aside
-from ckfunc.emulator.store.schema import MIGRATIONS, SCHEMA
+from ckfunc.emulator.store.database_file import open_data, set_aside
 from ckfunc.emulator.store.trouble import UnusableDatabase, trouble_with
 from ckfunc.model.job import DataSnapshot, Seed, Seeded
 
@@ -122,7 +120,7 @@ def copy_data(file: Path, target: Path) -> None:
             )
         copy.execute("UPDATE emulator SET id = ?", (str(uuid.uuid4()),))
     # Migrates an older file, and refuses a newer one, before anything is replaced.
-    open_database(target, SCHEMA, MIGRATIONS).close()
+    open_data(target).close()
     with closing(sqlite3.connect(target, isolation_level=None)) as copy:
         copy.execute("PRAGMA journal_mode = DELETE")
 
@@ -142,7 +140,7 @@ def reset_data(data_dir: Path) -> bool:
 def seed_data(data_dir: Path, seed: Seed) -> Seeded:
     """Seed the database of an emulator that is not running. Raises Busy, UnusableDatabase and SeedRefused."""
     data_dir.mkdir(parents=True, exist_ok=True)
-    with lock_directory(data_dir), closing(open_database(data_dir / DATABASE, SCHEMA, MIGRATIONS)) as database:
+    with lock_directory(data_dir), closing(open_data(data_dir / DATABASE)) as database:
         application.create_if_missing(database)
         return seeds.apply(database, seed)
 

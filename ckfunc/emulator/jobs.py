@@ -24,9 +24,9 @@ from ckfunc.emulator.http.bodies import DECODER, check_values
 from ckfunc.emulator.http.problems import Refused
 from ckfunc.emulator.store import files, imports, jobs
 from ckfunc.emulator.store.database import Database, connect
+from ckfunc.emulator.store.database_file import checkpoint, is_long, log_of
 from ckfunc.emulator.store.files import StoredFile
 from ckfunc.emulator.store.jobs import JobFailed
-from ckfunc.emulator.store.maintenance import checkpoint, is_long, log_of
 from ckfunc.emulator.store.steps import Steps
 from ckfunc.emulator.store.trouble import trouble_with
 from ckfunc.model.job import Job, JobType

@@ -16,9 +16,8 @@ from ckfunc.emulator.http.problems import Missing, Refused, Unstorable
 from ckfunc.emulator.jobs import INTERRUPTED
 from ckfunc.emulator.services import EmulatorServices
 from ckfunc.emulator.store import application, files, imports, invocations, jobs, sessions, steps
-from ckfunc.emulator.store.database import Database, open_database
-from ckfunc.emulator.store.maintenance import overwrite
-from ckfunc.emulator.store.schema import MIGRATIONS, SCHEMA
+from ckfunc.emulator.store.database import Database
+from ckfunc.emulator.store.database_file import open_data, overwrite
 from ckfunc.emulator.store.trouble import refused_by
 from ckfunc.model.job import DataSnapshot
 
@@ -104,7 +103,7 @@ async def _replace_data(services: EmulatorServices, copy: Callable[[Path], None]
 
 def _prepare(copy: Callable[[Path], None], file: Path) -> None:
     copy(file)
-    with closing(open_database(file, SCHEMA, MIGRATIONS)) as database:
+    with closing(open_data(file)) as database:
         make_ready(database)
         database.execute("PRAGMA journal_mode = DELETE")
 

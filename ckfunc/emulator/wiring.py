@@ -18,9 +18,8 @@ from ckfunc.emulator.options import EmulatorOptions
 from ckfunc.emulator.replacement import make_ready
 from ckfunc.emulator.services import EmulatorServices, WebPage
 from ckfunc.emulator.store import seeds
-from ckfunc.emulator.store.database import Database, open_database
-from ckfunc.emulator.store.maintenance import Checkpoints, copied
-from ckfunc.emulator.store.schema import MIGRATIONS, SCHEMA
+from ckfunc.emulator.store.database import Database
+from ckfunc.emulator.store.database_file import Checkpoints, copied, open_data
 from ckfunc.emulator.store.trouble import UNREADABLE, failure_of
 from ckfunc.runtime.compiler import CompilerProcess
 from ckfunc.runtime.policy import Policy
@@ -96,6 +95,4 @@ def _chat_client(cache: Path, on_event: Callable[[str], None], policy: Policy) -
 
 
 def _opened(path: Path | None, copy_of: Path | None) -> Database:
-    if copy_of is None:
-        return open_database(path, SCHEMA, MIGRATIONS)
-    return copied(copy_of / DATABASE, SCHEMA, MIGRATIONS)
+    return open_data(path) if copy_of is None else copied(copy_of / DATABASE)

@@ -25,11 +25,10 @@ from ckfunc.emulator.store import (
     users,
 )
 from ckfunc.emulator.store.database import Database
+from ckfunc.emulator.store.database_file import copied
 from ckfunc.emulator.store.history import Occurrence
 from ckfunc.emulator.store.invocations import FunctionRun, RunFilter
-from ckfunc.emulator.store.maintenance import copied
 from ckfunc.emulator.store.paging import CursorRequest, PageRequest
-from ckfunc.emulator.store.schema import MIGRATIONS, SCHEMA
 from ckfunc.model.application import ApiCall, InvocationDetail, Status
 from ckfunc.model.chat import Channel, Message, User
 from ckfunc.model.page import Cursor
@@ -80,7 +79,7 @@ class TooMuchData(CkfuncError):
 
 def data_of(directory: Path) -> dict[str, Any]:
     """Return all users, channels and messages of an emulator, running or not, as a seed. Raises TooMuchData."""
-    with closing(copied(directory / DATABASE, SCHEMA, MIGRATIONS)) as database:
+    with closing(copied(directory / DATABASE)) as database:
         return _data_of(database)
 
 
@@ -104,7 +103,7 @@ def conversation_of_channel(directory: Path, channel_id: int) -> tuple[RecordedC
     The data before it is inferred from the data now: without later messages, without users and channels that functions
     have created since, and without members who have joined since. Raises TooMuchData and NoConversation.
     """
-    with closing(copied(directory / DATABASE, SCHEMA, MIGRATIONS)) as database:
+    with closing(copied(directory / DATABASE)) as database:
         row = database.one("SELECT min(created_time) FROM messages WHERE channel_id = ?", channel_id)
         if row is None or row[0] is None:
             raise NoConversation("this channel has no messages", hint="write some first")
@@ -126,7 +125,7 @@ def conversation_of_channel(directory: Path, channel_id: int) -> tuple[RecordedC
 
 def conversation_since(directory: Path, data: dict[str, Any], since: datetime) -> RecordedConversation:
     """Return what has happened on an emulator since a moment, at which it had `data`."""
-    with closing(copied(directory / DATABASE, SCHEMA, MIGRATIONS)) as database:
+    with closing(copied(directory / DATABASE)) as database:
         reader = _HistoryReader(database, since)
         people = tuple((user.name, user.display_name) for user in users.first(database, _MOST))
         environment = tuple((name, Secret(text)) for name, text in application.runtime(database).environment.items())

@@ -12,7 +12,7 @@ from support.loopback import http_client
 
 from ckfunc.emulator.emulator import Emulator
 from ckfunc.emulator.store.database import Database, open_database
-from ckfunc.emulator.store.schema import MIGRATIONS, SCHEMA
+from ckfunc.emulator.store.database_file import MIGRATIONS, SCHEMA
 
 
 @pytest.fixture

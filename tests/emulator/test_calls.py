@@ -16,7 +16,7 @@ from support.older_formats import make_first_format
 from ckfunc.emulator.dispatch.recording import MOST_BODY_BYTES, MOST_CALLS
 from ckfunc.emulator.store import invocations
 from ckfunc.emulator.store.database import open_database
-from ckfunc.emulator.store.schema import MIGRATIONS, SCHEMA
+from ckfunc.emulator.store.database_file import MIGRATIONS, SCHEMA
 from ckfunc.model.application import ApiCall
 
 TYPE = "some.event"

@@ -9,8 +9,8 @@ import pytest
 
 from ckfunc.emulator.store import messages, notifications
 from ckfunc.emulator.store.database import Database, open_database
+from ckfunc.emulator.store.database_file import SCHEMA
 from ckfunc.emulator.store.paging import CursorRequest
-from ckfunc.emulator.store.schema import SCHEMA
 from ckfunc.emulator.store.steps import run
 from ckfunc.model.page import Cursor, Relation
 

@@ -19,8 +19,7 @@ from ckfunc.base.files import cache_dir
 from ckfunc.emulator.data import reset_data, seed_data
 from ckfunc.emulator.emulator import Emulator
 from ckfunc.emulator.store.database import connect
-from ckfunc.emulator.store.maintenance import copied
-from ckfunc.emulator.store.schema import MIGRATIONS, SCHEMA
+from ckfunc.emulator.store.database_file import copied
 from ckfunc.emulator.store.trouble import DamagedDatabase
 from ckfunc.wire.jobs import read_seed
 
@@ -66,7 +65,7 @@ def test_a_damaged_database_is_detected_when_it_is_opened(data: Path, harm: Call
     (data / "emulator.db").write_bytes(content)
     for opened in (
         lambda: Emulator(data, cache=cache_dir()).start(),
-        lambda: copied(data / "emulator.db", SCHEMA, MIGRATIONS),
+        lambda: copied(data / "emulator.db"),
     ):
         with pytest.raises(DamagedDatabase, match="it is damaged") as caught:
             opened()
@@ -149,9 +148,9 @@ READ_ONLY = """
 import sys
 from pathlib import Path
 from ckfunc.emulator.data import export_data
-from ckfunc.emulator.store.maintenance import copied
-from ckfunc.emulator.store.schema import MIGRATIONS, SCHEMA
-copy = copied(Path(sys.argv[1]) / "emulator.db", SCHEMA, MIGRATIONS)
+from ckfunc.emulator.store.database_file import copied
+from ckfunc.emulator.store.database_file import MIGRATIONS, SCHEMA
+copy = copied(Path(sys.argv[1]) / "emulator.db")
 print(copy.value("SELECT count(*) FROM users"))
 export_data(Path(sys.argv[1]), Path(sys.argv[2]))
 """

@@ -19,7 +19,7 @@ from support.loopback import http_client
 from ckfunc.base.errors import Busy
 from ckfunc.emulator.data import NoData, export_data, import_data, reset_data, seed_data
 from ckfunc.emulator.store.database import open_database
-from ckfunc.emulator.store.schema import SCHEMA
+from ckfunc.emulator.store.database_file import SCHEMA
 from ckfunc.emulator.store.seeds import SeedRefused
 from ckfunc.emulator.store.trouble import UnusableDatabase
 from ckfunc.model.job import Seed, Seeded

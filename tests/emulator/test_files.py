@@ -22,8 +22,8 @@ from ckfunc.emulator.http.problems import Refused
 from ckfunc.emulator.options import EmulatorOptions
 from ckfunc.emulator.store import files
 from ckfunc.emulator.store.database import Database, open_database
+from ckfunc.emulator.store.database_file import MIGRATIONS, SCHEMA
 from ckfunc.emulator.store.files import PART_BYTES, StoredFile
-from ckfunc.emulator.store.schema import MIGRATIONS, SCHEMA
 from ckfunc.emulator.store.steps import run
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 8 + b"\r\n--not a boundary\r\n"

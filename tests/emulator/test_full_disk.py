@@ -19,8 +19,8 @@ from ckfunc.emulator.dispatch.dispatcher import Dispatcher
 from ckfunc.emulator.emulator import Emulator
 from ckfunc.emulator.store import application, functions, invocations, users
 from ckfunc.emulator.store.database import Database, open_database
+from ckfunc.emulator.store.database_file import SCHEMA
 from ckfunc.emulator.store.paging import PageRequest
-from ckfunc.emulator.store.schema import SCHEMA
 from ckfunc.emulator.store.steps import run
 from ckfunc.emulator.store.trouble import trouble_with
 from ckfunc.model.application import ConsoleLine, NewFunction, Status

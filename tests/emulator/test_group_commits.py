@@ -18,7 +18,7 @@ from support.loopback import http_client
 
 from ckfunc.emulator.store import application, users
 from ckfunc.emulator.store.database import Database, open_database
-from ckfunc.emulator.store.schema import SCHEMA
+from ckfunc.emulator.store.database_file import SCHEMA
 
 DANGLING = "INSERT INTO invocation_details VALUES (99, '[]', 0.0, '[]', 0)"
 """A row of a run that does not exist: with deferred foreign keys, only the commit fails."""

@@ -22,7 +22,7 @@ from ckfunc.emulator.emulator import Emulator
 from ckfunc.emulator.jobs import Attempt, Jobs
 from ckfunc.emulator.store import jobs
 from ckfunc.emulator.store.database import open_database
-from ckfunc.emulator.store.schema import SCHEMA
+from ckfunc.emulator.store.database_file import SCHEMA
 from ckfunc.emulator.store.steps import Steps
 from ckfunc.model.job import JobType
 

@@ -16,8 +16,8 @@ from ckfunc.emulator.http.auth import Tokens
 from ckfunc.emulator.http.problems import Unauthorized
 from ckfunc.emulator.store import application, functions, invocations
 from ckfunc.emulator.store.database import Database, open_database
+from ckfunc.emulator.store.database_file import SCHEMA
 from ckfunc.emulator.store.paging import PageRequest
-from ckfunc.emulator.store.schema import SCHEMA
 from ckfunc.model.application import ConsoleLine, Invocation, NewFunction, Status
 from ckfunc.model.execution import Compiled, Determinism, Environment, HandlerVersion, Outcome
 

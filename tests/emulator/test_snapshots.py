@@ -23,7 +23,7 @@ from support.older_formats import make_first_format
 
 from ckfunc.emulator.emulator import Emulator
 from ckfunc.emulator.store.database import open_database
-from ckfunc.emulator.store.schema import MIGRATIONS, SCHEMA
+from ckfunc.emulator.store.database_file import MIGRATIONS, SCHEMA
 from ckfunc.emulator.store.trouble import UnusableDatabase
 
 TYPE = "some.event"

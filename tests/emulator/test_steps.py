@@ -21,8 +21,8 @@ from ckfunc.emulator.data import seed_data
 from ckfunc.emulator.jobs import Attempt, Jobs
 from ckfunc.emulator.store import channels, deletion, imports, jobs, messages, paging, seeds, steps, users
 from ckfunc.emulator.store.database import Condition, Database, connect, open_database
+from ckfunc.emulator.store.database_file import MIGRATIONS, SCHEMA
 from ckfunc.emulator.store.paging import CursorRequest, PageRequest
-from ckfunc.emulator.store.schema import MIGRATIONS, SCHEMA
 from ckfunc.emulator.store.steps import Steps, Turn, run
 from ckfunc.model.chat import ChannelType
 from ckfunc.model.job import ChannelImport, JobType, MemberImport, MessageImport, UserImport

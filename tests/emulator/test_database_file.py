@@ -8,8 +8,7 @@ from pathlib import Path
 
 from ckfunc.emulator.store import users
 from ckfunc.emulator.store.database import open_database
-from ckfunc.emulator.store.maintenance import Checkpoints, log_of
-from ckfunc.emulator.store.schema import SCHEMA
+from ckfunc.emulator.store.database_file import SCHEMA, Checkpoints, log_of
 
 
 def rows_in_the_file_alone(path: Path, copy: Path) -> int:

@@ -1,17 +1,72 @@
-"""Copies and checkpoints of database files."""
+"""The emulator's database file: tables, migrations, copies and checkpoints."""
 
 from __future__ import annotations
 
 import sqlite3
 import tempfile
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
+from ckfunc.emulator.store import (
+    application,
+    channels,
+    conversations,
+    files,
+    functions,
+    history,
+    imports,
+    invocations,
+    jobs,
+    memberships,
+    messages,
+    notifications,
+    reading,
+    sessions,
+    users,
+)
 from ckfunc.emulator.store.database import LOG_BYTES, Database, open_database, prepared
 from ckfunc.emulator.store.trouble import UNREADABLE, failure_of, refused_by, trouble_with, unusable
+
+SCHEMA: tuple[str, ...] = (
+    application.SCHEMA,
+    functions.COMPILED_SCHEMA,
+    functions.SCHEMA,
+    invocations.SCHEMA,
+    files.SCHEMA,
+    users.SCHEMA,
+    channels.SCHEMA,
+    memberships.SCHEMA,
+    channels.THREADS_SCHEMA,
+    messages.SCHEMA,
+    reading.REACTIONS_SCHEMA,
+    reading.RECEIPTS_SCHEMA,
+    notifications.SCHEMA,
+    sessions.SCHEMA,
+    users.SECRETS_SCHEMA,
+    jobs.SCHEMA,
+    imports.SCHEMA,
+    imports.STEPS_SCHEMA,
+    conversations.SCHEMA,
+    memberships.BLOCKS_SCHEMA,
+    history.TYPING_SCHEMA,
+)
+
+_CLIENTS_ADDED = ";".join(
+    (sessions.TOKENS_ADDED, messages.REASONS_ADDED, conversations.SCHEMA, memberships.BLOCKS_SCHEMA)
+)
+
+MIGRATIONS: tuple[str, ...] = (
+    invocations.CALLS_ADDED,
+    imports.STEPS_SCHEMA,
+    _CLIENTS_ADDED,
+    history.TYPING_SCHEMA,
+    files.PARTS_ADDED,
+)
+"""SQL that brings a database from one version of its format to the next: the first script from 1 to 2, and so on."""
+
 
 _LONGEST_LOG_BYTES = 8 * LOG_BYTES
 """The size of a write-ahead log from which commits wait for the end of a checkpoint."""
@@ -80,7 +135,15 @@ def checkpoint(path: Path) -> None:
         pass  # the commits report what is wrong with the database
 
 
-def copied(path: Path, schema: Sequence[str], migrations: Sequence[str] = ()) -> Database:
+def open_data(path: Path | None) -> Database:
+    """Open the emulator's database at `path` (None: in memory), created or migrated. Raises UnusableDatabase.
+
+    The connection belongs to the calling thread.
+    """
+    return open_database(path, SCHEMA, MIGRATIONS)
+
+
+def copied(path: Path) -> Database:
     """Return a database in memory with a copy of the file's content, under an id of its own.
 
     The file may be in use, and is not changed; it need not be writable. Raises UnusableDatabase.
@@ -92,14 +155,14 @@ def copied(path: Path, schema: Sequence[str], migrations: Sequence[str] = ()) ->
     except UNREADABLE as error:
         raise failure_of(path, error) from None
     if not content:
-        return open_database(None, schema, migrations)  # a file created a moment ago
+        return open_data(None)  # a file created a moment ago
     # These two bytes are the file format's read and write versions; in memory there is no write-ahead log.
     # Source: https://www.sqlite.org/c3ref/deserialize.html
     content[18:20] = b"\1\1"
     connection = sqlite3.connect(":memory:", isolation_level=None, cached_statements=512)
     try:
         connection.deserialize(content)
-        database = prepared(connection, path, schema, migrations)
+        database = prepared(connection, path, SCHEMA, MIGRATIONS)
         database.id = str(uuid.uuid4())
         database.execute("UPDATE emulator SET id = ?", (database.id,))
         return database
