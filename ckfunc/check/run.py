@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -164,8 +165,6 @@ def _check_changed(
 
     Return the errors of bundling and the result of the type check.
     """
-    from concurrent.futures import ThreadPoolExecutor
-
     parse, tools, bundle = steps
 
     def parse_and_bundle() -> Sequence[Finding]:

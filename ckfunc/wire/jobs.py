@@ -56,6 +56,9 @@ if TYPE_CHECKING:
     from ckfunc.model.outputs import SeededJson, SnapshotJson
 
 
+T = TypeVar("T")
+
+
 def write_job(job: Job, links: Links) -> dict[str, Any]:
     """Return a job as the platform shows it, in canonical spelling."""
     document: dict[str, Any] = {
@@ -139,8 +142,6 @@ def _key(data: Mapping[str, Any]) -> str | None:
     """Read the idempotency key, which the vendor's oldest client calls `id`."""
     return optional_label(data, "idempotencyKey") or optional_label(data, "id")
 
-
-T = TypeVar("T")
 
 Place = tuple[str | int, ...]
 """A place in a seed: keys and indexes, outermost first."""

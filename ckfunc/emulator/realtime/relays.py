@@ -11,8 +11,15 @@ from ckfunc.base.text import is_id
 from ckfunc.emulator.actions import access
 from ckfunc.emulator.http.problems import Missing, Refused
 from ckfunc.emulator.realtime import streams
-from ckfunc.emulator.realtime.lists import cursor_request, page_request, paged, written_cursor_page, written_page
-from ckfunc.emulator.realtime.requests import ClientRequest, Destination
+from ckfunc.emulator.realtime.requests import (
+    ClientRequest,
+    Destination,
+    cursor_request,
+    page_request,
+    paged,
+    written_cursor_page,
+    written_page,
+)
 from ckfunc.emulator.store import channels, conversations, memberships, messages, reading, users
 from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.paging import PageRequest

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from functools import partial
+from typing import Any, TypeVar
 
 from ckfunc.emulator.actions import access
 from ckfunc.emulator.http.bodies import UPLOAD_BYTES
@@ -13,9 +15,10 @@ from ckfunc.emulator.http.routing import Access, Route
 from ckfunc.emulator.jobs import Attempt, Work, entries, export, is_array
 from ckfunc.emulator.services import EmulatorServices
 from ckfunc.emulator.store import imports, jobs
-from ckfunc.emulator.store.steps import Steps
+from ckfunc.emulator.store.database import Database
+from ckfunc.emulator.store.steps import Steps, Turn
 from ckfunc.model.chat import ChannelType
-from ckfunc.model.job import Job, JobType
+from ckfunc.model.job import Job, JobType, MemberImport
 from ckfunc.wire.jobs import (
     read_channel_import,
     read_member_import,
@@ -24,30 +27,19 @@ from ckfunc.wire.jobs import (
     write_job,
 )
 
+T = TypeVar("T")
+
 _ACCEPTED = 202
 
 
 def import_users(call: Call, services: EmulatorServices) -> Reply:
     """Start to create the users in a file."""
-    content = _array(call)
-
-    def work(attempt: Attempt) -> Steps:
-        users = entries(content, read_user_import)
-        return imports.add_users(attempt.database, users, attempt.job_id, attempt.turn)
-
-    return _begin(call, services, JobType.USER_IMPORT, work)
+    return _import(call, services, JobType.USER_IMPORT, read_user_import, imports.add_users)
 
 
 def import_channels(call: Call, services: EmulatorServices) -> Reply:
     """Start to create the channels in a file, with their members."""
-    content = _array(call)
-
-    def work(attempt: Attempt) -> Steps:
-        return imports.add_channels(
-            attempt.database, entries(content, read_channel_import), attempt.job_id, attempt.turn
-        )
-
-    return _begin(call, services, JobType.CHANNEL_IMPORT, work)
+    return _import(call, services, JobType.CHANNEL_IMPORT, read_channel_import, imports.add_channels)
 
 
 def import_channel_members(call: Call, services: EmulatorServices) -> Reply:
@@ -55,25 +47,16 @@ def import_channel_members(call: Call, services: EmulatorServices) -> Reply:
     channel = access.channel(services.database, call.id())
     if channel.type is ChannelType.DIRECT:
         raise Refused("users cannot be added to a direct channel; create another channel")
-    content = _array(call)
 
-    def work(attempt: Attempt) -> Steps:
-        members = entries(content, read_member_import)
-        return imports.add_members(attempt.database, channel.id, members, attempt.job_id, attempt.turn)
+    def add(database: Database, members: Iterable[MemberImport], job_id: int, turn: Turn) -> Steps:
+        return imports.add_members(database, channel.id, members, job_id, turn)
 
-    return _begin(call, services, JobType.CHANNEL_MEMBERS_IMPORT, work)
+    return _import(call, services, JobType.CHANNEL_MEMBERS_IMPORT, read_member_import, add)
 
 
 def import_messages(call: Call, services: EmulatorServices) -> Reply:
     """Start to create the messages in a file."""
-    content = _array(call)
-
-    def work(attempt: Attempt) -> Steps:
-        return imports.add_messages(
-            attempt.database, entries(content, read_message_import), attempt.job_id, attempt.turn
-        )
-
-    return _begin(call, services, JobType.MESSAGE_IMPORT, work)
+    return _import(call, services, JobType.MESSAGE_IMPORT, read_message_import, imports.add_messages)
 
 
 def export_message_analytics(call: Call, services: EmulatorServices) -> Reply:
@@ -115,11 +98,22 @@ def _job(call: Call, services: EmulatorServices) -> Job:
     return job
 
 
-def _array(call: Call) -> bytes:
+def _import(
+    call: Call,
+    services: EmulatorServices,
+    kind: JobType,
+    read: Callable[[Any], T],
+    add: Callable[[Database, Iterable[T], int, Turn], Steps],
+) -> Reply:
+    """Start a job that reads the entries of an uploaded file with `read`, and stores them with `add`."""
     content = call.upload().content
     if not is_array(content):
         raise Refused("the file in field 'file' does not hold a JSON array")
-    return content
+
+    def work(attempt: Attempt) -> Steps:
+        return add(attempt.database, entries(content, read), attempt.job_id, attempt.turn)
+
+    return _begin(call, services, kind, work)
 
 
 def _begin(call: Call, services: EmulatorServices, kind: JobType, work: Work) -> Reply:
