@@ -12,9 +12,9 @@ import click
 
 from ckfunc.cli.commands.help import contexts, is_common
 from ckfunc.cli.main import cli
-from ckfunc.cli.schemas import DRAFT, OUTPUTS, CommandOutput, schema_of
 from ckfunc.manifest.definition import MANIFEST
 from ckfunc.manifest.kinds import Data, Entries, Flag, Items, Kind, Number, Section, Text, Whole
+from ckfunc.model.command_outputs import DRAFT, OUTPUTS, CommandOutput, schema_of
 from ckfunc.testing.definition import CASES, project_schemas
 
 _PLACEHOLDERS = {"functions": "TYPE", "targets": "NAME", "environment": "VARIABLE", "dependencies": "PACKAGE"}

@@ -14,13 +14,7 @@ from ckfunc.base.errors import CkfuncError, NoProject
 from ckfunc.base.text import Segment, size_text, table
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_snapshots
-from ckfunc.cli.options import (
-    FILE,
-    F,
-    common_options,
-    pass_app,
-    yes_option,
-)
+from ckfunc.cli.options import FILE, F, command, group, yes_option
 
 if TYPE_CHECKING:
     from ckfunc.api import Client
@@ -95,18 +89,16 @@ def stored_client(app: App, data_dir: Path | None) -> Client:
     return app.connect(app.emulator_connection(data=data))
 
 
-@click.group(
-    invoke_without_command=True,
-    epilog="""\b
-Examples:
+@group(
+    """
   ckfunc emulator snapshots                   list snapshots
   ckfunc emulator snapshots save empty-shop   save all data
   ckfunc emulator snapshots restore empty-shop
-  ckfunc emulator snapshots remove empty-shop""",
+  ckfunc emulator snapshots remove empty-shop
+    """,
+    invoke_without_command=True,
 )
 @data_dir_option
-@common_options
-@pass_app
 @click.pass_context
 def snapshots(ctx: click.Context, app: App, data_dir: Path | None) -> None:
     """List, save and restore snapshots of the emulator's data.
@@ -135,12 +127,10 @@ def snapshots(ctx: click.Context, app: App, data_dir: Path | None) -> None:
         app.output.talk(("no snapshots", "muted"), "; `ckfunc emulator snapshots save NAME` saves one")
 
 
-@snapshots.command(name="save")
+@command(within=snapshots, name="save")
 @click.argument("name")
 @data_dir_option
-@yes_option
-@common_options
-@pass_app
+@yes_option("Do not ask for confirmation.")
 def save(app: App, name: str, data_dir: Path | None, yes: bool) -> None:
     """Save all data of the emulator as a snapshot.
 
@@ -158,12 +148,10 @@ def save(app: App, name: str, data_dir: Path | None, yes: bool) -> None:
     say_secret(app)
 
 
-@snapshots.command(name="restore")
+@command(within=snapshots, name="restore")
 @click.argument("name", shell_complete=complete_snapshots)
 @data_dir_option
-@yes_option
-@common_options
-@pass_app
+@yes_option("Do not ask for confirmation.")
 def restore(app: App, name: str, data_dir: Path | None, yes: bool) -> None:
     """Replace the emulator's data with a snapshot.
 
@@ -181,12 +169,10 @@ def restore(app: App, name: str, data_dir: Path | None, yes: bool) -> None:
     _report(app, "restored ", made)
 
 
-@snapshots.command(name="remove")
+@command(within=snapshots, name="remove")
 @click.argument("name", shell_complete=complete_snapshots)
 @data_dir_option
-@yes_option
-@common_options
-@pass_app
+@yes_option("Do not ask for confirmation.")
 def remove(app: App, name: str, data_dir: Path | None, yes: bool) -> None:
     """Delete a snapshot, after a confirmation."""
     stored = stored_data(app, data_dir)
@@ -216,11 +202,9 @@ def _agreed(app: App, question: str, cancelled: str) -> bool:
     )
 
 
-@click.command(name="export")
+@command(name="export")
 @click.argument("file", type=FILE)
 @data_dir_option
-@common_options
-@pass_app
 def export_command(app: App, file: Path, data_dir: Path | None) -> None:
     """Copy all data of the emulator to FILE.
 
@@ -235,12 +219,10 @@ def export_command(app: App, file: Path, data_dir: Path | None) -> None:
     say_secret(app)
 
 
-@click.command(name="import")
+@command(name="import")
 @click.argument("file", type=FILE)
 @data_dir_option
-@yes_option
-@common_options
-@pass_app
+@yes_option("Do not ask for confirmation.")
 def import_command(app: App, file: Path, data_dir: Path | None, yes: bool) -> None:
     """Replace the emulator's data with an export.
 
@@ -257,11 +239,9 @@ def import_command(app: App, file: Path, data_dir: Path | None, yes: bool) -> No
     app.output.talk(("imported", "success"), f" {app.output.path(source)} into {app.output.path(data)}")
 
 
-@click.command(name="reset")
+@command(name="reset")
 @data_dir_option
-@yes_option
-@common_options
-@pass_app
+@yes_option("Do not ask for confirmation.")
 def reset_command(app: App, data_dir: Path | None, yes: bool) -> None:
     """Delete all data of the emulator, after a confirmation.
 
@@ -281,7 +261,7 @@ def reset_command(app: App, data_dir: Path | None, yes: bool) -> None:
         app.output.talk(f"nothing to reset: there is no data in {data}")
 
 
-@click.command(
+@command(
     name="seed",
     epilog="""\b
 A seed, in YAML:
@@ -304,8 +284,6 @@ A seed, in YAML:
 )
 @click.argument("file", type=FILE)
 @data_dir_option
-@common_options
-@pass_app
 def seed_command(app: App, file: Path, data_dir: Path | None) -> None:
     """Add the users, channels, members and messages in FILE.
 

@@ -12,7 +12,7 @@ from ckfunc.base.text import Line, Segment, table
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_operations
 from ckfunc.cli.emulator_data import data_dir_option, directory
-from ckfunc.cli.options import common_options, pass_app
+from ckfunc.cli.options import command, group
 from ckfunc.emulator.data_directory import find_running
 from ckfunc.wire.faults import FaultMistake, read_fault_entry, write_active_fault
 
@@ -25,18 +25,16 @@ if TYPE_CHECKING:
 _HEADINGS = ("ID", "OPERATION", "FAULT", "REQUESTS", "AFFECTED")
 
 
-@click.group(
-    invoke_without_command=True,
-    epilog="""\b
-Examples:
+@group(
+    """
   ckfunc emulator faults                                        list faults
   ckfunc emulator faults add sendChannelMessage --status 429    fail requests
   ckfunc emulator faults add --status 503 --rate 20%            fail some
-  ckfunc emulator faults clear                                  remove all""",
+  ckfunc emulator faults clear                                  remove all
+    """,
+    invoke_without_command=True,
 )
 @data_dir_option
-@common_options
-@pass_app
 @click.pass_context
 def faults(ctx: click.Context, app: App, data_dir: Path | None) -> None:
     """List the faults of a running emulator.
@@ -51,14 +49,15 @@ def faults(ctx: click.Context, app: App, data_dir: Path | None) -> None:
     _print_faults(app, read_faults(_running_client(app, data_dir)))
 
 
-@faults.command(
-    name="add",
-    epilog="""\b
-Examples:
+@command(
+    """
   ckfunc emulator faults add sendChannelMessage --status 429 --first 2
   ckfunc emulator faults add --status 503 --rate 20%
   ckfunc emulator faults add createUser --lost
-  ckfunc emulator faults add --delay 2s""",
+  ckfunc emulator faults add --delay 2s
+    """,
+    within=faults,
+    name="add",
 )
 @click.argument("operation", metavar="[OPERATION]", required=False, shell_complete=complete_operations)
 @click.option("--status", type=int, metavar="STATUS", help="Refuse requests with this status: 429, or 500 to 599.")
@@ -69,8 +68,6 @@ Examples:
 @click.option("--first", type=int, metavar="N", help="Only affect the first N requests.")
 @click.option("--seed", type=int, metavar="N", help="Seed of the random numbers for --rate (default: 1).")
 @data_dir_option
-@common_options
-@pass_app
 def add(app: App, /, data_dir: Path | None, **entry: object) -> None:
     """Add a fault to a running emulator.
 
@@ -91,11 +88,9 @@ def add(app: App, /, data_dir: Path | None, **entry: object) -> None:
         app.output.talk(("added ", "success"), description)
 
 
-@faults.command(name="clear")
+@command(within=faults, name="clear")
 @click.argument("ids", metavar="[ID]...", nargs=-1, type=click.IntRange(1))
 @data_dir_option
-@common_options
-@pass_app
 def clear(app: App, ids: tuple[int, ...], data_dir: Path | None) -> None:
     """Remove faults of a running emulator, by default all. If an ID does not exist, nothing is removed."""
     from ckfunc.api.emulator import clear_faults, remove_faults

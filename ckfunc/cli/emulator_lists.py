@@ -12,7 +12,7 @@ from ckfunc.base.errors import UsageProblem
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_channels, complete_users
 from ckfunc.cli.emulator_data import data_dir_option, stored_client
-from ckfunc.cli.options import F, common_options, pass_app
+from ckfunc.cli.options import F, command
 
 if TYPE_CHECKING:
     from ckfunc.base.text import Line
@@ -36,18 +36,14 @@ def _user(text: str) -> Callable[[F], F]:
     return click.option("--user", metavar="NAME|ID", shell_complete=complete_users, help=text)
 
 
-@click.command(
-    epilog="""\b
-Examples:
+@command("""
   ckfunc emulator users                     all users
-  ckfunc emulator users --channel support   the members of a channel""",
-)
+  ckfunc emulator users --channel support   the members of a channel
+""")
 @_channel("Only members of this channel.")
 @_limit
 @_page
 @data_dir_option
-@common_options
-@pass_app
 def users(app: App, channel: str | None, limit: int, page: int, data_dir: Path | None) -> None:
     """List the users of the emulator.
 
@@ -65,12 +61,10 @@ def users(app: App, channel: str | None, limit: int, page: int, data_dir: Path |
     _print_rest(app, part, "users", "`ckfunc emulator seed FILE` adds some" if channel is None else "")
 
 
-@click.command(
-    epilog="""\b
-Examples:
+@command("""
   ckfunc emulator channels                  all channels
-  ckfunc emulator channels --user jane      a user's channels""",
-)
+  ckfunc emulator channels --user jane      a user's channels
+""")
 @_user("Only channels that this user is a member of.")
 @click.option(
     "--type", "kind", type=click.Choice(["PUBLIC", "PRIVATE", "DIRECT"], case_sensitive=False), help="Only this type."
@@ -78,8 +72,6 @@ Examples:
 @_limit
 @_page
 @data_dir_option
-@common_options
-@pass_app
 def channels(app: App, user: str | None, kind: str | None, limit: int, page: int, data_dir: Path | None) -> None:
     """List the channels of the emulator.
 
@@ -99,22 +91,18 @@ def channels(app: App, user: str | None, kind: str | None, limit: int, page: int
     _print_rest(app, part, "channels", "`ckfunc emulator seed FILE` adds some" if user is kind is None else "")
 
 
-@click.command(
-    epilog="""\b
-Examples:
+@command("""
   ckfunc emulator messages                      of every channel
   ckfunc emulator messages --channel support    of one channel
   ckfunc emulator messages --search refund      with this text
-  ckfunc emulator messages --before 4711        older ones""",
-)
+  ckfunc emulator messages --before 4711        older ones
+""")
 @_channel("Only messages of this channel.")
 @_user("Only messages of this user.")
 @click.option("--search", metavar="TEXT", help="Only messages with this text.")
 @click.option("--before", type=click.IntRange(1), metavar="ID", help="Only messages older than this one.")
 @_limit
 @data_dir_option
-@common_options
-@pass_app
 def messages(
     app: App,
     channel: str | None,

@@ -35,7 +35,7 @@ from ckfunc.cli.options import common_options
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-# Each command and its one-line help. The code of a command is in ckfunc/cli/commands/NAME.py.
+# Each command and its one-line help. The code of a command is in ckfunc/cli/commands/NAME.py, except for COMMAND_FILES.
 COMMANDS: dict[str, str] = {
     "init": "Create a project: manifest, first handler, types.",
     "new": "Add a handler and its manifest entry.",
@@ -69,6 +69,9 @@ COMMANDS: dict[str, str] = {
     "help": "Show the help of a command.",
 }
 
+COMMAND_FILES = {"login": "credentials", "logout": "credentials", "whoami": "credentials", "show": "versions"}
+"""Modules in ckfunc/cli/commands with several commands of one subject."""
+
 _LONGEST_VALUE = 60
 _GIVEN = re.compile("(.+?) is not (?:a valid|in the range|one of) ", re.DOTALL)
 _EXTRA = re.compile(r"unexpected extra arguments? \((.*)\)", re.DOTALL)
@@ -86,7 +89,8 @@ class Commands(click.Group):
         """Import the command; return None if there is none of this name."""
         if cmd_name not in COMMANDS:
             return None
-        command = getattr(importlib.import_module(f"ckfunc.cli.commands.{cmd_name}"), cmd_name)
+        module = COMMAND_FILES.get(cmd_name, cmd_name)
+        command = getattr(importlib.import_module(f"ckfunc.cli.commands.{module}"), cmd_name)
         assert isinstance(command, click.Command)  # noqa: S101 - an error in the table
         return command
 
@@ -115,7 +119,6 @@ class Commands(click.Group):
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="ckfunc", message="%(prog)s %(version)s")
-@common_options
 def cli() -> None:
     """Manage chat functions as code: deploy, watch, test and emulate them.
 
@@ -126,6 +129,9 @@ def cli() -> None:
       ckfunc trigger user.attempted.start_session --data '{"username": "jane"}'
       ckfunc logs
     """
+
+
+cli.params += common_options()
 
 
 def main() -> NoReturn:

@@ -1,11 +1,11 @@
-"""Options that every command takes, before its name or after it."""
+"""The declaration of commands, and options that several commands take."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
@@ -13,9 +13,6 @@ from ckfunc.cli.completion import complete_targets
 from ckfunc.emulator.data_directory import KEPT_INVOCATIONS
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-pass_app = click.pass_obj
-"""Passes the App as the command's first argument."""
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 """A file, which need not exist."""
@@ -48,79 +45,92 @@ def _setting(name: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
     return keep
 
 
-def _option(*names: str, sets: str, **attributes: Any) -> Callable[[F], F]:
+def _common(*names: str, sets: str, **attributes: Any) -> click.Option:
     # A name of its own: a command may have an argument `directory`.
-    return click.option(*names, f"common_{sets}", expose_value=False, callback=_setting(sets), **attributes)
+    return click.Option([*names, f"common_{sets}"], expose_value=False, callback=_setting(sets), **attributes)
 
 
-def port_option(function: F) -> F:
-    """Add the option `--port` of emulators."""
-    return click.option(
-        "--port",
-        default=4310,
-        show_default=True,
-        type=click.IntRange(0, 65535),
-        metavar="PORT",
-        help="Port to listen on; 0 picks a free one.",
-    )(function)
+def common_options() -> list[click.Option]:
+    """Return the options that every command takes; they are stored in `App.settings`."""
+    directory = click.Path(path_type=Path)
+    return [
+        _common(
+            *("-C", "--directory"),
+            sets="directory",
+            type=directory,
+            metavar="DIR",
+            help="Run as if ckfunc was started in DIR.",
+        ),
+        _common(
+            "--target",
+            sets="target",
+            metavar="NAME",
+            shell_complete=complete_targets,
+            help="Use this target of functions.yaml.",
+        ),
+        _common("--json", sets="json", is_flag=True, help="Print data as JSON."),
+        _common("-q", "--quiet", sets="quiet", is_flag=True, help="Only print errors and results."),
+        _common("-v", "--verbose", sets="verbose", is_flag=True, help="Print more."),
+        _common("--no-color", sets="no_color", is_flag=True, help="Disable color (same as setting NO_COLOR)."),
+    ]
 
 
-def yes_option(function: F) -> F:
-    """Add the option `--yes` of commands that always ask for confirmation."""
-    return click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation.")(function)
+def command(
+    examples: str = "", *, within: click.Group | None = None, **attributes: Any
+) -> Callable[[Callable[..., Any]], click.Command]:
+    """Make a function a command with the common options, which gets the App as its first argument.
+
+    `examples` ends the help. `within` is the group of a subcommand; `attributes` are those of click.
+    """
+
+    def made(function: Callable[..., Any]) -> click.Command:
+        if examples:
+            attributes["epilog"] = "\b\nExamples:\n" + examples.strip("\n").rstrip(" ").rstrip("\n")
+        result: click.Command = click.command(**attributes)(click.pass_obj(function))
+        result.params += common_options()
+        if within is not None:
+            within.add_command(result)
+        return result
+
+    return made
 
 
-def open_option(function: F) -> F:
-    """Add the option that opens the emulator's dashboard."""
-    return click.option("--open", "open_dashboard", is_flag=True, help="Open the dashboard in your browser.")(function)
+def group(examples: str, **attributes: Any) -> Callable[[Callable[..., Any]], click.Group]:
+    """Make a function a command with subcommands; see `command`."""
+
+    def made(function: Callable[..., Any]) -> click.Group:
+        return cast(click.Group, command(examples, cls=click.Group, **attributes)(function))
+
+    return made
 
 
-def keep_invocations_option(function: F) -> F:
-    """Add the option `--keep-invocations` of emulators."""
-    return click.option(
-        "--keep-invocations",
-        type=click.IntRange(min=1),
-        default=KEPT_INVOCATIONS,
-        show_default=True,
-        metavar="N",
-        help="Keep the last N invocations.",
-    )(function)
+port_option = click.option(
+    "--port",
+    default=4310,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    metavar="PORT",
+    help="Port to listen on; 0 picks a free one.",
+)
+open_option = click.option("--open", "open_dashboard", is_flag=True, help="Open the dashboard in your browser.")
+keep_invocations_option = click.option(
+    "--keep-invocations",
+    type=click.IntRange(min=1),
+    default=KEPT_INVOCATIONS,
+    show_default=True,
+    metavar="N",
+    help="Keep the last N invocations.",
+)
+format_option = click.option(
+    *("--format", "common_format"),
+    expose_value=False,
+    callback=_setting("format"),
+    type=click.Choice(["github", "gitlab", "sarif"]),
+    help="Print a report for CI: GitHub annotations, GitLab Code Quality, or SARIF.",
+)
+"""A report for continuous integration; it is stored in `App.settings`."""
 
 
-def format_option(function: F) -> F:
-    """Add the option of a report for continuous integration; it lands in `App.settings`."""
-    return _option(
-        "--format",
-        sets="format",
-        type=click.Choice(["github", "gitlab", "sarif"]),
-        help="Print a report for CI: GitHub annotations, GitLab Code Quality, or SARIF.",
-    )(function)
-
-
-def common_options(function: F) -> F:
-    """Add the options that every command takes; they are stored in `App.settings`."""
-    for option in reversed(
-        (
-            _option(
-                "-C",
-                "--directory",
-                sets="directory",
-                type=click.Path(path_type=Path),
-                metavar="DIR",
-                help="Run as if ckfunc was started in DIR.",
-            ),
-            _option(
-                "--target",
-                sets="target",
-                metavar="NAME",
-                shell_complete=complete_targets,
-                help="Use this target of functions.yaml.",
-            ),
-            _option("--json", sets="json", is_flag=True, help="Print data as JSON."),
-            _option("-q", "--quiet", sets="quiet", is_flag=True, help="Only print errors and results."),
-            _option("-v", "--verbose", sets="verbose", is_flag=True, help="Print more."),
-            _option("--no-color", sets="no_color", is_flag=True, help="Disable color (same as setting NO_COLOR)."),
-        )
-    ):
-        function = option(function)
-    return function
+def yes_option(text: str) -> Callable[[F], F]:
+    """Add the option `--yes` of a command that asks for confirmation."""
+    return click.option("-y", "--yes", is_flag=True, help=text)

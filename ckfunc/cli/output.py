@@ -24,11 +24,11 @@ from ckfunc import __version__
 from ckfunc.base.errors import CkfuncError, InvalidFiles, InvalidManifest, InvalidScripts, Problem, UsageProblem
 from ckfunc.base.secrets import Secret
 from ckfunc.base.streams import ReaderGone, discard_rest, reader_left, write_text
-from ckfunc.base.text import USUAL_COLUMNS, cells, cut, printable
-from ckfunc.cli.terminal import StatusLine
+from ckfunc.base.text import USUAL_COLUMNS, cells, cut, one_line, printable
+from ckfunc.cli.terminal import StatusLine, show_on, spinner
 
 if TYPE_CHECKING:
-    from rich.live import Live
+    from rich.progress import Progress
 
     from ckfunc.api import Wait
     from ckfunc.base.annotations import Annotation
@@ -82,7 +82,7 @@ class Output:
         self._unwritable: UnwritableOutput | None = None
         self._last_retry: tuple[tuple[str, int], float] = (("", 0), 0.0)
         self._news: str | None = None
-        self._spinner: Live | None = None
+        self._spinner: Progress | None = None
         self._timer: threading.Timer | None = None
         self._status = StatusLine(self._lock, _terminal_columns)
 
@@ -189,7 +189,10 @@ class Output:
         if self._settings.verbose:
             self.talk((printable(text), "muted"))
         elif self._news is not None and text.strip():
-            self._news = " ".join(printable(text).split())
+            self._news = one_line(text)
+            with self._lock:
+                if self._spinner is not None:
+                    show_on(self._spinner, self._news)
 
     def warn(self, text: str) -> None:
         """Print a warning; nothing with --quiet."""
@@ -230,17 +233,15 @@ class Output:
             self._timer = None
         with self._lock:
             if self._spinner is not None:
-                self._spinner.stop()
+                self._spinner.live.stop()
             self._spinner = None
         news, self._news = self._news, None
         return news
 
     def _start_spinner(self) -> None:
-        from ckfunc.cli.spinner import spinner
-
         with self._lock:
-            self._spinner = spinner(lambda: self._news or "", color=self.uses_color(sys.stderr))
-            self._spinner.start()
+            self._spinner = spinner(self._news or "", color=self.uses_color(sys.stderr))
+            self._spinner.live.start()
 
     def confirm(self, question: str, shown: Iterable[Iterable[Segment]] = ()) -> bool:
         """Print `shown`, even with --quiet, and ask until the answer is yes or no.

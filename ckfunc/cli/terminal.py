@@ -1,4 +1,4 @@
-"""The terminal: keys as they are pressed, its size, and the status line at its bottom."""
+"""The terminal: keys as they are pressed, its size, the status line, and a spinner."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 ESCAPE = "\x1b"
 # Escape sequences of arrows and function keys, whose letters must not be read as keys.
@@ -204,3 +207,27 @@ class StatusLine:
         with suppress(OSError, ValueError, UnicodeEncodeError):
             sys.stderr.write(text)
             sys.stderr.flush()
+
+
+def spinner(text: str, *, color: bool) -> Progress:
+    """Return a spinner on stderr that shows a text and the time that has passed; it is removed when it stops."""
+    from rich import console, progress  # which only a command that takes long needs
+
+    screen = console.Console(stderr=True, no_color=not color, highlight=False)
+    columns = (progress.SpinnerColumn("line"), progress.TextColumn("{task.description}", markup=False))
+    shown = progress.Progress(
+        *columns,
+        progress.TimeElapsedColumn(),
+        console=screen,
+        transient=True,
+        # Only messages are printed above the spinner: stdout has results, and may not be this terminal.
+        redirect_stdout=False,
+        refresh_per_second=4,
+    )
+    shown.add_task(text[: screen.width - 16])
+    return shown
+
+
+def show_on(shown: Progress, text: str) -> None:
+    """Replace the text of a spinner."""
+    shown.update(shown.task_ids[0], description=text[: shown.console.width - 16])

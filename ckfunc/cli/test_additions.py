@@ -15,7 +15,7 @@ from ckfunc.base.secrets import Secret
 from ckfunc.base.text import escaped, printable
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_channels, complete_types
-from ckfunc.cli.options import common_options, pass_app
+from ckfunc.cli.options import command
 from ckfunc.cli.output import NeedsYes
 
 if TYPE_CHECKING:
@@ -39,14 +39,14 @@ def _case_name(_ctx: click.Context, _param: click.Parameter, name: str | None) -
     return name
 
 
-@click.command(
-    name="add",
-    epilog="""\b
-Examples:
+@command(
+    """
   ckfunc test add --invocation 4711 --target production
   ckfunc test add user.sent.message --invocation 4711 --name "no text"
   ckfunc test add --invocation 4711 --file tests/incidents.yaml --yes
-  ckfunc test add --channel support --last 20 --target production""",
+  ckfunc test add --channel support --last 20 --target production
+    """,
+    name="add",
 )
 @click.argument("trigger_type", metavar="[TYPE]", required=False, shell_complete=complete_types)
 @click.option(
@@ -77,8 +77,6 @@ Examples:
     help="Test file (default: in tests/, named after the type, or conversations.yaml).",
 )
 @click.option("--yes", is_flag=True, help="Write without asking.")
-@common_options
-@pass_app
 def add(
     app: App,
     trigger_type: str | None,
@@ -113,20 +111,18 @@ def add(
     return _offer(app, maker.project, addition, yes=yes)
 
 
-@click.command(
-    name="record",
-    epilog="""\b
-Examples:
+@command(
+    """
   ckfunc test record --name "a customer asks for help"
-  ckfunc test record --file tests/support.yaml --yes""",
+  ckfunc test record --file tests/support.yaml --yes
+    """,
+    name="record",
 )
 @click.option("--name", metavar="TEXT", callback=_case_name, help="Name of the case (default: from the time).")
 @click.option(
     "--file", type=click.Path(path_type=Path), metavar="FILE", help="Test file (default: tests/conversations.yaml)."
 )
 @click.option("--yes", is_flag=True, help="Write without asking.")
-@common_options
-@pass_app
 def record(app: App, name: str | None, file: Path | None, yes: bool) -> int:
     """Record what happens on the project's running emulator until Ctrl-C, as a conversation.
 

@@ -12,7 +12,7 @@ import click
 from ckfunc.base.errors import CkfuncError, UsageProblem
 from ckfunc.base.files import read_file, write_atomically
 from ckfunc.cli.app import App
-from ckfunc.cli.options import FILE, common_options, pass_app
+from ckfunc.cli.options import FILE, command
 
 if TYPE_CHECKING:
     from ckfunc.model.outputs import MergedTestsJson
@@ -54,19 +54,17 @@ def lcov_path(app: App, path: Path | None) -> Path:
     return app.named(path or app.root() / DEFAULT_LCOV)
 
 
-@click.command(
-    name="merge",
-    epilog="""\b
-Examples:
+@command(
+    """
   ckfunc test merge shards/*.xml --junit junit.xml
-  ckfunc test merge shards/*.info --lcov lcov.info --coverage-threshold 80""",
+  ckfunc test merge shards/*.info --lcov lcov.info --coverage-threshold 80
+    """,
+    name="merge",
 )
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=FILE)
 @click.option("--junit", type=FILE, metavar="FILE", help="Write the merged JUnit report to this file.")
 @lcov_option("Write the merged coverage to this lcov file.")
 @threshold_option
-@common_options
-@pass_app
 def merge(app: App, files: tuple[Path, ...], junit: Path | None, lcov: Path | None, threshold: float | None) -> None:
     """Merge the JUnit reports and lcov files of shards into one of each.
 

@@ -6,7 +6,6 @@ Files in which users store secrets are excluded: `.env` files, emulator data and
 from __future__ import annotations
 
 import contextlib
-import importlib
 import io
 import json
 import os
@@ -33,7 +32,7 @@ from support.keyring_file import TRUSTED, FileKeyring
 from support.loopback import Reply, Request, serve
 
 from ckfunc.base.files import cache_dir
-from ckfunc.cli.main import COMMANDS, run
+from ckfunc.cli.main import COMMANDS, cli, run
 
 SENT, START, READ = "user.sent.message", "user.attempted.start_session", "user.read.message"
 VERBOSITIES: tuple[tuple[str, ...], ...] = (("-q",), (), ("-v",), ("--json",), ("-v", "--json"))
@@ -172,7 +171,7 @@ def test_every_command_and_subcommand_has_a_case() -> None:
     assert [name for name in CASES if name not in COMMANDS] == []
     assert [name for name, those in CASES.items() if not those and name not in LASTING] == []
     for name in COMMANDS:
-        command = getattr(importlib.import_module(f"ckfunc.cli.commands.{name}"), name)
+        command = cli.get_command(click.Context(cli), name)
         if isinstance(command, click.Group):
             assert [one for one in command.commands if one not in {line[0] for line in CASES[name]}] == []
 

@@ -19,8 +19,8 @@ from support.project_files import ROOT
 
 from ckfunc import __version__
 from ckfunc.cli.main import cli
-from ckfunc.cli.schemas import commands_with_json
 from ckfunc.manifest.definition import MANIFEST
+from ckfunc.model.command_outputs import commands_with_json
 from ckfunc.testing.definition import CASES
 
 pytestmark = [

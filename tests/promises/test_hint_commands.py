@@ -11,10 +11,10 @@ import click
 import pytest
 
 import ckfunc as package
-from ckfunc.cli.main import COMMANDS, cli
+from ckfunc.cli.main import COMMAND_FILES, COMMANDS, cli
 from ckfunc.cli.options import Settings
 from ckfunc.cli.output import completed
-from ckfunc.cli.schemas import OUTPUTS
+from ckfunc.model.command_outputs import OUTPUTS
 
 ROOT = Path(package.__file__).parent
 
@@ -107,7 +107,7 @@ _OF_OTHER_PROGRAMS = ("bundle/", "emulator/ui/requests.py")
 """Modules whose options are those of esbuild and curl."""
 
 
-_DESCRIBING_OUTPUTS = ("model/outputs.py", "cli/schemas.py")
+_DESCRIBING_OUTPUTS = ("model/outputs.py", "model/command_outputs.py")
 """Modules that describe the output of several commands with an option."""
 
 
@@ -150,7 +150,9 @@ def test_every_option_in_a_message_exists_for_the_commands_that_print_it() -> No
                 continue
             if module.startswith("cli/commands/"):
                 own = module.removeprefix("cli/commands/").removesuffix(".py")
-                commands = [own, *(f"{own} {name}" for name in getattr(found([own])[0], "commands", {}))]
+                shared = [name for name, file in COMMAND_FILES.items() if file == own]
+                roots = [own, *shared] if own in COMMANDS else shared
+                commands = [*roots, *(f"{own} {name}" for name in getattr(found([roots[0]])[0], "commands", {}))]
                 assert any(one in options(found(name.split())[0]) for name in commands), f"{module}:{number}: {one}"
                 continue
             if module in _DESCRIBING_OUTPUTS:

@@ -20,12 +20,12 @@ from ckfunc.chat.events import MessageChange, PresenceChange, SessionChange
 from ckfunc.check.setup import FAIL, OK, WARN
 from ckfunc.cli.commands.help import contexts
 from ckfunc.cli.main import cli
-from ckfunc.cli.schemas import OUTPUTS, WITHOUT_JSON, command_schema, commands_with_json
 from ckfunc.deploy.apply.report import Ending, ItemState
 from ckfunc.deploy.plan.plan import ChangeAction
 from ckfunc.deploy.resources import RESOURCES
 from ckfunc.model.application import Status
 from ckfunc.model.chat import MessageType
+from ckfunc.model.command_outputs import OUTPUTS, WITHOUT_JSON, command_schema, commands_with_json
 from ckfunc.replay.verdict import ReplayVerdict
 from ckfunc.runtime.locks import SEVERITIES
 from ckfunc.scaffold.writing import FileAction

@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 
 from ckfunc.cli.commands.help import within
 from ckfunc.cli.main import cli
-from ckfunc.cli.schemas import OUTPUTS, command_schema
+from ckfunc.model.command_outputs import OUTPUTS, command_schema
 
 
 def command_of(args: Sequence[str]) -> str:

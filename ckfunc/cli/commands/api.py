@@ -12,29 +12,25 @@ from ckfunc.base.secrets import Secret
 from ckfunc.base.text import printable
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_data
-from ckfunc.cli.options import common_options, pass_app
+from ckfunc.cli.options import command, yes_option
 
 if TYPE_CHECKING:
     from ckfunc.api import Client
 
 
-@click.command(
-    epilog="""\b
-Examples:
+@command("""
   ckfunc api GET /v1/users --paginate
   ckfunc api POST /v1/channels --data '{"type": "PUBLIC", "name": "lobby"}'
   ckfunc api PATCH /v1/users/7 --data @user.json
-  ckfunc api DELETE /v1/users/7"""
-)
+  ckfunc api DELETE /v1/users/7
+""")
 @click.argument("method", type=click.Choice(["GET", "POST", "PUT", "PATCH", "DELETE"], case_sensitive=False))
 @click.argument("path", metavar="PATH")
 @click.option(
     "--data", metavar="JSON", shell_complete=complete_data, help="The body: JSON, @FILE, or - for standard input."
 )
 @click.option("--paginate", is_flag=True, help="Fetch all pages of a list, as one JSON array.")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation before a write to a protected target.")
-@common_options
-@pass_app
+@yes_option("Do not ask for confirmation before a write to a protected target.")
 def api(app: App, method: str, path: str, data: str | None, paginate: bool, yes: bool) -> int:
     """Send a request to the Platform API with the target's credentials, and print the JSON response.
 

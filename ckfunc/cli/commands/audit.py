@@ -11,7 +11,7 @@ from ckfunc.base.errors import EXIT_FAILED, EXIT_OK
 from ckfunc.base.files import cache_dir
 from ckfunc.base.text import printable, table
 from ckfunc.cli.app import App
-from ckfunc.cli.options import common_options, pass_app
+from ckfunc.cli.options import command
 
 if TYPE_CHECKING:
     from ckfunc.model.lock import PackageLock
@@ -21,13 +21,11 @@ if TYPE_CHECKING:
 # Rooms are imported inside the functions: `ckfunc audit --help` must not load the manifest.
 
 
-@click.command(
-    epilog="""\b
-Examples:
+@command("""
   ckfunc audit                        list every known vulnerability
   ckfunc audit --level high           only high and critical ones
-  ckfunc audit --json                 list them as data"""
-)
+  ckfunc audit --json                 list them as data
+""")
 @click.option(
     "--level",
     type=click.Choice(["low", "moderate", "high", "critical"]),
@@ -35,8 +33,6 @@ Examples:
     show_default=True,
     help="Only report vulnerabilities of this severity or higher.",
 )
-@common_options
-@pass_app
 def audit(app: App, level: str) -> int:
     """Ask the npm registry for known vulnerabilities in the packages of functions.lock.
 

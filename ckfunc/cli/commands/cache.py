@@ -13,7 +13,7 @@ from ckfunc.base.errors import UsageProblem
 from ckfunc.base.files import cache_dir
 from ckfunc.base.text import size_text
 from ckfunc.cli.app import App
-from ckfunc.cli.options import common_options, pass_app
+from ckfunc.cli.options import command, group
 from ckfunc.runtime.cache import PACKAGES, CacheEntry, CacheRefused, Total, entries
 from ckfunc.runtime.cache import clean as clean_entries
 
@@ -23,15 +23,12 @@ if TYPE_CHECKING:
 _LONGEST_NAME = 70
 
 
-@click.group(
-    epilog="""\b
-Examples:
+@group("""
   ckfunc cache info
   ckfunc cache clean --dry-run
-  ckfunc cache clean --older-than 30d"""
-)
-@common_options
-def cache() -> None:
+  ckfunc cache clean --older-than 30d
+""")
+def cache(_app: App) -> None:
     """Show and clean the cache.
 
     The cache holds only files that ckfunc can recreate: installed npm packages, the TypeScript compiler, esbuild,
@@ -39,14 +36,13 @@ def cache() -> None:
     """
 
 
-@cache.command(
-    epilog="""\b
-Examples:
+@command(
+    """
   ckfunc cache info
-  ckfunc cache info --json"""
+  ckfunc cache info --json
+    """,
+    within=cache,
 )
-@common_options
-@pass_app
 def info(app: App) -> None:
     """List what is cached, with sizes.
 
@@ -75,17 +71,16 @@ def info(app: App) -> None:
         app.output.line(_columns(entry.size_bytes), _shortened(entry.name), (f"  ({note})", "muted"))
 
 
-@cache.command(
-    epilog="""\b
-Examples:
+@command(
+    """
   ckfunc cache clean                   remove everything unused
   ckfunc cache clean --older-than 30d  only what was not used for 30 days
-  ckfunc cache clean --dry-run         show what would be removed"""
+  ckfunc cache clean --dry-run         show what would be removed
+    """,
+    within=cache,
 )
 @click.option("--older-than", metavar="AGE", help="Only remove what was not used for this long, such as 12h or 30d.")
 @click.option("--dry-run", is_flag=True, help="Show what would be removed, and remove nothing.")
-@common_options
-@pass_app
 def clean(app: App, older_than: str | None, dry_run: bool) -> None:
     """Remove what is cached and not in use.
 

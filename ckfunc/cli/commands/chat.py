@@ -7,18 +7,16 @@ import click
 from ckfunc.base.errors import UsageProblem
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_channels, complete_users
-from ckfunc.cli.options import common_options, pass_app
+from ckfunc.cli.options import command
 
 
-@click.command(
-    epilog="""\b
-Examples:
+@command("""
   ckfunc chat --as jane                       in the most recent channel
   ckfunc chat --as jane --channel support     in this channel
   ckfunc chat --as jane --param token=abc     with authParams
   echo hello | ckfunc chat --as jane          send, show the replies, and end
-  ckfunc chat --as jane --json < lines | jq   events as data"""
-)
+  ckfunc chat --as jane --json < lines | jq   events as data
+""")
 @click.option(
     "--as", "username", required=True, metavar="USER", shell_complete=complete_users, help="Chat as this user."
 )
@@ -40,8 +38,6 @@ Examples:
     help="Show the last N messages.",
 )
 @click.option("--url", metavar="URL", help="Address of the emulator (default: the project's running one).")
-@common_options
-@pass_app
 def chat(
     app: App, username: str, channel: str | None, create: bool, params: tuple[str, ...], history: int, url: str | None
 ) -> int:

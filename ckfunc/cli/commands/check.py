@@ -11,7 +11,7 @@ from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, CkfuncError, UsageProblem
 from ckfunc.check.findings import annotations_of, compact_lines, full_lines
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_types
-from ckfunc.cli.options import common_options, format_option, pass_app
+from ckfunc.cli.options import command, format_option
 
 if TYPE_CHECKING:
     from ckfunc.check.project import CheckedProject
@@ -19,20 +19,16 @@ if TYPE_CHECKING:
 # Rooms are imported inside the functions: `ckfunc check --help` must not load the manifest and the bundler.
 
 
-@click.command(
-    epilog="""\b
-Examples:
+@command("""
   ckfunc check                        manifest, syntax and types
   ckfunc check user.sent.message      one function and what it imports
   ckfunc check --watch                again after every save
   ckfunc check --format sarif         a report for CI (github, gitlab, sarif)
-  ckfunc check --json                 the errors as a list"""
-)
+  ckfunc check --json                 the errors as a list
+""")
 @click.argument("types", metavar="[TYPE]...", nargs=-1, shell_complete=complete_types)
 @click.option("-w", "--watch", is_flag=True, help="Check again whenever a file changes, until Ctrl-C.")
 @format_option
-@common_options
-@pass_app
 def check(app: App, types: tuple[str, ...], watch: bool) -> int:
     """Check the manifest, the syntax of every script, and its types with the TypeScript compiler.
 

@@ -6,7 +6,7 @@ import click
 from click.shell_completion import get_completion_class
 
 from ckfunc.cli.app import App
-from ckfunc.cli.options import common_options, pass_app
+from ckfunc.cli.options import command
 
 # A line up to the cursor, as bash has it: its own words end at an `@` and at other characters too.
 _BASH = """\
@@ -36,16 +36,12 @@ fi
 """What gives zsh its completion system, where nothing else has."""
 
 
-@click.command(
-    epilog="""\b
-Examples:
+@command("""
   ckfunc completion bash >> ~/.bashrc
   ckfunc completion zsh >> ~/.zshrc
-  ckfunc completion fish >> ~/.config/fish/config.fish"""
-)
+  ckfunc completion fish >> ~/.config/fish/config.fish
+""")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
-@common_options
-@pass_app
 def completion(app: App, shell: str) -> None:
     """Print a script for SHELL that completes commands, options, trigger types, targets, channels and users."""
     app.output.text(completion_script(click.get_current_context().find_root().command, shell))

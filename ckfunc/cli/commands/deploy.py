@@ -15,7 +15,7 @@ from ckfunc.base.secrets import Secret
 from ckfunc.base.workers import AT_ONCE
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_only
-from ckfunc.cli.options import FILE, common_options, pass_app
+from ckfunc.cli.options import FILE, command, yes_option
 from ckfunc.cli.plans import gates_of, print_plan, print_report, try_gates
 from ckfunc.deploy.apply.recovery import unfinished
 from ckfunc.deploy.cache import VersionCache
@@ -82,9 +82,7 @@ def watch_options(command: Command) -> Command:
     return command
 
 
-@click.command(
-    epilog="""\b
-Examples:
+@command("""
   ckfunc deploy                       to the default target
   ckfunc deploy --target production   a protected target asks first
   ckfunc deploy --target production --yes
@@ -97,8 +95,8 @@ Examples:
   ckfunc deploy --watch-for 10m       revert the deploy if its functions fail
   ckfunc deploy --watch-for 1h --max-failures 0.5% --min-runs 100
   ckfunc deploy --resume              after a crash: finish the deploy
-  ckfunc deploy --json                the report as data, for scripts"""
-)
+  ckfunc deploy --json                the report as data, for scripts
+""")
 @click.option(
     "--only",
     multiple=True,
@@ -116,13 +114,11 @@ Examples:
     help="Gates that must pass: check, test, replay:50 (comma-separated), or none. Default: gates in functions.yaml.",
 )
 @watch_options
-@click.option("-y", "--yes", is_flag=True, help="Skip the confirmation, even for a protected target.")
+@yes_option("Skip the confirmation, even for a protected target.")
 @click.option("--allow-removals", is_flag=True, help="Remove packages and variables that are not in functions.yaml.")
 @click.option("--allow-other-application", is_flag=True, help="Deploy to an application other than the target's.")
 @click.option("--allow-stale", is_flag=True, help="With --plan: deploy the current state if the plan is stale.")
 @click.option("--concurrency", "at_once", type=click.IntRange(1, 16), metavar="N", help="Concurrent requests, 1 to 16.")
-@common_options
-@pass_app
 def deploy(
     app: App,
     only: tuple[str, ...],

@@ -14,7 +14,7 @@ from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, CkfuncError, UsageProblem
 from ckfunc.base.text import cut
 from ckfunc.cli.app import App
 from ckfunc.cli.commands.watch import Printer, watch_confirmed, watch_project
-from ckfunc.cli.options import FILE, common_options, keep_invocations_option, open_option, pass_app, port_option
+from ckfunc.cli.options import FILE, command, keep_invocations_option, open_option, port_option, yes_option
 from ckfunc.cli.terminal import key_by_key, on_resize, pressed_keys
 from ckfunc.logs.entries import LogEntry
 from ckfunc.logs.format import summary
@@ -46,21 +46,17 @@ _LABELS = "123456789abcdefghijklmnoprstuvwxyz"
 """The keys that choose an event; q always quits."""
 
 
-@click.command(
-    epilog="""\b
-Examples:
+@command("""
   ckfunc dev                          deploy and run on every save
   ckfunc dev --port 0                 the emulator on any free port
   ckfunc dev --seed people.yaml       with these users, channels and messages
-  ckfunc dev --json | jq              deploys and invocations as data"""
-)
+  ckfunc dev --json | jq              deploys and invocations as data
+""")
 @port_option
 @click.option("--seed", type=FILE, metavar="FILE", help="Add the data in this file, unless it already exists.")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask, even if the emulator target is protected.")
+@yes_option("Do not ask, even if the emulator target is protected.")
 @keep_invocations_option
 @open_option
-@common_options
-@pass_app
 def dev(app: App, port: int, seed: Path | None, yes: bool, keep_invocations: int, open_dashboard: bool) -> int:
     """Run the emulator, deploy to it on every save, and show every invocation, until q or Ctrl-C.
 

@@ -10,7 +10,7 @@ import click
 from ckfunc.base.errors import EXIT_DIFFERENCES, EXIT_OK, UsageProblem
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_only, complete_types
-from ckfunc.cli.options import FILE, common_options, format_option, pass_app
+from ckfunc.cli.options import FILE, command, format_option
 from ckfunc.cli.plans import gates_of, print_plan, try_gates
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.gates import require_passed
@@ -20,9 +20,7 @@ from ckfunc.deploy.plan.plan import Plan
 from ckfunc.deploy.show.text import plan_annotations
 
 
-@click.command(
-    epilog="""\b
-Examples:
+@command("""
   ckfunc diff                         the plan for the default target
   ckfunc diff --target production     the plan for another target
   ckfunc diff --exit-code             for scripts: 3 when anything differs
@@ -33,8 +31,8 @@ Examples:
   ckfunc diff --out plan.json         save it for deploy --plan
   ckfunc diff user.sent.message@3     version 3 and the working copy
   ckfunc diff user.sent.message@3 user.sent.message
-                                      version 3 and the deployed version"""
-)
+                                      version 3 and the deployed version
+""")
 @click.argument("versions", metavar="[TYPE[@N]]...", nargs=-1, shell_complete=complete_types)
 @click.option("--markdown", is_flag=True, help="Print the plan as Markdown, for a pull request comment.")
 @click.option("--out", type=FILE, metavar="FILE", help="Save the plan to a file, without secrets or sources.")
@@ -53,8 +51,6 @@ Examples:
 )
 @click.option("--exit-code", is_flag=True, help="Exit 3 if anything differs, 0 if nothing does.")
 @format_option
-@common_options
-@pass_app
 def diff(
     app: App,
     versions: tuple[str, ...],

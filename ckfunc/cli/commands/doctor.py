@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import click
-
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK
 from ckfunc.base.text import printable
 from ckfunc.cli.app import App
-from ckfunc.cli.options import common_options, pass_app
+from ckfunc.cli.options import command
 
 _STYLES = {"ok": "success", "warn": "warning", "fail": "failure"}
 
 
-@click.command(
-    epilog="""\b
-Examples:
+@command("""
   ckfunc doctor
   ckfunc doctor --target production
-  ckfunc doctor --json"""
-)
-@common_options
-@pass_app
+  ckfunc doctor --json
+""")
 def doctor(app: App) -> int:
     """Check versions, Node, the package cache, the project, credentials, the platform, the clock and guest users.
 

@@ -18,30 +18,23 @@ from ckfunc.cli.emulator_data import (
 )
 from ckfunc.cli.emulator_faults import faults
 from ckfunc.cli.emulator_lists import channels, messages, users
-from ckfunc.cli.options import (
-    FILE,
-    common_options,
-    keep_invocations_option,
-    open_option,
-    pass_app,
-    port_option,
-)
+from ckfunc.cli.options import FILE, group, keep_invocations_option, open_option, port_option
 from ckfunc.emulator.data_directory import UnusableDirectory
 from ckfunc.emulator.store.trouble import UnwritableDatabase
 
 # The emulator is imported inside the function: `ckfunc emulator --help` does not need it.
 
 
-@click.group(
-    invoke_without_command=True,
-    epilog="""\b
-Examples:
+@group(
+    """
   ckfunc emulator                     for this project
   ckfunc emulator --port 0            on any free port
   ckfunc emulator --ephemeral         save nothing
   ckfunc emulator --seed people.yaml  with users and messages
   ckfunc emulator messages -n 5       list messages, users or channels
-  ckfunc emulator snapshots save v1   save its data under a name""",
+  ckfunc emulator snapshots save v1   save its data under a name
+    """,
+    invoke_without_command=True,
 )
 @click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Listen on this address.")
 @port_option
@@ -50,8 +43,6 @@ Examples:
 @click.option("--seed", type=FILE, metavar="FILE", help="Add the users, channels and messages in this file.")
 @keep_invocations_option
 @open_option
-@common_options
-@pass_app
 @click.pass_context
 def emulator(
     ctx: click.Context,

@@ -16,8 +16,8 @@ from ckfunc.base.errors import EXIT_CODES, UsageProblem
 from ckfunc.base.text import nearest
 from ckfunc.cli.app import App
 from ckfunc.cli.main import subcommands
-from ckfunc.cli.options import common_options, pass_app
-from ckfunc.cli.schemas import command_schema, commands_with_json
+from ckfunc.cli.options import command
+from ckfunc.model.command_outputs import command_schema, commands_with_json
 
 VARIABLES = {
     "CHATKITTY_CLIENT_ID": "Client id of the application.",
@@ -50,21 +50,19 @@ def complete_commands(ctx: click.Context, _: click.Parameter, incomplete: str) -
     return [name for name in commands if name.startswith(incomplete)]
 
 
-@click.command(
-    name="help",
-    epilog="""\b
-Examples:
+@command(
+    """
   ckfunc help                         all commands
   ckfunc help deploy                  the same as `ckfunc deploy --help`
   ckfunc help emulator seed           a subcommand
   ckfunc help --man | man -l -        the manual page
-  ckfunc help deploy --schema         the JSON Schema of its --json output""",
+  ckfunc help deploy --schema         the JSON Schema of its --json output
+    """,
+    name="help",
 )
 @click.argument("names", metavar="[COMMAND]...", nargs=-1, shell_complete=complete_commands)
 @click.option("--man", is_flag=True, help="Print the manual page, in roff.")
 @click.option("--schema", is_flag=True, help="Print the JSON Schema of the command's --json output.")
-@common_options
-@pass_app
 @click.pass_context
 def help(  # noqa: A001 - the command's name
     ctx: click.Context, app: App, names: tuple[str, ...], man: bool, schema: bool

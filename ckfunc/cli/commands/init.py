@@ -12,21 +12,19 @@ from ckfunc.base.errors import UsageProblem
 from ckfunc.base.git import repository_of
 from ckfunc.cli.app import App
 from ckfunc.cli.commands.types import show_written
-from ckfunc.cli.options import common_options, pass_app
+from ckfunc.cli.options import command
 
 if TYPE_CHECKING:
     from ckfunc.scaffold.writing import Written
 
 
-@click.command(
-    epilog="""\b
-Examples:
+@command("""
   ckfunc init                         in this directory
   ckfunc init support-chat            in a new one
   ckfunc init --ci github             add a workflow to a project
   ckfunc init --ci gitlab --branch release
-                                      deploys the branch `release`"""
-)
+                                      deploys the branch `release`
+""")
 @click.argument("directory", metavar="[DIR]", required=False, type=click.Path(path_type=Path, file_okay=False))
 @click.option(
     "--ci", type=click.Choice(["github", "gitlab"]), help="Add a CI pipeline (only that, in an existing project)."
@@ -36,8 +34,6 @@ Examples:
 )
 @click.option("--install", metavar="SPEC", help="With --ci: what pip installs (default: where this ckfunc comes from).")
 @click.option("--force", is_flag=True, help="Overwrite files that exist.")
-@common_options
-@pass_app
 def init(
     app: App, directory: Path | None, ci: str | None, branch: str | None, install: str | None, force: bool
 ) -> None:

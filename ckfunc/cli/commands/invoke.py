@@ -14,7 +14,7 @@ from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, UsageProblem
 from ckfunc.base.files import read_file
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_types
-from ckfunc.cli.options import common_options, pass_app
+from ckfunc.cli.options import command
 from ckfunc.deploy.history import require_handler
 from ckfunc.emulator.data_directory import DATABASE
 from ckfunc.logs.finding import read_invocation
@@ -25,15 +25,13 @@ from ckfunc.model.triggers import BY_TYPE
 _DEBUGGERS_LOOK_AT = 9229
 
 
-@click.command(
-    epilog="""\b
-Examples:
+@command("""
   ckfunc invoke user.sent.message                         with a sample event
   ckfunc invoke user.sent.message --event event.json
   ckfunc invoke user.sent.message --event - < event.json
   ckfunc invoke user.sent.message --from-invocation 4711 --target production
-  ckfunc invoke user.sent.message --inspect               wait for a debugger"""
-)
+  ckfunc invoke user.sent.message --inspect               wait for a debugger
+""")
 @click.argument("trigger_type", metavar="TYPE", shell_complete=complete_types)
 @click.option(
     "--event", metavar="FILE", help="File with the event as JSON, or - for standard input (default: a sample event)."
@@ -52,8 +50,6 @@ Examples:
     metavar="[PORT]",
     help=f"Open Node's debugger port on 127.0.0.1 (default: {_DEBUGGERS_LOOK_AT}) and wait, without a time limit.",
 )
-@common_options
-@pass_app
 def invoke(app: App, trigger_type: str, event: str | None, from_invocation: int | None, inspect: int | None) -> int:
     """Run the working copy of a handler once, and show the result.
 

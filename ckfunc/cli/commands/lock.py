@@ -10,7 +10,7 @@ import click
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, LockOutdated, UsageProblem
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_locked
-from ckfunc.cli.options import common_options, pass_app
+from ckfunc.cli.options import command
 
 if TYPE_CHECKING:
     from ckfunc.model.lock import PackageLock
@@ -19,20 +19,16 @@ if TYPE_CHECKING:
 # Rooms are imported inside the functions: `ckfunc lock --help` must not load the manifest.
 
 
-@click.command(
-    epilog="""\b
-Examples:
+@command("""
   ckfunc lock                         after a change of dependencies
   ckfunc lock --upgrade               use the newest versions that fit
   ckfunc lock --upgrade lodash        upgrade only one package
   ckfunc lock --check                 exit 1 if it is out of date, for CI
-  ckfunc lock --json                  list the changes as data"""
-)
+  ckfunc lock --json                  list the changes as data
+""")
 @click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=complete_locked)
 @click.option("--upgrade", is_flag=True, help="Use the newest versions that fit, of all packages or of NAME.")
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 if functions.lock is missing or out of date.")
-@common_options
-@pass_app
 def lock(app: App, names: tuple[str, ...], upgrade: bool, check: bool) -> int:
     """Write functions.lock: the exact version and checksum of every npm package, direct and transitive.
 

@@ -11,7 +11,7 @@ from ckfunc.base.errors import UsageProblem
 from ckfunc.base.interrupts import require_uninterrupted
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_types
-from ckfunc.cli.options import common_options, pass_app
+from ckfunc.cli.options import command
 from ckfunc.cli.output import Output
 from ckfunc.logs.entries import Filter, Gap, Item, LogEntry, Recovered, Trouble, parse_since
 from ckfunc.logs.finding import deployed_functions, read_invocation, recent, require_deployed, undeployed
@@ -29,17 +29,15 @@ USUAL_COUNT = 25
 """The default number of past invocations to print."""
 
 
-@click.command(
-    epilog="""\b
-Examples:
+@command("""
   ckfunc logs                                  every function
   ckfunc logs user.sent.message -n 100         one function, more invocations
   ckfunc logs 4711                             one in full
   ckfunc logs -f                               follow until Ctrl-C
   ckfunc logs --since yesterday --until today  yesterday's invocations
   ckfunc logs --since 10m --status FAILED      recent failures
-  ckfunc logs --json | jq .result              one object per line"""
-)
+  ckfunc logs --json | jq .result              one object per line
+""")
 @click.argument("names", metavar="[TYPE | ID]...", nargs=-1, shell_complete=complete_types)
 @click.option("-f", "--follow", is_flag=True, help="Wait for new invocations until Ctrl-C.")
 @click.option(
@@ -61,8 +59,6 @@ Examples:
 @click.option(
     "--version", "version", type=click.IntRange(1), metavar="NUMBER", help="Only invocations of this version."
 )
-@common_options
-@pass_app
 def logs(
     app: App,
     names: tuple[str, ...],

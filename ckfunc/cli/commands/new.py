@@ -8,20 +8,16 @@ from ckfunc.base.text import nearest
 from ckfunc.cli.app import App
 from ckfunc.cli.commands.types import show_written
 from ckfunc.cli.completion import complete_known_types
-from ckfunc.cli.options import common_options, pass_app
+from ckfunc.cli.options import command
 from ckfunc.model.triggers import BY_TYPE
 
 
-@click.command(
-    epilog="""\b
-Examples:
+@command("""
   ckfunc new user.sent.message
-  ckfunc new user.received.notification --force"""
-)
+  ckfunc new user.received.notification --force
+""")
 @click.argument("trigger_type", metavar="TYPE", shell_complete=complete_known_types)
 @click.option("--force", is_flag=True, help="Overwrite the handler file if it exists.")
-@common_options
-@pass_app
 def new(app: App, trigger_type: str, force: bool) -> None:
     """Add a handler for TYPE: handlers/….ts and an entry in functions.yaml, which keeps its comments and formatting.
 

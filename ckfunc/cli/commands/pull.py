@@ -11,7 +11,7 @@ from ckfunc.base.containment import require_own_state
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, NoProject, UsageProblem
 from ckfunc.base.text import printable
 from ckfunc.cli.app import App
-from ckfunc.cli.options import common_options, pass_app
+from ckfunc.cli.options import command, yes_option
 from ckfunc.model.project import Target
 
 if TYPE_CHECKING:
@@ -23,19 +23,15 @@ NEW_TARGET = "production"
 # ckfunc.pull is imported inside the functions: `ckfunc pull --help` must not load the manifest and the API client.
 
 
-@click.command(
-    epilog="""\b
-Examples:
+@command("""
   ckfunc pull                              create a project, or merge
   ckfunc pull --with-values                with values, into .env
   ckfunc pull --application 42             with its login from the keyring
-  ckfunc pull --target production --yes    into this project, without asking"""
-)
+  ckfunc pull --target production --yes    into this project, without asking
+""")
 @click.option("--application", metavar="ID", help="The application's id or key, for a new project.")
 @click.option("--with-values", is_flag=True, help="Write the values of variables to .env, readable only by you.")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation before changing an existing project.")
-@common_options
-@pass_app
+@yes_option("Do not ask for confirmation before changing an existing project.")
 def pull(app: App, application: str | None, with_values: bool, yes: bool) -> int:
     """Create a project from an application that was built in the ChatKitty dashboard.
 

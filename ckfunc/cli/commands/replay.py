@@ -10,7 +10,7 @@ from ckfunc.base.errors import EXIT_DIFFERENCES, EXIT_OK, UsageProblem
 from ckfunc.base.text import is_id, printable
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_types
-from ckfunc.cli.options import common_options, pass_app
+from ckfunc.cli.options import command
 from ckfunc.deploy.history import require_handler
 from ckfunc.logs.entries import parse_since
 from ckfunc.replay.report import replay_json, replay_lines
@@ -21,15 +21,13 @@ if TYPE_CHECKING:
 # The rooms are imported inside the function: `--help` and completion need none of them.
 
 
-@click.command(
-    epilog="""\b
-Examples:
+@command("""
   ckfunc replay user.sent.message                     the newest 50
   ckfunc replay user.sent.message --since 1d          all of a day
   ckfunc replay user.sent.message --failed --last 10  the newest that failed
   ckfunc replay user.sent.message --exit-code         3 if any differs
-  ckfunc replay 4711                                  a single invocation"""
-)
+  ckfunc replay 4711                                  a single invocation
+""")
 @click.argument("selected", metavar="TYPE|ID", shell_complete=complete_types)
 @click.option("--last", type=click.IntRange(1), default=None, metavar="N", help="Replay the newest N (default: 50).")
 @click.option(
@@ -39,8 +37,6 @@ Examples:
 @click.option("--exit-code", is_flag=True, help="Exit 3 if anything differs.")
 @click.option("--jobs", type=click.IntRange(1, 64), default=None, metavar="N", help="Replay N at a time.")
 @click.option("--network", is_flag=True, help="Allow network access (side effects are real).")
-@common_options
-@pass_app
 def replay(
     app: App,
     selected: str,

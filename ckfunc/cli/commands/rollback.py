@@ -10,7 +10,7 @@ from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, CkfuncError, UsageProblem
 from ckfunc.base.text import printable
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_types
-from ckfunc.cli.options import common_options, pass_app, yes_option
+from ckfunc.cli.options import command, yes_option
 from ckfunc.cli.plans import local_script
 from ckfunc.deploy.apply.report import WRONG
 from ckfunc.deploy.cache import VersionCache
@@ -21,18 +21,14 @@ if TYPE_CHECKING:
     from ckfunc.model.outputs import RollbackJson
 
 
-@click.command(
-    epilog="""\b
-Examples:
+@command("""
   ckfunc rollback user.sent.message              to the previous script
   ckfunc rollback user.sent.message --to 3
-  ckfunc rollback user.sent.message --to 3 --yes"""
-)
+  ckfunc rollback user.sent.message --to 3 --yes
+""")
 @click.argument("trigger_type", metavar="TYPE", shell_complete=complete_types)
 @click.option("--to", type=click.IntRange(1), metavar="N", help="The version to deploy again.")
-@yes_option
-@common_options
-@pass_app
+@yes_option("Do not ask for confirmation.")
 def rollback(app: App, trigger_type: str, to: int | None, yes: bool) -> int:
     """Deploy the script of an older version of TYPE again, as a new version, and verify it.
 

@@ -12,7 +12,7 @@ import click
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, UsageProblem
 from ckfunc.base.files import write_atomically
 from ckfunc.cli.app import App
-from ckfunc.cli.options import FILE, common_options, format_option, pass_app
+from ckfunc.cli.options import FILE, command, format_option
 from ckfunc.cli.test_additions import add, project_for_cases, record
 from ckfunc.cli.test_reports import lcov_option, lcov_path, merge, read_report, threshold_option
 
@@ -54,10 +54,8 @@ class _Test(click.Command):
         return super().make_context(info_name, args, parent=parent, **extra)
 
 
-@click.command(
-    cls=_Test,
-    epilog="""\b
-Examples:
+@command(
+    """
   ckfunc test                               every case in tests/
   ckfunc test tests/start.yaml              the cases of one file
   ckfunc test --filter greets               cases with this text
@@ -90,7 +88,9 @@ A test file, tests/start.yaml:
         - user: jane@example.com
           says: /help
           channel: support
-          expect: {messages: [{system: true, body_includes: You can}]}""",
+          expect: {messages: [{system: true, body_includes: You can}]}
+    """,
+    cls=_Test,
 )
 @click.argument("paths", metavar="[PATH]...", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--filter", "selector", metavar="TEXT", help="Only cases whose file, name or type contains TEXT.")
@@ -118,8 +118,6 @@ A test file, tests/start.yaml:
 @lcov_option("Measure line coverage, and write it to this lcov file.")
 @threshold_option
 @format_option
-@common_options
-@pass_app
 def test(
     app: App,
     paths: tuple[Path, ...],

@@ -13,7 +13,7 @@ from ckfunc.base.text import nearest, printable
 from ckfunc.cli.app import App
 from ckfunc.cli.commands.logs import print_item, stacks_of
 from ckfunc.cli.completion import complete_data, complete_types
-from ckfunc.cli.options import common_options, pass_app
+from ckfunc.cli.options import command
 from ckfunc.logs.entries import LogEntry
 from ckfunc.logs.format import session_line
 from ckfunc.model.application import Status
@@ -23,13 +23,11 @@ from ckfunc.wire.applications import read_detail, read_invocation
 _EXAMPLE = '{"username": "jane"}'
 
 
-@click.command(
-    epilog="""\b
-Examples:
+@command("""
   ckfunc trigger user.attempted.start_session --data '{"username": "jane"}'
   ckfunc trigger user.sent.message --data @event.json
-  ckfunc trigger user.sent.message --data - < event.json"""
-)
+  ckfunc trigger user.sent.message --data - < event.json
+""")
 @click.argument("trigger_type", metavar="TYPE", shell_complete=complete_types)
 @click.option(
     "--data",
@@ -38,8 +36,6 @@ Examples:
     shell_complete=complete_data,
     help="The event: JSON, @FILE, or - for standard input.",
 )
-@common_options
-@pass_app
 def trigger(app: App, trigger_type: str, data: str | None) -> int:
     """Fire an event of TYPE in the emulator, and show the result of its function.
 

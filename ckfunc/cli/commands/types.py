@@ -11,24 +11,20 @@ import click
 
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK
 from ckfunc.cli.app import App
-from ckfunc.cli.options import common_options, pass_app
+from ckfunc.cli.options import command
 
 if TYPE_CHECKING:
     from ckfunc.model.outputs import FileJson, StaleTypesJson, WrittenJson
     from ckfunc.scaffold.writing import Written
 
 
-@click.command(
-    epilog="""\b
-Examples:
+@command("""
   ckfunc types                        after a clone or an upgrade
   ckfunc types --check                list outdated files
-  ckfunc types --no-install           use installed packages"""
-)
+  ckfunc types --no-install           use installed packages
+""")
 @click.option("--check", is_flag=True, help="List files that are out of date; exit 1 if there are any.")
 @click.option("--install/--no-install", default=True, help="Download packages whose types are missing (default).")
-@common_options
-@pass_app
 def types(app: App, check: bool, install: bool) -> int:
     """Write type stubs, JSON schemas of functions.yaml and test files, and links to packages, for editors and tsc.
 

@@ -9,27 +9,23 @@ import click
 from ckfunc.base.errors import EXIT_OK, InvalidFiles, UsageProblem
 from ckfunc.base.secrets import Secret, secret_values
 from ckfunc.cli.app import App
-from ckfunc.cli.options import FILE, common_options, pass_app, yes_option
+from ckfunc.cli.options import FILE, command, yes_option
 from ckfunc.cli.plans import print_plan, print_report
 from ckfunc.deploy.apply.report import Ending, nothing_done
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.show.text import plan_lines
 
 
-@click.command(
-    epilog="""\b
-Examples:
+@command("""
   ckfunc undo                         shows the changes, and asks
   ckfunc undo --dry-run               shows the changes, and writes nothing
   ckfunc undo --target production --yes
-  ckfunc undo --env-file old.env      with the former values of variables"""
-)
-@yes_option
+  ckfunc undo --env-file old.env      with the former values of variables
+""")
+@yes_option("Do not ask for confirmation.")
 @click.option("--dry-run", is_flag=True, help="Show the changes; write nothing.")
 @click.option("--env-file", type=FILE, metavar="FILE", help="Former values of changed variables, as NAME=value lines.")
 @click.option("--keep-environment", is_flag=True, help="Leave the variables as they are.")
-@common_options
-@pass_app
 def undo(app: App, yes: bool, dry_run: bool, env_file: Path | None, keep_environment: bool) -> int:
     """Revert the last deploy from this checkout, whether it finished or not.
 

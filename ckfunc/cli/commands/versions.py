@@ -1,4 +1,4 @@
-"""`ckfunc versions`: list a function's versions."""
+"""`ckfunc versions` and `show`: a function's versions, and their scripts."""
 
 from __future__ import annotations
 
@@ -12,32 +12,29 @@ import click
 from ckfunc.base.text import Segment, printable, table
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_types
-from ckfunc.cli.options import common_options, pass_app
+from ckfunc.cli.options import command
 from ckfunc.cli.plans import local_script
 from ckfunc.deploy.apply.journal import deployed_at
 from ckfunc.deploy.cache import VersionCache
-from ckfunc.deploy.history import function_of, handler_of, script_digest, versions_of
+from ckfunc.deploy.history import function_of, handler_of, reference, script_digest, version_of, versions_of
 from ckfunc.deploy.resources import newlines
 from ckfunc.deploy.show.versions import HEADINGS, commit_cell, version_cells, version_json, when
 
 if TYPE_CHECKING:
     from ckfunc.deploy.blame import Commit
     from ckfunc.model.application import FunctionVersion
+    from ckfunc.model.outputs import ScriptJson
     from ckfunc.model.project import Script
 
 
-@click.command(
-    epilog="""\b
-Examples:
+@command("""
   ckfunc versions user.sent.message              newest first
   ckfunc versions user.sent.message --blame      with commits
-  ckfunc versions user.sent.message -n 100 --json"""
-)
+  ckfunc versions user.sent.message -n 100 --json
+""")
 @click.argument("trigger_type", metavar="TYPE", shell_complete=complete_types)
 @click.option("-n", "limit", type=click.IntRange(1), default=20, show_default=True, metavar="N", help="List at most N.")
 @click.option("--blame", "blamed", is_flag=True, help="Find the git commit of each version, by content.")
-@common_options
-@pass_app
 def versions(app: App, trigger_type: str, limit: int, blamed: bool) -> None:
     """List the versions of the function of TYPE: number, time, digest of the script, and state.
 
@@ -91,3 +88,22 @@ def _commits(app: App, here: Script | None, found: list[FunctionVersion]) -> dic
     for warning in warnings:
         app.output.warn(warning)
     return commits
+
+
+@command("""
+  ckfunc show user.sent.message             the deployed version
+  ckfunc show user.sent.message@3           version 3
+  ckfunc show user.sent.message@3 > old.ts
+""")
+@click.argument("version", metavar="TYPE[@N]", shell_complete=complete_types)
+def show(app: App, version: str) -> None:
+    """Print the script of the deployed version of TYPE, or of version N."""
+    version_reference = reference(version)
+    client = app.client()
+    function = function_of(client, version_reference.type)
+    script = version_of(client, function, version_reference.number, VersionCache(app.root()))
+    if app.output.json:
+        document: ScriptJson = {**version_json(function, script), "script": script.handler_script}
+        app.output.document(document)
+        return
+    app.output.text(script.handler_script)

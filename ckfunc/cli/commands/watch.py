@@ -13,7 +13,7 @@ from ckfunc.base.interrupts import require_uninterrupted
 from ckfunc.base.text import USUAL_COLUMNS
 from ckfunc.cli.app import App
 from ckfunc.cli.commands.logs import print_item, stacks_of
-from ckfunc.cli.options import common_options, pass_app
+from ckfunc.cli.options import command, yes_option
 from ckfunc.logs.entries import Gap, LogEntry
 from ckfunc.watch import Stop, batches
 
@@ -28,18 +28,14 @@ LOGS_END_S = 0.5
 """The time that the end of a watch waits for its log."""
 
 
-@click.command(
-    epilog="""\b
-Examples:
+@command("""
   ckfunc watch                        deploy on save, to the default target
   ckfunc watch --no-logs              without the invocations
-  ckfunc watch --target production    asks once if protected"""
-)
+  ckfunc watch --target production    asks once if protected
+""")
 @click.option("--no-logs", is_flag=True, help="Do not stream invocations.")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation before watching a protected target.")
+@yes_option("Do not ask for confirmation before watching a protected target.")
 @click.option("--allow-removals", is_flag=True, help="Remove packages and variables that are not in functions.yaml.")
-@common_options
-@pass_app
 def watch(app: App, no_logs: bool, yes: bool, allow_removals: bool) -> int:
     """Deploy changes as soon as they are saved and stream invocations, until Ctrl-C.
 

@@ -1,4 +1,4 @@
-"""`ckfunc login`: save a target's credentials in the system keyring."""
+"""`ckfunc login`, `logout` and `whoami`: a target's credentials, in the system keyring."""
 
 from __future__ import annotations
 
@@ -7,40 +7,38 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ckfunc.base.errors import CkfuncError, CredentialsMissing, UsageProblem
+from ckfunc.base.errors import CkfuncError, CredentialsMissing, NoProject, UsageProblem
 from ckfunc.base.secrets import Secret
 from ckfunc.base.text import printable
 from ckfunc.cli.app import ANY_PROJECT, App
-from ckfunc.cli.options import common_options, pass_app
+from ckfunc.cli.options import command
 from ckfunc.deploy.plan.snapshot import require_application
+from ckfunc.model.project import Target
 
 if TYPE_CHECKING:
     from ckfunc.api.credentials import Login
-    from ckfunc.model.outputs import LoginJson
+    from ckfunc.model.outputs import IdentityJson, LoginJson, LogoutJson
+
+# The API client is imported inside the functions: `ckfunc login --help` must not load it.
 
 
 class NoTerminal(UsageProblem):
     """A secret must be typed, and there is no terminal."""
 
 
-@click.command(
-    epilog="""\b
-Examples:
+@command("""
   ckfunc login --target production
   ckfunc login                                    outside of a project
-  pass chatkitty | ckfunc login --client-id ID --secret-stdin"""
-)
+  pass chatkitty | ckfunc login --client-id ID --secret-stdin
+""")
 @click.option("--client-id", metavar="ID", help="The client id (default: ask for it).")
 @click.option("--secret-stdin", is_flag=True, help="Read the client secret from standard input.")
-@common_options
-@pass_app
 def login(app: App, client_id: str | None, secret_stdin: bool) -> None:
     """Ask for the client id and secret of the target, test them, and save them in the system keyring.
 
     They are never written to a file. Environment variables and .env files take precedence. A login for a target with
     an application in functions.yaml is valid in every project.
     """
-    # Not at the top of the module: `ckfunc login --help` must not load the API client.
     from ckfunc.api.credentials import application_entry, described, entry_names, keyring_name, store_login
 
     root, target = app.place()
@@ -87,3 +85,48 @@ def _typed(app: App, client_id: str | None, *, from_stdin: bool) -> Login:
     if not secret:
         raise CredentialsMissing("the client secret is empty", hint="the ChatKitty dashboard shows the client secret")
     return Login(client_id, Secret(secret))
+
+
+@command("""
+  ckfunc logout --target production
+  ckfunc logout --application 42
+""")
+@click.option("--application", metavar="ID", help="Log out of this application (id or key) instead of a target's.")
+def logout(app: App, application: str | None) -> None:
+    """Remove the credentials of the target from the system keyring."""
+    from ckfunc.api.credentials import entry_names, remove_login
+
+    root, target = app.place()
+    if application is not None:
+        target = Target(f"application {application}", application=application)
+    elif target.name == ANY_PROJECT:
+        raise NoProject("outside of a project, logout needs an application", hint="--application ID")
+    removed = remove_login(entry_names(root, target, *app.variables(root, target).addresses))
+    if app.output.json:
+        document: LogoutJson = {"target": target.name, "removed": removed}
+        app.output.document(document)
+    else:
+        app.output.talk(("logged out" if removed else "nobody was logged in", "muted"), f": {target.name}")
+
+
+@command("""
+  ckfunc whoami
+  ckfunc whoami --target production --json
+""")
+def whoami(app: App) -> None:
+    """Show which application the target's credentials belong to, and where the credentials come from."""
+    from ckfunc.api.credentials import FoundConnection, described
+
+    root, target = app.place()
+    if target.emulator:
+        credentials = FoundConnection(app.connection(), "the emulator's own")
+    else:
+        credentials = app.credentials(root, target)
+    application = app.connect(credentials.connection).application()
+    shown: IdentityJson = {**described(target, application, credentials.connection), "credentials": credentials.source}
+    if app.output.json:
+        app.output.document(shown)
+        return
+    width = max(map(len, shown))
+    for name, value in shown.items():
+        app.output.line((f"{name.replace('_', ' '):<{width}}  ", "muted"), printable(str(value)))

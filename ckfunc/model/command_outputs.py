@@ -1,4 +1,4 @@
-"""JSON Schemas of what commands print with `--json`."""
+"""The documents that each command prints with `--json`, and their JSON Schemas."""
 
 from __future__ import annotations
 
