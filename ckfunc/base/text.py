@@ -146,6 +146,18 @@ def table(header: Sequence[str], rows: Sequence[Line]) -> list[Line]:
     return lines
 
 
+def status_line(segments: Line, keys: Sequence[str], width: int) -> Line:
+    """Return a line of at most `width` columns that ends with keys.
+
+    These are the first of `keys` (longest first) that leave room for the rest, or that take at most a third of it.
+    """
+    status = sum(cells(text) for text, _ in segments)
+    fits = (text for text in keys if status + 2 + cells(text) <= width or cells(text) * 3 <= width)
+    end = next(fits, keys[-1] if keys else "")
+    line = list(_fitting(segments, width - cells(end) - 2 if end else width))
+    return [*line, ("  " if line else "", "plain"), (end, "muted")] if end else line
+
+
 def digest(text: str) -> str:
     """Return the SHA-256 of `text` as UTF-8, in hexadecimal (64 characters). Lone surrogates are allowed."""
     import hashlib  # loads OpenSSL, which printing a line does not need
@@ -223,6 +235,19 @@ def line_count(text: str) -> int:
 def _repeats(line: str, message: str) -> bool:
     _, colon, rest = line.partition(": ")
     return line in message or bool(colon and rest in message)
+
+
+def _fitting(segments: Line, width: int) -> Iterator[tuple[str, str]]:
+    """Yield the part of a line that fits into `width` columns."""
+    remaining = width
+    for whole, style in segments:
+        text = " ".join(printable(whole).split("\n"))
+        if cells(text) > remaining:
+            if remaining > 0:
+                yield (cut(text, remaining), style)
+            return
+        yield (text, style)
+        remaining -= cells(text)
 
 
 def _cell(character: str) -> int:

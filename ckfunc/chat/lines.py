@@ -321,3 +321,8 @@ _RECORDS: Mapping[type, Callable[[Any], ChatEventJson]] = {
         "users": [{"name": user.name, "online": user.presence.online} for user in event.users],
     },
 }
+
+
+def typing_text(names: Sequence[str]) -> str:
+    """Return who is typing, as one phrase; "" for nobody."""
+    return "" if not names else f"{names[0]} is typing" if len(names) == 1 else f"{len(names)} users are typing"

@@ -11,21 +11,18 @@ from functools import partial
 from ckfunc.api import Client, Connection
 from ckfunc.api.connection import emulator_connection
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, CkfuncError, NoProject
+from ckfunc.base.keyboard import key_by_key, on_resize
 from ckfunc.base.streams import read_input
-from ckfunc.base.text import cells
 from ckfunc.chat.client import COMMANDS, ChatClient, WantedChannel
 from ckfunc.chat.connection import ChatLogin, NoEmulator, emulator_address, require_emulator
 from ckfunc.chat.events import ChatEvent, RunEvent, SessionEvent, TypingEvent
-from ckfunc.chat.lines import ChatView, event_lines, event_record
+from ckfunc.chat.line_editor import LineEditor
+from ckfunc.chat.lines import ChatView, event_lines, event_record, typing_text
 from ckfunc.chat.loop import ChatItem, ChatLoop, InputEnded, RunFollower, TypedLine, TypedText
 from ckfunc.cli.app import App
-from ckfunc.cli.output import Output
-from ckfunc.cli.terminal import ESCAPE, key_by_key, on_resize, pressed_keys
 from ckfunc.deploy.stacks import Stacks
 
 KEYS_END_S = 1.0
-_ENTER, _ERASE, _END, _INTERRUPT = "\r\n", "\x7f\b", "\x04", "\x03"
-_ERASE_LINE, _ERASE_WORD, _CLEAR = "\x15", "\x17", "\x0c"
 
 
 def chat_session(app: App, login: ChatLogin, channel: WantedChannel, url: str | None) -> int:
@@ -157,79 +154,4 @@ class EventPrinter:
             return
         (self._typing.add if event.typing else self._typing.discard)(name)
         names = sorted(self._typing)
-        editor.note(
-            "" if not names else f"{names[0]} is typing" if len(names) == 1 else f"{len(names)} users are typing"
-        )
-
-
-class LineEditor:
-    """Reads keys until `stop` is set, and shows the line in the status line of the output.
-
-    `typed` gets each line, `changed` the line after each key, and `ended` is called at the end of the input (Ctrl-D).
-    """
-
-    def __init__(
-        self,
-        output: Output,
-        prompt: str,
-        typed: Callable[[str], object],
-        changed: Callable[[str], object],
-        ended: Callable[[], object],
-    ) -> None:
-        self._output = output
-        self.prompt = prompt
-        self._typed = typed
-        self._changed = changed
-        self._ended = ended
-        self._text = ""
-        self._note = ""
-        self._lock = threading.Lock()
-
-    def read(self, stop: threading.Event) -> None:
-        """Handle keys until `stop` is set, or the input ends."""
-        for key in pressed_keys(stop):
-            if key == _INTERRUPT or (key == _END and not self._text):
-                break
-            self.press(key)
-        if not stop.is_set():
-            self._ended()
-
-    def press(self, key: str) -> None:
-        """Handle one key."""
-        before = self._text
-        if key in _ENTER:
-            self._text = ""
-            self.show()
-            self._typed(before)
-            return
-        if key in _ERASE:
-            self._text = before[:-1]
-        elif key == _ERASE_LINE:
-            self._text = ""
-        elif key == _ERASE_WORD:
-            self._text = before.rstrip().rpartition(" ")[0]
-            self._text += " " if self._text else ""
-        elif key == _CLEAR:
-            self._output.clear()
-        elif key == "\t":
-            self._text += " "
-        elif key != ESCAPE and (key.isprintable() or key in "\u200c\u200d"):
-            self._text += key
-        self.show()
-        if self._text != before:
-            self._changed(self._text)
-
-    def note(self, text: str) -> None:
-        """Show a short text before the prompt; "" removes it."""
-        self._note = text
-        self.show()
-
-    def show(self) -> None:
-        """Draw the line; of a long one, its end."""
-        with self._lock:
-            note, prompt = f"{self._note}  " if self._note else "", f"{self.prompt}> "
-            remaining = max(self._output.pin_width - cells(note) - cells(prompt) - 1, 0)
-            shown = self._text[-remaining:] if remaining else ""
-            while shown and cells(shown) > remaining:
-                shown = shown[1:]
-            self._output.pin([(note, "muted"), (prompt, "title"), shown])
+        editor.note(typing_text(names))

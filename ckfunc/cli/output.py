@@ -5,8 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import re
-import shlex
 import shutil
 import sys
 import threading
@@ -22,9 +20,10 @@ import click
 
 from ckfunc import __version__
 from ckfunc.base.errors import CkfuncError, InvalidFiles, InvalidManifest, InvalidScripts, Problem, UsageProblem
+from ckfunc.base.messages import completed, from_here, shown_path
 from ckfunc.base.secrets import Secret
 from ckfunc.base.streams import ReaderGone, discard_rest, reader_left, write_text
-from ckfunc.base.text import USUAL_COLUMNS, cells, cut, one_line, printable
+from ckfunc.base.text import USUAL_COLUMNS, cells, one_line, plain, printable, status_line
 from ckfunc.cli.terminal import StatusLine, show_on, spinner
 
 if TYPE_CHECKING:
@@ -39,11 +38,6 @@ LONG_S = 0.5
 
 
 _ANSWERS = {"y": True, "yes": True, "n": False, "no": False, "": False}
-
-_TARGETED = "chat|deploy|diff|logs|pull|replay|rollback|show|trigger|undo|versions|watch"
-_COMMAND = re.compile(
-    rf"`ckfunc ({_TARGETED}|emulator (?:channels|export|import|messages|reset|seed|users)|emulator)(?=[ `])([^`]*)`"
-)
 
 Segment: TypeAlias = tuple[str, str] | str
 """A piece of text, with the name of its style or without one."""
@@ -75,6 +69,7 @@ class Output:
     def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
         self.root: Path | None = None
         """The directory of the project, once it is known."""
+        self.path = shown_path
         self._settings = settings
         self._environ = environ
         self._lock = threading.RLock()
@@ -196,7 +191,14 @@ class Output:
 
     def warn(self, text: str) -> None:
         """Print a warning; nothing with --quiet."""
-        self.talk(("warning: ", "warning"), printable(_from_here(completed(text, self._settings))))
+        self.talk(
+            ("warning: ", "warning"),
+            self._advice(text),
+        )
+
+    def _advice(self, text: str) -> str:
+        """Return a text whose commands have the target and data directory of this command."""
+        return printable(from_here(completed(text, self._settings.target, self._settings.data_dir)))
 
     def waiting(self, wait: Wait) -> None:
         """Print that a request will be retried."""
@@ -314,15 +316,9 @@ class Output:
         """
         if not self.pinnable:
             return
-        width = self.pin_width
-        status = sum(map(_width, segments))
-        fits = (text for text in keys if status + 2 + cells(text) <= width or cells(text) * 3 <= width)
-        end = next(fits, keys[-1] if keys else "")
-        line = list(_fitting(segments, width - cells(end) - 2 if end else width))
-        line += [("  " if line else "", "plain"), (end, "muted")] if end else []
-        self._status.show(
-            "".join(_styled(segment, self.uses_color(sys.stderr)) for segment in line), sum(map(_width, line))
-        )
+        pairs = [(segment, "plain") if isinstance(segment, str) else segment for segment in segments]
+        line, color = status_line(pairs, keys, self.pin_width), self.uses_color(sys.stderr)
+        self._status.show("".join(_styled(segment, color) for segment in line), cells(plain(line)))
 
     def unpin(self) -> None:
         """Remove the status line permanently."""
@@ -336,7 +332,7 @@ class Output:
 
     def failure(self, error: CkfuncError) -> None:
         """Print an error: its message, its problems and its hint."""
-        self._write(sys.stderr, (("error: ", "failure"), printable(_from_here(error.message))))
+        self._write(sys.stderr, (("error: ", "failure"), printable(from_here(error.message))))
         if isinstance(error, InvalidFiles):
             for problem in error.problems:
                 self._write(sys.stderr, ("  ", printable(str(problem))))
@@ -356,7 +352,13 @@ class Output:
 
     def hint(self, text: str) -> None:
         """Print a hint; its commands get the target and data directory of this command."""
-        self._write(sys.stderr, (("hint: ", "muted"), printable(_from_here(completed(text, self._settings)))))
+        self._write(
+            sys.stderr,
+            (
+                ("hint: ", "muted"),
+                self._advice(text),
+            ),
+        )
 
     def _frame(self, error: InvalidFiles, problem: Problem) -> None:
         """Show the line of a script on a terminal. Lines of other files may contain secrets."""
@@ -389,14 +391,6 @@ class Output:
         self._write(sys.stderr, (("hint: ", "muted"), f"please report it with {attach}"))
 
     # -- format -----------------------------------------------------------------------------------------------------
-
-    def path(self, path: Path) -> str:
-        """Return a path relative to the current directory, if it is at most one level above it."""
-        try:
-            relative = os.path.relpath(path)
-        except (ValueError, FileNotFoundError):  # another drive; the current directory was removed
-            return str(path)
-        return str(path) if Path(relative).parts[:2] == ("..", "..") else relative
 
     def width(self) -> int | None:
         """Return the width of the terminal for results; None if stdout is no terminal."""
@@ -447,55 +441,6 @@ class Output:
         """Raise the failure to write stdout again: the first time may have been on a thread that runs a handler."""
         if self._unwritable is not None:
             raise self._unwritable
-
-
-def _from_here(text: str) -> str:
-    """Return a message whose paths below the current directory are relative to it."""
-    try:
-        here = Path.cwd()
-    except FileNotFoundError:  # it was removed
-        return text
-    if here == here.parent:
-        return text
-    return re.sub(rf"(?<![^\s'\"`(=:]){re.escape(f'{here}{os.sep}')}(?=[^\s/])", "", text)
-
-
-def completed(hint: str, settings: Settings) -> str:
-    """Return a hint whose commands have the `--target` or `--data-dir` of this command.
-
-    Otherwise `ckfunc deploy` in a hint would deploy to the default target, and `ckfunc emulator reset` would delete the
-    data of the project, although the user has selected another target or directory.
-    """
-
-    def with_option(command: re.Match[str]) -> str:
-        name, rest = command[1], command[2]
-        if name.startswith("emulator"):
-            option, value = "--data-dir", settings.data_dir and str(settings.data_dir)
-        else:
-            option, value = "--target", settings.target
-        if not value or option in rest or "--plan" in rest:  # a plan names its target
-            return command[0]
-        return f"`ckfunc {name} {option} {shlex.quote(value)}{rest}`"
-
-    return _COMMAND.sub(with_option, hint)
-
-
-def _fitting(segments: Iterable[Segment], width: int) -> Iterator[Segment]:
-    """Yield the part of a line that fits into `width` columns."""
-    remaining = width
-    for segment in segments:
-        text, style = (segment, "plain") if isinstance(segment, str) else segment
-        text = " ".join(printable(text).split("\n"))
-        if cells(text) > remaining:
-            if remaining > 0:
-                yield (cut(text, remaining), style)
-            return
-        yield (text, style)
-        remaining -= cells(text)
-
-
-def _width(segment: Segment) -> int:
-    return cells(segment if isinstance(segment, str) else segment[0])
 
 
 def _styled(segment: Segment, color: bool) -> str:

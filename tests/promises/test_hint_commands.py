@@ -11,9 +11,8 @@ import click
 import pytest
 
 import ckfunc as package
+from ckfunc.base.messages import completed
 from ckfunc.cli.main import COMMAND_FILES, COMMANDS, cli
-from ckfunc.cli.options import Settings
-from ckfunc.cli.output import completed
 from ckfunc.model.command_outputs import OUTPUTS
 
 ROOT = Path(package.__file__).parent
@@ -183,5 +182,5 @@ def test_output_conditions_name_existing_options_of_their_command() -> None:
     ],
 )
 def test_commands_in_hints_get_the_target_and_data_directory_in_use(hint: str, shown: str) -> None:
-    assert completed(hint, Settings(target="staging", data_dir=Path("my data"))) == shown
-    assert completed(hint, Settings()) == hint
+    assert completed(hint, "staging", Path("my data")) == shown
+    assert completed(hint, None, None) == hint

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import click
 
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, CkfuncError, UsageProblem
+from ckfunc.base.keyboard import key_by_key, on_resize, pressed_keys
 from ckfunc.base.text import cut
 from ckfunc.cli.app import App
 from ckfunc.cli.commands.watch import Printer, watch_confirmed, watch_project
 from ckfunc.cli.options import FILE, command, keep_invocations_option, open_option, port_option, yes_option
-from ckfunc.cli.terminal import key_by_key, on_resize, pressed_keys
 from ckfunc.logs.entries import LogEntry
 from ckfunc.logs.format import summary
 from ckfunc.model.application import Status

@@ -1,18 +1,15 @@
-"""`ckfunc help`: the help of commands, and the manual page.
-
-Source of the format of the manual page: man(7) and groff_man(7).
-"""
+"""`ckfunc help`: the help of commands, and the manual page."""
 
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Iterator, Sequence
 
 import click
 
 from ckfunc import __version__
 from ckfunc.base.errors import EXIT_CODES, UsageProblem
+from ckfunc.base.roff import code, roff, terms
 from ckfunc.base.text import nearest
 from ckfunc.cli.app import App
 from ckfunc.cli.main import subcommands
@@ -41,7 +38,6 @@ FILES = {
     "~/.cache/ckfunc": "The cache. ~/Library/Caches/ckfunc on macOS, %LOCALAPPDATA%\\ckfunc on Windows.",
 }
 """The files of a project and of ckfunc."""
-_SPECIAL = {"\\": "\\e", "'": "\\(aq", "`": "\\(ga", "^": "\\(ha", "~": "\\(ti", "-": "\\-", "…": "..."}
 
 
 def complete_commands(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
@@ -129,13 +125,13 @@ def manual_page(root: click.Context) -> str:
     lines = [
         f'.TH CKFUNC 1 "" "ckfunc {__version__}" "ckfunc manual"',
         ".SH NAME",
-        f"ckfunc \\- {_roff(summary[:1].lower() + summary[1:])}",
+        f"ckfunc \\- {roff(summary[:1].lower() + summary[1:])}",
         ".SH SYNOPSIS",
         ".B ckfunc",
         "[options] COMMAND [arguments]",
         ".SH DESCRIPTION",
         "ckfunc compares a manifest in git with an application, shows the differences and deploys them. Start here:",
-        *_code(inspect.cleandoc(examples)),
+        *code(inspect.cleandoc(examples)),
         ".SH OPTIONS",
         "These options can precede or follow the name of the command.",
         *_options(root, common),
@@ -143,8 +139,8 @@ def manual_page(root: click.Context) -> str:
     ]
     for context in contexts(root):
         lines += _section(context)
-    lines += [".SH EXIT STATUS", *_terms({str(code): meaning for code, meaning in EXIT_CODES.items()})]
-    lines += [".SH ENVIRONMENT", *_terms(VARIABLES), ".SH FILES", *_terms(FILES)]
+    lines += [".SH EXIT STATUS", *terms({str(code): meaning for code, meaning in EXIT_CODES.items()})]
+    lines += [".SH ENVIRONMENT", *terms(VARIABLES), ".SH FILES", *terms(FILES)]
     return "\n".join(lines) + "\n"
 
 
@@ -174,14 +170,14 @@ def within(ctx: click.Context, name: str) -> click.Context | None:
 def _section(context: click.Context) -> Iterator[str]:
     """Yield the lines about one command."""
     command = context.command
-    yield f'.SS "{_roff(" ".join([context.command_path, *command.collect_usage_pieces(context)]), bold=False)}"'
+    yield f'.SS "{roff(" ".join([context.command_path, *command.collect_usage_pieces(context)]), bold=False)}"'
     for number, paragraph in enumerate(_paragraphs(command.help or "")):
         yield from [".PP"] if number else []
-        yield _roff(paragraph)
+        yield roff(paragraph)
     yield from _options(context, [param for param in command.params if not is_common(param)])
     heading, _, examples = inspect.cleandoc((command.epilog or "").replace("\b\n", "")).partition("\n")
     if examples:
-        yield from (".PP", _roff(heading), *_code(inspect.cleandoc(examples)))
+        yield from (".PP", roff(heading), *code(inspect.cleandoc(examples)))
 
 
 def _paragraphs(text: str) -> list[str]:
@@ -192,28 +188,4 @@ def _paragraphs(text: str) -> list[str]:
 def _options(context: click.Context, params: Sequence[click.Parameter]) -> Iterator[str]:
     options = [param for param in params if isinstance(param, click.Option)]
     records = [record for option in options if (record := option.get_help_record(context))]
-    yield from _terms(dict(records))
-
-
-def _terms(terms: dict[str, str]) -> Iterator[str]:
-    for term, text in terms.items():
-        yield from (".TP", f".B {_roff(term, bold=False)}", _roff(text))
-
-
-def _code(text: str) -> Iterator[str]:
-    yield from (".PP", ".RS 4", ".EX", *(_roff(line, bold=False) for line in text.splitlines()), ".EE", ".RE")
-
-
-def _roff(text: str, *, bold: bool = True) -> str:
-    """Return one line of text in roff; with `bold`, words in backticks are bold."""
-    if bold:
-        parts = re.split("`([^`]*)`", text)
-        return "".join(
-            f"\\fB{_roff(part, bold=False)}\\fR" if index % 2 else _escaped(part) for index, part in enumerate(parts)
-        )
-    return _escaped(text)
-
-
-def _escaped(text: str) -> str:
-    plain = "".join(_SPECIAL.get(letter, letter if letter.isascii() else f"\\[u{ord(letter):04X}]") for letter in text)
-    return f"\\&{plain}" if plain.startswith((".", "\\(aq")) else plain
+    yield from terms(dict(records))
