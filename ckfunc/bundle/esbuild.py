@@ -1,18 +1,23 @@
-"""The esbuild program, and its errors as problems in the user's files."""
+"""The esbuild program: its runs, its errors as problems, and the bundled chat client."""
 
 from __future__ import annotations
 
+import json
 import posixpath
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from platform import machine
 
 from ckfunc.base.errors import CkfuncError, Problem
+from ckfunc.base.files import read_file, write_atomically
+from ckfunc.base.text import digest
 from ckfunc.bundle.cache import ESBUILD
 from ckfunc.bundle.graph import EXTENSIONS, Graph, Specifier, place_of, specifiers
+from ckfunc.runtime.install import install
 from ckfunc.runtime.node import bare_environment
 from ckfunc.runtime.policy import NO_POLICY, InstallPolicy
 from ckfunc.runtime.tools import install_tool, make_runnable
@@ -189,3 +194,41 @@ def run(program: Path, arguments: Sequence[str], directory: Path) -> str:
         raise NoBundler(f"esbuild cannot be run: {error}", hint=f"remove {program} to reinstall it") from error
     errors = done.stderr.decode("utf-8", "replace")
     return errors if errors or not done.returncode else f"esbuild exited with code {done.returncode}"
+
+
+CHAT_CLIENT = "@chatkitty/client"
+CHAT_CLIENT_PACKAGES = {CHAT_CLIENT: "2.105.8", "@stomp/rx-stomp": "2.4.0", "axios": "1.21.1"}
+"""The client and its peers."""
+
+_CHAT_CLIENT_OPTIONS = (
+    "--bundle",
+    "--minify",
+    "--format=esm",
+    "--platform=browser",
+    "--charset=utf8",
+    "--log-level=error",
+)
+
+
+def chat_client(
+    cache: Path, on_progress: Callable[[str], None] | None = None, policy: InstallPolicy = NO_POLICY
+) -> bytes:
+    """Return the module, installed and bundled if it is not in the cache.
+
+    Raises NoBundler, DependenciesFailed, CacheRefused and NodeMissing.
+    """
+    script = cache / f"chat-client-{digest(json.dumps([CHAT_CLIENT_PACKAGES, ESBUILD, _CHAT_CLIENT_OPTIONS]))[:16]}.js"
+    try:
+        return read_file(script)
+    except OSError:
+        pass
+    directory = install(CHAT_CLIENT_PACKAGES, cache, on_progress, policy=policy)
+    program = executable(cache, on_progress, policy)
+    with tempfile.TemporaryDirectory() as scratch:
+        built = Path(scratch) / "client.js"
+        output = run(program, [CHAT_CLIENT, *_CHAT_CLIENT_OPTIONS, f"--outfile={built}"], directory)
+        if output:
+            raise CkfuncError(f"{CHAT_CLIENT} could not be bundled: {output.strip()}")
+        text = built.read_bytes()
+    write_atomically(script, text.decode("utf-8"))
+    return text

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ckfunc.emulator.actions.context import ActionContext
-from ckfunc.emulator.actions.typing import TypingUsers
+from ckfunc.emulator.actions.users import TypingUsers
 from ckfunc.emulator.data import Snapshots
 from ckfunc.emulator.dispatch.dispatcher import Dispatcher
 from ckfunc.emulator.dispatch.topics import Topics

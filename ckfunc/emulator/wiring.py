@@ -89,7 +89,7 @@ def open_services(
 
 def _chat_client(cache: Path, on_event: Callable[[str], None], policy: Policy) -> bytes:
     # Not at the top of the module: an emulator starts without the bundler.
-    from ckfunc.bundle.chat_client import chat_client
+    from ckfunc.bundle.esbuild import chat_client
 
     return chat_client(cache, on_event, policy())
 

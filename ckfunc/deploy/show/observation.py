@@ -6,7 +6,6 @@ Control characters of remote text are removed.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import tzinfo
 
 from ckfunc.base.text import Line, Segment, printable
 from ckfunc.deploy.failure_rate import FunctionVerdict, VersionRuns
@@ -42,14 +41,14 @@ def names_text(functions: Sequence[VersionRuns]) -> str:
     return f"{len(functions)} functions"
 
 
-def observation_lines(observation: Observation, *, width: int = 80, zone: tzinfo | None = None) -> list[Line]:
+def observation_lines(observation: Observation, *, width: int = 80) -> list[Line]:
     """Return an observation as lines: each function, its first failed runs, the undo, and the summary last.
 
-    `width` is in characters. Times are in `zone` (None: the local one).
+    `width` is in characters. Times are local.
     """
     lines: list[Line] = []
     for runs in observation.functions:
-        lines += _function_lines(runs, width, zone)
+        lines += _function_lines(runs, width)
     if observation.undone is not None:
         lines += item_lines(observation.undone.items, width=width)
         lines += warning_lines(observation.undone.warnings)
@@ -58,12 +57,12 @@ def observation_lines(observation: Observation, *, width: int = 80, zone: tzinfo
     return [*lines, (Segment(_summary(observation), "title" if good else "failure"),)]
 
 
-def _function_lines(runs: VersionRuns, width: int, zone: tzinfo | None) -> Iterator[Line]:
+def _function_lines(runs: VersionRuns, width: int) -> Iterator[Line]:
     sign, style = _SIGNS[runs.verdict]
     yield (Segment(f"  {sign} ", style), Segment(f"{printable(runs.type)} v{runs.version}: "), Segment(_counts(runs)))
     if runs.verdict is FunctionVerdict.TOO_MANY_FAILURES:
         for run in runs.first_failed:
-            yield _failed_line(run, width, zone)
+            yield _failed_line(run, width)
 
 
 def _counts(runs: VersionRuns) -> str:
@@ -79,8 +78,8 @@ def _counts(runs: VersionRuns) -> str:
     )
 
 
-def _failed_line(run: Invocation, width: int, zone: tzinfo | None) -> Line:
-    head = f"      {run.created_time.astimezone(zone):%H:%M:%S} [{run.id}] "
+def _failed_line(run: Invocation, width: int) -> Line:
+    head = f"      {run.created_time.astimezone():%H:%M:%S} [{run.id}] "
     first = next(iter(failure_lines(run)), [("  failed", "failure")])
     text = "".join(printable(segment[0]) for segment in first).strip()
     return (Segment(head, "muted"), Segment(text[: max(width - len(head), 20)], "failure"))

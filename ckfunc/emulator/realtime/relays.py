@@ -17,7 +17,7 @@ from ckfunc.emulator.realtime.requests import (
     cursor_request,
     page_request,
     paged,
-    written_cursor_page,
+    written_message_page,
     written_page,
 )
 from ckfunc.emulator.store import channels, conversations, memberships, messages, reading, users
@@ -103,7 +103,7 @@ def _own_messages(request: ClientRequest, at: Destination) -> Any:
     files_only = request.text("type") == "FILE"
     paging = cursor_request(at)
     page = conversations.messages_page(request.database, request.user.id, paging, files_only=files_only)
-    return written_cursor_page(at, "messages", page, client_message, request.context.links)
+    return written_message_page(at, page, request.context.links)
 
 
 def _unread_messages_count(request: ClientRequest, _at: Destination) -> Any:
@@ -185,7 +185,7 @@ def _channel_messages(request: ClientRequest, at: Destination) -> Any:
         files_only=request.text("type") == "FILE",
         main_thread=request.flag("mainThread") is True,
     )
-    return written_cursor_page(at, "messages", page, client_message, request.context.links)
+    return written_message_page(at, page, request.context.links)
 
 
 def _channel_messages_count(request: ClientRequest, at: Destination) -> Any:
@@ -304,7 +304,7 @@ def _thread(request: ClientRequest, at: Destination) -> Any:
 def _thread_messages(request: ClientRequest, at: Destination) -> Any:
     thread = access.visible_thread(request.database, at.id, request.user)
     page = run(messages.page(request.database, cursor_request(at), thread=thread))
-    return written_cursor_page(at, "messages", page, client_message, request.context.links)
+    return written_message_page(at, page, request.context.links)
 
 
 RELAYS: Mapping[str, Relay] = {

@@ -18,9 +18,9 @@ from ckfunc.emulator.http.problems import Denied, HttpProblem, Missing, Refused
 from ckfunc.emulator.services import EmulatorServices
 from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.paging import CursorRequest, PageRequest
-from ckfunc.model.chat import User
+from ckfunc.model.chat import Message, User
 from ckfunc.model.page import Cursor, CursorPage, Page, Relation
-from ckfunc.wire.clients import client_page, relay
+from ckfunc.wire.clients import client_message, client_page, relay
 from ckfunc.wire.dialects import compact_json
 from ckfunc.wire.links import Links
 
@@ -253,10 +253,8 @@ def written_page(destination: Destination, name: str, page: Page[T], write: Writ
     return client_page(name, [write(item, links) for item in page.items], block, relays)
 
 
-def written_cursor_page(
-    destination: Destination, name: str, page: CursorPage[T], write: Write[T], links: Links
-) -> dict[str, Any]:
-    """Return a page of a list that grows at its head, newest first; `prev` is the page of newer items."""
+def written_message_page(destination: Destination, page: CursorPage[Message], links: Links) -> dict[str, Any]:
+    """Return a page of messages, newest first; `prev` is the page of newer ones."""
     relays = {"self": _relay(destination, destination.page.direction, destination.page.at)}
     block: dict[str, Any] = {"size": page.size}
     if page.start is not None:
@@ -266,7 +264,7 @@ def written_cursor_page(
     if page.has_next and page.next is not None:
         block["next"] = str(page.next)
         relays["next"] = _relay(destination, "next", page.next)
-    return client_page(name, [write(item, links) for item in page.items], block, relays)
+    return client_page("messages", [client_message(message, links) for message in page.items], block, relays)
 
 
 def paged(items: Sequence[T], destination: Destination) -> Page[T]:

@@ -18,6 +18,7 @@ from ckfunc.emulator.store.paging import (
     select_cursor_page,
     select_page,
 )
+from ckfunc.emulator.store.steps import ROWS
 from ckfunc.model.application import ApiCall, ConsoleLine, Invocation, InvocationDetail, Status
 from ckfunc.model.execution import HandlerError, Outcome
 from ckfunc.model.page import CursorPage, Page
@@ -211,14 +212,14 @@ def _function_runs(database: Database, rows: Sequence[sqlite3.Row]) -> tuple[Fun
     return tuple(FunctionRun(row["function_id"], types[row["function_id"]], _invocation(row)) for row in rows)
 
 
-def prune(database: Database, keep: int, most: int = 250) -> bool:
-    """Delete at most `most` runs older than the last `keep`, and return whether there may be more."""
+def prune(database: Database, keep: int) -> bool:
+    """Delete at most ROWS runs older than the last `keep`, and return whether there may be more."""
     with database.transaction():
         old = database.all(
             "SELECT id FROM invocations WHERE id <= (SELECT max(id) FROM invocations) - ? AND status <> 'RUNNING'"
             " ORDER BY id LIMIT ?",
             keep,
-            most,
+            ROWS,
         )
         if old:
             ids = json.dumps([row[0] for row in old])
@@ -227,7 +228,7 @@ def prune(database: Database, keep: int, most: int = 250) -> bool:
                 "DELETE FROM invocations WHERE id IN (SELECT value FROM json_each(?))",
             ):
                 database.execute(sql, (ids,))
-    return len(old) == most
+    return len(old) == ROWS
 
 
 def details(database: Database, ids: list[int]) -> list[InvocationDetail]:
