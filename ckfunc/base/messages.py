@@ -1,11 +1,16 @@
-"""Paths and commands in messages, as the user can type them."""
+"""Paths, commands and failed actions in messages."""
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from ckfunc.base.errors import CkfuncError, SystemRefusal
 
 _TARGETED = "chat|deploy|diff|logs|pull|replay|rollback|show|trigger|undo|versions|watch"
 _COMMAND = re.compile(
@@ -51,3 +56,27 @@ def completed(hint: str, target: str | None, data_dir: Path | None) -> str:
         return f"`ckfunc {name} {option} {shlex.quote(value)}{rest}`"
 
     return _COMMAND.sub(with_option, hint)
+
+
+@contextmanager
+def naming(action: str) -> Iterator[None]:
+    """Turn an OSError into an error that names the failed action."""
+    try:
+        yield
+    except OSError as error:
+        raise CkfuncError(f"{action}: {error.strerror or error}") from None
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn an OSError into an error that names the file that an argument of the command names."""
+    try:
+        yield
+    except OSError as error:
+        full = error.errno == errno.ENOSPC
+        parent = next((parent for parent in path.parents if str(parent) == error.filename), None)
+        other = f"{shown_path(parent)}: " if parent else ""
+        raise CkfuncError(
+            f"cannot write {shown_path(path)}: {other}{error.strerror or error}",
+            hint=SystemRefusal.advice(errno.ENOSPC) if full else "choose another path, or check its permissions",
+        ) from None

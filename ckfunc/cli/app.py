@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ckfunc.base.clock import SystemClock
 from ckfunc.base.containment import STATE_DIRECTORY, require_inside, require_own_state
-from ckfunc.base.errors import CkfuncError, NoProject, SystemRefusal
+from ckfunc.base.errors import CkfuncError, NoProject
 from ckfunc.base.files import cache_dir
 from ckfunc.base.secrets import SHORTEST, Secret, secret_values
 from ckfunc.cli.options import Settings
@@ -103,20 +102,6 @@ class App:
             if plain.is_relative_to(root) and plain != root:
                 require_inside(root, plain)
         return place
-
-    @contextlib.contextmanager
-    def writing(self, path: Path) -> Iterator[None]:
-        """Turn an OSError into an error that names the file that an argument of the command names."""
-        try:
-            yield
-        except OSError as error:
-            full = error.errno == errno.ENOSPC
-            parent = next((parent for parent in path.parents if str(parent) == error.filename), None)
-            other = f"{self.output.path(parent)}: " if parent else ""
-            raise CkfuncError(
-                f"cannot write {self.output.path(path)}: {other}{error.strerror or error}",
-                hint=SystemRefusal.advice(errno.ENOSPC) if full else "choose another path, or check its permissions",
-            ) from None
 
     @property
     def workspace(self) -> Workspace:

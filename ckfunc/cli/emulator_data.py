@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ckfunc.base.containment import STATE_DIRECTORY
-from ckfunc.base.errors import CkfuncError, NoProject
-from ckfunc.base.text import Segment, size_text, table
+from ckfunc.base.errors import NoProject
+from ckfunc.base.messages import naming, writing
+from ckfunc.base.text import size_text
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_snapshots
 from ckfunc.cli.options import FILE, F, command, group, yes_option
+from ckfunc.model.job import snapshot_table
+from ckfunc.wire.jobs import write_seeded, write_snapshot
 
 if TYPE_CHECKING:
     from ckfunc.api import Client
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from ckfunc.sandbox.stored_data import StoredData
 
 # The emulator is imported inside the functions: `ckfunc emulator --help` does not need it.
-
-_HEADINGS = ("NAME", "SAVED", "SIZE")
 
 
 def data_dir_option(function: F) -> F:
@@ -54,15 +53,6 @@ def directory(app: App, data_dir: Path | None, *, otherwise: str = "--data-dir D
         return app.root() / STATE_DIRECTORY / "emulator"
     except NoProject as problem:
         raise NoProject(problem.message, hint=f"run it in a project, or pass {otherwise}") from None
-
-
-@contextmanager
-def named_failure(action: str) -> Iterator[None]:
-    """Turn an OSError into an error that names the failed action."""
-    try:
-        yield
-    except OSError as error:
-        raise CkfuncError(f"{action}: {error.strerror or error}") from None
 
 
 def stored_data(app: App, data_dir: Path | None) -> StoredData:
@@ -108,23 +98,10 @@ def snapshots(ctx: click.Context, app: App, data_dir: Path | None) -> None:
     """
     if ctx.invoked_subcommand is not None:
         return
-    from ckfunc.wire.jobs import write_snapshot
 
     saved = stored_data(app, data_dir).snapshots()
-    if app.output.json:
-        app.output.document([write_snapshot(snapshot) for snapshot in saved])
-    elif saved:
-        rows = [
-            [
-                Segment(snapshot.name, "title"),
-                Segment(f"{snapshot.created_time.astimezone():%Y-%m-%d %H:%M:%S}", "muted"),
-                Segment(size_text(snapshot.size_bytes)),
-            ]
-            for snapshot in saved
-        ]
-        app.output.lines(table(_HEADINGS, rows))
-    else:
-        app.output.talk(("no snapshots", "muted"), "; `ckfunc emulator snapshots save NAME` saves one")
+    empty = (("no snapshots", "muted"), "; `ckfunc emulator snapshots save NAME` saves one")
+    app.output.listing(snapshot_table(saved), [write_snapshot(snapshot) for snapshot in saved], empty)
 
 
 @command(within=snapshots, name="save")
@@ -138,7 +115,7 @@ def save(app: App, name: str, data_dir: Path | None, yes: bool) -> None:
     and underscores.
     """
     stored = stored_data(app, data_dir)
-    with named_failure("cannot save the snapshot"):
+    with naming("cannot save the snapshot"):
         replace = any(snapshot.name == name for snapshot in stored.snapshots())
         if replace and not yes and not _agreed(app, f"Replace snapshot {name}?", "Nothing was saved."):
             return
@@ -159,7 +136,7 @@ def restore(app: App, name: str, data_dir: Path | None, yes: bool) -> None:
     `ckfunc dev` and `ckfunc watch` then deploy the working copy again.
     """
     stored = stored_data(app, data_dir)
-    with named_failure("cannot restore the snapshot"):
+    with naming("cannot restore the snapshot"):
         snapshot = stored.snapshot(name)
         question = f"Replace all data in {app.output.path(stored.directory)} with snapshot {snapshot.name}?"
         if stored.exists and not yes and not _agreed(app, question, "Nothing was restored."):
@@ -176,7 +153,7 @@ def restore(app: App, name: str, data_dir: Path | None, yes: bool) -> None:
 def remove(app: App, name: str, data_dir: Path | None, yes: bool) -> None:
     """Delete a snapshot, after a confirmation."""
     stored = stored_data(app, data_dir)
-    with named_failure("cannot remove the snapshot"):
+    with naming("cannot remove the snapshot"):
         snapshot = stored.snapshot(name)
         if not yes and not _agreed(app, f"Delete snapshot {snapshot.name}?", "Nothing was deleted."):
             return
@@ -185,12 +162,9 @@ def remove(app: App, name: str, data_dir: Path | None, yes: bool) -> None:
 
 
 def _report(app: App, word: str, snapshot: DataSnapshot) -> None:
-    from ckfunc.wire.jobs import write_snapshot
 
-    if app.output.json:
-        app.output.document(write_snapshot(snapshot))
-    else:
-        app.output.talk((word, "success"), f"snapshot {snapshot.name} ({size_text(snapshot.size_bytes)})")
+    description = f"snapshot {snapshot.name} ({size_text(snapshot.size_bytes)})"
+    app.output.outcome(write_snapshot(snapshot), (word, "success"), description)
 
 
 def _agreed(app: App, question: str, cancelled: str) -> bool:
@@ -213,7 +187,7 @@ def export_command(app: App, file: Path, data_dir: Path | None) -> None:
     from ckfunc.emulator.data import export_data
 
     data, target = directory(app, data_dir), app.named(file)
-    with app.writing(target):
+    with writing(target):
         export_data(data, target)
     app.output.talk(("exported", "success"), f" {app.output.path(data)} to {app.output.path(target)}")
     say_secret(app)
@@ -232,7 +206,7 @@ def import_command(app: App, file: Path, data_dir: Path | None, yes: bool) -> No
     from ckfunc.emulator.data import import_data
 
     data, source = directory(app, data_dir), app.directory / file
-    with named_failure(f"cannot import {app.output.path(source)}"):
+    with naming(f"cannot import {app.output.path(source)}"):
         data.mkdir(parents=True, exist_ok=True)
         if not import_data(source, data, lambda: yes or _deletion_agreed(app, "Replace", data, "imported")):
             return
@@ -250,7 +224,7 @@ def reset_command(app: App, data_dir: Path | None, yes: bool) -> None:
     """
     stored = stored_data(app, data_dir)
     data = app.output.path(stored.directory)
-    with named_failure(f"cannot reset {data}"):
+    with naming(f"cannot reset {data}"):
         exists = stored.exists
         if exists and not yes and not _deletion_agreed(app, "Delete", stored.directory, "deleted"):
             return
@@ -293,18 +267,11 @@ def seed_command(app: App, file: Path, data_dir: Path | None) -> None:
     from ckfunc.sandbox.stored_data import StoredData, read_seed_file
 
     data = directory(app, data_dir)
-    with named_failure(f"cannot write {app.output.path(data)}"):
-        seed, document = read_seed_file(app.directory / file, app.output.path(app.directory / file))
+    with naming(f"cannot write {app.output.path(data)}"):
+        seed, document = read_seed_file(app.directory / file)
         seeded = StoredData(data, app.connect).seed(seed, document)
-    if app.output.json:
-        from ckfunc.wire.jobs import write_seeded
-
-        app.output.document(write_seeded(seeded))
-    else:
-        app.output.talk(
-            ("seeded: ", "success"),
-            f"added {seeded.summary}" if seeded.summary else "nothing to add: the users and channels already exist",
-        )
+    added = f"added {seeded.summary}" if seeded.summary else "nothing to add: the users and channels already exist"
+    app.output.outcome(write_seeded(seeded), ("seeded: ", "success"), added)
 
 
 def _deletion_agreed(app: App, verb: str, data: Path, done: str) -> bool:

@@ -8,21 +8,18 @@ from typing import TYPE_CHECKING
 import click
 
 from ckfunc.base.errors import CkfuncError, NotFound, UsageProblem
-from ckfunc.base.text import Line, Segment, table
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_operations
 from ckfunc.cli.emulator_data import data_dir_option, directory
 from ckfunc.cli.options import command, group
 from ckfunc.emulator.data_directory import find_running
+from ckfunc.model.fault import fault_table
 from ckfunc.wire.faults import FaultMistake, read_fault_entry, write_active_fault
 
 if TYPE_CHECKING:
     from ckfunc.api import Client
-    from ckfunc.model.fault import ActiveFault
 
 # The client is imported inside the functions: `ckfunc emulator --help` does not need it.
-
-_HEADINGS = ("ID", "OPERATION", "FAULT", "REQUESTS", "AFFECTED")
 
 
 @group(
@@ -46,7 +43,9 @@ def faults(ctx: click.Context, app: App, data_dir: Path | None) -> None:
         return
     from ckfunc.api.emulator import faults as read_faults
 
-    _print_faults(app, read_faults(_running_client(app, data_dir)))
+    active = read_faults(_running_client(app, data_dir))
+    empty = (("no faults", "muted"), "; `ckfunc emulator faults add --help` shows examples")
+    app.output.listing(fault_table(active), [write_active_fault(fault) for fault in active], empty)
 
 
 @command(
@@ -81,11 +80,8 @@ def add(app: App, /, data_dir: Path | None, **entry: object) -> None:
     except FaultMistake as mistake:
         raise UsageProblem(mistake.message, hint=mistake.hint or "see `ckfunc emulator faults add --help`") from None
     active = add_fault(_running_client(app, data_dir), fault)
-    if app.output.json:
-        app.output.document(write_active_fault(active))
-    else:
-        description = f"fault {active.id}: {fault.effect}, {fault.requests} of {fault.operation or 'all operations'}"
-        app.output.talk(("added ", "success"), description)
+    description = f"fault {active.id}: {fault.effect}, {fault.requests} of {fault.operation or 'all operations'}"
+    app.output.outcome(write_active_fault(active), ("added ", "success"), description)
 
 
 @command(within=faults, name="clear")
@@ -100,12 +96,9 @@ def clear(app: App, ids: tuple[int, ...], data_dir: Path | None) -> None:
         removed = remove_faults(client, ids) if ids else clear_faults(client)
     except NotFound as error:
         raise NotFound(error.message, hint="`ckfunc emulator faults` lists the faults", status=error.status) from None
-    if app.output.json:
-        app.output.document([write_active_fault(fault) for fault in removed])
-    elif removed:
-        app.output.talk(("removed ", "success"), f"{len(removed)} fault{'' if len(removed) == 1 else 's'}")
-    else:
-        app.output.talk(("no faults", "muted"))
+    count = (("removed ", "success"), f"{len(removed)} fault{'' if len(removed) == 1 else 's'}")
+    documents = [write_active_fault(fault) for fault in removed]
+    app.output.outcome(documents, *(count if removed else (("no faults", "muted"),)))
 
 
 def _running_client(app: App, data_dir: Path | None) -> Client:
@@ -116,23 +109,3 @@ def _running_client(app: App, data_dir: Path | None) -> Client:
         hint = "start one with `ckfunc emulator` or `ckfunc dev`; faults end with the emulator"
         raise CkfuncError(f"no emulator is running for {app.output.path(data)}", hint=hint)
     return app.connect(app.emulator_connection(url))
-
-
-def _print_faults(app: App, active: tuple[ActiveFault, ...]) -> None:
-    if app.output.json:
-        app.output.document([write_active_fault(fault) for fault in active])
-        return
-    rows: list[Line] = [
-        [
-            Segment(str(fault.id), "muted"),
-            Segment(fault.fault.operation or "all", "title"),
-            Segment(fault.fault.effect),
-            Segment(fault.fault.requests),
-            Segment(f"{fault.hits} of {fault.seen}"),
-        ]
-        for fault in active
-    ]
-    if rows:
-        app.output.lines(table(_HEADINGS, rows))
-    else:
-        app.output.talk(("no faults", "muted"), "; `ckfunc emulator faults add --help` shows examples")

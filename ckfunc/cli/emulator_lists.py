@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,11 +15,11 @@ from ckfunc.cli.emulator_data import data_dir_option, stored_client
 from ckfunc.cli.options import F, command
 
 if TYPE_CHECKING:
-    from ckfunc.base.text import Line
-    from ckfunc.model.page import Page
+    from ckfunc.chat.lists import Listing
 
 # The client and the tables are imported inside the functions: `ckfunc emulator --help` does not need them.
 
+_SEED_HINT = "`ckfunc emulator seed FILE` adds some"
 _limit = click.option(
     "-n", "limit", type=click.IntRange(1, 2000), default=25, show_default=True, metavar="N", help="List at most N."
 )
@@ -49,16 +49,12 @@ def users(app: App, channel: str | None, limit: int, page: int, data_dir: Path |
 
     The emulator may be running.
     """
-    from ckfunc.api.lists import PagePart, find_channel, list_users
-    from ckfunc.chat.lines import USER_HEADINGS, user_cells
+    from ckfunc.chat.lists import users_listing
 
     client = stored_client(app, data_dir)
     with app.output.progress("reading"):
-        of = None if channel is None else find_channel(client, channel).id
-        part = list_users(client, PagePart(limit, page - 1), channel_id=of)
-    rows = [user_cells(user.item) for user in part.items]
-    _print_list(app, USER_HEADINGS, rows, [listed.document for listed in part.items])
-    _print_rest(app, part, "users", "`ckfunc emulator seed FILE` adds some" if channel is None else "")
+        listing = users_listing(client, limit, page, channel, _SEED_HINT)
+    _print(app, listing)
 
 
 @command("""
@@ -77,18 +73,14 @@ def channels(app: App, user: str | None, kind: str | None, limit: int, page: int
 
     A direct channel is named by its members. The emulator may be running.
     """
-    from ckfunc.api.lists import PagePart, find_user, list_channels
-    from ckfunc.chat.lines import CHANNEL_HEADINGS, channel_cells
+    from ckfunc.chat.lists import channels_listing
 
     if user is not None and kind is not None:
         raise UsageProblem("--user and --type can't be used together", hint="use only one of them")
     client = stored_client(app, data_dir)
     with app.output.progress("reading"):
-        of = None if user is None else find_user(client, user).id
-        part = list_channels(client, PagePart(limit, page - 1), user_id=of, kind=kind)
-    rows = [channel_cells(listed.item) for listed in part.items]
-    _print_list(app, CHANNEL_HEADINGS, rows, [listed.document for listed in part.items])
-    _print_rest(app, part, "channels", "`ckfunc emulator seed FILE` adds some" if user is kind is None else "")
+        listing = channels_listing(client, limit, page, user, kind, _SEED_HINT)
+    _print(app, listing)
 
 
 @command("""
@@ -116,51 +108,20 @@ def messages(
 
     The last line is the newest message. The emulator may be running.
     """
-    from ckfunc.api.lists import MessageFilter, channel_of, find_channel, find_user, newest_messages
-    from ckfunc.chat.lines import MESSAGE_HEADINGS, channel_title, message_cells
+    from ckfunc.chat.lists import MessageChoice, messages_listing
 
     client = stored_client(app, data_dir)
     with app.output.progress("reading"):
-        of = None if channel is None else find_channel(client, channel).id
-        by = None if user is None else find_user(client, user).name
-        part = newest_messages(client, limit, MessageFilter(of, by, search, before))
-        shown = part.items[::-1]
-        ids = {listed.item.channel_id for listed in shown} if of is None and not app.output.json else set()
-        channels = [there for channel_id in ids if (there := channel_of(client, channel_id)) is not None]
-    titles = {channel.id: channel_title(channel) for channel in channels}
-    rows = [message_cells(listed.item, titles) for listed in shown]
-    if part.more:
-        app.output.talk(
-            (
-                f"older messages are not shown: `ckfunc emulator messages --before {shown[0].item.id}` lists them",
-                "muted",
-            )
+        listing = messages_listing(
+            client, limit, MessageChoice(channel, user, search, before), titled=not app.output.json
         )
-    _print_list(app, MESSAGE_HEADINGS, rows, [listed.document for listed in shown])
-    if not shown:
-        app.output.talk(("no messages", "muted"))
+    _print(app, listing, rest_first=bool(listing.rows))
 
 
-def _print_list(
-    app: App, headings: Sequence[str], rows: Sequence[Line], documents: Sequence[Mapping[str, Any]]
-) -> None:
-    """Print a list as a table, or as JSON."""
-    from ckfunc.chat.lines import fitting_table
-
-    if app.output.json:
-        app.output.document(documents)
-    elif rows:
-        app.output.lines(fitting_table(headings, rows, app.output.width()))
-
-
-def _print_rest(app: App, page: Page[Any], name: str, hint: str) -> None:
-    """Print that there are other pages, or nothing at all."""
-    if page.total_pages > 1 and page.items:
-        more = "" if page.number + 1 == page.total_pages else f"; --page {page.number + 2} shows the next"
-        text = f"page {page.number + 1} of {page.total_pages}, {page.total_elements} {name} in total{more}"
-        app.output.talk((text, "muted"))
-    elif not page.items and page.total_elements:
-        pages = "is 1 page" if page.total_pages == 1 else f"are {page.total_pages} pages"
-        app.output.talk((f"no {name} on page {page.number + 1}: there {pages}", "muted"))
-    elif not page.items:
-        app.output.talk((f"no {name}", "muted"), f"; {hint}" if hint else "")
+def _print(app: App, listing: Listing, *, rest_first: bool = False) -> None:
+    """Print a list as a table, or as JSON, and the message about its rest."""
+    if rest_first and listing.rest:
+        app.output.talk(*listing.rest)
+    app.output.listing(listing.lines(app.output.width()), listing.documents)
+    if listing.rest and not rest_first:
+        app.output.talk(*listing.rest)

@@ -150,6 +150,22 @@ class Output:
         self.line(json.dumps(value, separators=(",", ":")))
         self.flush()
 
+    def listing(self, lines: Sequence[Iterable[Segment]], documents: Any, empty: Iterable[Segment] = ()) -> None:
+        """Print lines, or with --json the documents of a list; for an empty list, the message `empty`."""
+        if self.json:
+            self.document(documents)
+        elif lines:
+            self.lines(lines)
+        elif empty:
+            self.talk(*empty)
+
+    def outcome(self, document: Any, *segments: Segment) -> None:
+        """Print a message, or with --json a document."""
+        if self.json:
+            self.document(document)
+        else:
+            self.talk(*segments)
+
     def flush(self) -> None:
         """Flush stdout; raises ReaderGone if the reader has closed the pipe."""
         with self._lock:

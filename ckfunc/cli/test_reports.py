@@ -11,6 +11,7 @@ import click
 
 from ckfunc.base.errors import CkfuncError, UsageProblem
 from ckfunc.base.files import read_file, write_atomically
+from ckfunc.base.messages import writing
 from ckfunc.cli.app import App
 from ckfunc.cli.options import FILE, command
 
@@ -82,10 +83,10 @@ def merge(app: App, files: tuple[Path, ...], junit: Path | None, lcov: Path | No
     report = merged_report(reports) if reports else None
     coverage = merged(parts) if parts else None
     if report is not None and junit is not None:
-        with app.writing(place := app.named(junit)):
+        with writing(place := app.named(junit)):
             write_atomically(place, report_text(report))
     if coverage is not None and lcov is not None:
-        with app.writing(place := app.named(lcov)):
+        with writing(place := app.named(lcov)):
             write_atomically(place, coverage.to_lcov())
     _print(app, report, coverage)
     if coverage is not None and threshold is not None:

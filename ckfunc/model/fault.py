@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ckfunc.base.text import Line, Segment, table
+
 DEFAULT_SEED = 1
+
+_HEADINGS = ("ID", "OPERATION", "FAULT", "REQUESTS", "AFFECTED")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,3 +63,18 @@ class ActiveFault:
     def is_certain(self) -> bool:
         """Whether it affects the next request of its operation, whatever the random numbers are."""
         return self.fault.rate_percent == 100 and (self.fault.first is None or self.hits < self.fault.first)
+
+
+def fault_table(active: Sequence[ActiveFault]) -> list[Line]:
+    """Return a table of faults; nothing if there are none."""
+    rows: list[Line] = [
+        [
+            Segment(str(fault.id), "muted"),
+            Segment(fault.fault.operation or "all", "title"),
+            Segment(fault.fault.effect),
+            Segment(fault.fault.requests),
+            Segment(f"{fault.hits} of {fault.seen}"),
+        ]
+        for fault in active
+    ]
+    return table(_HEADINGS, rows) if rows else []

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from ckfunc.base.text import Line, Segment, size_text, table
 from ckfunc.model.chat import ChannelType, NewChannel, NewMessage, NewUser
 
 
@@ -146,3 +147,16 @@ class DataSnapshot:
     name: str
     created_time: datetime
     size_bytes: int
+
+
+def snapshot_table(snapshots: Sequence[DataSnapshot]) -> list[Line]:
+    """Return a table of snapshots; nothing if there are none."""
+    rows: list[Line] = [
+        [
+            Segment(snapshot.name, "title"),
+            Segment(f"{snapshot.created_time.astimezone():%Y-%m-%d %H:%M:%S}", "muted"),
+            Segment(size_text(snapshot.size_bytes)),
+        ]
+        for snapshot in snapshots
+    ]
+    return table(("NAME", "SAVED", "SIZE"), rows) if rows else []

@@ -13,6 +13,7 @@ from ckfunc.api.connection import emulator_connection
 from ckfunc.base.containment import require_plain
 from ckfunc.base.errors import Busy, CkfuncError
 from ckfunc.base.files import read_file
+from ckfunc.base.messages import shown_path
 from ckfunc.emulator.data import Snapshots, require_name, reset_data, restore_stored, save_stored, seed_data
 from ckfunc.emulator.data_directory import DATABASE, find_running
 from ckfunc.emulator.seed_text import read_seed_text
@@ -88,11 +89,12 @@ class StoredData:
             return running(client)
 
 
-def read_seed_file(file: Path, shown: str) -> tuple[Seed, Any]:
+def read_seed_file(file: Path) -> tuple[Seed, Any]:
     """Return the seed in a YAML or JSON file, and the document itself.
 
-    Messages call the file `shown`. Raises InvalidFiles with the position of a mistake.
+    Raises InvalidFiles with the position of a mistake.
     """
+    shown = shown_path(file)
     try:
         text = read_file(file, pipe=True).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:

@@ -79,7 +79,7 @@ def dev(app: App, port: int, seed: Path | None, yes: bool, keep_invocations: int
             "the project's emulator is already running; --seed only applies when it starts",
             hint=f"run `ckfunc emulator seed {seed}`",
         )
-    planted = read_seed_file(app.directory / seed, app.output.path(app.directory / seed))[0] if seed else None
+    planted = read_seed_file(app.directory / seed)[0] if seed else None
     url = running or app.start_emulator(EmulatorOptions(port=port, seed=planted, keep_invocations=keep_invocations))
     if app.output.json:
         first: ReadyJson = {"ready": url}

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from ckfunc.base.errors import EXIT_DIFFERENCES, EXIT_OK, UsageProblem
+from ckfunc.base.messages import writing
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_only, complete_types
 from ckfunc.cli.options import FILE, command, format_option
@@ -108,7 +109,7 @@ def _plan(app: App, only: tuple[str, ...], out: Path | None, *, whole: bool) -> 
     with app.output.progress("comparing"):
         plan = run.plan(project, client, VersionCache(project.root), run.DeployOptions(only=only))
     if place is not None:
-        with app.writing(place):
+        with writing(place):
             saved.save(place, plan, client, app.clock, only)
         app.output.talk(("saved ", "title"), f"{out}; `ckfunc deploy --plan {out}` deploys it")
     return plan

@@ -82,7 +82,7 @@ def emulator(
         app.output.talk(("emulator: ", "title"), f"{where}; client id and secret are `emulator`; Ctrl-C stops it")
         app.show_dashboard(url, open_browser=open_dashboard)
 
-    planted = read_seed_file(app.directory / seed, app.output.path(app.directory / seed))[0] if seed else None
+    planted = read_seed_file(app.directory / seed)[0] if seed else None
     try:
         options = EmulatorOptions(host=host, port=port, seed=planted, keep_invocations=keep_invocations)
         app.emulator(data, options).run_forever(ready)

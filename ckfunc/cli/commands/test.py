@@ -11,6 +11,7 @@ import click
 
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, UsageProblem
 from ckfunc.base.files import write_atomically
+from ckfunc.base.messages import writing
 from ckfunc.cli.app import App
 from ckfunc.cli.options import FILE, command, format_option
 from ckfunc.cli.test_additions import add, project_for_cases, record
@@ -165,10 +166,10 @@ def test(
         output.warn(warning)
     try:
         if report is not None:
-            with app.writing(report):
+            with writing(report):
                 write_atomically(report, tested.junit_text())
         if coverage_file is not None and tested.coverage is not None:
-            with app.writing(coverage_file):
+            with writing(coverage_file):
                 write_atomically(coverage_file, tested.coverage.to_lcov())
     finally:
         _print_results(app, tested)
