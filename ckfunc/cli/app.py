@@ -312,6 +312,12 @@ class App:
         services = Services(project.bundler(), project.compiler(), project.install_policy, self.output.detail)
         return check_project(lambda: project.load(lenient=True), self.root(), services, types)
 
+    def tested_project(self, target: str | None = None) -> Project:
+        """Return the working copy with the environment of a target, by default that of tests."""
+        from ckfunc.testing.running import working_copy
+
+        return working_copy(self.root(), target, self.environ, self.workspace.bundler())
+
     def schemas(self) -> Schemas:
         """Return the JSON schemas of functions.yaml and of test files."""
         from ckfunc.testing.definition import project_schemas

@@ -37,9 +37,9 @@ def try_gates(app: App, gates: Sequence[str], plan: Plan) -> tuple[GateVerdict, 
         return GateOutcome(checked.ok, checked.summary, [str(problem) for problem in checked.problems])
 
     def test(_types: Collection[str], _number: int) -> GateOutcome:
-        from ckfunc.testing.running import CaseOptions, run_tests, working_copy
+        from ckfunc.testing.running import CaseOptions, run_tests
 
-        project = working_copy(app.root(), app.settings.target, app.environ, app.workspace.bundler())
+        project = app.tested_project(app.settings.target)
         tested = run_tests(project, app.toolchain(), CaseOptions(allow_only=not app.environ.get("CI")))
         bad = [f"{result.case.file}:{result.case.line}: {result.case.name}" for result in tested.results if result.bad]
         return GateOutcome(tested.ok, str(tested.tally), bad)

@@ -26,13 +26,6 @@ if TYPE_CHECKING:
 # The rooms are imported inside the functions: `--help` and completion need none of them.
 
 
-def project_for_cases(app: App, target: str | None) -> Project:
-    """Return the working copy with the environment of a target, by default that of tests."""
-    from ckfunc.testing.running import working_copy
-
-    return working_copy(app.root(), target, app.environ, app.workspace.bundler())
-
-
 def _case_name(_ctx: click.Context, _param: click.Parameter, name: str | None) -> str | None:
     if name is not None and (not name.strip() or escaped(name) != name or set(name) & set("\t\r\n")):
         raise UsageProblem("--name must be one line of plain text", hint='such as --name "a customer asks for help"')
@@ -153,7 +146,7 @@ def _maker(app: App, file: Path | None, name: str | None) -> AdditionMaker:
         named = app.named(path)
         return CaseFile(named, app.root(), app.output.path(named))
 
-    return AdditionMaker(project_for_cases(app, None), place, file, name, tuple(_own_values(app)))
+    return AdditionMaker(app.tested_project(), place, file, name, tuple(_own_values(app)))
 
 
 def _offer(app: App, project: Project, addition: Addition, *, yes: bool) -> int:

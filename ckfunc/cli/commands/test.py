@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,14 +14,16 @@ from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, UsageProblem
 from ckfunc.base.files import write_atomically
 from ckfunc.base.messages import writing
 from ckfunc.cli.app import App
-from ckfunc.cli.options import FILE, command, format_option
-from ckfunc.cli.test_additions import add, project_for_cases, record
-from ckfunc.cli.test_reports import lcov_option, lcov_path, merge, read_report, threshold_option
+from ckfunc.cli.options import FILE, F, command, format_option
+from ckfunc.cli.test_additions import add, record
 
 if TYPE_CHECKING:
     from ckfunc.testing.case import CaseResult
     from ckfunc.testing.running import CaseResults
-    from ckfunc.testing.sharding import Shard
+    from ckfunc.testing.sharding import CaseKey, Shard
+
+DEFAULT_LCOV = Path("coverage", "lcov.info")
+"""The lcov file, relative to the project."""
 
 # The rooms are imported inside the functions: `--help` and completion need none of them.
 
@@ -37,6 +40,67 @@ def _shard(_ctx: click.Context, _param: click.Parameter, text: str | None) -> Sh
             hint=f"the parts of 4 are 1/4, 2/4, 3/4 and 4/4; there can be {MOST_SHARDS} parts",
         )
     return shard
+
+
+def lcov_option(text: str) -> Callable[[F], F]:
+    """Add the option of an lcov file."""
+    return click.option("--lcov", type=FILE, metavar="FILE", help=text)
+
+
+def _number(_ctx: click.Context, _param: click.Parameter, percent: float | None) -> float | None:
+    if percent is not None and math.isnan(percent):  # FloatRange accepts it, and no coverage is below it
+        raise click.BadParameter("nan is not in the range 0<=x<=100.")
+    return percent
+
+
+def threshold_option(function: F) -> F:
+    """Add the option of the required coverage."""
+    return click.option(
+        "--coverage-threshold",
+        "threshold",
+        type=click.FloatRange(0, 100),
+        callback=_number,
+        metavar="PERCENT",
+        help="Exit with 1 if fewer lines are covered.",
+    )(function)
+
+
+@command(
+    """
+  ckfunc test merge shards/*.xml --junit junit.xml
+  ckfunc test merge shards/*.info --lcov lcov.info --coverage-threshold 80
+    """,
+    name="merge",
+)
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=FILE)
+@click.option("--junit", type=FILE, metavar="FILE", help="Write the merged JUnit report to this file.")
+@lcov_option("Write the merged coverage to this lcov file.")
+@threshold_option
+def merge(app: App, files: tuple[Path, ...], junit: Path | None, lcov: Path | None, threshold: float | None) -> None:
+    """Merge the JUnit reports and lcov files of shards into one of each.
+
+    Counts are added up. Exits 1 if the report of a shard is missing, a case is in several reports, or the coverage is
+    too low, but not if a case has failed.
+    """
+    from ckfunc.testing.merging import merged_files
+
+    uses_coverage = lcov is not None or threshold is not None
+    merged = merged_files(app.directory, files, writes_junit=junit is not None, uses_coverage=uses_coverage)
+    _write(app, junit, merged.junit_text)
+    _write(app, lcov, merged.lcov_text)
+    if app.output.json:
+        app.output.document(merged.to_json())
+    elif not app.output.quiet:
+        app.output.lines(merged.lines())
+    if merged.coverage is not None and threshold is not None:
+        merged.coverage.require(threshold)
+
+
+def _write(app: App, path: Path | None, text: str | None) -> None:
+    """Write a report to the file that an option names."""
+    if path is not None and text is not None:
+        with writing(place := app.named(path)):
+            write_atomically(place, text)
 
 
 class _Test(click.Command):
@@ -144,12 +208,13 @@ def test(
         raise UsageProblem("--durations needs --shard", hint="add --shard I/N, or remove --durations")
     output = app.output
     report = None if junit is None else app.named(junit)
-    coverage_file = lcov_path(app, lcov) if coverage or lcov or threshold is not None else None
-    durations_s = {} if durations is None else read_report(app, durations).durations_s()
+    measures = coverage or lcov or threshold is not None
+    coverage_file = app.named(lcov or app.root() / DEFAULT_LCOV) if measures else None
+    durations_s = {} if durations is None else _durations_s(app, durations)
     progress = _Progress(app)
     with progress.waiting():
         tested = run_tests(
-            project_for_cases(app, app.settings.target),
+            app.tested_project(app.settings.target),
             app.toolchain(),
             CaseOptions(
                 [app.directory / path for path in paths],
@@ -165,17 +230,19 @@ def test(
     for warning in tested.warnings:
         output.warn(warning)
     try:
-        if report is not None:
-            with writing(report):
-                write_atomically(report, tested.junit_text())
-        if coverage_file is not None and tested.coverage is not None:
-            with writing(coverage_file):
-                write_atomically(coverage_file, tested.coverage.to_lcov())
+        _write(app, report, tested.junit_text())
+        _write(app, coverage_file, None if tested.coverage is None else tested.coverage.to_lcov())
     finally:
         _print_results(app, tested)
     if tested.coverage is not None and threshold is not None:
         tested.coverage.require(threshold)
     return EXIT_OK if tested.ok else EXIT_FAILED
+
+
+def _durations_s(app: App, file: Path) -> Mapping[CaseKey, float]:
+    from ckfunc.testing.merging import read_report
+
+    return read_report(app.directory, file).durations_s()
 
 
 def _print_results(app: App, tested: CaseResults) -> None:
