@@ -19,6 +19,7 @@ from ckfunc.base.containment import STATE_DIRECTORY, LeadsOutside
 from ckfunc.base.errors import ApiFailure, CkfuncError, CredentialsMissing, InvalidFiles, NoProject
 from ckfunc.base.files import cache_dir
 from ckfunc.base.git import GitMissing, GitRefused, git, trust_command
+from ckfunc.base.text import Line, printable
 from ckfunc.bundle.workspace import Workspace
 from ckfunc.deploy.plan.snapshot import require_application
 from ckfunc.manifest.targets import GUESTS_ALLOWED
@@ -41,6 +42,8 @@ _TIMEOUT_S = 10.0
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 
+_STYLES = {"ok": "success", "warn": "warning", "fail": "failure"}
+
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
@@ -57,6 +60,16 @@ class Diagnosis:
         if self.hint:
             result["hint"] = self.hint
         return result
+
+    def lines(self) -> Iterator[Line]:
+        """Yield the result as a line, and the hint below it."""
+        yield [
+            (f"{self.verdict:<4}  ", _STYLES[self.verdict]),
+            (f"{self.name:<12}  ", ""),
+            (printable(self.text), ""),
+        ]
+        if self.hint:
+            yield [(" " * 18, ""), ("  hint: ", "muted"), (printable(self.hint), "")]
 
 
 class ProjectSetup(Protocol):

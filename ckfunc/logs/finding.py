@@ -12,10 +12,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ckfunc.base.errors import CkfuncError
+from ckfunc.base.text import nearest
 from ckfunc.base.workers import in_order
 from ckfunc.logs.entries import EVERY, Filter, Gap, LogEntry
 from ckfunc.logs.tail import DEEPEST, Tail
 from ckfunc.model.application import Function, Invocation, Status
+from ckfunc.model.triggers import BY_TYPE
 
 if TYPE_CHECKING:
     from ckfunc.api import Client  # brings the HTTP client, which the --help of commands does not need
@@ -168,3 +170,17 @@ def _search(client: Client, function_id: int, invocation_id: int) -> Invocation 
 
 def _with_id(items: Iterable[Invocation], invocation_id: int) -> Invocation | None:
     return next((item for item in items if item.id == invocation_id), None)
+
+
+def reason_nothing_ran(client: Client, trigger_type: str, own_types: Callable[[], Collection[str]]) -> tuple[str, str]:
+    """Return the reason why no function handled an event, and a hint. `own_types` reads those of the manifest."""
+    if any(function.type == trigger_type and function.current_version_number for function in client.functions()):
+        return f"the function of {trigger_type} is disabled", "enable it in the emulator's dashboard"
+    meant = None if trigger_type in BY_TYPE else nearest(trigger_type, BY_TYPE)
+    if trigger_type in own_types():
+        hint = "run `ckfunc deploy`"
+    elif meant:
+        hint = f"did you mean {meant}?"
+    else:
+        hint = f"add one with `ckfunc new {trigger_type}`, then run `ckfunc deploy`"
+    return f"no function handles {trigger_type}", hint

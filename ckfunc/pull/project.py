@@ -76,6 +76,19 @@ class Pulled:
             "notes": [printable(note) for note in self.notes],
         }
 
+    def file_lines(self) -> Iterator[Line]:
+        """Yield a line for each file."""
+        for path, action in self.files:
+            yield [("  ", ""), (f"{action:<12}", "muted" if action == "kept" else "create"), (path, "")]
+
+    def conflict_lines(self) -> Iterator[Line]:
+        """Yield the conflicts that are not marked in a file, and the way to resolve the others."""
+        for conflict in self.unmarked_conflicts:
+            yield [("conflict: ", "failure"), (printable(conflict), "")]
+        if self.conflicts > len(self.unmarked_conflicts):
+            advice = "resolve the conflicts marked with <<<<<<< in the files above, then run `ckfunc deploy`"
+            yield [("conflict: ", "failure"), (advice, "")]
+
 
 @dataclass(frozen=True, slots=True)
 class CreatedProject:
@@ -83,6 +96,13 @@ class CreatedProject:
 
     pulled: Pulled
     missing: tuple[str, ...]
+
+    @property
+    def next_step(self) -> str:
+        """The next step of the user."""
+        if self.missing:
+            return f"give {', '.join(sorted(self.missing))} a value in .env, then ckfunc diff"
+        return "ckfunc diff, which should show nothing"
 
 
 @dataclass(frozen=True, slots=True)

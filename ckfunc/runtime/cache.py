@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Self
 
 from ckfunc.base.errors import CkfuncError
 from ckfunc.base.files import hold_shared, lock_alone, locked
+from ckfunc.base.text import Line, shortened, size_text
 
 if TYPE_CHECKING:
-    from ckfunc.model.outputs import CacheEntryJson
+    from ckfunc.model.outputs import CacheCleanedJson, CacheEntryJson, CacheJson
 
 MARKER = ".ckfunc-installed"
 """The file that lists an installation's files, written last. failures.mjs reads its `skipped`."""
@@ -35,6 +36,7 @@ PACKAGES, _SCRIPTS, _BUNDLES, _COMPILED, _DOWNLOADS, _OTHER = (
     *("packages", "scripts", "bundles", "compiled code", "npm downloads", "other"),
 )
 _DIRECTORIES = {"scripts": _SCRIPTS, "bundles": _BUNDLES, "compiled": _COMPILED, "npm": _DOWNLOADS, "no-types": _OTHER}
+_LONGEST_NAME = 70
 _NOTE = re.compile(r"(?:typescript|node-types)-[\w.-]+")
 
 
@@ -247,3 +249,67 @@ def _remove_empty(directory: Path) -> None:
     for place, _, _ in os.walk(directory, topdown=False):
         with contextlib.suppress(OSError):
             Path(place).rmdir()
+
+
+def info_json(directory: Path, cached: Sequence[CacheEntry]) -> CacheJson:
+    """Return the contents of the cache for `--json`."""
+    return {
+        "directory": str(directory),
+        "bytes": _size(cached),
+        "entries": [entry.to_json() for entry in cached],
+    }
+
+
+def info_lines(cached: Sequence[CacheEntry]) -> Iterator[Line]:
+    """Yield the size of each kind of entries and of each installation, largest first."""
+    for total in Total.of(cached):
+        yield _total_line(total)
+    yield [(_columns(_size(cached)), ""), ("total", "title")]
+    installed = sorted((entry for entry in cached if entry.kind == PACKAGES), key=lambda entry: -entry.size_bytes)
+    if installed:
+        yield []
+        yield [("packages", "title")]
+    for entry in installed:
+        day = datetime.fromtimestamp(entry.used).astimezone().date().isoformat()
+        note = "in use" if entry.in_use else f"last used {day}"
+        yield [*_entry_line(entry), (f"  ({note})", "muted")]
+
+
+def cleaned_json(
+    directory: Path, removed: Sequence[CacheEntry], used: Sequence[CacheEntry], *, dry_run: bool
+) -> CacheCleanedJson:
+    """Return the result of `clean` for `--json`."""
+    return {
+        "directory": str(directory),
+        "dryRun": dry_run,
+        "bytes": _size(removed),
+        "removed": [entry.to_json() for entry in removed],
+        "inUse": [entry.to_json() for entry in used],
+    }
+
+
+def removed_lines(removed: Sequence[CacheEntry]) -> Iterator[Line]:
+    """Yield each removed installation, and the other entries by kind."""
+    yield from (_entry_line(entry) for entry in removed if entry.kind == PACKAGES)
+    yield from (_total_line(total) for total in Total.of([entry for entry in removed if entry.kind != PACKAGES]))
+
+
+def used_text(used: Sequence[CacheEntry]) -> str:
+    """Return a message about entries that `clean` left because they are in use."""
+    return f"kept {shortened(', '.join(entry.name for entry in used), _LONGEST_NAME)}: in use by a running ckfunc"
+
+
+def _size(cached: Sequence[CacheEntry]) -> int:
+    return sum(entry.size_bytes for entry in cached)
+
+
+def _total_line(total: Total) -> Line:
+    return [(_columns(total.size_bytes), ""), (total.kind, ""), (f"  ({total.count})", "muted")]
+
+
+def _entry_line(entry: CacheEntry) -> Line:
+    return [(_columns(entry.size_bytes), ""), (shortened(entry.name, _LONGEST_NAME), "")]
+
+
+def _columns(size_bytes: int) -> str:
+    return f"{size_text(size_bytes):>10}  "

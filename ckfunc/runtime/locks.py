@@ -7,18 +7,18 @@ import re
 import tempfile
 import threading
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ckfunc.base.errors import CkfuncError, DependenciesFailed
-from ckfunc.base.text import Line, printable
+from ckfunc.base.text import Line, printable, table
 from ckfunc.model.lock import LOCK_NAME, PLATFORM_RANGES, InvalidLock, PackageLock, manifest_of
 from ckfunc.runtime.npm import AUDIT, NOT_TRUSTED, RESOLVE, UPGRADE, NpmRun, explained, failure_of, run_npm
 from ckfunc.runtime.policy import InstallPolicy, npm_settings
 
 if TYPE_CHECKING:
-    from ckfunc.model.outputs import VulnerabilityJson
+    from ckfunc.model.outputs import AuditJson, VulnerabilityJson
 
 SEVERITIES = ("info", "low", "moderate", "high", "critical")
 """The severities of advisories, in ascending order."""
@@ -118,6 +118,56 @@ class Vulnerability:
             (printable(self.title), ""),
             (f"  {printable(self.url)}", "muted"),
         ]
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """The known vulnerabilities in a number of packages."""
+
+    packages: int
+    vulnerabilities: tuple[Vulnerability, ...]
+
+    def at_least(self, level: str) -> Audit:
+        """Return only the vulnerabilities of a severity or higher."""
+        shown = SEVERITIES[SEVERITIES.index(level) :]
+        return replace(self, vulnerabilities=tuple(each for each in self.vulnerabilities if each.severity in shown))
+
+    @property
+    def own(self) -> tuple[Vulnerability, ...]:
+        """The vulnerabilities in packages that the project can change."""
+        return tuple(each for each in self.vulnerabilities if not each.by_platform)
+
+    def to_json(self) -> AuditJson:
+        """Return the vulnerabilities for `--json`."""
+        return {
+            "packages": self.packages,
+            "vulnerabilities": [each.to_json() for each in self.vulnerabilities],
+            "ok": not self.own,
+        }
+
+    def lines(self) -> Iterator[Line]:
+        """Yield a table of the vulnerabilities, and their titles."""
+        yield from table(HEADINGS, [each.cells() for each in self.vulnerabilities])
+        yield ()
+        yield from (each.title_line() for each in self.vulnerabilities)
+
+    def summary_lines(self) -> Iterator[Line]:
+        """Yield the number of vulnerabilities, and the command that upgrades packages."""
+        own, count = self.own, f"{self.packages} package{'' if self.packages == 1 else 's'}"
+        platform = len(self.vulnerabilities) - len(own)
+        if own:
+            yield [(_number(len(own)), "failure"), (f" in {count}", "")]
+        else:
+            where = "the packages that the project can change" if platform else count
+            yield [("no known vulnerabilities", "success"), (f" in {where}", "")]
+        if platform:
+            yield [(f"{_number(platform)} in the platform's own packages, which only ChatKitty can update", "")]
+        if names := sorted({each.package for each in own if each.upgrade}):
+            yield [("next: ", "title"), (f"ckfunc lock --upgrade {' '.join(map(printable, names))}", "")]
+
+
+def _number(vulnerabilities: int) -> str:
+    return f"{vulnerabilities} vulnerabilit{'y' if vulnerabilities == 1 else 'ies'}"
 
 
 def audit(lock: PackageLock, cache: Path, policy: InstallPolicy) -> tuple[Vulnerability, ...]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ckfunc.base.documents import read_document
 from ckfunc.base.errors import UsageProblem
+from ckfunc.base.files import read_file
+from ckfunc.base.messages import shown_path
 from ckfunc.base.secrets import Secret
 from ckfunc.model.application import Invocation, InvocationDetail
 from ckfunc.model.execution import Determinism, ExecutedRanges, Limits
@@ -102,6 +106,19 @@ def scripts_of(project: Project) -> Scripts:
         runtime.environment or {},
         runtime.initialization_script,
     )
+
+
+def read_event(file: Path | None, trigger_type: str) -> Mapping[str, Any]:
+    """Return the event in a JSON file, or on standard input. Raises UsageProblem."""
+    shown = "standard input" if file is None else shown_path(file)
+    try:
+        # Shells write UTF-8 or UTF-16, with or without a byte order mark.
+        document = read_document(sys.stdin.buffer.read() if file is None else read_file(file, pipe=True))
+    except OSError as error:
+        raise UsageProblem(f"cannot read the event: {shown}: {error.strerror}", hint="--event FILE, or -") from None
+    except ValueError as error:
+        raise UsageProblem(f"{shown} is not JSON: {error}", hint="an event is a JSON object") from None
+    return event_of(document, trigger_type)
 
 
 def event_of(document: Any, trigger_type: str) -> Mapping[str, Any]:

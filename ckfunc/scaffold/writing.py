@@ -5,14 +5,21 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ckfunc.base.containment import require_inside
 from ckfunc.base.errors import CkfuncError
 from ckfunc.base.files import read_file, write_atomically
+
+if TYPE_CHECKING:
+    from ckfunc.base.text import Line
+    from ckfunc.model.outputs import FileJson, WrittenJson
+
+_ACTION_STYLES = {"created": "create", "updated": "update", "overwritten": "update"}
 
 
 class FileAction(StrEnum):
@@ -32,6 +39,30 @@ class Written:
     path: Path
     action: FileAction
     note: str | None = None
+
+
+def written_rows(
+    root: Path, written: Iterable[Written], also: Iterable[tuple[str, str]] = ()
+) -> Sequence[tuple[str, str, str | None]]:
+    """Return path (relative to `root`), action and note of each file; `also` are others without a note."""
+    rows = [(file.path.relative_to(root).as_posix(), file.action.value, file.note) for file in written]
+    return [*rows, *((name, action, None) for name, action in also)]
+
+
+def written_json(root: Path, rows: Iterable[tuple[str, str, str | None]]) -> WrittenJson:
+    """Return written files for `--json`."""
+    files: list[FileJson] = [
+        {"path": name, "action": action, "note": note} if note else {"path": name, "action": action}
+        for name, action, note in rows
+    ]
+    return {"directory": str(root), "files": files}
+
+
+def written_lines(rows: Iterable[tuple[str, str, str | None]]) -> Iterator[Line]:
+    """Yield a line for each written file."""
+    for name, action, note in rows:
+        style = _ACTION_STYLES.get(action, "muted")
+        yield [("  ", ""), (f"{action:<12}", style), (name, ""), (f"  ({note})" if note else "", "muted")]
 
 
 class FilesExist(CkfuncError):

@@ -44,6 +44,7 @@ RAISED_BY = {
     "manifest/definition.py": ["deploy", "rollback", "undo", "watch"],
     "replay/report.py": ["replay"],
     "sandbox/sandbox.py": ["invoke"],
+    "sandbox/scripts.py": ["invoke"],
     "scaffold/ci.py": ["init"],
     "scaffold/writing.py": ["init", "new"],
 }

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
-from typing import TYPE_CHECKING
-
 import click
 
 from ckfunc.base.clock import duration_s
@@ -14,13 +10,16 @@ from ckfunc.base.files import cache_dir
 from ckfunc.base.text import size_text
 from ckfunc.cli.app import App
 from ckfunc.cli.options import command, group
-from ckfunc.runtime.cache import PACKAGES, CacheEntry, CacheRefused, Total, entries
+from ckfunc.runtime.cache import (
+    CacheRefused,
+    cleaned_json,
+    entries,
+    info_json,
+    info_lines,
+    removed_lines,
+    used_text,
+)
 from ckfunc.runtime.cache import clean as clean_entries
-
-if TYPE_CHECKING:
-    from ckfunc.model.outputs import CacheCleanedJson, CacheJson
-
-_LONGEST_NAME = 70
 
 
 @group("""
@@ -51,24 +50,10 @@ def info(app: App) -> None:
     directory = cache_dir()
     cached = entries(directory)
     if app.output.json:
-        document: CacheJson = {
-            "directory": str(directory),
-            "bytes": _size(cached),
-            "entries": [entry.to_json() for entry in cached],
-        }
-        app.output.document(document)
+        app.output.document(info_json(directory, cached))
         return
     app.output.line(str(directory))
-    for total in Total.of(cached):
-        app.output.line(_columns(total.size_bytes), total.kind, (f"  ({total.count})", "muted"))
-    app.output.line(_columns(_size(cached)), ("total", "title"))
-    installed = sorted((entry for entry in cached if entry.kind == PACKAGES), key=lambda entry: -entry.size_bytes)
-    if installed:
-        app.output.line()
-        app.output.line(("packages", "title"))
-    for entry in installed:
-        note = "in use" if entry.in_use else f"last used {_day(entry)}"
-        app.output.line(_columns(entry.size_bytes), _shortened(entry.name), (f"  ({note})", "muted"))
+    app.output.lines(info_lines(cached))
 
 
 @command(
@@ -93,37 +78,11 @@ def clean(app: App, older_than: str | None, dry_run: bool) -> None:
     with CacheRefused.reported(directory):
         removed, used = clean_entries(directory, older_than_s=age_s, dry_run=dry_run)
     if app.output.json:
-        document: CacheCleanedJson = {
-            "directory": str(directory),
-            "dryRun": dry_run,
-            "bytes": _size(removed),
-            "removed": [entry.to_json() for entry in removed],
-            "inUse": [entry.to_json() for entry in used],
-        }
-        app.output.document(document)
+        app.output.document(cleaned_json(directory, removed, used, dry_run=dry_run))
         return
-    for entry in removed:
-        if entry.kind == PACKAGES:
-            app.output.line(_columns(entry.size_bytes), _shortened(entry.name))
-    for total in Total.of([entry for entry in removed if entry.kind != PACKAGES]):
-        app.output.line(_columns(total.size_bytes), total.kind, (f"  ({total.count})", "muted"))
+    app.output.lines(removed_lines(removed))
     if used:
-        app.output.talk(f"kept {_shortened(', '.join(entry.name for entry in used))}: in use by a running ckfunc")
+        app.output.talk(used_text(used))
     verb = "Would remove" if dry_run else "Removed"
-    app.output.talk((f"{verb} {size_text(_size(removed))}", "success"), f" from {app.output.path(directory)}")
-
-
-def _size(cached: Sequence[CacheEntry]) -> int:
-    return sum(entry.size_bytes for entry in cached)
-
-
-def _day(entry: CacheEntry) -> str:
-    return datetime.fromtimestamp(entry.used).astimezone().date().isoformat()
-
-
-def _shortened(name: str) -> str:
-    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
-
-
-def _columns(size_bytes: int) -> str:
-    return f"{size_text(size_bytes):>10}  "
+    size = size_text(sum(entry.size_bytes for entry in removed))
+    app.output.talk((f"{verb} {size}", "success"), f" from {app.output.path(directory)}")

@@ -56,12 +56,9 @@ def login(app: App, client_id: str | None, secret_stdin: bool) -> None:
     both = tuple(application_entry(name, *addresses) for name in (str(application.id), application.key))
     bound = want is not None or target.name == ANY_PROJECT
     keyring = store_login(both if bound else entry_names(root, target, *addresses), typed)
-    if app.output.json:
-        document: LoginJson = {**described(target, application, client.connection), "keyring": keyring}
-        app.output.document(document)
-    else:
-        named = f"application {application.id} ({printable(application.key)})"
-        app.output.talk(("logged in", "success"), f" to {named} for {target.name}, saved in {keyring}")
+    document: LoginJson = {**described(target, application, client.connection), "keyring": keyring}
+    named = f"application {application.id} ({printable(application.key)})"
+    app.output.outcome(document, ("logged in", "success"), f" to {named} for {target.name}, saved in {keyring}")
     if app.environ.get("CHATKITTY_CLIENT_ID") or app.environ.get("CHATKITTY_CLIENT_SECRET"):
         app.output.warn("CHATKITTY_CLIENT_ID and CHATKITTY_CLIENT_SECRET override the keyring")
 
@@ -102,11 +99,8 @@ def logout(app: App, application: str | None) -> None:
     elif target.name == ANY_PROJECT:
         raise NoProject("outside of a project, logout needs an application", hint="--application ID")
     removed = remove_login(entry_names(root, target, *app.variables(root, target).addresses))
-    if app.output.json:
-        document: LogoutJson = {"target": target.name, "removed": removed}
-        app.output.document(document)
-    else:
-        app.output.talk(("logged out" if removed else "nobody was logged in", "muted"), f": {target.name}")
+    document: LogoutJson = {"target": target.name, "removed": removed}
+    app.output.outcome(document, ("logged out" if removed else "nobody was logged in", "muted"), f": {target.name}")
 
 
 @command("""

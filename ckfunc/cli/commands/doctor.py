@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK
-from ckfunc.base.text import printable
 from ckfunc.cli.app import App
 from ckfunc.cli.options import command
-
-_STYLES = {"ok": "success", "warn": "warning", "fail": "failure"}
 
 
 @command("""
@@ -26,11 +23,7 @@ def doctor(app: App) -> int:
     for finding in setup_findings(app):
         findings.append(finding)
         if not (app.output.json or (app.output.quiet and finding.verdict != FAIL)):
-            app.output.line(
-                (f"{finding.verdict:<4}  ", _STYLES[finding.verdict]), f"{finding.name:<12}  ", printable(finding.text)
-            )
-            if finding.hint:
-                app.output.line("      ", " " * 12, ("  hint: ", "muted"), printable(finding.hint))
+            app.output.lines(finding.lines())
             app.output.flush()
     if app.output.json:
         app.output.document([finding.to_json() for finding in findings])

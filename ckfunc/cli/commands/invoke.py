@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import click
 
-from ckfunc.base.documents import read_document
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, UsageProblem
-from ckfunc.base.files import read_file
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_types
 from ckfunc.cli.options import command
@@ -87,25 +84,14 @@ def _event(app: App, trigger_type: str, event: str | None, from_invocation: int 
             target = app.target().name
             return read_invocation(app.client(), from_invocation, trigger_type, target=target).invocation.args
     if event is not None:
-        from ckfunc.sandbox.scripts import event_of
+        from ckfunc.sandbox.scripts import read_event
 
-        return event_of(_read(app, event), trigger_type)
+        return read_event(None if event == "-" else app.directory / event, trigger_type)
     from ckfunc.scaffold.templates import sample_event
 
     if trigger_type not in BY_TYPE:
         raise UsageProblem(f"there is no sample event for {trigger_type!r}", hint="pass an event: --event FILE")
     return sample_event(trigger_type)
-
-
-def _read(app: App, event: str) -> Any:
-    shown = "standard input" if event == "-" else app.output.path(app.directory / event)
-    try:
-        # Shells write UTF-8 or UTF-16, with or without a byte order mark.
-        return read_document(sys.stdin.buffer.read() if event == "-" else read_file(app.directory / event, pipe=True))
-    except OSError as error:
-        raise UsageProblem(f"cannot read the event: {shown}: {error.strerror}", hint="--event FILE, or -") from None
-    except ValueError as error:
-        raise UsageProblem(f"{shown} is not JSON: {error}", hint="an event is a JSON object") from None
 
 
 class _Live:

@@ -53,11 +53,8 @@ def _check(app: App) -> int:
         if not app.output.json:
             raise
         count, problems = "", [str(problem) for problem in error.problems]
-    if app.output.json:
-        checked: LockCheckJson = {"current": not problems, "problems": problems}
-        app.output.document(checked)
-    else:
-        app.output.talk(("functions.lock is up to date", "success"), f": {count}")
+    checked: LockCheckJson = {"current": not problems, "problems": problems}
+    app.output.outcome(checked, ("functions.lock is up to date", "success"), f": {count}")
     return EXIT_FAILED if problems else EXIT_OK
 
 

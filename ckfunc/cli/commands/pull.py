@@ -9,7 +9,6 @@ import click
 
 from ckfunc.base.containment import require_own_state
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, NoProject, UsageProblem
-from ckfunc.base.text import printable
 from ckfunc.cli.app import App
 from ckfunc.cli.options import command, yes_option
 from ckfunc.model.project import Target
@@ -76,13 +75,8 @@ def _create(app: App, application: str | None, *, with_values: bool) -> int:
         schemas=app.schemas(),
     )
     _show(app, created.pulled)
-    if app.output.json:
-        return EXIT_OK
-    if created.missing:
-        names = ", ".join(sorted(created.missing))
-        app.output.talk(("next: ", "title"), f"give {names} a value in .env, then ckfunc diff")
-    else:
-        app.output.talk(("next: ", "title"), "ckfunc diff, which should show nothing")
+    if not app.output.json:
+        app.output.talk(("next: ", "title"), created.next_step)
     return EXIT_OK
 
 
@@ -122,14 +116,7 @@ def _show(app: App, pulled: Pulled) -> None:
     if app.output.json:
         app.output.document(pulled.to_json())
         return
-    for path, action in pulled.files:
-        app.output.talk("  ", (f"{action:<12}", "muted" if action == "kept" else "create"), path)
+    app.output.talks(pulled.file_lines())
     for note in pulled.notes:
         app.output.warn(note)
-    for conflict in pulled.unmarked_conflicts:
-        app.output.talk(("conflict: ", "failure"), printable(conflict))
-    if pulled.conflicts > len(pulled.unmarked_conflicts):
-        app.output.talk(
-            ("conflict: ", "failure"),
-            "resolve the conflicts marked with <<<<<<< in the files above, then run `ckfunc deploy`",
-        )
+    app.output.talks(pulled.conflict_lines())

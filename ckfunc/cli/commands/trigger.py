@@ -9,15 +9,15 @@ import click
 
 from ckfunc.base.documents import read_data
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, CkfuncError, UsageProblem
-from ckfunc.base.text import nearest, printable
+from ckfunc.base.text import printable
 from ckfunc.cli.app import App
 from ckfunc.cli.commands.logs import print_item, stacks_of
 from ckfunc.cli.completion import complete_data, complete_types
 from ckfunc.cli.options import command
 from ckfunc.logs.entries import LogEntry
+from ckfunc.logs.finding import reason_nothing_ran
 from ckfunc.logs.format import session_line
 from ckfunc.model.application import Status
-from ckfunc.model.triggers import BY_TYPE
 from ckfunc.wire.applications import read_detail, read_invocation
 
 _EXAMPLE = '{"username": "jane"}'
@@ -72,9 +72,11 @@ def event_from(data: str | None) -> dict[str, Any]:
 
 
 def _print(app: App, trigger_type: str, answer: Mapping[str, Any]) -> None:
+    from ckfunc.manifest import function_types
+
     run, output = answer.get("invocation"), app.output
     if run is None:
-        sentence, hint = _why_nothing_ran(app, trigger_type)
+        sentence, hint = reason_nothing_ran(app.client(), trigger_type, lambda: function_types(app.root()))
         output.talk(("nothing ran", "warning"), f": {printable(sentence)}")
         if not output.quiet:
             output.hint(hint)
@@ -84,21 +86,3 @@ def _print(app: App, trigger_type: str, answer: Mapping[str, Any]) -> None:
         print_item(output, entry, stacks=stacks_of(app, app.client(), fresh=True))
     if "allowed" in answer:
         output.line(*session_line(allowed=answer["allowed"], reason=answer.get("reason")))
-
-
-def _why_nothing_ran(app: App, trigger_type: str) -> tuple[str, str]:
-    """Return the reason why no function handled an event, and a hint."""
-    from ckfunc.manifest import function_types
-
-    if any(function.type == trigger_type and function.current_version_number for function in app.client().functions()):
-        return f"the function of {trigger_type} is disabled", "enable it in the emulator's dashboard"
-    if trigger_type in function_types(app.root()):
-        return f"no function handles {trigger_type}", "run `ckfunc deploy`"
-    if meant := meant_type(trigger_type):
-        return f"no function handles {trigger_type}", f"did you mean {meant}?"
-    return f"no function handles {trigger_type}", f"add one with `ckfunc new {trigger_type}`, then run `ckfunc deploy`"
-
-
-def meant_type(trigger_type: str) -> str | None:
-    """Return the known trigger type that is most similar to an unknown type."""
-    return None if trigger_type in BY_TYPE else nearest(trigger_type, BY_TYPE)

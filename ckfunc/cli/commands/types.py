@@ -14,7 +14,7 @@ from ckfunc.cli.app import App
 from ckfunc.cli.options import command
 
 if TYPE_CHECKING:
-    from ckfunc.model.outputs import FileJson, StaleTypesJson, WrittenJson
+    from ckfunc.model.outputs import StaleTypesJson
     from ckfunc.scaffold.writing import Written
 
 
@@ -66,24 +66,16 @@ def _show_stale(app: App, stale: Mapping[str, str]) -> None:
         return
     for name, why in stale.items():
         app.output.line(name, (f"  ({why})", "muted"))
-    if stale:
-        app.output.talk(("the types are not up to date", "failure"), ": run `ckfunc types`")
-    else:
-        app.output.talk(("the types are up to date", "success"))
+    outdated = (("the types are not up to date", "failure"), ": run `ckfunc types`")
+    app.output.talk(*(outdated if stale else [("the types are up to date", "success")]))
 
 
 def show_written(app: App, root: Path, written: Iterable[Written], also: Iterable[tuple[str, str]] = ()) -> None:
     """Print the files that a command wrote below `root`, each with its action."""
-    rows = [(file.path.relative_to(root).as_posix(), file.action.value, file.note) for file in written]
-    rows += [(name, action, None) for name, action in also]
+    from ckfunc.scaffold.writing import written_json, written_lines, written_rows
+
+    rows = written_rows(root, written, also)
     if app.output.json:
-        files: list[FileJson] = [
-            {"path": name, "action": action, "note": note} if note else {"path": name, "action": action}
-            for name, action, note in rows
-        ]
-        document: WrittenJson = {"directory": str(root), "files": files}
-        app.output.document(document)
-        return
-    for name, action, note in rows:
-        style = {"created": "create", "updated": "update", "overwritten": "update"}.get(action, "muted")
-        app.output.talk(("  ", ""), (f"{action:<12}", style), name, (f"  ({note})" if note else "", "muted"))
+        app.output.document(written_json(root, rows))
+    else:
+        app.output.talks(written_lines(rows))
