@@ -19,8 +19,8 @@ from ckfunc.wire.jobs import write_seeded, write_snapshot
 
 if TYPE_CHECKING:
     from ckfunc.api import Client
+    from ckfunc.emulator.stored_data import StoredData
     from ckfunc.model.job import DataSnapshot
-    from ckfunc.sandbox.stored_data import StoredData
 
 # The emulator is imported inside the functions: `ckfunc emulator --help` does not need it.
 
@@ -57,7 +57,7 @@ def directory(app: App, data_dir: Path | None, *, otherwise: str = "--data-dir D
 
 def stored_data(app: App, data_dir: Path | None) -> StoredData:
     """Return the data of an emulator that may be running. Raises NoProject."""
-    from ckfunc.sandbox.stored_data import StoredData
+    from ckfunc.emulator.stored_data import StoredData
 
     return StoredData(directory(app, data_dir), app.connect)
 
@@ -264,7 +264,7 @@ def seed_command(app: App, file: Path, data_dir: Path | None) -> None:
     The emulator may be running. Existing data is not changed, and no function runs, so adding the same file twice
     changes nothing. Messages are only added to channels that are new.
     """
-    from ckfunc.sandbox.stored_data import StoredData, read_seed_file
+    from ckfunc.emulator.stored_data import StoredData, read_seed_file
 
     data = directory(app, data_dir)
     with naming(f"cannot write {app.output.path(data)}"):

@@ -67,7 +67,7 @@ def dev(app: App, port: int, seed: Path | None, yes: bool, keep_invocations: int
     # Not at the top of the module: `ckfunc dev --help` must not load parts of the emulator.
     from ckfunc.dev.status import DevStatus
     from ckfunc.emulator.options import WEB_DIRECTORY, WEB_PATH, EmulatorOptions
-    from ckfunc.sandbox.stored_data import read_seed_file
+    from ckfunc.emulator.stored_data import read_seed_file
 
     target = _target(app)
     project = app.workspace.sources()  # mistakes in the manifest are reported before anything starts

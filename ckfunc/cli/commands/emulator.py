@@ -65,7 +65,7 @@ def emulator(
         return
     from ckfunc.api.connection import is_loopback
     from ckfunc.emulator.options import EmulatorOptions
-    from ckfunc.sandbox.stored_data import read_seed_file
+    from ckfunc.emulator.stored_data import read_seed_file
 
     if data_dir and ephemeral:
         raise UsageProblem("--data-dir and --ephemeral can't be used together", hint="--ephemeral saves no data")

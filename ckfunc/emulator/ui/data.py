@@ -8,8 +8,8 @@ from ckfunc.emulator import replacement
 from ckfunc.emulator.http.bodies import SEED_BYTES
 from ckfunc.emulator.http.calls import Call, Reply
 from ckfunc.emulator.http.problems import Refused
-from ckfunc.emulator.seed_text import read_seed_text
 from ckfunc.emulator.services import EmulatorServices
+from ckfunc.emulator.stored_data import read_seed_text
 from ckfunc.emulator.ui.pages import form_route, on_a_thread, page, page_route, redirect
 from ckfunc.model.job import Seeded
 
