@@ -38,19 +38,19 @@ def purpose(method: str, subject: str) -> str:
     return f"{_VERBS.get(method, method)} {subject}"
 
 
-def document(answer: Answer, action: str, where: str, hidden: Collection[Secret] = ()) -> Any:
+def document(answer: Answer, action: str, server: str, hidden: Collection[Secret] = ()) -> Any:
     """Return the JSON of a 2xx response. Raises UnreadableAnswer, which contains no JSON and none of `hidden`."""
     try:
         return json.loads(answer.body)
     except (ValueError, RecursionError):
         raise UnreadableAnswer(
-            f"{action}: {where} answered {answer.status} with {_description(answer, hidden)}",
+            f"{action}: {server} answered {answer.status} with {_description(answer, hidden)}",
             hint="check CHATKITTY_API_URL; a proxy or sign-in page may have answered instead of the platform",
             status=answer.status,
         ) from None
 
 
-def failure(answer: Answer, method: str, subject: str, where: str, hidden: Collection[Secret] = ()) -> ApiFailure:
+def failure(answer: Answer, method: str, subject: str, server: str, hidden: Collection[Secret] = ()) -> ApiFailure:
     """Return the error for a response that is not 2xx; it contains none of `hidden`."""
     status = answer.status
     action = purpose(method, subject)
@@ -58,7 +58,7 @@ def failure(answer: Answer, method: str, subject: str, where: str, hidden: Colle
     because = f": {reason}" if reason else ""
     if status == 401:
         return CredentialsRejected(
-            f"{action}: {where} does not accept these credentials{because}",
+            f"{action}: {server} does not accept these credentials{because}",
             hint="check CHATKITTY_CLIENT_ID and CHATKITTY_CLIENT_SECRET",
             status=status,
         )
@@ -70,7 +70,7 @@ def failure(answer: Answer, method: str, subject: str, where: str, hidden: Colle
         )
     if status == 404:
         return NotFound(
-            f"{action}: not found (404) at {where}{because}",
+            f"{action}: not found (404) at {server}{because}",
             hint="it may have been removed by a change or reset of the emulator's data"
             if EMULATOR_HEADER in answer.headers
             else "check CHATKITTY_API_URL, and that the credentials belong to the right application",
@@ -79,18 +79,18 @@ def failure(answer: Answer, method: str, subject: str, where: str, hidden: Colle
     if status == 429 or status >= 500:
         stored = _storage_failure(answer.body)
         return ServiceTrouble(
-            f"{action}: {stored}" if stored else f"{action}: {where} answered {status}{because}",
+            f"{action}: {stored}" if stored else f"{action}: {server} answered {status}{because}",
             hint=None if stored else "wait a moment and run the command again; finished steps are not repeated",
             status=status,
         )
     if status < 400:
         return UnreadableAnswer(
-            f"{action}: {where} answered {status}, an unexpected status; redirects are not followed",
+            f"{action}: {server} answered {status}, an unexpected status; redirects are not followed",
             hint="check CHATKITTY_API_URL",
             status=status,
         )
     return RequestRejected(
-        f"{action}: {where} rejected the request with {status}{because}",
+        f"{action}: {server} rejected the request with {status}{because}",
         hint="fix the problem and run the command again"
         if because
         else "try the same in the ChatKitty dashboard to see the reason",

@@ -272,7 +272,7 @@ class Client:
         return self._read(subject, lambda document: read_page(document, name, read), document)
 
     def _read(self, subject: str, read: Callable[[Any], T], document: Any) -> T:
-        return reading(subject, self.session.where, read, document)
+        return reading(subject, self.session.server, read, document)
 
 
 def _is_secret(name: str) -> bool:
@@ -280,13 +280,13 @@ def _is_secret(name: str) -> bool:
     return not name.startswith(PLATFORM_PREFIX) or "SECRET" in name
 
 
-def reading(subject: str, where: str, read: Callable[[Any], T], document: Any) -> T:
+def reading(subject: str, server: str, read: Callable[[Any], T], document: Any) -> T:
     """Return `read(document)`. Raises UnreadableAnswer if required fields are missing."""
     try:
         return read(document)
     except (Malformed, RecursionError) as error:
         problem = shortened(one_line(str(error)), 200)
         raise UnreadableAnswer(
-            f"{where} sent {subject} in a form that ckfunc does not understand: {problem}",
+            f"{server} sent {subject} in a form that ckfunc does not understand: {problem}",
             hint="check CHATKITTY_API_URL; if it is right, update ckfunc",
         ) from error

@@ -128,10 +128,10 @@ def entry_names(root: Path, target: Target, api_url: str, authorization_url: str
     A login belongs to an application, in all projects; a target without an application has its own login in each
     project. The addresses are part of the name, so that a secret is never sent to a changed address.
     """
-    where = f"{api_url} ({authorization_url})"
+    addresses = f"{api_url} ({authorization_url})"
     if target.application is not None:
         return (application_entry(target.application, api_url, authorization_url),)
-    return (f"target {target.name} of {root} at {where}",)
+    return (f"target {target.name} of {root} at {addresses}",)
 
 
 def application_entry(application: str, api_url: str, authorization_url: str) -> str:

@@ -43,7 +43,7 @@ def invocation_details(client: Client, ids: Iterable[int]) -> dict[int, Invocati
     for start in range(0, len(unique_ids), MAX_IDS):
         query = {"ids": ",".join(map(str, unique_ids[start : start + MAX_IDS]))}
         document = client.session.control("GET", "/emulator/invocations", subject, query=query)
-        for detail in reading(subject, client.session.where, _details, document):
+        for detail in reading(subject, client.session.server, _details, document):
             details[detail.id] = detail
     return details
 
@@ -76,7 +76,7 @@ def post_seed(client: Client, document: Any) -> Seeded:
     """Add the rows of a seed that the emulator does not have yet; return their numbers."""
     subject = "the seed"
     answer = client.session.control("POST", "/emulator/seed", subject, body=document, timeout_s=_TRIGGER_TIMEOUT_S)
-    return reading(subject, client.session.where, read_seeded, answer)
+    return reading(subject, client.session.server, read_seeded, answer)
 
 
 def faults(client: Client) -> tuple[ActiveFault, ...]:
@@ -87,7 +87,7 @@ def faults(client: Client) -> tuple[ActiveFault, ...]:
 def add_fault(client: Client, fault: Fault) -> ActiveFault:
     """Inject a fault into requests to the Platform API."""
     answer = client.session.control("POST", _FAULTS, "the fault", body=write_fault(fault))
-    return reading("the fault", client.session.where, read_active_fault, answer)
+    return reading("the fault", client.session.server, read_active_fault, answer)
 
 
 def remove_faults(client: Client, ids: Collection[int]) -> tuple[ActiveFault, ...]:
@@ -106,7 +106,7 @@ def clear_faults(client: Client) -> tuple[ActiveFault, ...]:
 def snapshots(client: Client) -> tuple[DataSnapshot, ...]:
     """Read the snapshots of the emulator's data, newest first."""
     answer = client.session.control("GET", _SNAPSHOTS, "the snapshots")
-    return tuple(reading("the snapshots", client.session.where, _each_snapshot, answer))
+    return tuple(reading("the snapshots", client.session.server, _each_snapshot, answer))
 
 
 def save_snapshot(client: Client, name: str, *, replace: bool) -> DataSnapshot:
@@ -132,7 +132,7 @@ def reset(client: Client) -> None:
 def _snapshot(client: Client, method: str, name: str, action: str, body: Any) -> DataSnapshot:
     subject, path = f"snapshot {name}", f"{_SNAPSHOTS}/{quote(name, safe='')}{action}"
     answer = client.session.control(method, path, subject, body=body, timeout_s=_REPLACEMENT_TIMEOUT_S)
-    return reading(subject, client.session.where, read_snapshot, answer)
+    return reading(subject, client.session.server, read_snapshot, answer)
 
 
 def _each_snapshot(document: Any) -> list[DataSnapshot]:
@@ -142,12 +142,12 @@ def _each_snapshot(document: Any) -> list[DataSnapshot]:
 def _remove_fault(client: Client, fault_id: int) -> ActiveFault:
     subject = f"fault {fault_id}"
     removed = client.session.control("DELETE", f"{_FAULTS}/{fault_id}", subject)
-    return reading(subject, client.session.where, read_active_fault, removed)
+    return reading(subject, client.session.server, read_active_fault, removed)
 
 
 def _faults(client: Client, method: str, subject: str) -> tuple[ActiveFault, ...]:
     answer = client.session.control(method, _FAULTS, subject)
-    return tuple(reading(subject, client.session.where, _active_faults, answer))
+    return tuple(reading(subject, client.session.server, _active_faults, answer))
 
 
 def _active_faults(document: Any) -> list[ActiveFault]:
@@ -156,7 +156,7 @@ def _active_faults(document: Any) -> list[ActiveFault]:
 
 def _read(client: Client, subject: str, answer: Any) -> Mapping[str, Any]:
     # Nothing is respelled here, because the names in an invocation's args are user data.
-    reading(subject, client.session.where, lambda document: resource(document, subject), answer)
+    reading(subject, client.session.server, lambda document: resource(document, subject), answer)
     document: Mapping[str, Any] = answer
     return document
 

@@ -86,14 +86,14 @@ def newest_messages(client: Client, most: int, message_filter: MessageFilter) ->
             query[name] = value
     path = "/messages" if message_filter.channel_id is None else f"/channels/{message_filter.channel_id}/messages"
     document = client.session.get(f"/v1{path}", "the messages", query)
-    return reading("the messages", client.session.where, _newest, document)
+    return reading("the messages", client.session.server, _newest, document)
 
 
 def find_user(client: Client, text: str) -> User:
     """Return the user of a name, or of an id. Raises NotFound."""
     subject = "the users"
     document = client.session.get("/v1/users", subject, {"name": text})
-    named = reading(subject, client.session.where, lambda page: read_page(page, "users", read_user), document).items
+    named = reading(subject, client.session.server, lambda page: read_page(page, "users", read_user), document).items
     if named:
         return named[0]
     if (user := _by_id(client, "users", text, read_user)) is not None:
@@ -128,7 +128,7 @@ def channel_of(client: Client, channel_id: int) -> Channel | None:
 def _channels(client: Client, number: int) -> Page[Channel]:
     subject, query = "the channels", {"page": number, "size": LARGEST_PAGE, "sort": "id,asc"}
     document = client.session.get("/v1/channels", subject, query)
-    return reading(subject, client.session.where, lambda page: read_page(page, "channels", read_channel), document)
+    return reading(subject, client.session.server, lambda page: read_page(page, "channels", read_channel), document)
 
 
 def _by_id(client: Client, kind: str, text: str, read: Callable[[Any], T]) -> T | None:
@@ -138,7 +138,7 @@ def _by_id(client: Client, kind: str, text: str, read: Callable[[Any], T]) -> T 
         document = client.session.get(f"/v1/{kind}/{text}", f"{kind[:-1]} {text}")
     except NotFound:
         return None
-    return reading(f"{kind[:-1]} {text}", client.session.where, read, document)
+    return reading(f"{kind[:-1]} {text}", client.session.server, read, document)
 
 
 def _page(
@@ -146,7 +146,7 @@ def _page(
 ) -> Page[ListItem[T]]:
     subject = f"the {name}"
     document = client.session.get(f"/v1{path}", subject, query)
-    return reading(subject, client.session.where, lambda page: read_page(page, name, partial(_listed, read)), document)
+    return reading(subject, client.session.server, lambda page: read_page(page, name, partial(_listed, read)), document)
 
 
 def _newest(document: Any) -> NewestMessages:

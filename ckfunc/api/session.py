@@ -117,12 +117,12 @@ class Session:
         answer = self._authorized(method, path, headers, data)
         hidden = (*secrets, *self.secrets())
         if not answer.ok:
-            raise failure(answer, method, path, self.where, hidden)
+            raise failure(answer, method, path, self.server, hidden)
         if not answer.body.strip():
             return None
         if "json" not in answer.headers.get("content-type", ""):
             return Masker(hidden)(answer.body.decode("utf-8", "replace"))
-        return document(answer, purpose(method, path), self.where, hidden)
+        return document(answer, purpose(method, path), self.server, hidden)
 
     def prefer(self, dialect: Dialect | None) -> None:
         """Use the dialect of a response for writes, until a write has succeeded."""
@@ -166,7 +166,7 @@ class Session:
             return True
 
     @property
-    def where(self) -> str:
+    def server(self) -> str:
         """Host and port of the API, for messages."""
         return place(self.connection.api_url)
 
@@ -207,8 +207,8 @@ class Session:
     def _document(self, answer: Answer, method: str, subject: str, secrets: Collection[Secret] = ()) -> Any:
         hidden = (*secrets, *self.secrets())
         if answer.ok:
-            return document(answer, purpose(method, subject), self.where, hidden)
-        raise failure(answer, method, subject, self.where, hidden)
+            return document(answer, purpose(method, subject), self.server, hidden)
+        raise failure(answer, method, subject, self.server, hidden)
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,14 +279,14 @@ class Auth:
         if answer.status == 415 or (answer.status == 400 and b"invalid_request" in answer.body):
             # The vendor's SDKs send a multipart form.
             answer = self._request(f"multipart/form-data; boundary={_BOUNDARY}", _MULTIPART)
-        where = place(self._connection.authorization_url)
+        server = place(self._connection.authorization_url)
         if not answer.ok:
-            raise self._refusal(answer, where)
-        fields = document(answer, "getting a token", where, self.secrets())
+            raise self._refusal(answer, server)
+        fields = document(answer, "getting a token", server, self.secrets())
         value = fields.get("access_token") if isinstance(fields, dict) else None
         if not isinstance(value, str) or not value.isascii() or not value.isprintable() or not value:
             raise UnreadableAnswer(
-                f"{where} answered without a usable access token",
+                f"{server} answered without a usable access token",
                 hint="check CHATKITTY_AUTHORIZATION_URL",
                 status=answer.status,
             )
@@ -302,12 +302,12 @@ class Auth:
         # A second token is harmless, so this POST may be repeated.
         return self._send(Request("POST", self._connection.authorization_url, headers, body, repeatable=True))
 
-    def _refusal(self, answer: Answer, where: str) -> ApiFailure:
+    def _refusal(self, answer: Answer, server: str) -> ApiFailure:
         if answer.status not in (400, 401, 403):
-            return failure(answer, "GET", "a token", where, self.secrets())
+            return failure(answer, "GET", "a token", server, self.secrets())
         reason = explanation(answer.body, self.secrets())
         return CredentialsRejected(
-            f"{where} does not accept these credentials" + (f": {reason}" if reason else ""),
+            f"{server} does not accept these credentials" + (f": {reason}" if reason else ""),
             hint="check CHATKITTY_CLIENT_ID and CHATKITTY_CLIENT_SECRET, and that the client was not deleted",
             status=answer.status,
         )

@@ -124,7 +124,7 @@ class Transport:
             return self._clients[kind]
 
 
-def _new_client(local: bool, secure: bool, where: str) -> httpx.Client:
+def _new_client(local: bool, secure: bool, server: str) -> httpx.Client:
     # Loopback needs no proxy. Plain http needs no certificates, which take tens of milliseconds to load.
     try:
         return httpx.Client(
@@ -139,7 +139,7 @@ def _new_client(local: bool, secure: bool, where: str) -> httpx.Client:
     except (ValueError, ImportError, OSError, httpx.InvalidURL) as error:
         # Not quoted, because the message may contain a proxy's URL with its password.
         raise CannotConnect(
-            f"the proxy or certificate settings of this shell cannot be used to reach {where}",
+            f"the proxy or certificate settings of this shell cannot be used to reach {server}",
             hint="check HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, SSL_CERT_FILE and SSL_CERT_DIR",
         ) from (error if isinstance(error, OSError) else None)
 
@@ -162,26 +162,26 @@ _SENTENCES: tuple[tuple[type[Exception], type[Unreachable], str, str], ...] = (
 )
 
 
-def _as_failure(error: Exception, where: str, timeout_s: float) -> Unreachable:
+def _as_failure(error: Exception, server: str, timeout_s: float) -> Unreachable:
     if isinstance(error, httpx.ConnectError):
-        return _connect_failure(list(_causes(error)), where)
+        return _connect_failure(list(_causes(error)), server)
     kind, sentence, hint = next(row[1:] for row in _SENTENCES if isinstance(error, row[0]))
-    return kind(f"{where} {sentence.format(timeout_s=timeout_s)}", hint=hint)
+    return kind(f"{server} {sentence.format(timeout_s=timeout_s)}", hint=hint)
 
 
-def _connect_failure(causes: list[BaseException], where: str) -> Unreachable:
+def _connect_failure(causes: list[BaseException], server: str) -> Unreachable:
     if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
         return CannotConnect(
-            f"{where} has a certificate that is not trusted here",
+            f"{server} has a certificate that is not trusted here",
             hint="check the address; for a company's own authority set SSL_CERT_FILE to its certificates",
         )
     if any(isinstance(cause, ssl.SSLError) for cause in causes):
-        return NotSent(f"no secure connection could be established to {where}", hint=_CHECK)
+        return NotSent(f"no secure connection could be established to {server}", hint=_CHECK)
     if any(isinstance(cause, socket.gaierror) for cause in causes):
-        return NotSent(f"the host name of {where} could not be resolved", hint=_CHECK)
+        return NotSent(f"the host name of {server} could not be resolved", hint=_CHECK)
     if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
-        return NotSent(f"{where} refused the connection: no server is listening", hint=_START)
-    return NotSent(f"no connection could be established to {where}", hint=_CHECK)
+        return NotSent(f"{server} refused the connection: no server is listening", hint=_START)
+    return NotSent(f"no connection could be established to {server}", hint=_CHECK)
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

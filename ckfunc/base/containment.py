@@ -81,9 +81,9 @@ def require_plain(directory: Path, *names: str) -> None:
 
 def _leads_out(root: Path, place: Path) -> LeadsOutside:
     target = link_target(place)
-    where = f", to {target}" if target is not None else ""
+    destination = f", to {target}" if target is not None else ""
     return LeadsOutside(
-        f"{_name(root, place)} is a symbolic link that leads out of {root}{where}: nothing was written",
+        f"{_name(root, place)} is a symbolic link that leads out of {root}{destination}: nothing was written",
         hint="remove the link; ckfunc writes inside the project only",
     )
 

@@ -51,8 +51,8 @@ def read_data(data: str, name: str, example: str) -> Any:
             content = read_file(Path(data[1:]), pipe=True)
         return read_document(content)  # as bytes, because shells write files in different encodings
     except OSError as error:
-        why = f"{error.filename}: {error.strerror}"
-        raise UsageProblem(f"cannot read the {name}: {why}", hint="--data @FILE names a JSON file") from None
+        reason = f"{error.filename}: {error.strerror}"
+        raise UsageProblem(f"cannot read the {name}: {reason}", hint="--data @FILE names a JSON file") from None
     except ValueError as error:
         raise UsageProblem(f"--data is not JSON: {error}", hint=f"for example --data '{example}'") from None
 

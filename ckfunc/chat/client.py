@@ -265,8 +265,8 @@ class ChatClient:
         missed = self._missed(connection)
         self._put(SessionEvent(change, channel.id, channel_title(channel)))
         with self._lock:
-            held, self._held = self._held or [], None
-            for event in (*earlier, *missed, *held):
+            waiting, self._held = self._held or [], None
+            for event in (*earlier, *missed, *waiting):
                 self._deliver(event)
 
     def _history(self, connection: ChatConnection) -> list[MessageEvent]:

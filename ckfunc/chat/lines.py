@@ -214,9 +214,9 @@ def _read(event: ReadEvent, _view: ChatView) -> list[Line]:
 
 
 def _custom(event: CustomEvent, _view: ChatView) -> list[Line]:
-    who = (_SYSTEM, "muted") if event.user is None else _name(event.user)
+    sender = (_SYSTEM, "muted") if event.user is None else _name(event.user)
     properties = cut(escaped(json.dumps(event.properties, ensure_ascii=False)), _LONGEST_PROPERTIES)
-    return [[who, (" triggered ", "muted"), (_name_text(event.type), "title"), (f" {properties}", "plain")]]
+    return [[sender, (" triggered ", "muted"), (_name_text(event.type), "title"), (f" {properties}", "plain")]]
 
 
 def _run(event: RunEvent, view: ChatView) -> list[Line]:
@@ -236,8 +236,8 @@ def _session(event: SessionEvent, view: ChatView) -> list[Line]:
     if event.change is SessionChange.LOST:
         return [[("disconnected", "warning"), (" from the emulator; trying again until Ctrl-C", "muted")]]
     verb = "connected" if event.change is SessionChange.OPENED else "connected again"
-    who = _name_text(view.username)
-    return [[(verb, "success"), (f" as {who} to {event.channel} (channel {event.channel_id})", "muted")]]
+    username = _name_text(view.username)
+    return [[(verb, "success"), (f" as {username} to {event.channel} (channel {event.channel_id})", "muted")]]
 
 
 def _members(event: MembersListed, _view: ChatView) -> list[Line]:

@@ -181,8 +181,8 @@ def _project(project: ProjectSetup) -> Iterator[Diagnosis]:
         return
     if target.emulator:
         running = project.running_emulator()
-        where = f"the emulator runs at {running}" if running else "the emulator starts with each command that needs it"
-        yield Diagnosis("target", OK, f"{target.name}: {where}")
+        state = f"the emulator runs at {running}" if running else "the emulator starts with each command that needs it"
+        yield Diagnosis("target", OK, f"{target.name}: {state}")
         return
     yield Diagnosis("target", OK, f"{target.name}, bound to application {target.application or 'none'}")
     yield from _platform(project, root, target)

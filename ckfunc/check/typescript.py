@@ -170,9 +170,9 @@ def at_option(finding: Finding, root: Path) -> Finding:
 class CompilerMissing(CkfuncError):
     """The TypeScript compiler, or the declarations that it needs, is not in the cache and could not be downloaded."""
 
-    def __init__(self, why: str, hint: str | None = None, *, package: str = f"TypeScript {TYPESCRIPT}") -> None:
+    def __init__(self, reason: str, hint: str | None = None, *, package: str = f"TypeScript {TYPESCRIPT}") -> None:
         network = "it is downloaded once, into the cache: check the network, or the registry in .npmrc"
-        super().__init__(f"types cannot be checked without {package}: {why}", hint=hint or network)
+        super().__init__(f"types cannot be checked without {package}: {reason}", hint=hint or network)
 
 
 class CompilerBroke(CkfuncError):

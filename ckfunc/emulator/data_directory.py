@@ -98,18 +98,18 @@ def lock_directory(data_dir: Path) -> Iterator[None]:
     """Lock a data directory. Raises Busy, naming the process that has it, UnusableDirectory and LeadsOutside."""
     # SQLite follows symbolic links.
     require_plain(data_dir, _LOCK, ADDRESS_FILE, *(f"{DATABASE}{end}" for end in ("", "-wal", "-shm", "-journal")))
-    with ExitStack() as held:
+    with ExitStack() as opened:
         try:
-            acquired = held.enter_context(locked(data_dir / _LOCK, wait_s=0))
+            acquired = opened.enter_context(locked(data_dir / _LOCK, wait_s=0))
         except OSError as error:
             from ckfunc.emulator.store.trouble import refused_by
 
             raise UnusableDirectory(data_dir, refused_by(error)) from None
         if not acquired:
             other = read_address(data_dir)
-            who = f"{other.url}, process {other.pid}" if other else "another process"
+            holder = f"{other.url}, process {other.pid}" if other else "another process"
             raise Busy(
-                f"the data directory {data_dir} is in use by a running emulator ({who})",
+                f"the data directory {data_dir} is in use by a running emulator ({holder})",
                 hint="use that one, or stop it",
             )
         yield

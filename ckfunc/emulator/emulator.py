@@ -205,8 +205,8 @@ class Emulator:
         shown = f"[{host}]" if ":" in host else host
         return Busy(f"cannot listen on {shown}:{self._options.port}: {reason}", hint=hint)
 
-    def _run(self, listener: socket.socket, held: ExitStack) -> None:
-        with held:
+    def _run(self, listener: socket.socket, opened: ExitStack) -> None:
+        with opened:
             try:
                 sys.setswitchinterval(_SWITCH_S)
                 with asyncio.Runner(loop_factory=_new_loop) as runner:

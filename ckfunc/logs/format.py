@@ -258,8 +258,8 @@ def stack_lines(stack: str, message: str) -> Iterator[Line]:
 # -- text --------------------------------------------------------------------------------------------------------
 
 
-def _left(width: int | None, taken: int) -> int | None:
-    return None if width is None else max(width - taken, 0)
+def _left(width: int | None, used: int) -> int | None:
+    return None if width is None else max(width - used, 0)
 
 
 def _counted(count: int) -> str:

@@ -233,7 +233,7 @@ class Tail:
         """Page back to the first seen row, and return all new rows with ids up to `upto`."""
         batch = Batch()
         ids: set[int] = set()
-        held: dict[int, Invocation] = {}
+        rows_by_id: dict[int, Invocation] = {}
         reached_seen = False
         for number, window in enumerate(self._listing.windows(PAGE)):
             batch.incomplete = self._started_over(window) if number == 0 else batch.incomplete
@@ -243,12 +243,12 @@ class Tail:
                     reached_seen = True
                 elif (upto is None or row.id <= upto) and row.id not in ids:
                     ids.add(row.id)
-                    if len(held) < MOST_HELD:
-                        held[row.id] = row
+                    if len(rows_by_id) < MOST_HELD:
+                        rows_by_id[row.id] = row
             if reached_seen or len(ids) >= DEEPEST:
                 break
-        batch.rows = [held[row_id] for row_id in sorted(held)]
-        batch.deep = sorted(ids - held.keys())
+        batch.rows = [rows_by_id[row_id] for row_id in sorted(rows_by_id)]
+        batch.deep = sorted(ids - rows_by_id.keys())
         if not reached_seen and self.newest is not None and ids:
             batch.incomplete = batch.incomplete or (
                 f"more than {DEEPEST} invocations came at once"

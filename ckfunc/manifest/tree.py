@@ -133,8 +133,8 @@ def refused(*problems: Problem) -> InvalidManifest:
         message = f"only the first {MAX_PROBLEMS} of {len(problems)} mistakes are shown"
         shown.append(Problem(shown[0].path, 0, 0, message))
     names = list(dict.fromkeys(problem.path for problem in sorted(problems)))
-    where = " and ".join(names) if len(names) < 3 else f"{len(names)} files"
-    return InvalidManifest(f"{where} {'has' if len(names) == 1 else 'have'} {count}", shown)
+    files = " and ".join(names) if len(names) < 3 else f"{len(names)} files"
+    return InvalidManifest(f"{files} {'has' if len(names) == 1 else 'have'} {count}", shown)
 
 
 class _Composer:
@@ -230,8 +230,8 @@ def _as_problem(error: yaml.MarkedYAMLError, text: str, path: str) -> Problem:
     words = f"{error.context or ''} {error.problem or ''}"
     for sentence in _SENTENCES:
         if any(at == needle or (len(needle) > 1 and needle in words) for needle in sentence.needles):
-            where = (error.context_mark if sentence.from_start else None) or mark
-            return Problem(path, where.line + 1, where.column + 1, sentence.message, sentence.hint)
+            position = (error.context_mark if sentence.from_start else None) or mark
+            return Problem(path, position.line + 1, position.column + 1, sentence.message, sentence.hint)
     hint = "check the indentation and the quotes around here"
     return Problem(path, mark.line + 1, mark.column + 1, "this does not match the text before it", hint)
 

@@ -146,8 +146,8 @@ class _Check:
                 checked = self._items(kind, node, place)
         return checked
 
-    def _report(self, where: Node, message: str, hint: str | None = None) -> None:
-        self.problems.append(Problem(self._path, where.line, where.column, message, hint))
+    def _report(self, node: Node, message: str, hint: str | None = None) -> None:
+        self.problems.append(Problem(self._path, node.line, node.column, message, hint))
 
     def _mapping(self, node: Node, place: _Place, keys: str, example: str) -> Mapping | None:
         """Return `node` if it is a mapping; `keys` describes its keys, and `example` is a minimal one, for hints."""

@@ -66,6 +66,11 @@ class UserReference:
     id: int | None = None
     username: str | None = None
 
+    @property
+    def label(self) -> str:
+        """The id, or the beginning of the name in quotes, for messages."""
+        return str(self.id) if self.username is None else repr(self.username[:100])
+
 
 class SessionState(StrEnum):
     """State of a session."""

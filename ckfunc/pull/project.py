@@ -136,11 +136,11 @@ class Pull:
             if file.before is None:
                 yield (("  + ", "create"), (file.path, "create"), ("  new", "plain"))
                 continue
-            how = f"conflicts marked: {file.conflicts}" if file.conflicts else "merged" if file.merged else ""
+            merge = f"conflicts marked: {file.conflicts}" if file.conflicts else "merged" if file.merged else ""
             yield (
                 ("  ~ ", "update"),
                 (file.path, "update"),
-                (f"  {how}", "failure" if file.conflicts else "muted"),
+                (f"  {merge}", "failure" if file.conflicts else "muted"),
             )
             for line in styled_diff(unified(file.before, file.after, file.path, f"{file.path} (pulled)")):
                 yield (("    ", "plain"), line)

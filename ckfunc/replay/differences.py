@@ -155,8 +155,8 @@ def _call_changes(before: Sequence[Any], after: Sequence[Any]) -> Iterator[Diffe
         assert index is not None  # noqa: S101 - a pair has at least one side
         value_before = ABSENT if old is None else before[old]
         value_after = ABSENT if new is None else after[new]
-        where = shape(before[old] if old is not None else after[index])
-        yield from changes(value_before, value_after, ("calls", index), ("calls", where))
+        call_shape = shape(before[old] if old is not None else after[index])
+        yield from changes(value_before, value_after, ("calls", index), ("calls", call_shape))
         if old is not None and new is not None:
             if new < last:
                 yield Difference(("calls", ORDER), ("calls", ORDER), old, new)

@@ -264,23 +264,23 @@ def _change_lines(change: Difference, compared: Compared, hide: Hide) -> Iterato
         if len(change.path) == 2:
             yield from _call_lines(change, hide)
             return
-    where = _shown_place(change, compared, hide)
+    place_text = _shown_place(change, compared, hide)
     before, after = hide(change.before), hide(change.after)
     if before is ABSENT or after is ABSENT:
         sign, style, value = ("+", "create", after) if before is ABSENT else ("-", "remove", before)
-        yield from _value_lines(f"{sign} {where}: ", style, value)
+        yield from _value_lines(f"{sign} {place_text}: ", style, value)
         return
     short = [_compact(value) for value in (before, after)]
     if sum(map(len, short)) <= _WIDEST:
         yield (
             Segment("~ ", "update"),
-            Segment(f"{where}: "),
+            Segment(f"{place_text}: "),
             Segment(short[0], "remove"),
             Segment(" → "),
             Segment(short[1], "create"),
         )
         return
-    yield Segment("~ ", "update"), Segment(where)
+    yield Segment("~ ", "update"), Segment(place_text)
     for line in _diff(_text(before), _text(after)):
         yield Segment("    "), line
 
@@ -326,8 +326,8 @@ def _diff(before: str, after: str) -> Iterator[Segment]:
 def _other_lines(compared: tuple[Compared, ...], hide: Hide) -> Iterator[Line]:
     counts = places(compared)
     yield (Segment(f"{len(compared)} more invocations differ, at:", "title"),)
-    for where, count in counts[:_MOST_PLACES]:
-        yield Segment(f"  {count:>5} ", "muted"), Segment(printable(hide(where)))
+    for place_text, count in counts[:_MOST_PLACES]:
+        yield Segment(f"  {count:>5} ", "muted"), Segment(printable(hide(place_text)))
     if len(counts) > _MOST_PLACES:
         yield (Segment(f"  and {len(counts) - _MOST_PLACES} other places", "muted"),)
 

@@ -75,9 +75,9 @@ class Replayed:
         """The places with differences, a line for each, with masked secrets."""
         hide = self.redaction.of({})
         return [
-            printable(f"{name}: {hide(where)} differs in {count} of {len(each.compared)}")
+            printable(f"{name}: {hide(place)} differs in {count} of {len(each.compared)}")
             for name, each in self.replays.items()
-            for where, count in places(each.different)
+            for place, count in places(each.different)
         ]
 
 

@@ -162,8 +162,8 @@ def _write(undo: contextlib.ExitStack, path: Path, content: bytes) -> None:
         _restore_later(undo, path)
         write_atomically(path, content)
     except OSError as error:
-        why = error.strerror or str(error)
-        raise CannotWrite(f"cannot write {path}: {why}", hint="nothing was written") from error
+        reason = error.strerror or str(error)
+        raise CannotWrite(f"cannot write {path}: {reason}", hint="nothing was written") from error
 
 
 def _restore_later(undo: contextlib.ExitStack, path: Path) -> None:

@@ -235,11 +235,11 @@ def _messages_shown(expected: Sequence[ExpectedMessage]) -> Callable[[ExpectedMe
 
 def shown_message(message: SaidMessage, *, channel: bool = True, properties: bool = False) -> str:
     """Return a message as text."""
-    where = f" in {message.channel}" if channel else ""
+    within = f" in {message.channel}" if channel else ""
     text = message.body if message.body is not None else _shown_file(message.file)
     data = f" {_json(message.properties)}" if properties and message.properties else ""
     change = " (deleted)" if message.deleted else " (changed)" if message.changed else ""
-    return f"{message.user or 'system'}{where}: {text}{data}{change}"
+    return f"{message.user or 'system'}{within}: {text}{data}{change}"
 
 
 def _shown_file(name: str | None) -> str:

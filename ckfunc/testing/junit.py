@@ -52,8 +52,8 @@ def _case(suite: ET.Element, result: CaseResult) -> None:
         details = {"message": _clean(first.message), "type": first.what} if first else {}
         ET.SubElement(element, kind, details).text = _clean(plain_failure(result))
     elif result.verdict is not CaseOutcome.PASSED:
-        why = case.skip if result.verdict is CaseOutcome.SKIPPED else "left out by `only`"
-        ET.SubElement(element, "skipped", {"message": _clean(why)} if why else {})
+        reason = case.skip if result.verdict is CaseOutcome.SKIPPED else "left out by `only`"
+        ET.SubElement(element, "skipped", {"message": _clean(reason)} if reason else {})
     if observed is not None and observed.console:
         lines = "\n".join(f"{line.level} {line.text}" for line in observed.console)
         ET.SubElement(element, "system-out").text = _clean(lines)
@@ -152,9 +152,9 @@ def read_junit(text: str, name: str) -> JUnitReport:
     return JUnitReport(name, cases, _seconds(top), ShardedCases(shard, int(match[2])) if match and shard else None)
 
 
-def _invalid(name: str, why: str) -> InvalidReport:
+def _invalid(name: str, reason: str) -> InvalidReport:
     return InvalidReport(
-        f"{name} is not a JUnit report: {why}", hint="use files that `ckfunc test --junit` has written"
+        f"{name} is not a JUnit report: {reason}", hint="use files that `ckfunc test --junit` has written"
     )
 
 

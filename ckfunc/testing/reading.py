@@ -91,8 +91,8 @@ def refused(problems: Iterable[Problem]) -> InvalidCases:
     """Return the error that reports `problems`."""
     unique = tuple(dict.fromkeys(problems))
     count = "a mistake" if len(unique) == 1 else f"{len(unique)} mistakes"
-    where = {problem.path for problem in unique}
-    return InvalidCases(f"{where.pop()} has {count}" if len(where) == 1 else f"the tests have {count}", unique)
+    files = {problem.path for problem in unique}
+    return InvalidCases(f"{files.pop()} has {count}" if len(files) == 1 else f"the tests have {count}", unique)
 
 
 def shown_path(root: Path, file: Path) -> str:
@@ -237,8 +237,8 @@ class _Reader:
             seed = read_seed(document)
             _require_known_users(document)
         except MalformedSeed as mistake:
-            where = entry.keys.get("data") or entry.keys.get("event") or file.keys.get("data") or entry.node
-            self._report(where, f"invalid initial data: {mistake}")
+            node = entry.keys.get("data") or entry.keys.get("event") or file.keys.get("data") or entry.node
+            self._report(node, f"invalid initial data: {mistake}")
             return Seed()
         return seed
 
@@ -270,8 +270,8 @@ class _Reader:
         self._report(entry.keys[name], f"{name} must be a reason, or true", f"such as `{name}: waits for the new API`")
         return None
 
-    def _report(self, where: Node, message: str, hint: str | None = None) -> None:
-        self.problems.append(Problem(self.path, where.line, where.column, message, hint))
+    def _report(self, node: Node, message: str, hint: str | None = None) -> None:
+        self.problems.append(Problem(self.path, node.line, node.column, message, hint))
 
 
 def overlaid(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

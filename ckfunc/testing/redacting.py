@@ -74,15 +74,15 @@ class Redactor:
 
     def learn(self, document: Any, place: str) -> None:
         """Find the secrets in a document. `place` is its name in reports."""
-        for where, reason, secret in _secrets(document, place):
-            self._add(where, reason, secret)
-        for where, text in _texts(document, place):
+        for found_at, reason, secret in _secrets(document, place):
+            self._add(found_at, reason, secret)
+        for found_at, text in _texts(document, place):
             for value, name in self._environment.items():
                 if text == value or (len(value) >= _LEAST_PART and value in text):
-                    self._add(where, f"the value of {name}", value)
+                    self._add(found_at, f"the value of {name}", value)
             for encoding, name in self._encoded.items():
                 if encoding in text:
-                    self._add(where, f"the value of {name}, encoded", encoding)
+                    self._add(found_at, f"the value of {name}, encoded", encoding)
 
     def redacted(self, document: Any, *, secretive: bool = False) -> Any:
         """Return a document with all learned secrets replaced."""

@@ -34,8 +34,8 @@ def result_line(result: CaseResult) -> Line:
     mark, style = _MARKS[result.verdict]
     name = printable(result.case.name)
     if result.verdict is CaseOutcome.SKIPPED:
-        why = f": {printable(result.case.skip)}" if result.case.skip else ""
-        return [("  ", "plain"), (mark, style), (f" {name} (skipped{why})", "muted")]
+        reason = f": {printable(result.case.skip)}" if result.case.skip else ""
+        return [("  ", "plain"), (mark, style), (f" {name} (skipped{reason})", "muted")]
     if result.verdict is CaseOutcome.LEFT_OUT:
         return [("  ", "plain"), (mark, style), (f" {name} (left out)", "muted")]
     took = f"  {elapsed_text(result.observed.duration_ms)}" if result.observed else ""

@@ -119,8 +119,8 @@ class CaseResults:
     def summary(self) -> str:
         """The results in one line."""
         first = next((result for result in self.results if result.bad), None)
-        where = f"; first: {first.case.file}:{first.case.line} {first.case.name}" if first else ""
-        return f"{self.tally}{where}"
+        first_miss = f"; first: {first.case.file}:{first.case.line} {first.case.name}" if first else ""
+        return f"{self.tally}{first_miss}"
 
     def junit_text(self) -> str:
         """Return the results as JUnit XML."""
@@ -180,9 +180,9 @@ def run_tests(
     shard = options.shard
     if (shard or not options.allow_only) and (only := [case for case in selected if case.only]):
         hint = "remove it: it would silently skip the other cases"
-        where = "in shards" if options.allow_only else "in CI"
+        context = "in shards" if options.allow_only else "in CI"
         raise refused(
-            Problem(case.file, case.line, 1, f"the case {case.name!r} has `only`, which is not allowed {where}", hint)
+            Problem(case.file, case.line, 1, f"the case {case.name!r} has `only`, which is not allowed {context}", hint)
             for case in only
         )
     part = None if shard is None else ShardedCases(shard, len(selected))
@@ -225,9 +225,9 @@ def find_cases(project: Project, paths: Sequence[Path]) -> tuple[Case, ...]:
     """Return all cases in `paths`, which are absolute. Raises NoTests and InvalidCases."""
     files = find_files(project.root, paths)
     if not files:
-        where = ", ".join(shown_path(project.root.resolve(), path) for path in paths) or f"{DIRECTORY}/"
+        searched = ", ".join(shown_path(project.root.resolve(), path) for path in paths) or f"{DIRECTORY}/"
         hint = f"write {DIRECTORY}/NAME.yaml, or record an invocation with `ckfunc test add --invocation ID`"
-        raise NoTests(f"there are no test files in {where}", hint=hint)
+        raise NoTests(f"there are no test files in {searched}", hint=hint)
     return read_cases(project.root, files, scope_of(project))
 
 

@@ -49,7 +49,7 @@ _TAKES: Mapping[str, tuple[Verb, ...]] = {
 class Report(Protocol):
     """Reports a mistake at a place in a test file."""
 
-    def __call__(self, where: Node, message: str, hint: str | None = None, /) -> None:
+    def __call__(self, node: Node, message: str, hint: str | None = None, /) -> None:
         """Report a mistake."""
 
 

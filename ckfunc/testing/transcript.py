@@ -52,10 +52,10 @@ def conversation_lines(result: CaseResult) -> Iterator[Line]:
         yield [("  ", "plain"), (f"… {left_out} earlier steps", "muted")]
     for index, step in enumerate(steps[left_out:], left_out):
         yield from _step_lines(step, last=index == len(steps) - 1)
-    where = f"step {len(steps)}, line {steps[-1].step.line}: " if steps else ""
+    position = f"step {len(steps)}, line {steps[-1].step.line}: " if steps else ""
     for miss in result.misses:
         message = printable(miss.message.replace("\n", " "))
-        yield from _labelled("  ✗ ", "failure", f"{where}{message}", "failure")
+        yield from _labelled("  ✗ ", "failure", f"{position}{message}", "failure")
         if miss.expected is not None and miss.actual is not None:
             yield from side_by_side(miss)
 

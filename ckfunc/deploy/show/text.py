@@ -233,32 +233,32 @@ def report_summary(report: DeployReport, undone: str | None = None) -> str:
         ", ".join(f"{counts[state]} {state.value}" for state in ItemState if counts[state])
         or "nothing in functions.yaml"
     )
-    return f"{_undo_outcome(report, undone) if undone else _deploy_outcome(report)}: {parts}."
+    target = f"{report.target} (application {report.application_id})" if report.application_id else report.target
+    outcome = _undo_outcome(report, undone, target) if undone else _deploy_outcome(report, target)
+    return f"{outcome}: {parts}."
 
 
-def _deploy_outcome(report: DeployReport) -> str:
-    where = f"{report.target} (application {report.application_id})" if report.application_id else report.target
+def _deploy_outcome(report: DeployReport, target: str) -> str:
     if report.ok:
-        return f"Deployed to {where}" if report.changed else f"No changes on {where}"
+        return f"Deployed to {target}" if report.changed else f"No changes on {target}"
     return {
-        Ending.COMPLETE: f"Partially deployed to {where}" if report.changed else f"Nothing deployed to {where}",
-        Ending.STOPPED: f"Stopped deploying to {where}",
-        Ending.INTERRUPTED: f"Interrupted while deploying to {where}, not verified",
-        Ending.DECLINED: f"Nothing deployed to {where}",
+        Ending.COMPLETE: f"Partially deployed to {target}" if report.changed else f"Nothing deployed to {target}",
+        Ending.STOPPED: f"Stopped deploying to {target}",
+        Ending.INTERRUPTED: f"Interrupted while deploying to {target}, not verified",
+        Ending.DECLINED: f"Nothing deployed to {target}",
     }[report.ending]
 
 
-def _undo_outcome(report: DeployReport, undone: str) -> str:
-    where = f"{report.target} (application {report.application_id})" if report.application_id else report.target
+def _undo_outcome(report: DeployReport, undone: str, target: str) -> str:
     if report.ok:
-        return f"Reverted {undone} on {where}" if report.changed else f"Nothing to revert on {where}"
+        return f"Reverted {undone} on {target}" if report.changed else f"Nothing to revert on {target}"
     return {
-        Ending.COMPLETE: f"Partially reverted {undone} on {where}"
+        Ending.COMPLETE: f"Partially reverted {undone} on {target}"
         if report.changed
-        else f"Did not revert {undone} on {where}",
-        Ending.STOPPED: f"Stopped reverting {undone} on {where}",
-        Ending.INTERRUPTED: f"Interrupted while reverting {undone} on {where}, not verified",
-        Ending.DECLINED: f"Did not revert {undone} on {where}",
+        else f"Did not revert {undone} on {target}",
+        Ending.STOPPED: f"Stopped reverting {undone} on {target}",
+        Ending.INTERRUPTED: f"Interrupted while reverting {undone} on {target}, not verified",
+        Ending.DECLINED: f"Did not revert {undone} on {target}",
     }[report.ending]
 
 

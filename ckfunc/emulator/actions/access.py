@@ -22,9 +22,9 @@ def referred_user(database: Database, reference: UserReference, field: str | Non
     """Return the user that a body, or its field `field`, refers to. Raises Missing: a 404, as for an id in a path."""
     account = users.find(database, reference)
     if account is None:
-        who = reference.id if reference.username is None else repr(reference.username[:100])
+        name = reference.label
         raise Missing(
-            f"there is no user {who}" if field is None else f"{field} refers to user {who}, who does not exist"
+            f"there is no user {name}" if field is None else f"{field} refers to user {name}, who does not exist"
         )
     return account
 

@@ -142,8 +142,8 @@ class Outbox:
             self._release(self._database.failure)
 
     def _release(self, failure: sqlite3.Error | None) -> None:
-        held, self._held = self._held, []
-        for release in held:
+        releases, self._held = self._held, []
+        for release in releases:
             release(failure)
 
 

@@ -100,9 +100,9 @@ async def download_chat_client(_call: Call, services: EmulatorServices) -> Reply
 
 def _reply(database: Database, key: str, file: FileInfo) -> Reply:
     shown = file.content_type.partition(";")[0]
-    how = "inline" if shown in _SHOWN or shown.startswith(_SHOWN_KINDS) else "attachment"
+    disposition_type = "inline" if shown in _SHOWN or shown.startswith(_SHOWN_KINDS) else "attachment"
     plain = file.name.encode("ascii", "replace").decode().replace("?", "_").replace("%", "_")
-    disposition = f"{how}; filename=\"{plain}\"; filename*=UTF-8''{quote(file.name, safe='')}"
+    disposition = f"{disposition_type}; filename=\"{plain}\"; filename*=UTF-8''{quote(file.name, safe='')}"
     headers = {
         **_SAFETY,
         "content-disposition": disposition,

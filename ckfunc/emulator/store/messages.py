@@ -329,21 +329,29 @@ def _resolved(database: Database, stored: Mapping[int, str]) -> dict[int, tuple[
         return {}
     stored_mentions = {key: json.loads(text) for key, text in stored.items()}
     all_mentions = [mention for mentions in stored_mentions.values() for mention in mentions]
-    who = users.by_ids(database, (mention[4] for mention in all_mentions if mention[0] == MentionType.USER))
-    where = _mentioned_channels(database, {mention[4] for mention in all_mentions if mention[0] == MentionType.CHANNEL})
+    users_by_id = users.by_ids(database, (mention[4] for mention in all_mentions if mention[0] == MentionType.USER))
+    channels_by_id = _mentioned_channels(
+        database, {mention[4] for mention in all_mentions if mention[0] == MentionType.CHANNEL}
+    )
     return {
         key: tuple(
-            resolved_mention for mention in mentions if (resolved_mention := _mention(mention, who, where)) is not None
+            resolved_mention
+            for mention in mentions
+            if (resolved_mention := _mention(mention, users_by_id, channels_by_id)) is not None
         )
         for key, mentions in stored_mentions.items()
     }
 
 
-def _mention(stored: list[Any], who: Mapping[int, User], where: Mapping[int, Channel]) -> Mention | None:
+def _mention(
+    stored: list[Any], users_by_id: Mapping[int, User], channels_by_id: Mapping[int, Channel]
+) -> Mention | None:
     kind, tag, start, end, mentioned_id = MentionType(stored[0]), *stored[1:]
     if kind is MentionType.USER:
-        return Mention(kind, tag, start, end, user=who[mentioned_id]) if mentioned_id in who else None
-    return Mention(kind, tag, start, end, channel=where[mentioned_id]) if mentioned_id in where else None
+        return Mention(kind, tag, start, end, user=users_by_id[mentioned_id]) if mentioned_id in users_by_id else None
+    return (
+        Mention(kind, tag, start, end, channel=channels_by_id[mentioned_id]) if mentioned_id in channels_by_id else None
+    )
 
 
 def _mentioned_channels(database: Database, ids: set[int]) -> dict[int, Channel]:

@@ -79,9 +79,9 @@ def _additions(database: Database, seed: Seed) -> Iterator[tuple[str, int]]:
 
 def _add_channel(database: Database, planned: SeedChannel) -> Iterator[tuple[str, int]]:
     new = planned.channel
-    where = f"channel {new.name!r}" if new.name else "a direct channel"
-    creator = None if new.creator is None else _referenced_user(database, new.creator, where)
-    members = [_referenced_user(database, reference, where) for reference in new.members]
+    name = f"channel {new.name!r}" if new.name else "a direct channel"
+    creator = None if new.creator is None else _referenced_user(database, new.creator, name)
+    members = [_referenced_user(database, reference, name) for reference in new.members]
     if creator is not None:
         members.append(creator)
     count = database.value("SELECT count(*) FROM channels")
@@ -90,13 +90,13 @@ def _add_channel(database: Database, planned: SeedChannel) -> Iterator[tuple[str
     scope = members_of(channel.id)
     if database.value("SELECT count(*) FROM channels") > count:
         if not free:
-            _require_free(database, ("channels",), planned.id, where)
+            _require_free(database, ("channels",), planned.id, name)
         yield CHANNELS, channel.id
         for member_id in channels.member_ids(database, channel.id):
             yield scope, member_id
         for message in planned.messages:
-            sender = None if message.user is None else _referenced_user(database, message.user, f"a message in {where}")
-            _require_free(database, ("messages", "threads"), message.id, f"a message in {where}")
+            sender = None if message.user is None else _referenced_user(database, message.user, f"a message in {name}")
+            _require_free(database, ("messages", "threads"), message.id, f"a message in {name}")
             sent = messages.create(database, channel.id, message, sender, message_id=message.id)
             yield MESSAGES, sent.id
     elif channel.type is not ChannelType.DIRECT:
@@ -115,9 +115,9 @@ def _require_free(database: Database, tables: tuple[str, ...], record_id: int | 
             )
 
 
-def _referenced_user(database: Database, reference: UserReference, where: str) -> User:
+def _referenced_user(database: Database, reference: UserReference, place: str) -> User:
     user = users.find(database, reference)
     if user is None:
-        who = reference.id if reference.username is None else repr(reference.username[:100])
-        raise SeedRefused(f"{where} refers to user {who}, who does not exist", hint="list all of them under `users`")
+        message = f"{place} refers to user {reference.label}, who does not exist"
+        raise SeedRefused(message, hint="list all of them under `users`")
     return user

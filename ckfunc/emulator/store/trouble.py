@@ -89,9 +89,9 @@ def refused_by(error: OSError) -> DatabaseTrouble:
     return DatabaseTrouble(error.strerror or str(error), SystemRefusal.advice(number), unwritable=number in _UNWRITABLE)
 
 
-def damage(how: str) -> DatabaseTrouble:
+def damage(symptom: str) -> DatabaseTrouble:
     """Return the trouble of a damaged database."""
-    return DatabaseTrouble(f"it is damaged ({how})", RESTORE, damaged=True)
+    return DatabaseTrouble(f"it is damaged ({symptom})", RESTORE, damaged=True)
 
 
 def unusable(path: Path | None, trouble: DatabaseTrouble) -> UnusableDatabase:
