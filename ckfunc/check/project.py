@@ -19,6 +19,7 @@ from ckfunc.check.findings import DECLARATION_SUFFIXES, Finding, as_findings, co
 from ckfunc.check.run import REQUIREMENT, check_scripts
 from ckfunc.check.subject import AmbientTypes, Tools, any_mentions, candidate_paths, list_files, subject_of
 from ckfunc.check.typescript import compiler, declarations_of_node, settings_files
+from ckfunc.deploy.gates import GateOutcome
 from ckfunc.deploy.plan.checks import UNCHECKED, installable
 from ckfunc.manifest import guests_allowed, watched_files
 from ckfunc.model.application import DEFAULT_PACKAGES
@@ -63,6 +64,11 @@ class CheckedProject:
     def ok(self) -> bool:
         """Whether there are no problems."""
         return not self.problems
+
+    @property
+    def gate_outcome(self) -> GateOutcome:
+        """The outcome as a gate of a deploy."""
+        return GateOutcome(self.ok, self.summary, [str(problem) for problem in self.problems])
 
     @property
     def summary(self) -> str:

@@ -14,6 +14,7 @@ import click
 
 from ckfunc.base.containment import STATE_DIRECTORY
 from ckfunc.base.errors import CkfuncError
+from ckfunc.emulator.data_directory import stored_names
 
 
 def complete_types(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
@@ -91,8 +92,6 @@ def complete_channels(ctx: click.Context, _: click.Parameter, incomplete: str) -
 
 
 def _stored(ctx: click.Context, table: str, incomplete: str) -> list[str]:
-    from ckfunc.emulator.data_directory import stored_names
-
     try:
         root = _root(ctx)
     except CkfuncError:

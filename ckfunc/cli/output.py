@@ -295,6 +295,18 @@ class Output:
             self.talk(f"Cancelled. {cancelled}")
         return agreed
 
+    def confirmed_for(
+        self, target: str, question: str, *, hint: str, shown: Iterable[Iterable[Segment]] = (), cancelled: str = ""
+    ) -> bool:
+        """Ask for confirmation before a write to a protected target. Raises NeedsYes."""
+        return self.confirmed(
+            question,
+            shown=shown,
+            cancelled=cancelled or f"Nothing was deployed to {target}.",
+            refusal=f"target {target!r} is protected and requires confirmation",
+            hint=hint,
+        )
+
     def ask(self, question: str, *, hidden: bool = False) -> str:
         """Ask for a text on the terminal; with `hidden`, the input is not echoed."""
         with self.paused():

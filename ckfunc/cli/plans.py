@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ckfunc.base.errors import CkfuncError
 from ckfunc.base.text import USUAL_COLUMNS
 from ckfunc.cli.app import App
 from ckfunc.cli.output import Output
-from ckfunc.deploy.apply.report import WRONG, DeployReport, Ending
+from ckfunc.deploy.apply.report import DeployReport, Ending
 from ckfunc.deploy.gates import GateOutcome, GateVerdict, parse_gates, run_gates
 from ckfunc.deploy.history import handler_of
 from ckfunc.deploy.plan.plan import Plan
@@ -33,16 +32,14 @@ def try_gates(app: App, gates: Sequence[str], plan: Plan) -> tuple[GateVerdict, 
 
     # Imported when a gate runs: most deploys have none, and tests and replays bring an emulator along.
     def check(_types: Collection[str], _number: int) -> GateOutcome:
-        checked = app.check()
-        return GateOutcome(checked.ok, checked.summary, [str(problem) for problem in checked.problems])
+        return app.check().gate_outcome
 
     def test(_types: Collection[str], _number: int) -> GateOutcome:
         from ckfunc.testing.running import CaseOptions, run_tests
 
         project = app.tested_project(app.settings.target)
         tested = run_tests(project, app.toolchain(), CaseOptions(allow_only=not app.environ.get("CI")))
-        bad = [f"{result.case.file}:{result.case.line}: {result.case.name}" for result in tested.results if result.bad]
-        return GateOutcome(tested.ok, str(tested.tally), bad)
+        return tested.gate_outcome
 
     def replay(types: Collection[str], number: int) -> GateOutcome:
         from ckfunc.replay.target import USUAL_COUNT, replay_functions
@@ -56,7 +53,7 @@ def try_gates(app: App, gates: Sequence[str], plan: Plan) -> tuple[GateVerdict, 
             types=types,
             last=number or USUAL_COUNT,
         )
-        return GateOutcome(replayed.ok, replayed.summary, replayed.details)
+        return replayed.gate_outcome
 
     @contextmanager
     def progress(text: str) -> Iterator[None]:
@@ -103,10 +100,8 @@ def print_report(
         return
     if (output.quiet and report.ok) or report.ending is Ending.DECLINED:
         return
-    if output.quiet:
-        report = replace(report, warnings=())
-    items = [item for item in report.items if item.result in WRONG or not output.quiet]
-    output.lines(report_lines(report, width=output.width() or USUAL_COLUMNS, items=items, undone=undone))
+    width = output.width() or USUAL_COLUMNS
+    output.lines(report_lines(report, width=width, only_failures=output.quiet, undone=undone))
 
 
 def local_script(app: App, trigger_type: str) -> Script | None:

@@ -18,17 +18,14 @@ from ckfunc.deploy.observation import (
     WatchState,
     open_watch,
     watch_deploy,
-    watched_functions,
 )
-from ckfunc.deploy.show.observation import names_text, observation_lines, state_text
+from ckfunc.deploy.show.observation import announcement, observation_lines, state_text
 from ckfunc.logs.entries import Gap, Recovered, Trouble
 from ckfunc.logs.format import notice
-from ckfunc.model.project import duration_text
 
 if TYPE_CHECKING:
     from ckfunc.deploy.apply.report import DeployReport
     from ckfunc.deploy.run import DeployOptions
-    from ckfunc.model.outputs import ResumedWatchJson
 
 
 def watch_deployed(
@@ -57,11 +54,7 @@ def resume_watch(app: App, *, dry_run: bool) -> int | None:
     else:
         app.output.talk(("resuming ", "title"), described)
         observation = _watch(app, record)
-    document: ResumedWatchJson = {
-        "target": project.target.name,
-        "ok": dry_run or observation.exit_code == EXIT_OK,
-        "watch": observation.to_json(),
-    }
+    document = observation.resumed_json(project.target.name, ok=dry_run or observation.exit_code == EXIT_OK)
     if app.output.json:
         app.output.document(document)
     if dry_run:
@@ -85,15 +78,8 @@ def _watch(app: App, record: JournalRecord, former_values: Mapping[str, Secret] 
         elif not output.verbose:
             output.detail(state_text(news))
 
-    assert record.watch is not None  # noqa: S101 - as open_watch promises
-    functions = watched_functions(record, record.watch.policy)
-    if functions and not record.watch.breached:
-        until = record.watch.until  # known if the watch is resumed
-        left_s = record.watch.policy.watch_for_s if until is None else (until - app.clock.now()).total_seconds()
-        remaining = duration_text(left_s)
-        output.talk(
-            ("watching ", "title"), f"{names_text(functions)} for {remaining}; Ctrl-C leaves the deploy as it is"
-        )
+    if announced := announcement(record, app.clock.now()):
+        output.talk(("watching ", "title"), announced)
     output.flush()
     with output.progress("watching"):
         context = WatchContext(app.root(), app.target(), app.client(), app.clock, show, former_values)

@@ -32,7 +32,7 @@ from ckfunc.model.project import Target, WatchPolicy, percent
 
 if TYPE_CHECKING:
     from ckfunc.api import Client
-    from ckfunc.model.outputs import WatchJson
+    from ckfunc.model.outputs import ResumedWatchJson, WatchJson
 
 _PAGE = 100
 
@@ -85,6 +85,10 @@ class Observation:
         if self.notes:
             document["notes"] = [printable(note) for note in self.notes]
         return document
+
+    def resumed_json(self, target: str, *, ok: bool) -> ResumedWatchJson:
+        """Return the observation for `--json` of a command that only continued a watch."""
+        return {"target": target, "ok": ok, "watch": self.to_json()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 
 from ckfunc.base.clock import duration_s
-from ckfunc.base.errors import Problem
+from ckfunc.base.errors import Problem, UsageProblem
 from ckfunc.base.secrets import Secret
 from ckfunc.model.lock import PackageLock
 
@@ -24,6 +24,8 @@ WATCH_FOR = r"(?:[1-9][0-9]{0,4}[smh])+"
 MAX_FAILURES = r"(?:100|[0-9]{1,2}(?:\.[0-9]{1,3})?)%"
 """Regular expression for a percentage such as `2%` or `0.5%`."""
 MOST_MIN_RUNS = 1_000_000
+NO_WATCH = "none"
+"""The duration in place of which a deploy is not watched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,20 @@ class WatchPolicy:
             self.max_failures if max_failures is None else Fraction(max_failures.removesuffix("%")) / 100,
             self.min_runs if min_runs is None else min_runs,
         )
+
+    def of_options(self, watch_for: str | None, max_failures: str | None, min_runs: int | None) -> WatchPolicy | None:
+        """Return the policy for the options of a deploy, None to watch nothing; `self` has the other values.
+
+        Raises UsageProblem.
+        """
+        if watch_for == NO_WATCH:
+            policy = replace(self, watch_for_s=0.0).with_texts(None, max_failures, min_runs)
+        else:
+            policy = self.with_texts(watch_for, max_failures, min_runs)
+        if not policy.watch_for_s and (max_failures is not None or min_runs is not None):
+            option = "--max-failures" if max_failures is not None else "--min-runs"
+            raise UsageProblem(f"{option} needs --watch-for", hint="for example, `ckfunc deploy --watch-for 10m`")
+        return policy if policy.watch_for_s else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from ckfunc.base.secrets import Secret
 from ckfunc.base.text import is_id, printable
 from ckfunc.bundle.workspace import Selection, Workspace
 from ckfunc.deploy.cache import VersionCache
+from ckfunc.deploy.gates import GateOutcome
 from ckfunc.deploy.history import function_of, require_handler, version_of
 from ckfunc.deploy.resources import newlines
 from ckfunc.emulator.data_directory import DATABASE
@@ -62,6 +63,11 @@ class Replayed:
     def ok(self) -> bool:
         """Whether every working copy behaves like the deployed version."""
         return all(replay.ok for replay in self.replays.values())
+
+    @property
+    def gate_outcome(self) -> GateOutcome:
+        """The outcome as a gate of a deploy."""
+        return GateOutcome(self.ok, self.summary, self.details)
 
     @property
     def summary(self) -> str:

@@ -16,6 +16,7 @@ from ckfunc.base.errors import CkfuncError, Problem
 from ckfunc.base.text import Line
 from ckfunc.base.workers import each_in
 from ckfunc.bundle.project import Bundler
+from ckfunc.deploy.gates import GateOutcome
 from ckfunc.manifest import load
 from ckfunc.model.application import Status
 from ckfunc.model.execution import Determinism
@@ -114,6 +115,12 @@ class CaseResults:
     def ok(self) -> bool:
         """Whether no case failed."""
         return not self.failed
+
+    @property
+    def gate_outcome(self) -> GateOutcome:
+        """The outcome as a gate of a deploy."""
+        bad = [f"{result.case.file}:{result.case.line}: {result.case.name}" for result in self.results if result.bad]
+        return GateOutcome(self.ok, str(self.tally), bad)
 
     @property
     def summary(self) -> str:

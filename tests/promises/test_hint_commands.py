@@ -31,6 +31,7 @@ RAISED_BY = {
     "cli/test_additions.py": ["test add"],
     "testing/merging.py": ["test merge"],
     "cli/options.py": ["check", "test", "diff"],
+    "model/project.py": ["deploy"],
     "cli/output.py": ["api", "deploy", "rollback", "undo", "emulator import", "emulator reset"],
     "api/requests.py": ["api"],
     "deploy/blame.py": ["versions"],

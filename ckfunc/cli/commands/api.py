@@ -74,11 +74,9 @@ def _confirmed(app: App, method: str, path: str) -> bool:
         target = app.target()
     except NoProject:  # no manifest, so nothing says that the application is protected
         return True
-    return not target.protected or app.output.confirmed(
-        f"Send {method} {path} to {target.name}?",
-        cancelled="Nothing was sent.",
-        refusal=f"target {target.name!r} is protected and requires confirmation",
-        hint="rerun with --yes to send the request",
+    question, hint = f"Send {method} {path} to {target.name}?", "rerun with --yes to send the request"
+    return not target.protected or app.output.confirmed_for(
+        target.name, question, hint=hint, cancelled="Nothing was sent."
     )
 
 

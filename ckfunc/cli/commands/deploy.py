@@ -24,17 +24,15 @@ from ckfunc.deploy.plan import saved
 from ckfunc.deploy.plan.checks import require_installable, requirements_check
 from ckfunc.deploy.plan.plan import Plan
 from ckfunc.deploy.resources import ENVIRONMENT
-from ckfunc.deploy.show.documents import plan_json, with_observation
+from ckfunc.deploy.show.documents import plan_json, refused_json, with_observation
 from ckfunc.deploy.show.text import plan_lines, step_text, verdict_lines
-from ckfunc.model.project import MAX_FAILURES, MOST_MIN_RUNS, WATCH_FOR, WatchPolicy
+from ckfunc.model.project import MAX_FAILURES, MOST_MIN_RUNS, NO_WATCH, WATCH_FOR
 
 if TYPE_CHECKING:
     from ckfunc.deploy.apply.report import DeployReport
     from ckfunc.deploy.observation import Observation
     from ckfunc.deploy.run import DeployOptions
-    from ckfunc.model.outputs import RefusedDeployJson
 
-_NONE = "none"
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -72,8 +70,8 @@ def watch_options(command: Command) -> Command:
         ),
         _pattern_option(
             "--watch-for",
-            rf"{WATCH_FOR}|{_NONE}",
-            ("10m", "90s", "1h30m", _NONE),
+            rf"{WATCH_FOR}|{NO_WATCH}",
+            ("10m", "90s", "1h30m", NO_WATCH),
             "DURATION",
             "Watch new versions; revert the deploy if too many runs fail. Default: watch_for of the target, or none.",
         ),
@@ -167,7 +165,7 @@ def deploy(
             return code
         options = _of_unfinished(app, options)
     if not resume:
-        options = replace(options, watch=policy_of(app.project().watch, watch_for, max_failures, min_runs))
+        options = replace(options, watch=app.project().watch.of_options(watch_for, max_failures, min_runs))
     project, client = app.project(), app.client()
     check, gates = requirements_check(project, app.workspace.compiler().compile), gates_of(app, gate)
     if dry_run:
@@ -205,23 +203,6 @@ def deploy(
         document = with_observation(report.to_json(), observation)
         run_hook("after_deploy", project.hooks.after_deploy, document, project.root, failed=failed)
     return code
-
-
-def policy_of(
-    usual: WatchPolicy, watch_for: str | None, max_failures: str | None, min_runs: int | None
-) -> WatchPolicy | None:
-    """Return how to watch a deploy: by the options, and for the rest as `usual`; None is not at all.
-
-    Raises UsageProblem.
-    """
-    if watch_for == _NONE:
-        policy = replace(usual, watch_for_s=0.0).with_texts(None, max_failures, min_runs)
-    else:
-        policy = usual.with_texts(watch_for, max_failures, min_runs)
-    if not policy.watch_for_s and (max_failures is not None or min_runs is not None):
-        option = "--max-failures" if max_failures is not None else "--min-runs"
-        raise UsageProblem(f"{option} needs --watch-for", hint="for example, `ckfunc deploy --watch-for 10m`")
-    return policy if policy.watch_for_s else None
 
 
 def _watched(
@@ -274,7 +255,16 @@ def _confirmation(
                 raise CkfuncError(
                     "the project was changed while its gates ran; nothing was written", hint="run the command again"
                 )
-        agreed = yes or not plan.target.protected or _confirmed(app, plan)
+        agreed = (
+            yes
+            or not plan.target.protected
+            or app.output.confirmed_for(
+                plan.target.name,
+                f"Deploy this to {plan.target.name}?",
+                shown=plan_lines(plan),
+                hint="rerun with --yes to deploy to it",
+            )
+        )
         if agreed:
             with app.output.paused():
                 run_hook(
@@ -293,19 +283,4 @@ def _print_verdicts(app: App, plan: Plan, verdicts: Sequence[GateVerdict]) -> No
     if not app.output.json:
         app.output.lines(verdict_lines([verdict for verdict in verdicts if not (verdict.ok and app.output.quiet)]))
     elif any(not verdict.ok for verdict in verdicts):
-        refused: RefusedDeployJson = {
-            "target": plan.target.name,
-            "ok": False,
-            "gates": [verdict.to_json() for verdict in verdicts],
-        }
-        app.output.document(refused)
-
-
-def _confirmed(app: App, plan: Plan) -> bool:
-    return app.output.confirmed(
-        f"Deploy this to {plan.target.name}?",
-        shown=plan_lines(plan),
-        cancelled=f"Nothing was deployed to {plan.target.name}.",
-        refusal=f"target {plan.target.name!r} is protected and requires confirmation",
-        hint="rerun with --yes to deploy to it",
-    )
+        app.output.document(refused_json(plan, verdicts))

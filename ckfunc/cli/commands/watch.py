@@ -15,6 +15,7 @@ from ckfunc.cli.app import App
 from ckfunc.cli.commands.logs import print_item, stacks_of
 from ckfunc.cli.options import command, yes_option
 from ckfunc.logs.entries import Gap, LogEntry
+from ckfunc.logs.follow import StoppableClock, stream_logs
 from ckfunc.watch import Stop, batches
 
 if TYPE_CHECKING:
@@ -61,7 +62,6 @@ def watch_project(
     """
     from ckfunc.bundle.project import InvalidModules
     from ckfunc.dev.watcher import Watcher, WatchTools
-    from ckfunc.logs.follow import StoppableClock, stream_logs
 
     try:
         project = app.project()
@@ -104,14 +104,9 @@ def watch_project(
 
 def watch_confirmed(app: App, target: Target) -> bool:
     """Ask whether to deploy every change to `target` if it is protected. Raises NeedsYes."""
-    if not target.protected:
-        return True
-    return app.output.confirmed(
-        f"Deploy every change to {target.name} until you stop this command?",
-        cancelled=f"Nothing was deployed to {target.name}.",
-        refusal=f"target {target.name!r} is protected and requires confirmation",
-        hint="rerun with --yes to deploy every change to it",
-    )
+    question = f"Deploy every change to {target.name} until you stop this command?"
+    hint = "rerun with --yes to deploy every change to it"
+    return not target.protected or app.output.confirmed_for(target.name, question, hint=hint)
 
 
 class Printer:

@@ -28,7 +28,7 @@ from ckfunc.deploy.show.text import (
 
 if TYPE_CHECKING:
     from ckfunc.deploy.observation import Observation
-    from ckfunc.model.outputs import ChangeJson, PlanJson, ReportJson
+    from ckfunc.model.outputs import ChangeJson, PlanJson, RefusedDeployJson, ReportJson
 
 MARK = "<!-- ckfunc plan -->"
 """The first line of a comment, which identifies the comment of an earlier run."""
@@ -62,6 +62,11 @@ def with_observation(report: ReportJson, observation: Observation | None) -> Rep
         report["ok"] = report["ok"] and observation.exit_code == EXIT_OK
         report["watch"] = observation.to_json()
     return report
+
+
+def refused_json(plan: Plan, verdicts: Sequence[GateVerdict]) -> RefusedDeployJson:
+    """Return the JSON of a deploy that its gates have refused."""
+    return {"target": plan.target.name, "ok": False, "gates": [verdict.to_json() for verdict in verdicts]}
 
 
 def _change_json(plan: Plan, change: ResourceChange) -> ChangeJson:

@@ -6,10 +6,12 @@ Control characters of remote text are removed.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 
 from ckfunc.base.text import Line, Segment, printable
+from ckfunc.deploy.apply.journal import JournalRecord
 from ckfunc.deploy.failure_rate import FunctionVerdict, VersionRuns
-from ckfunc.deploy.observation import Observation, WatchEnding, WatchState
+from ckfunc.deploy.observation import Observation, WatchEnding, WatchState, watched_functions
 from ckfunc.deploy.show.text import item_lines, warning_lines
 from ckfunc.logs.format import failure_lines
 from ckfunc.model.application import Invocation
@@ -32,6 +34,17 @@ def state_text(state: WatchState) -> str:
     return (
         f"watching {names_text(state.functions)}: {_counted(runs)}, {failed} failed, {duration_text(state.left_s)} left"
     )
+
+
+def announcement(record: JournalRecord, now: datetime) -> str:
+    """Return which functions of a deploy will be watched, and for how long; "" if there is nothing to watch."""
+    assert record.watch is not None  # noqa: S101 - as open_watch promises
+    functions = watched_functions(record, record.watch.policy)
+    if not functions or record.watch.breached:
+        return ""
+    until = record.watch.until  # known if the watch is resumed
+    left_s = record.watch.policy.watch_for_s if until is None else (until - now).total_seconds()
+    return f"{names_text(functions)} for {duration_text(left_s)}; Ctrl-C leaves the deploy as it is"
 
 
 def names_text(functions: Sequence[VersionRuns]) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from ckfunc.base.annotations import Annotation, AnnotationLevel
 from ckfunc.base.secrets import Secret
 from ckfunc.base.text import Line, Segment, line_count, printable, styled_diff, unified
-from ckfunc.deploy.apply.report import DeployReport, Ending, Item, ItemState
+from ckfunc.deploy.apply.report import WRONG, DeployReport, Ending, Item, ItemState
 from ckfunc.deploy.plan.plan import ChangeAction, CreateFunction, Plan, Put, ResourceChange, Step
 from ckfunc.deploy.resources import BY_KIND, FUNCTIONS
 
@@ -180,18 +180,18 @@ def report_lines(
     *,
     width: int = 80,
     all_items: bool = False,
-    items: Sequence[Item] | None = None,
+    only_failures: bool = False,
     undone: str | None = None,
 ) -> list[Line]:
     """Return the report as lines with columns for sign, name, versions and outcome, and the summary last.
 
-    `width` is in characters; `items` are the items to show (None: all of the report). Many unchanged items are only
-    counted, unless `all_items` is set. `undone` is as for `report_summary`.
+    `width` is in characters; with `only_failures`, warnings and items that were written or unchanged are left out. Many
+    unchanged items are only counted, unless `all_items` is set. `undone` is as for `report_summary`.
     """
     quiet = not all_items and report.count(ItemState.UNCHANGED) > _MOST_UNCHANGED
-    shown = report.items if items is None else items
+    shown = [item for item in report.items if item.result in WRONG or not only_failures]
     items = [item for item in shown if not (quiet and item.result is ItemState.UNCHANGED)]
-    lines = [*item_lines(items, width=width), *warning_lines(report.warnings)]
+    lines = [*item_lines(items, width=width), *(() if only_failures else warning_lines(report.warnings))]
     if lines:
         lines.append(())
     return [*lines, (Segment(report_summary(report, undone), "title" if report.ok else "failure"),)]
