@@ -90,6 +90,8 @@ class Requirements:
                 continue
             if (no_handler := result.no_handler) is not None and script != initialization_script:
                 errors[Problem(*positions.of(no_handler.line, no_handler.column), no_handler.message)] = None
+            if (failure := result.failure) is not None:
+                errors[Problem(*positions.of(failure.line, failure.column), failure.message)] = None
             for module in result.imports:
                 path, line, column = positions.of(module.line, module.column, module.name)
                 if (export := module.missing) is not None:

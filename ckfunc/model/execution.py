@@ -64,7 +64,7 @@ class Compiled:
     """JavaScript compiled from TypeScript. `module_kind` is "cjs" or "mjs"; `source_map` is JSON text.
 
     `imports` are the modules that it needs, in the order of the script. `no_handler` is set if the script has no
-    function handleEvent that can be called.
+    function handleEvent that can be called, and `failure` if the script fails for another reason.
     """
 
     name: str
@@ -73,6 +73,7 @@ class Compiled:
     module_kind: str
     imports: tuple[Import, ...] = ()
     no_handler: SyntaxProblem | None = None
+    failure: SyntaxProblem | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,13 +62,14 @@ class CompilerProcess:
     ) -> tuple[Compiled | SyntaxProblem, ...]:
         """Compile (name, source) pairs; the results have the same order.
 
-        With `handlers`, a source without a callable function handleEvent is a problem too. Names that end in .js are
+        With `handlers`, a source that cannot run as a handler is a problem too. Names that end in .js are
         JavaScript, and keep all of their imports. Raises NodeMissing.
         """
         with self._lock:
             compiled = [self._compile(name, source) for name, source in scripts]
         return tuple(
-            result.no_handler or result if handlers and isinstance(result, Compiled) else result for result in compiled
+            result.failure or result.no_handler or result if handlers and isinstance(result, Compiled) else result
+            for result in compiled
         )
 
     def is_javascript(self, source: str) -> bool:
@@ -119,8 +120,10 @@ class CompilerProcess:
             if answer["op"] == "problem":
                 return _problem(name, answer)
             imports = tuple(Import.of(fields) for fields in answer["imports"])
-            no_handler = _problem(name, answer["handler"]) if answer["handler"] else None
-            return Compiled(name, javascript, answer["map"], answer["kind"], imports, no_handler)
+            no_handler, failure = (
+                _problem(name, answer[key]) if answer[key] else None for key in ("handler", "failure")
+            )
+            return Compiled(name, javascript, answer["map"], answer["kind"], imports, no_handler, failure)
         raise AssertionError("unreachable")
 
     def _ask(self, header: dict[str, Any], source: str) -> tuple[dict[str, Any], str]:
@@ -249,6 +252,7 @@ def _read(file: Path, name: str) -> Compiled | None:
             module_kind=str(content["module_kind"]),
             imports=tuple(Import.of(fields) for fields in content["imports"]),
             no_handler=SyntaxProblem(**content["no_handler"]) if content["no_handler"] else None,
+            failure=SyntaxProblem(**content["failure"]) if content["failure"] else None,
         )
         if time.time() - file.stat().st_mtime > _FRESH_S:
             os.utime(file)  # used again, so that it is not removed soon

@@ -325,7 +325,7 @@ class Sandbox:
     def _compiled(self, script: Script) -> Compiled | SyntaxProblem:
         compile_all = self._tools.compiler.compile
         (result,) = compile_all([(script.path, script.text)])
-        if isinstance(result, Compiled) and (result.imports or result.no_handler):
+        if isinstance(result, Compiled) and (result.imports or result.no_handler or result.failure):
             from ckfunc.bundle.requirements import Requirements
 
             packages = {*self._scripts.dependencies, *(package.name for package in DEFAULT_PACKAGES)}

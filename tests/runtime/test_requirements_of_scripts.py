@@ -29,6 +29,11 @@ RUN = [
     "const handleEvent = (function (one) { return one; })(() => 1);",
     "const handleEvent = ((one) => () => one)(1);",
     "const { handleEvent } = await import('data:text/javascript,export const handleEvent = () => 1');",
+    "import 'node:os';\nif (typeof module !== 'undefined') module.exports = {};\nconst handleEvent = () => 1;",
+    "import 'node:os';\nlet at = 1;\ntry { at = __dirname; } catch {}\nconst handleEvent = () => at;",
+    "import 'node:os';\nconst __filename = import.meta.filename;\nconst handleEvent = () => +!!{ module: __filename };",
+    "import 'node:os';\nconst run = (exports) => exports.module;\nconst handleEvent = () => run({ module: 1 });",
+    "const handleEvent = () => (__dirname + module.id ? 1 : 0);",
 ]
 
 REFUSED = {
@@ -55,19 +60,37 @@ REFUSED = {
     "import * as handleEvent from 'node:path';\nhandleEvent.sep;": (1, 13, "handleEvent is not a function"),
 }
 
+FAILING = {
+    "import 'node:os';\nmodule.exports = { handleEvent: () => 1 };": (2, 1, "module does not exist in ES modules"),
+    "import 'node:os';\nexports.handleEvent = () => 1;": (2, 1, "exports does not exist in ES modules"),
+    "export const handleEvent = () => ({ at: [__dirname] });": (1, 42, "__dirname does not exist in ES modules"),
+    "const { sep } = await import('path');\nconst handleEvent = () => __filename + sep;": (
+        2,
+        27,
+        "__filename does not",
+    ),
+    "export const handleEvent = () => { const exports = { module }; return exports; };": (
+        1,
+        54,
+        "module does not exist",
+    ),
+}
+
 
 def test_the_host_runs_exactly_the_valid_handlers(play):
     async def scenario(bench):
-        # In two processes, because a script's global variables are visible to the next script.
+        # In three processes, because a script's global variables are visible to the next script.
         return [
             [await bench.run(source, number=number, key=key) for number, source in enumerate(sources)]
-            for key, sources in (("run", RUN), ("refused", REFUSED))
+            for key, sources in (("run", RUN), ("refused", REFUSED), ("failing", FAILING))
         ]
 
-    run, refused = play(scenario)
+    run, refused, failing = play(scenario)
     assert [one.payload_json for one in run] == ["1"] * len(RUN)
     for source, outcome in zip(REFUSED, refused, strict=True):
         assert outcome.error is not None and outcome.error.name == "HandlerMissing", (source, outcome)
+    for source, outcome in zip(FAILING, failing, strict=True):
+        assert outcome.error is not None and outcome.error.name == "ReferenceError", (source, outcome)
 
 
 @pytest.mark.parametrize("source", RUN)
@@ -76,8 +99,8 @@ def test_a_script_with_a_valid_handler_compiles(compiler, source):
     assert isinstance(result, Compiled), result
 
 
-@pytest.mark.parametrize(("source", "expected"), REFUSED.items())
-def test_a_script_without_a_valid_handler_is_refused_with_the_position(compiler, source, expected):
+@pytest.mark.parametrize(("source", "expected"), (REFUSED | FAILING).items())
+def test_a_script_that_cannot_run_as_a_handler_is_refused_with_the_position(compiler, source, expected):
     (problem,) = compiler.compile([("handlers/a.ts", source)], handlers=True)
     assert (problem.line, problem.column) == expected[:2], problem
     assert problem.message.startswith(expected[2])

@@ -161,6 +161,41 @@ function importedBy({ specifiers = [] }) {
   return names.map(({ name, value }) => name ?? value).filter((name) => name !== undefined && name !== 'default');
 }
 
+// -- variables of CommonJS ---------------------------------------------------------------------------------------------
+
+const COMMON_JS = new Map([
+  ['__dirname', 'use import.meta.dirname'],
+  ['__filename', 'use import.meta.filename'],
+  ['exports', 'use export statements'],
+  ['module', 'use export statements'],
+]);
+const NAMED_BY = { MemberExpression: 'property', Property: 'key', MethodDefinition: 'key', PropertyDefinition: 'key' };
+const NEVER_READ = /^(?:Import|Export)\w*Specifier$|^(?:Labeled|Break|Continue)Statement$|^MetaProperty$/;
+
+function isRead(node, parent) {
+  if (NEVER_READ.test(parent.type)) return parent.type === 'ExportSpecifier' && parent.local === node;
+  return parent[NAMED_BY[parent.type]] !== node || parent.computed || parent.shorthand === true;
+}
+
+/** Return the first use of a CommonJS variable that an ES module does not have: {message, at}; null if there is none. */
+function commonJsUse(program) {
+  const declared = new Map([...COMMON_JS.keys()].map((name) => [name, new Set()])); // name -> scopes that declare it
+  declarations(program, false, (id, scope) => declared.get(id.name)?.add(scope));
+  const tested = new Set(); // names that the script looks for: it works without them
+  const uses = [];
+  walk(program, (node, ancestors) => {
+    const parent = ancestors.at(-1);
+    if (node.type !== 'Identifier' || !declared.has(node.name) || !isRead(node, parent)) return;
+    if (ancestors.some((scope) => declared.get(node.name).has(scope))) return;
+    if (parent.type === 'UnaryExpression' && parent.operator === 'typeof') tested.add(node.name);
+    else if (!isGuarded(node, ancestors)) uses.push(node);
+  });
+  const use = uses.find(({ name }) => !tested.has(name));
+  if (!use) return null;
+  const message = `${use.name} does not exist in ES modules, which are scripts with import, export or top-level await: ${COMMON_JS.get(use.name)}`;
+  return { message, at: use.loc.start };
+}
+
 // -- the handler -------------------------------------------------------------------------------------------------------
 
 /** Collects candidates for the handler, and other uses of its name. */
@@ -315,15 +350,17 @@ export function parse(acorn, code, kind) {
 }
 
 /**
- * Return {imports, handler} of JavaScript, or null if acorn does not support its syntax. Positions are acorn's: lines from
- * 1, columns from 0. `handler` is null, or the reason why there is no handler.
+ * Return {imports, handler, failure} of JavaScript, or null if acorn does not support its syntax. Positions are acorn's:
+ * lines from 1, columns from 0. `handler` is null, or the reason why there is no handler; `failure` is null, or the reason
+ * why the script fails.
  */
 export function analyse(acorn, code, kind) {
   const program = parse(acorn, code, kind);
   if (!program) return null;
   const sloppy = kind === 'cjs' && !program.body.some((statement) => statement.directive === 'use strict');
   try {
-    return { imports: importsOf(program, sloppy), handler: new Search(program, kind, sloppy).verdict() };
+    const failure = kind === 'mjs' ? commonJsUse(program) : null;
+    return { imports: importsOf(program, sloppy), handler: new Search(program, kind, sloppy).verdict(), failure };
   } catch (error) {
     if (error instanceof RangeError) return null; // nested too deeply
     throw error;
