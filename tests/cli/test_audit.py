@@ -77,6 +77,7 @@ def test_a_vulnerability_is_shown_with_its_fix_and_dependency_path(ckfunc: Ckfun
     assert json.loads(gzip.decompress(asked.body))["inner"] == ["1.0.0"]
 
 
+@pytest.mark.slow
 def test_json_output_has_all_fields_and_respects_the_severity_level(ckfunc: Ckfunc, chat: Path, serve: Serve) -> None:
     serve(*PACKAGES, advisories=Reply(200, {**INNER, "tiny": [advisory("tiny", "low", "*", 2)]}))
     everything = json.loads(ckfunc("-C", chat, "audit", "--json").out)
@@ -142,6 +143,7 @@ def test_an_unreachable_registry_is_reported(ckfunc: Ckfunc, chat: Path, serve: 
     assert "error: the packages were not audited: npm could not reach its registry (ECONNREFUSED)\n" in ran.err
 
 
+@pytest.mark.slow
 def test_current_versions_are_audited_without_a_lock_and_an_outdated_lock_is_refused(
     ckfunc: Ckfunc, chat: Path, serve: Serve
 ) -> None:

@@ -126,6 +126,7 @@ def test_messages_from_others_are_printed_on_one_line_with_escapes(world: World)
     assert done.stderr.endswith("connected as jane to support (channel 1)\n")
 
 
+@pytest.mark.slow
 def test_function_runs_are_shown_before_the_chat_ends(world: World) -> None:
     script = """\
 async function handleEvent(event: any, context: any) {
@@ -147,6 +148,7 @@ async function handleEvent(event: any, context: any) {
     assert (run["type"], run["status"], run["durationMs"] > 0) == ("user.sent.message", "FAILED", True)
 
 
+@pytest.mark.slow
 def test_a_denied_session_shows_the_reason_and_functions_get_parameters(world: World) -> None:
     script = """\
 async function handleEvent(event: any) {
@@ -167,6 +169,7 @@ async function handleEvent(event: any) {
     assert "a=b" not in allowed.stdout + allowed.stderr
 
 
+@pytest.mark.slow
 def test_a_channel_is_opened_joined_or_created(world: World) -> None:
     assert of(world.events("--as", "jane"), "session")[0]["channelId"] == 1
     joined = world.events("--as", "jane", "--channel", "lobby", lines="in the lobby\n")

@@ -164,6 +164,7 @@ def test_locking_changes_a_deploy_from_ranges_to_exact_versions(ckfunc: Ckfunc, 
     assert deployed(ckfunc, chat) == {"tiny": "^1.0.0"}
 
 
+@pytest.mark.slow
 def test_versions_change_only_with_an_upgrade(ckfunc: Ckfunc, locked_chat: Path, serve: Serve) -> None:
     serve(*LATER)
     same = ckfunc("-C", locked_chat, "lock")
@@ -210,6 +211,7 @@ def test_an_outdated_lock_is_an_error_before_anything_is_sent(
     assert ckfunc("-C", locked_chat, "lock", "--check").code == 0
 
 
+@pytest.mark.slow
 def test_two_machines_with_one_lock_install_the_same_tree(
     ckfunc: Ckfunc, chat: Path, serve: Serve, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -228,6 +230,7 @@ def test_two_machines_with_one_lock_install_the_same_tree(
     assert trees[0] == trees[1]
 
 
+@pytest.mark.slow
 def test_the_lock_contains_packages_for_other_systems(
     ckfunc: Ckfunc, chat: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -242,6 +245,7 @@ def test_the_lock_contains_packages_for_other_systems(
     assert (chat / "functions.lock").read_bytes() == here
 
 
+@pytest.mark.slow
 def test_package_contents_that_differ_from_the_lock_are_refused(
     ckfunc: Ckfunc, locked_chat: Path, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -298,6 +302,7 @@ def test_an_upgrade_replaces_a_damaged_lock(ckfunc: Ckfunc, locked_chat: Path, c
     assert "wrote functions.lock: 6 packages" in replaced.err
 
 
+@pytest.mark.slow
 def test_incompatible_versions_are_refused_with_the_command_to_fix_them(
     ckfunc: Ckfunc, locked_chat: Path, serve: Serve
 ) -> None:

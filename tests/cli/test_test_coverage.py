@@ -153,6 +153,7 @@ def test_line_coverage_is_reported_for_the_users_files(ckfunc: Ckfunc, root: Pat
     ]
 
 
+@pytest.mark.slow
 def test_coverage_below_the_threshold_fails(ckfunc: Ckfunc, root: Path, tmp_path: Path) -> None:
     report = tmp_path / "reports/lcov.info"
     ran = ckfunc("-C", root, "test", "--lcov", report, "--coverage-threshold", "85", "--json")
@@ -179,6 +180,7 @@ def test_coverage_below_the_threshold_fails(ckfunc: Ckfunc, root: Path, tmp_path
         assert (ran.code, "--coverage-threshold must be a number from 0 to 100" in ran.err) == (2, True)
 
 
+@pytest.mark.slow
 def test_merged_reports_of_shards_equal_the_whole_run(ckfunc: Ckfunc, root: Path, tmp_path: Path) -> None:
     for number in (1, 2):
         reports = ("--junit", tmp_path / f"{number}.xml", "--lcov", tmp_path / f"{number}.info")

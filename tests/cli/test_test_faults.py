@@ -93,6 +93,7 @@ def root(tmp_path: Path) -> Path:
     return written(tmp_path / "project", files)
 
 
+@pytest.mark.slow
 def test_faults_affect_only_the_handlers_of_their_case(ckfunc: Ckfunc, root: Path) -> None:
     written(root, {"tests/faults.yaml": CASES})
     for jobs in ("1", "3"):

@@ -65,6 +65,7 @@ def test_the_compiler_needs_only_the_scaffolded_settings_and_types(written: Path
     assert tsc(written) == []
 
 
+@pytest.mark.slow
 def test_linked_node_types_are_available_to_editors(ckfunc: Ckfunc, written: Path, tmp_path: Path) -> None:
     assert (written / "node_modules/@types/node/index.d.ts").is_file()
     assert '/// <reference types="node" />' in (written / ".ckfunc/types/node.d.ts").read_text()
@@ -113,6 +114,7 @@ def test_a_new_project_has_up_to_date_types(ckfunc: Ckfunc, tmp_path: Path) -> N
     assert ckfunc("-C", tmp_path / "chat", "types", "--check").code == 0
 
 
+@pytest.mark.slow
 def test_missing_packages_are_stale_and_a_warning_without_a_network(
     ckfunc: Ckfunc, written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -54,6 +54,7 @@ def test_an_allowed_script_runs_without_secrets(tmp_path, home, monkeypatch):
     assert skipped_scripts(directory) == ()
 
 
+@pytest.mark.slow
 def test_an_allowed_script_runs_for_the_locked_version(tmp_path, home):
     with registry(SCRIPTED, files={NAME: SCRIPTED_FILES}) as server:
         (home / ".npmrc").write_text(f"registry={server.url}/\n")
@@ -88,6 +89,7 @@ def test_other_scripts_are_skipped_and_reported_with_the_line_to_add(tmp_path, h
     assert 'add `allow_scripts: ["@acme/native"]` under `runtime` in functions.yaml' in said[-1]
 
 
+@pytest.mark.slow
 def test_allowing_a_script_makes_another_installation(tmp_path, home):
     with registry(SCRIPTED, files={NAME: SCRIPTED_FILES}) as server:
         (home / ".npmrc").write_text(f"registry={server.url}/\n")
