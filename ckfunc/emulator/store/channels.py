@@ -15,7 +15,7 @@ from ckfunc.base.clock import parse_timestamp, timestamp
 from ckfunc.emulator.store import messages, users
 from ckfunc.emulator.store.database import Condition, Database
 from ckfunc.emulator.store.messages import NEXT_ID
-from ckfunc.emulator.store.paging import PageRequest, matching_ids, select_page_by_id
+from ckfunc.emulator.store.paging import PageRequest, matching_ids, select_by_ids, select_page_by_id
 from ckfunc.emulator.store.steps import listed
 from ckfunc.model.chat import Channel, ChannelType, Message, NewChannel, Thread, ThreadType, User
 from ckfunc.model.page import Page
@@ -118,11 +118,8 @@ def get(database: Database, channel_id: int) -> Channel | None:
 
 def by_ids(database: Database, ids: Iterable[int | None]) -> dict[int, Channel]:
     """Return the existing channels among `ids`, by id; None is skipped."""
-    channel_ids = sorted({wanted_id for wanted_id in ids if wanted_id is not None})
-    if not channel_ids:
-        return {}
-    rows = database.all("SELECT * FROM channels WHERE id IN (SELECT value FROM json_each(?))", json.dumps(channel_ids))
-    return {channel.id: channel for channel in _read(database, rows)}
+    rows = select_by_ids(database, "*", "channels", ids)
+    return {channel.id: channel for channel in _read(database, rows)} if rows else {}
 
 
 def page(

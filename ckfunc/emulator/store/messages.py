@@ -11,7 +11,7 @@ from typing import Any
 from ckfunc.base.clock import parse_timestamp, timestamp
 from ckfunc.emulator.store import users
 from ckfunc.emulator.store.database import Database
-from ckfunc.emulator.store.paging import CursorRequest, search_cursor_page, select_cursor_page
+from ckfunc.emulator.store.paging import CursorRequest, search_cursor_page, select_by_ids, select_cursor_page
 from ckfunc.model.chat import (
     Channel,
     ChannelType,
@@ -149,12 +149,8 @@ def get(database: Database, message_id: int) -> Message | None:
 
 def by_ids(database: Database, ids: Iterable[int | None]) -> dict[int, Message]:
     """Return the existing messages among `ids`, by id; None is skipped."""
-    message_ids = sorted({wanted_id for wanted_id in ids if wanted_id is not None})
-    if not message_ids:
-        return {}
-    sql = f"SELECT {_COLUMNS} FROM messages WHERE id IN (SELECT value FROM json_each(?))"  # noqa: S608 - the same
-    rows = database.all(sql, json.dumps(message_ids))
-    return {message.id: message for message in _read(database, rows)}
+    rows = select_by_ids(database, _COLUMNS, "messages", ids)
+    return {message.id: message for message in _read(database, rows)} if rows else {}
 
 
 def channels_of(database: Database, ids: Sequence[int]) -> dict[int, int]:
@@ -356,9 +352,7 @@ def _mention(
 
 def _mentioned_channels(database: Database, ids: set[int]) -> dict[int, Channel]:
     """Return channels without their messages, which would mention channels in turn."""
-    if not ids:
-        return {}
-    rows = database.all("SELECT * FROM channels WHERE id IN (SELECT value FROM json_each(?))", json.dumps(sorted(ids)))
+    rows = select_by_ids(database, "*", "channels", ids)
     creators = users.by_ids(database, (row["creator_id"] for row in rows))
     return {row["id"]: _mentioned_channel(row, creators.get(row["creator_id"])) for row in rows}
 

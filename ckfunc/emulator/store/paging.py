@@ -5,8 +5,9 @@ Cursor lists are paged by id, so that all pages cost the same.
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -184,6 +185,15 @@ def search_cursor_page(
     if last is None or len(ids) > request.size:
         return page
     return replace(page, next=last[0], has_next=True)
+
+
+def select_by_ids(database: Database, columns: str, table: str, ids: Iterable[int | None]) -> list[sqlite3.Row]:
+    """Return the rows of `table` with these ids, as far as they exist; None is skipped."""
+    row_ids = sorted({row_id for row_id in ids if row_id is not None})
+    if not row_ids:
+        return []
+    sql = f"SELECT {columns} FROM {table} WHERE id IN (SELECT value FROM json_each(?))"  # noqa: S608 - names of ours
+    return database.all(sql, json.dumps(row_ids))
 
 
 def window(cursor: Cursor) -> tuple[str, tuple[int, ...], str]:

@@ -11,7 +11,7 @@ from typing import Any
 from ckfunc.base.clock import timestamp
 from ckfunc.emulator.store import files
 from ckfunc.emulator.store.database import Condition, Database
-from ckfunc.emulator.store.paging import PageRequest, matching_ids, select_page
+from ckfunc.emulator.store.paging import PageRequest, matching_ids, select_by_ids, select_page
 from ckfunc.emulator.store.steps import listed
 from ckfunc.model.chat import CallStatus, Presence, User, UserReference, UserType
 from ckfunc.model.page import Page
@@ -103,11 +103,7 @@ def find(database: Database, reference: UserReference) -> User | None:
 
 def by_ids(database: Database, ids: Iterable[int | None]) -> dict[int, User]:
     """Return the existing users among `ids`, by id; None is skipped."""
-    user_ids = sorted({user_id for user_id in ids if user_id is not None})
-    if not user_ids:
-        return {}
-    rows = database.all("SELECT * FROM users WHERE id IN (SELECT value FROM json_each(?))", json.dumps(user_ids))
-    return {row["id"]: read(row) for row in rows}
+    return {row["id"]: read(row) for row in select_by_ids(database, "*", "users", ids)}
 
 
 def page(
