@@ -11,7 +11,7 @@ from ckfunc.base.containment import require_inside
 from ckfunc.base.errors import CkfuncError, InvalidManifest, LockOutdated, Problem, UsageProblem
 from ckfunc.base.files import cache_dir, write_atomically
 from ckfunc.base.text import nearest
-from ckfunc.manifest import wanted_packages
+from ckfunc.manifest import managed_packages
 from ckfunc.manifest.lock import lock_text, read_lock
 from ckfunc.manifest.project import lock_problems
 from ckfunc.model.lock import LOCK_NAME, PLATFORM_RANGES, LockChange, PackageLock, lock_changes
@@ -54,7 +54,7 @@ def require_lock(root: Path) -> PackageLock:
 
 def newest_versions(root: Path, policy: InstallPolicy) -> PackageLock:
     """Return the versions that npm would install now. Raises DependenciesFailed."""
-    return resolve({**PLATFORM_RANGES, **(wanted_packages(root).dependencies or {})}, cache_dir(), policy)
+    return resolve({**PLATFORM_RANGES, **(managed_packages(root).dependencies or {})}, cache_dir(), policy)
 
 
 def update_lock(root: Path, policy: InstallPolicy, names: Sequence[str] = (), *, upgrade: bool = False) -> LockUpdate:
@@ -83,7 +83,7 @@ def update_lock(root: Path, policy: InstallPolicy, names: Sequence[str] = (), *,
 
 def _managed(root: Path) -> dict[str, str]:
     """Return the dependencies in the manifest. Raises CkfuncError if it does not manage them."""
-    dependencies = wanted_packages(root).dependencies
+    dependencies = managed_packages(root).dependencies
     if dependencies is None:
         raise CkfuncError(
             "functions.yaml does not manage the packages of the runtime, so there is nothing to lock",

@@ -11,7 +11,7 @@ from ckfunc.base.errors import CkfuncError, Problem
 from ckfunc.base.files import cache_dir
 from ckfunc.base.secrets import Secret
 from ckfunc.bundle.project import Bundler
-from ckfunc.manifest import find_target, load, wanted_packages
+from ckfunc.manifest import find_target, load, managed_packages
 from ckfunc.model.execution import SyntaxProblem
 from ckfunc.model.project import Project, Target
 from ckfunc.runtime.compiler import CachingCompiler, CompilerProcess
@@ -145,7 +145,7 @@ class Workspace:
         except CkfuncError:
             return NO_POLICY
         try:
-            packages = wanted_packages(root)
+            packages = managed_packages(root)
         except CkfuncError:  # an invalid manifest, perhaps while it is being edited: no install script is allowed
             return InstallPolicy(root)
         return InstallPolicy(root, packages.dependencies or {}, packages.allow_scripts, packages.lock)

@@ -145,11 +145,11 @@ def prepare_rollback(remote: Remote, function: Function, to: int | None, cache: 
 
 def rolled_back(rollback: Rollback, root: Path, target: Target) -> Project:
     """Return a project that manages only this function, with the older script."""
-    from ckfunc.model.project import Project, Script, WantedFunction, WantedRuntime
+    from ckfunc.model.project import ManifestFunction, ManifestRuntime, Project, Script
 
     script = Script(f"the script of v{rollback.target.version_number}", rollback.target.handler_script)
     name = rollback.function.type
-    return Project(root, target, WantedRuntime(), (WantedFunction(name, script, display_name(name)),))
+    return Project(root, target, ManifestRuntime(), (ManifestFunction(name, script, display_name(name)),))
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ckfunc.model.project import Project, Script
 
 Text: TypeAlias = str | Secret
-Wanted: TypeAlias = Mapping[str, Text]
+DesiredValues: TypeAlias = Mapping[str, Text]
 """Values by name: secrets for variables, texts for everything else."""
 Values: TypeAlias = Mapping[str, Text | None]
 """Values by name. None means a function that exists but was never deployed."""
@@ -118,9 +118,9 @@ class Resource:
     title: str
     noun: str
     section: str
-    want: Callable[[Project], Wanted | None]
+    want: Callable[[Project], DesiredValues | None]
     have: Callable[[Snapshot], Values]
-    write: Callable[[Remote, Wanted], Part] | None = None
+    write: Callable[[Remote, DesiredValues], Part] | None = None
     source: bool = False
     keeps_others: bool = False
     last: bool = False
@@ -158,7 +158,7 @@ def _secrets(values: Values) -> dict[str, Secret]:
     return secrets
 
 
-def _wanted_script(project: Project) -> Wanted | None:
+def _desired_script(project: Project) -> DesiredValues | None:
     script = project.runtime.initialization_script
     # An empty init script equals none: the API documentation does not say whether the platform stores "" or nothing.
     return None if script is None else {INIT_SCRIPT: newlines(script.text)} if script.text else {}
@@ -169,7 +169,7 @@ def _script(snapshot: Snapshot) -> Values:
     return {INIT_SCRIPT: newlines(script)} if script else {}
 
 
-def _wanted_functions(project: Project) -> Wanted | None:
+def _desired_functions(project: Project) -> DesiredValues | None:
     functions = project.functions
     return None if functions is None else {function.type: newlines(function.handler.text) for function in functions}
 
@@ -183,7 +183,7 @@ def _functions(snapshot: Snapshot) -> Values:
     }
 
 
-def _wanted_settings(project: Project) -> Wanted | None:
+def _desired_settings(project: Project) -> DesiredValues | None:
     return None if project.settings is None else _switches(project.settings)
 
 
@@ -201,7 +201,7 @@ def flags(values: Values) -> dict[str, bool]:
     return {name: value == "true" for name, value in values.items()}
 
 
-def _write_settings(remote: Remote, values: Wanted) -> Part:
+def _write_settings(remote: Remote, values: DesiredValues) -> Part:
     from ckfunc.model.application import ApplicationSettings
 
     return remote.update_settings(ApplicationSettings(**flags(values)))
@@ -235,7 +235,7 @@ RESOURCES: tuple[Resource, ...] = (
         "init script",
         "init script",
         RUNTIME,
-        want=_wanted_script,
+        want=_desired_script,
         have=_script,
         write=lambda remote, values: remote.update_initialization_script(script_of(values, INIT_SCRIPT)),
         source=True,
@@ -245,7 +245,7 @@ RESOURCES: tuple[Resource, ...] = (
         "functions",
         "function",
         FUNCTIONS,
-        want=_wanted_functions,
+        want=_desired_functions,
         have=_functions,
         source=True,
         keeps_others=True,
@@ -255,7 +255,7 @@ RESOURCES: tuple[Resource, ...] = (
         "settings",
         "setting",
         SETTINGS,
-        want=_wanted_settings,
+        want=_desired_settings,
         have=_settings,
         write=_write_settings,
         keeps_others=True,

@@ -14,10 +14,10 @@ from ckfunc.manifest.project import (
     guests_allowed,
     is_protected,
     load,
+    managed_packages,
     referenced_variables,
     setting_paths,
     targets,
-    wanted_packages,
     watched_files,
 )
 from ckfunc.manifest.variables import connection_variables
@@ -35,9 +35,9 @@ __all__ = [
     "is_protected",
     "json_schema",
     "load",
+    "managed_packages",
     "referenced_variables",
     "setting_paths",
     "targets",
-    "wanted_packages",
     "watched_files",
 ]

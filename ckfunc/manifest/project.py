@@ -16,7 +16,7 @@ from ckfunc.manifest.tree import parse, refused
 from ckfunc.manifest.validation import Branch, Leaf, validate
 from ckfunc.manifest.variables import env_files, references
 from ckfunc.model.lock import LOCK_NAME, PackageLock
-from ckfunc.model.project import Hooks, Project, Target, WantedRuntime
+from ckfunc.model.project import Hooks, ManifestRuntime, Project, Target
 from ckfunc.model.triggers import BY_TYPE
 
 _MAX_WARNINGS = 20
@@ -72,7 +72,7 @@ def load(
         raise refused(*dict.fromkeys(problems))
     if differences:
         raise LockOutdated(differences)
-    runtime = WantedRuntime(
+    runtime = ManifestRuntime(
         _dependencies(manifest),
         values.environment,
         initialization,
@@ -161,7 +161,7 @@ def dependency_places(root: Path) -> dict[str, tuple[int, int]]:
     return places | {name: (key.line, key.column) for name, key in (section.keys if section else {}).items()}
 
 
-def wanted_packages(root: Path) -> WantedRuntime:
+def managed_packages(root: Path) -> ManifestRuntime:
     """Return the runtime with the valid entries of `runtime.dependencies` and `runtime.allow_scripts`, and the lock.
 
     The lock may be one of other dependencies; None if it is invalid. Raises NoProject, or InvalidManifest if the
@@ -172,8 +172,8 @@ def wanted_packages(root: Path) -> WantedRuntime:
     if manifest is None:
         raise refused(*problems)
     with contextlib.suppress(InvalidManifest):
-        return WantedRuntime(_dependencies(manifest), allow_scripts=_allowed_scripts(manifest), lock=read_lock(root))
-    return WantedRuntime(_dependencies(manifest), allow_scripts=_allowed_scripts(manifest))
+        return ManifestRuntime(_dependencies(manifest), allow_scripts=_allowed_scripts(manifest), lock=read_lock(root))
+    return ManifestRuntime(_dependencies(manifest), allow_scripts=_allowed_scripts(manifest))
 
 
 def lock_problems(root: Path) -> tuple[Problem, ...]:

@@ -17,7 +17,7 @@ from ckfunc.manifest.sources import Complaint, Spelling, normal_path, read_scrip
 from ckfunc.manifest.tree import Scalar
 from ckfunc.manifest.validation import Branch, Leaf, one_of
 from ckfunc.manifest.variables import expand, lookup, references
-from ckfunc.model.project import Script, Target, WantedFunction, WatchPolicy
+from ckfunc.model.project import ManifestFunction, Script, Target, WatchPolicy
 from ckfunc.model.triggers import START_SESSION, display_name
 
 LOCAL = "local"
@@ -268,7 +268,7 @@ def script_of(section: Branch | None, key: str, scripts: ScriptReader) -> Script
     return scripts.script(key, leaf) if leaf else None
 
 
-def functions_of(manifest: Branch, scripts: ScriptReader) -> tuple[WantedFunction, ...] | None:
+def functions_of(manifest: Branch, scripts: ScriptReader) -> tuple[ManifestFunction, ...] | None:
     """Return the functions of the manifest whose handlers can be used; None if it does not manage functions."""
     section = manifest.branch("functions")
     if section is None:
@@ -279,7 +279,7 @@ def functions_of(manifest: Branch, scripts: ScriptReader) -> tuple[WantedFunctio
         if handler:
             name = entry.text("name") or display_name(trigger_type)
             asynchronously = entry.flag("initialize_asynchronously")
-            functions.append(WantedFunction(trigger_type, handler, name, entry.text("description"), asynchronously))
+            functions.append(ManifestFunction(trigger_type, handler, name, entry.text("description"), asynchronously))
     return tuple(functions)
 
 

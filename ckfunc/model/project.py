@@ -85,7 +85,7 @@ class Script:
 
 
 @dataclass(frozen=True, slots=True)
-class WantedFunction:
+class ManifestFunction:
     """A function in the manifest."""
 
     type: str
@@ -96,7 +96,7 @@ class WantedFunction:
 
 
 @dataclass(frozen=True, slots=True)
-class WantedRuntime:
+class ManifestRuntime:
     """The runtime in the manifest. None means unmanaged: never compared, never changed.
 
     `allow_scripts` lists the packages whose install scripts may run on this machine; it is not deployed.
@@ -145,8 +145,8 @@ class Project:
 
     root: Path
     target: Target
-    runtime: WantedRuntime
-    functions: tuple[WantedFunction, ...] | None
+    runtime: ManifestRuntime
+    functions: tuple[ManifestFunction, ...] | None
     warnings: tuple[Problem, ...] = ()
     gates: tuple[str, ...] = ()
     """Checks that must pass before a deploy, in order; each matches GATE."""

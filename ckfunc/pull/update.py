@@ -11,7 +11,7 @@ from ckfunc.deploy.resources import FUNCTIONS
 from ckfunc.manifest.edit import ManifestChange, scalar_text
 from ckfunc.manifest.variables import whole_reference
 from ckfunc.model.lock import LOCK_NAME
-from ckfunc.model.project import Project, Script, WantedRuntime
+from ckfunc.model.project import ManifestRuntime, Project, Script
 from ckfunc.pull.merge import Base, Merged, merge, store_base
 from ckfunc.pull.remote import (
     JAVASCRIPT_SUFFIXES,
@@ -215,7 +215,7 @@ class _Merger:
             both = merged.text != theirs
             self.files.append(FileChange(script.path, script.text, file_text(merged.text), merged.conflicts, both))
 
-    def dependencies(self, runtime: WantedRuntime) -> None:
+    def dependencies(self, runtime: ManifestRuntime) -> None:
         ours, theirs, base = runtime.dependencies, self._remote.dependencies, self._base.dependencies
         if theirs is None:
             return

@@ -22,7 +22,7 @@ from ckfunc.deploy.apply.report import DeployReport, Item
 from ckfunc.deploy.apply.steps import OnStep
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.plan.plan import Plan
-from ckfunc.model.project import Project, Script, Target, WantedFunction, WantedRuntime
+from ckfunc.model.project import ManifestFunction, ManifestRuntime, Project, Script, Target
 from ckfunc.model.triggers import display_name
 
 REMOVING = run.DeployOptions(allow_removals=True)
@@ -61,7 +61,7 @@ def project_of(
     functions = None
     if handlers is not None:
         functions = tuple(
-            WantedFunction(
+            ManifestFunction(
                 type=name,
                 handler=Script(f"handlers/{name}.ts", text),
                 name=(names or {}).get(name, display_name(name)),
@@ -72,7 +72,7 @@ def project_of(
     return Project(
         root=root,
         target=Target("staging", application=application),
-        runtime=WantedRuntime(
+        runtime=ManifestRuntime(
             dependencies=dependencies,
             environment=None if environment is None else secret_values(environment),
             initialization_script=None if script is None else Script("init.ts", script),

@@ -11,7 +11,7 @@ from ckfunc.base.errors import InvalidManifest, NoProject
 from ckfunc.base.secrets import revealed
 from ckfunc.manifest import find_root, load, targets, watched_files
 from ckfunc.manifest.targets import NoSuchTarget, TargetNeeded
-from ckfunc.model.project import Script, Target, WantedFunction
+from ckfunc.model.project import ManifestFunction, Script, Target
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def test_the_example_in_the_documentation_is_read(example: Path) -> None:
     assert revealed(read.runtime.environment) == {"SUPPORT_CHANNEL": "702", "OPENAI_API_KEY": "sk-1"}
     assert read.runtime.initialization_script == Script("init.ts", "export const answer = 42;\n")
     assert read.functions == (
-        WantedFunction(
+        ManifestFunction(
             "user.attempted.start_session",
             Script("handlers/start-session.ts", HANDLER),
             "User Attempted Start Session",

@@ -14,7 +14,7 @@ from ckfunc.manifest.tree import Mapping, Scalar, parse
 from ckfunc.manifest.variables import expand
 from ckfunc.model.application import Dependency, Function, FunctionVersion, Runtime
 from ckfunc.model.lock import PLATFORM_RANGES, PackageLock
-from ckfunc.model.project import Project, Script, Target, WantedFunction, WantedRuntime
+from ckfunc.model.project import ManifestFunction, ManifestRuntime, Project, Script, Target
 from ckfunc.pull.merge import Base
 from ckfunc.pull.project import fresh_project
 from ckfunc.pull.remote import described, file_text, handler_paths
@@ -86,8 +86,8 @@ def texts(node: object) -> dict[str, str]:
     return {name: value.text for name, value in found.items() if isinstance(value, Scalar)}
 
 
-def project(root: Path, *functions: WantedFunction, runtime: WantedRuntime | None = None) -> Project:
-    return Project(root, Target("staging"), runtime or WantedRuntime(), functions or None)
+def project(root: Path, *functions: ManifestFunction, runtime: ManifestRuntime | None = None) -> Project:
+    return Project(root, Target("staging"), runtime or ManifestRuntime(), functions or None)
 
 
 def javascript(script: str) -> bool:
@@ -128,7 +128,7 @@ def test_version_ranges_are_unchanged_if_the_application_has_the_locked_versions
     versions = {**dict.fromkeys(PLATFORM_RANGES, "1.0.0"), "ms": "1.2.7"}
     entries = {f"node_modules/{name}": {"version": v, "integrity": "sha512-AAAA"} for name, v in versions.items()}
     lock = PackageLock.of_entries({**PLATFORM_RANGES, "ms": "^1.2.0"}, entries)
-    here = project(tmp_path, runtime=WantedRuntime(dependencies={"ms": "^1.2.0"}, lock=lock))
+    here = project(tmp_path, runtime=ManifestRuntime(dependencies={"ms": "^1.2.0"}, lock=lock))
     remote = described(application(dependencies=(Dependency("ms", deployed),)), [], {})
     known = Base(dependencies=None if base is None else {"ms": base})
     found = update(here, ManifestSections(), remote, known, never, {}, is_javascript=javascript)
@@ -141,7 +141,7 @@ def test_version_ranges_are_unchanged_if_the_application_has_the_locked_versions
 
 def test_different_scripts_of_functions_that_share_a_file_are_a_conflict(tmp_path: Path) -> None:
     script = Script("handlers/both.ts", "mine")
-    functions = [WantedFunction(kind, script, kind) for kind in ("call.ended", "call.active")]
+    functions = [ManifestFunction(kind, script, kind) for kind in ("call.ended", "call.active")]
     listed = [Function(n, one.type, one.type, True, 1) for n, one in enumerate(functions)]
     versions = {one.type: FunctionVersion(1, 1, f"// {one.type}") for one in functions}
     remote = described(application(), listed, versions)
@@ -153,7 +153,7 @@ def test_different_scripts_of_functions_that_share_a_file_are_a_conflict(tmp_pat
 
 
 def test_new_variables_are_added_to_the_target_and_literals_are_unchanged(tmp_path: Path) -> None:
-    runtime = WantedRuntime(environment=secret_values({"A": "1", "B": "literal"}))
+    runtime = ManifestRuntime(environment=secret_values({"A": "1", "B": "literal"}))
     said = ManifestSections(None, {"A": "${A}", "B": "literal"})
     remote = described(application(environment=secret_values({"A": "2", "B": "other", "C": "3"})), [], {})
     found = update(project(tmp_path, runtime=runtime), said, remote, Base(), never, {}, is_javascript=javascript)
@@ -166,7 +166,7 @@ def test_new_variables_are_added_to_the_target_and_literals_are_unchanged(tmp_pa
 
 
 def test_a_variable_removed_from_the_application_is_removed_from_the_manifest(tmp_path: Path) -> None:
-    runtime = WantedRuntime(environment=secret_values({"A": "1", "B": "2", "NEW": "3"}))
+    runtime = ManifestRuntime(environment=secret_values({"A": "1", "B": "2", "NEW": "3"}))
     said = ManifestSections({"A": "${A}", "NEW": "${NEW}"}, {"B": "2"})
     found = update(
         project(tmp_path, runtime=runtime),
@@ -191,7 +191,7 @@ BUNDLE = "// Bundled by ckfunc from the files named below: change those, not thi
 
 def test_a_bundle_is_written_to_its_own_file_instead_of_a_typescript_file(tmp_path: Path) -> None:
     script = Script("handlers/both.ts", "let a: number;")
-    functions = [WantedFunction(kind, script, kind) for kind in ("call.ended", "call.active")]
+    functions = [ManifestFunction(kind, script, kind) for kind in ("call.ended", "call.active")]
     listed = [Function(n, one.type, one.type, True, 2) for n, one in enumerate(functions)]
     remote = described(application(), listed, {one.type: FunctionVersion(1, 2, BUNDLE) for one in functions})
     base = Base(scripts={"call.ended": script.text, "call.active": script.text})

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ckfunc.model.project import Project, Target, WantedRuntime
+from ckfunc.model.project import ManifestRuntime, Project, Target
 from ckfunc.scaffold.stubs import Scope, exports, scope_of
 
 
@@ -53,5 +53,5 @@ def test_types_that_an_init_script_exports_are_found(source: str, names: str) ->
 
 
 def test_an_unmanaged_project_adds_nothing_to_the_scope() -> None:
-    project = Project(Path(), Target("local"), WantedRuntime(), functions=None)
+    project = Project(Path(), Target("local"), ManifestRuntime(), functions=None)
     assert scope_of(project) == Scope()

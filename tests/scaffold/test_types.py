@@ -11,7 +11,7 @@ from support.npm_packages import locked_packages
 from support.typescript import tsc
 
 from ckfunc.base.secrets import secret_values
-from ckfunc.model.project import Project, Script, Target, WantedFunction, WantedRuntime
+from ckfunc.model.project import ManifestFunction, ManifestRuntime, Project, Script, Target
 from ckfunc.model.triggers import TRIGGERS
 from ckfunc.scaffold.platform import EMBEDDED, NOT_IN_SDK, PARAMETERS_NOT_IN_SDK, RESOURCES, Writer
 from ckfunc.scaffold.project import handler_path, handler_text, init
@@ -164,8 +164,8 @@ async function handleEvent(event: PizzaOrderedEvent, context: Context) {
     wanted = Project(
         root=project,
         target=Target("local", emulator=True),
-        runtime=WantedRuntime(dependencies={"pizza-delivery": "1.0.0"}, initialization_script=script),
-        functions=(WantedFunction("pizza.ordered", Script("handlers/pizza.ts", ""), "Pizza Ordered"),),
+        runtime=ManifestRuntime(dependencies={"pizza-delivery": "1.0.0"}, initialization_script=script),
+        functions=(ManifestFunction("pizza.ordered", Script("handlers/pizza.ts", ""), "Pizza Ordered"),),
     )
     write_stubs(project, Schemas("{}"), scope_of(wanted))
     assert tsc(project) == []
@@ -235,7 +235,7 @@ async function handleEvent() {
 """,
     )
     environment = {"SUPPORT_CHANNEL": "a value that nobody sees"}
-    wanted = Project(project, Target("local"), WantedRuntime(environment=secret_values(environment)), None)
+    wanted = Project(project, Target("local"), ManifestRuntime(environment=secret_values(environment)), None)
     scope = scope_of(wanted)
     files = stub_files(Schemas("{}"), scope)
     assert "nobody sees" not in repr(scope) + "".join(files.values())

@@ -183,7 +183,7 @@ def begin(
     `earlier` is an unfinished deploy that this one continues: the journal then starts from the state before that.
     `undoes` is the deploy that this one reverts.
     """
-    before, after = _before(plan, remote), wanted(plan, remote)
+    before, after = _before(plan, remote), desired_state(plan, remote)
     if earlier is not None:
         before = State({**before.kinds, **earlier.before.kinds}, {**before.functions, **earlier.before.functions})
     now = clock.now()
@@ -206,17 +206,17 @@ def begin(
     )
 
 
-def wanted(plan: Plan, remote: Remote) -> State:
-    """Return the wanted state of the resources that a plan changes."""
+def desired_state(plan: Plan, remote: Remote) -> State:
+    """Return the desired state of the resources that a plan changes."""
     kinds, types = _touched(plan)
     return State(
-        wanted_kinds(plan, remote, kinds),
+        desired_values(plan, remote, kinds),
         {name: (plan.versions.get(name, 0) + 1, digest(script_of(plan.want[FUNCTIONS], name))) for name in types},
     )
 
 
-def wanted_kinds(plan: Plan, remote: Remote, kinds: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Return the wanted values of some kinds, as journals store them, without unmanaged kinds."""
+def desired_values(plan: Plan, remote: Remote, kinds: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Return the desired values of some kinds, as journals store them, without unmanaged kinds."""
     return {kind: _storable(plan.want[kind], remote) for kind in kinds if kind in plan.want}
 
 

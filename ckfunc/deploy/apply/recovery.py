@@ -16,7 +16,7 @@ from pathlib import Path
 from ckfunc.base.errors import CkfuncError
 from ckfunc.base.secrets import Secret
 from ckfunc.base.text import digest
-from ckfunc.deploy.apply.journal import JournalRecord, deploy_to_undo, foreign_changes, records, wanted_kinds
+from ckfunc.deploy.apply.journal import JournalRecord, deploy_to_undo, desired_values, foreign_changes, records
 from ckfunc.deploy.cache import VersionCache, deployed_literals
 from ckfunc.deploy.history import version_of
 from ckfunc.deploy.plan.plan import Plan, make
@@ -32,7 +32,7 @@ from ckfunc.deploy.resources import (
     flags,
     script_of,
 )
-from ckfunc.model.project import Project, Script, Target, WantedFunction, WantedRuntime
+from ckfunc.model.project import ManifestFunction, ManifestRuntime, Project, Script, Target
 from ckfunc.model.triggers import display_name
 
 _HINT = "compare theirs and yours with `ckfunc diff`; `ckfunc deploy` replaces theirs"
@@ -74,7 +74,7 @@ def require_resumable(record: JournalRecord, plan: Plan, remote: Remote) -> None
         for name, desired in record.after.functions.items()
         if desired is not None and digest(script_of(plan.want.get(FUNCTIONS, {}), name)) != desired[1]
     ]
-    now = wanted_kinds(plan, remote, record.after.kinds)
+    now = desired_values(plan, remote, record.after.kinds)
     changed += [kind for kind, values in record.after.kinds.items() if now.get(kind) != values]
     if changed:
         raise NotResumable(
@@ -179,7 +179,7 @@ def previous_state(
     literals = deployed_literals(root, target.name, remote.identity)
     if (previous := kinds.get("environment")) is not None:
         environment = _environment(previous, snapshot.runtime.own_environment(), supplied, literals, remote.fingerprint)
-    runtime = WantedRuntime(
+    runtime = ManifestRuntime(
         dependencies=kinds.get("dependencies"),
         environment=environment,
         initialization_script=None if script is None else Script("init script", script.get(INIT_SCRIPT, "")),
@@ -193,7 +193,7 @@ def previous_state(
 
 def _functions(
     record: JournalRecord, snapshot: Snapshot, remote: Remote, cache: VersionCache
-) -> tuple[tuple[WantedFunction, ...], list[str]]:
+) -> tuple[tuple[ManifestFunction, ...], list[str]]:
     now = {function.type: function for function in snapshot.functions}
     former, notes = [], []
     for name in sorted(record.attempted):
@@ -214,7 +214,7 @@ def _functions(
             )
         old = version_of(remote, function, before[0], cache)
         former.append(
-            WantedFunction(name, Script(f"the script of v{before[0]}", old.handler_script), display_name(name))
+            ManifestFunction(name, Script(f"the script of v{before[0]}", old.handler_script), display_name(name))
         )
     return tuple(former), notes
 

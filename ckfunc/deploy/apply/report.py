@@ -13,7 +13,7 @@ from ckfunc.base.text import printable
 from ckfunc.base.workers import AT_ONCE
 from ckfunc.deploy.apply.idempotent import is_unclear
 from ckfunc.deploy.plan.plan import ChangeAction, Plan
-from ckfunc.deploy.resources import RESOURCES, Wanted
+from ckfunc.deploy.resources import RESOURCES, DesiredValues
 
 if TYPE_CHECKING:
     from ckfunc.model.application import Function
@@ -169,7 +169,7 @@ class Ledger:
 
     items: dict[tuple[str, str], Item] = field(default_factory=dict)
     created: dict[str, Function] = field(default_factory=dict)
-    values: dict[str, Wanted] = field(default_factory=dict)
+    values: dict[str, DesiredValues] = field(default_factory=dict)
     ending: Ending = Ending.COMPLETE
     reason: str | None = None
     may_have_written: bool = False

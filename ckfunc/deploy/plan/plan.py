@@ -15,11 +15,11 @@ from ckfunc.deploy.resources import (
     RESOURCES,
     RUNTIME,
     SETTINGS,
+    DesiredValues,
     Literals,
     Resource,
     Snapshot,
     Values,
-    Wanted,
     script_of,
     sources,
 )
@@ -27,7 +27,7 @@ from ckfunc.model.triggers import display_name
 
 if TYPE_CHECKING:
     from ckfunc.model.application import Function, NewFunction
-    from ckfunc.model.project import Project, Script, Target, WantedFunction
+    from ckfunc.model.project import ManifestFunction, Project, Script, Target
 
 SECTIONS = (RUNTIME, SETTINGS)
 """Sections of the manifest that can be selected: RUNTIME is dependencies, environment and init script."""
@@ -84,7 +84,7 @@ class Put:
     """
 
     kind: str
-    values: Wanted
+    values: DesiredValues
     changes: tuple[ResourceChange, ...]
     last: bool = False
 
@@ -129,7 +129,7 @@ class Plan:
     unmanaged: tuple[Untouched, ...]
     warnings: tuple[str, ...]
     steps: tuple[Step, ...]
-    want: Mapping[str, Wanted]
+    want: Mapping[str, DesiredValues]
     have: Mapping[str, Values]
     files: Mapping[tuple[str, str], Script]
     versions: Mapping[str, int]
@@ -155,7 +155,7 @@ def make(project: Project, snapshot: Snapshot, deployed_literals: Literals | Non
     remote = {function.type: function for function in snapshot.functions}
     desired = {function.type: function for function in project.functions or ()}
     versions = {name: function.current_version_number for name, function in remote.items() if name in desired}
-    want: dict[str, Wanted] = {}
+    want: dict[str, DesiredValues] = {}
     had: dict[str, Values] = {}
     changes: list[ResourceChange] = []
     unchanged: list[Untouched] = []
@@ -212,10 +212,10 @@ def disabled_warning(trigger_type: str) -> str:
 
 def _steps_of(
     resource: Resource,
-    values: Wanted,
+    values: DesiredValues,
     have: Values,
     changes: tuple[ResourceChange, ...],
-    desired: Mapping[str, WantedFunction],
+    desired: Mapping[str, ManifestFunction],
     remote: Mapping[str, Function],
 ) -> Iterator[Step]:
     if not changes:
@@ -263,7 +263,7 @@ def _require_own_dependencies(project: Project, snapshot: Snapshot) -> None:
         )
 
 
-def _disabled_warnings(desired: Mapping[str, WantedFunction], remote: Mapping[str, Function]) -> Iterator[str]:
+def _disabled_warnings(desired: Mapping[str, ManifestFunction], remote: Mapping[str, Function]) -> Iterator[str]:
     for name, function in remote.items():
         # A function is disabled until it has a version, so that needs no warning.
         if name in desired and not function.enabled and function.current_version_number:
@@ -279,7 +279,7 @@ def _unknown_warnings(project: Project) -> Iterator[str]:
         yield f"variable {name} has no value, so it is not compared"
 
 
-def _drift_warnings(desired: Mapping[str, WantedFunction], remote: Mapping[str, Function]) -> Iterator[str]:
+def _drift_warnings(desired: Mapping[str, ManifestFunction], remote: Mapping[str, Function]) -> Iterator[str]:
     for name, function in remote.items():
         if (want := desired.get(name)) is None:
             continue
