@@ -16,6 +16,9 @@ from ckfunc import __version__
 from ckfunc.base.errors import Problem
 from ckfunc.base.text import digest
 
+MARK = "<!-- ckfunc plan -->"
+"""The first line of a comment with a plan, which identifies the comment of an earlier run."""
+
 
 class AnnotationLevel(StrEnum):
     """The severity of an annotation, in GitHub's terms."""

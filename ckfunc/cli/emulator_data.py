@@ -72,11 +72,9 @@ def stored_client(app: App, data_dir: Path | None) -> Client:
 
     Raises NoData and NoProject.
     """
-    from ckfunc.emulator.data import require_data
-
-    data = directory(app, data_dir)
-    require_data(data)
-    return app.connect(app.emulator_connection(data=data))
+    stored = stored_data(app, data_dir)
+    stored.require()
+    return app.connect(app.emulator_connection(data=stored.directory))
 
 
 @group(
@@ -184,12 +182,10 @@ def export_command(app: App, file: Path, data_dir: Path | None) -> None:
 
     The emulator may be running. FILE is an SQLite database for `ckfunc emulator import`; an existing file is replaced.
     """
-    from ckfunc.emulator.data import export_data
-
-    data, target = directory(app, data_dir), app.named(file)
+    stored, target = stored_data(app, data_dir), app.named(file)
     with writing(target):
-        export_data(data, target)
-    app.output.talk(("exported", "success"), f" {app.output.path(data)} to {app.output.path(target)}")
+        stored.export(target)
+    app.output.talk(("exported", "success"), f" {app.output.path(stored.directory)} to {app.output.path(target)}")
     say_secret(app)
 
 
@@ -203,12 +199,10 @@ def import_command(app: App, file: Path, data_dir: Path | None, yes: bool) -> No
     The emulator must not be running. If it has data, you are asked for confirmation. The data is only replaced once
     all of FILE has been read.
     """
-    from ckfunc.emulator.data import import_data
-
-    data, source = directory(app, data_dir), app.directory / file
+    stored, source = stored_data(app, data_dir), app.directory / file
+    data = stored.directory
     with naming(f"cannot import {app.output.path(source)}"):
-        data.mkdir(parents=True, exist_ok=True)
-        if not import_data(source, data, lambda: yes or _deletion_agreed(app, "Replace", data, "imported")):
+        if not stored.import_from(source, lambda: yes or _deletion_agreed(app, "Replace", data, "imported")):
             return
     app.output.talk(("imported", "success"), f" {app.output.path(source)} into {app.output.path(data)}")
 
@@ -264,12 +258,9 @@ def seed_command(app: App, file: Path, data_dir: Path | None) -> None:
     The emulator may be running. Existing data is not changed, and no function runs, so adding the same file twice
     changes nothing. Messages are only added to channels that are new.
     """
-    from ckfunc.emulator.stored_data import StoredData, read_seed_file
-
-    data = directory(app, data_dir)
-    with naming(f"cannot write {app.output.path(data)}"):
-        seed, document = read_seed_file(app.directory / file)
-        seeded = StoredData(data, app.connect).seed(seed, document)
+    stored = stored_data(app, data_dir)
+    with naming(f"cannot write {app.output.path(stored.directory)}"):
+        seeded = stored.seed(app.directory / file)
     added = f"added {seeded.summary}" if seeded.summary else "nothing to add: the users and channels already exist"
     app.output.outcome(write_seeded(seeded), ("seeded: ", "success"), added)
 

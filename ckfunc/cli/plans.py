@@ -10,7 +10,7 @@ from ckfunc.base.errors import CkfuncError
 from ckfunc.base.text import USUAL_COLUMNS
 from ckfunc.cli.app import App
 from ckfunc.cli.output import Output
-from ckfunc.deploy.apply.report import DeployReport, Ending
+from ckfunc.deploy.apply.report import DeployReport
 from ckfunc.deploy.gates import GateOutcome, GateVerdict, parse_gates, run_gates
 from ckfunc.deploy.history import handler_of
 from ckfunc.deploy.plan.plan import Plan
@@ -98,7 +98,7 @@ def print_report(
             document["gates"] = [verdict.to_json() for verdict in verdicts]
         output.document(document)
         return
-    if (output.quiet and report.ok) or report.ending is Ending.DECLINED:
+    if (output.quiet and report.ok) or report.declined:
         return
     width = output.width() or USUAL_COLUMNS
     output.lines(report_lines(report, width=width, only_failures=output.quiet, undone=undone))

@@ -140,13 +140,8 @@ def record(app: App, name: str | None, file: Path | None, yes: bool) -> int:
 def _maker(app: App, file: Path | None, name: str | None) -> AdditionMaker:
     """Return what makes cases for the project's tests."""
     from ckfunc.testing.drafts import AdditionMaker
-    from ckfunc.testing.recording import CaseFile
 
-    def place(path: Path) -> CaseFile:
-        named = app.named(path)
-        return CaseFile(named, app.root(), app.output.path(named))
-
-    return AdditionMaker(app.tested_project(), place, file, name, tuple(_own_values(app)))
+    return AdditionMaker(app.tested_project(), app.named, file, name, tuple(_own_values(app)))
 
 
 def _offer(app: App, project: Project, addition: Addition, *, yes: bool) -> int:

@@ -17,7 +17,7 @@ from ckfunc.deploy.apply.report import WRONG, DeployReport, Ending, Item, nothin
 from ckfunc.deploy.apply.steps import OnStep, apply
 from ckfunc.deploy.apply.verify import read_back
 from ckfunc.deploy.cache import VersionCache, deployed_literals, store_literals
-from ckfunc.deploy.history import Rollback, rolled_back
+from ckfunc.deploy.history import Rollback, function_of, prepare_rollback, rolled_back
 from ckfunc.deploy.plan import plan as planning
 from ckfunc.deploy.plan import saved as saving
 from ckfunc.deploy.plan.checks import Check, allow_removals, require_valid
@@ -182,6 +182,17 @@ def carry_out(
             report = read_back(deploy_plan, ledger, client, context.clock)
             journal.end(report)
             return report
+
+
+def find_rollback(
+    target: Target, client: Remote, cache: VersionCache, trigger_type: str, version: int | None
+) -> Rollback:
+    """Return the rollback of a function to a version (None: the newest one with another script). Only reads.
+
+    Raises WrongApplication, NoSuchFunction and UnknownVersion.
+    """
+    guard(target, Snapshot(client.runtime(), ()), client, cache)
+    return prepare_rollback(client, function_of(client, trigger_type), version, cache)
 
 
 def roll_back(rollback: Rollback, root: Path, target: Target, client: Remote, clock: Clock) -> Item:

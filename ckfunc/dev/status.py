@@ -93,9 +93,9 @@ class DevStatus:
                 segments += [Segment("  "), Segment(f"{self._failures} of {self._runs} runs failed", "failure")]
             return segments
 
-
-def samples(root: Path) -> Iterator[Event]:
-    """Yield a sample event for each function of the project, except those of unknown trigger types."""
-    for trigger_type in function_types(root):
-        if trigger_type in BY_TYPE:
-            yield Event(trigger_type, sample_event(trigger_type), sample=True)
+    @staticmethod
+    def samples(root: Path) -> Iterator[Event]:
+        """Yield a sample event for each function of the project, except those of unknown trigger types."""
+        for trigger_type in function_types(root):
+            if trigger_type in BY_TYPE:
+                yield Event(trigger_type, sample_event(trigger_type), sample=True)

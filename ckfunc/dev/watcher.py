@@ -73,6 +73,14 @@ class WatchTools:
     clock: Clock
 
 
+def watchable(load: Callable[[], Project]) -> Project:
+    """Return the project that `load` reads, even if it cannot be bundled yet: the watch waits until it can be."""
+    try:
+        return load()
+    except InvalidModules as problem:
+        return problem.project
+
+
 class Watcher:
     """Deploys a project after changes, and remembers the deployed versions."""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
+from ckfunc.api.connection import is_loopback
 from ckfunc.emulator.data_directory import KEPT_INVOCATIONS
 from ckfunc.emulator.http.auth import DEFAULT_LIFETIME_S
 from ckfunc.model.execution import HandlerError, Limits
@@ -134,3 +135,8 @@ class EmulatorOptions:
     """Returns the project's working copy for the dashboard; None outside of a project."""
     web: Path | None = None
     """The directory of the project's web page."""
+
+    @property
+    def is_public(self) -> bool:
+        """Whether other machines can reach the emulator."""
+        return not is_loopback(self.host.strip("[]"))

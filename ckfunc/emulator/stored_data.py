@@ -20,7 +20,17 @@ from ckfunc.base.documents import DEEPEST
 from ckfunc.base.errors import Busy, CkfuncError, InvalidFiles, InvalidManifest, Problem
 from ckfunc.base.files import read_file
 from ckfunc.base.messages import shown_path
-from ckfunc.emulator.data import Snapshots, require_name, reset_data, restore_stored, save_stored, seed_data
+from ckfunc.emulator.data import (
+    Snapshots,
+    export_data,
+    import_data,
+    require_data,
+    require_name,
+    reset_data,
+    restore_stored,
+    save_stored,
+    seed_data,
+)
 from ckfunc.emulator.data_directory import DATABASE, find_running
 from ckfunc.manifest.tree import LOADER, Mapping, Node, Scalar, Sequence, parse
 from ckfunc.model.job import DataSnapshot, Seed, Seeded
@@ -46,8 +56,22 @@ class StoredData:
         require_plain(self.directory, DATABASE)
         return (self.directory / DATABASE).is_file()
 
-    def seed(self, seed: Seed, document: Any) -> Seeded:
-        """Add a seed. `document` is the seed as JSON."""
+    def require(self) -> None:
+        """Raise NoData if there is no data."""
+        require_data(self.directory)
+
+    def export(self, file: Path) -> None:
+        """Write all data to a file. Raises NoData."""
+        export_data(self.directory, file)
+
+    def import_from(self, file: Path, confirm: Callable[[], bool]) -> bool:
+        """Replace all data with an exported file, and return whether that was confirmed. Nothing may be running."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        return import_data(file, self.directory, confirm)
+
+    def seed(self, file: Path) -> Seeded:
+        """Add the seed in a file. Raises what `read_seed_file` raises."""
+        seed, document = read_seed_file(file)
         return self._either(
             lambda client: controls.post_seed(client, document), lambda: seed_data(self.directory, seed)
         )

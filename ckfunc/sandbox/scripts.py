@@ -16,8 +16,10 @@ from ckfunc.base.secrets import Secret
 from ckfunc.model.application import Invocation, InvocationDetail
 from ckfunc.model.execution import Determinism, ExecutedRanges, Limits
 from ckfunc.model.project import Project, Script
+from ckfunc.model.triggers import BY_TYPE
 from ckfunc.runtime.compiler import CachingCompiler
 from ckfunc.runtime.policy import Policy
+from ckfunc.scaffold.templates import sample_event
 from ckfunc.wire.applications import write_call
 
 if TYPE_CHECKING:
@@ -106,6 +108,13 @@ def scripts_of(project: Project) -> Scripts:
         runtime.environment or {},
         runtime.initialization_script,
     )
+
+
+def usual_event(trigger_type: str) -> Mapping[str, Any]:
+    """Return the sample event of a type. Raises UsageProblem if there is none."""
+    if trigger_type not in BY_TYPE:
+        raise UsageProblem(f"there is no sample event for {trigger_type!r}", hint="pass an event: --event FILE")
+    return sample_event(trigger_type)
 
 
 def read_event(file: Path | None, trigger_type: str) -> Mapping[str, Any]:

@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from urllib.request import url2pathname
 
 from ckfunc import __version__
+from ckfunc.base.annotations import MARK
 from ckfunc.base.errors import CkfuncError, UsageProblem
 from ckfunc.base.git import GitMissing, GitRefused, git
 from ckfunc.manifest import is_protected, referenced_variables, targets
@@ -49,7 +50,7 @@ class Pipeline:
 
 
 def project_pipeline(
-    top: Path, directory: Path, mark: str, *, target: str | None, branch: str | None, install: str | None
+    top: Path, directory: Path, *, target: str | None, branch: str | None, install: str | None
 ) -> tuple[Pipeline, tuple[str, ...]]:
     """Return the pipeline of the project in `directory`, and warnings. `top` is the top of its repository.
 
@@ -71,7 +72,7 @@ def project_pipeline(
         )
     pipeline = Pipeline(
         target=target,
-        mark=mark,
+        mark=MARK,
         directory=directory.relative_to(top).as_posix(),
         variables=referenced_variables(directory, target),
         branch=branch or deployed_branch(top),

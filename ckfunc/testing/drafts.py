@@ -15,6 +15,7 @@ from ckfunc.base.clock import Clock
 from ckfunc.base.containment import require_inside
 from ckfunc.base.errors import CkfuncError
 from ckfunc.base.files import write_atomically
+from ckfunc.base.messages import shown_path
 from ckfunc.base.secrets import Secret
 from ckfunc.bundle.workspace import Selection, Workspace
 from ckfunc.emulator.options import CaseDraft, ConversationDraft
@@ -119,11 +120,11 @@ class AdditionMaker:
     """Makes the additions of `ckfunc test add` and `record` for a project with the environment of tests.
 
     `file` and `name` are those that the user wants, None for the usual ones. `secrets` are variables whose values are
-    secret. `place` checks the path of a test file.
+    secret. `place` checks the path of a test file, and makes it absolute.
     """
 
     project: Project
-    place: Callable[[Path], CaseFile]
+    place: Callable[[Path], Path]
     file: Path | None
     name: str | None
     secrets: tuple[tuple[str, Secret], ...]
@@ -161,7 +162,8 @@ class AdditionMaker:
 
     def file_for(self, name: str) -> CaseFile:
         """Return the test file for a trigger type, or for CONVERSATIONS. Raises UsageProblem and LeadsOutside."""
-        return self.place(test_file(self.project.root, name, self.file))
+        path = self.place(test_file(self.project.root, name, self.file))
+        return CaseFile(path, self.project.root, shown_path(path))
 
 
 @dataclass(frozen=True, slots=True)

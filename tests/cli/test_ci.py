@@ -22,8 +22,8 @@ from support.reports import code_quality_errors, junit_errors
 
 import ckfunc as ckfunc_package
 from ckfunc import __version__
+from ckfunc.base.annotations import MARK
 from ckfunc.cli.main import COMMANDS
-from ckfunc.deploy.show.documents import MARK
 from ckfunc.model.application import ApplicationSettings
 from ckfunc.scaffold.ci import _checkout as installed_checkout
 

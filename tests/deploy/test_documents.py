@@ -6,7 +6,8 @@ import re
 
 from deploy.world import World
 
-from ckfunc.deploy.show.documents import MARK, plan_markdown
+from ckfunc.base.annotations import MARK
+from ckfunc.deploy.show.documents import plan_markdown
 
 START, SENT = "user.attempted.start_session", "user.sent.message"
 

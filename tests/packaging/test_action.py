@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
+from ckfunc.base.annotations import MARK
 from ckfunc.cli.main import COMMANDS
-from ckfunc.deploy.show.documents import MARK
 
 TOP = Path(__file__).parents[2]
 ACTION = yaml.safe_load((TOP / "action.yml").read_text(encoding="utf-8"))

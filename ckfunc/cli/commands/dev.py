@@ -142,6 +142,10 @@ class StatusPrinter(Printer):
         """The events that can be fired again."""
         return self._status.recent
 
+    def samples(self) -> Iterator[Event]:
+        """Yield the sample events that can be fired."""
+        return self._status.samples(self._app.root())
+
     def deployed(self, report: DeployReport, /, *, changed: bool, first: bool, broken: bool, took_s: float) -> None:
         """Print a deploy and show it in the status line."""
         if not broken:
@@ -233,9 +237,7 @@ class Keys:
         self._status.choose("".join(self._choices))
 
     def _samples(self) -> Iterator[Event]:
-        from ckfunc.dev.status import samples
-
-        return samples(self._app.root())
+        return self._status.samples()
 
     def _fire(self, event: Event) -> None:
         from ckfunc.api.emulator import trigger

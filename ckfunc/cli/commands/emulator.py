@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -63,14 +64,14 @@ def emulator(
     """
     if ctx.invoked_subcommand is not None:
         return
-    from ckfunc.api.connection import is_loopback
     from ckfunc.emulator.options import EmulatorOptions
     from ckfunc.emulator.stored_data import read_seed_file
 
     if data_dir and ephemeral:
         raise UsageProblem("--data-dir and --ephemeral can't be used together", hint="--ephemeral saves no data")
     data = None if ephemeral else directory(app, data_dir, otherwise="--data-dir DIR or --ephemeral")
-    if not is_loopback(host.strip("[]")):
+    options = EmulatorOptions(host=host, port=port, keep_invocations=keep_invocations)
+    if options.is_public:
         app.output.warn(
             f"anyone who can reach {host} can run code on this machine, because the emulator's credentials are public"
         )
@@ -84,8 +85,7 @@ def emulator(
 
     planted = read_seed_file(app.directory / seed)[0] if seed else None
     try:
-        options = EmulatorOptions(host=host, port=port, seed=planted, keep_invocations=keep_invocations)
-        app.emulator(data, options).run_forever(ready)
+        app.emulator(data, replace(options, seed=planted)).run_forever(ready)
     except (UnusableDirectory, UnwritableDatabase) as problem:
         if not problem.unwritable:
             raise

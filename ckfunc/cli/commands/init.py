@@ -46,7 +46,6 @@ def init(
     if not ci and (branch or install):
         raise UsageProblem("--branch and --install need --ci", hint="for example, `ckfunc init --ci github`")
     # Not at the top of the module: `ckfunc init --help` must not load the manifest and the templates.
-    from ckfunc.deploy.show.documents import MARK
     from ckfunc.scaffold import ci as pipelines
     from ckfunc.scaffold.project import init as write_project
 
@@ -58,7 +57,7 @@ def init(
     if ci is not None:
         top = repository_of(root)
         pipeline, warnings = pipelines.project_pipeline(
-            top, root, MARK, target=app.settings.target, branch=branch, install=install
+            top, root, target=app.settings.target, branch=branch, install=install
         )
         written += pipelines.write_pipeline(top, ci, pipeline, force=force)
         steps = tuple(pipelines.next_steps(ci, pipeline))

@@ -17,7 +17,6 @@ from ckfunc.emulator.data_directory import DATABASE
 from ckfunc.logs.finding import read_invocation
 from ckfunc.logs.format import console_lines, run_lines, session_line
 from ckfunc.model.application import ConsoleLine, Status
-from ckfunc.model.triggers import BY_TYPE
 
 _DEBUGGERS_LOOK_AT = 9229
 
@@ -83,15 +82,11 @@ def _event(app: App, trigger_type: str, event: str | None, from_invocation: int 
         with app.output.progress("reading"):
             target = app.target().name
             return read_invocation(app.client(), from_invocation, trigger_type, target=target).invocation.args
-    if event is not None:
-        from ckfunc.sandbox.scripts import read_event
+    from ckfunc.sandbox.scripts import read_event, usual_event
 
-        return read_event(None if event == "-" else app.directory / event, trigger_type)
-    from ckfunc.scaffold.templates import sample_event
-
-    if trigger_type not in BY_TYPE:
-        raise UsageProblem(f"there is no sample event for {trigger_type!r}", hint="pass an event: --event FILE")
-    return sample_event(trigger_type)
+    if event is None:
+        return usual_event(trigger_type)
+    return read_event(None if event == "-" else app.directory / event, trigger_type)
 
 
 class _Live:

@@ -14,8 +14,8 @@ from ckfunc.cli.options import command, yes_option
 from ckfunc.cli.plans import local_script
 from ckfunc.deploy.apply.report import WRONG
 from ckfunc.deploy.cache import VersionCache
-from ckfunc.deploy.history import compare, function_of, named_version, prepare_rollback
-from ckfunc.deploy.resources import Snapshot, newlines
+from ckfunc.deploy.history import compare, named_version
+from ckfunc.deploy.resources import newlines
 
 if TYPE_CHECKING:
     from ckfunc.model.outputs import RollbackJson
@@ -41,12 +41,10 @@ def rollback(app: App, trigger_type: str, to: int | None, yes: bool) -> int:
         )
     # What executes a deploy is imported when it starts: --help must not load it.
     from ckfunc.deploy import run
-    from ckfunc.deploy.plan.snapshot import guard
 
     root, target, client = app.root(), app.target(), app.client()
     cache = VersionCache(root)
-    guard(target, Snapshot(client.runtime(), ()), client, cache)
-    prepared = prepare_rollback(client, function_of(client, trigger_type), to, cache)
+    prepared = run.find_rollback(target, client, cache, trigger_type, to)
     name, now, old = printable(trigger_type), prepared.current.version_number, prepared.target.version_number
     outcome: RollbackJson = {"target": target.name, "type": name, "from": now, "to": old, "result": "unchanged"}
     if prepared.changes_nothing:

@@ -12,10 +12,10 @@ import click
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK
 from ckfunc.cli.app import App
 from ckfunc.cli.options import command
+from ckfunc.scaffold.writing import Written, written_json, written_lines, written_rows
 
 if TYPE_CHECKING:
     from ckfunc.model.outputs import StaleTypesJson
-    from ckfunc.scaffold.writing import Written
 
 
 @command("""
@@ -72,8 +72,6 @@ def _show_stale(app: App, stale: Mapping[str, str]) -> None:
 
 def show_written(app: App, root: Path, written: Iterable[Written], also: Iterable[tuple[str, str]] = ()) -> None:
     """Print the files that a command wrote below `root`, each with its action."""
-    from ckfunc.scaffold.writing import written_json, written_lines, written_rows
-
     rows = written_rows(root, written, also)
     if app.output.json:
         app.output.document(written_json(root, rows))

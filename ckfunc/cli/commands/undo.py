@@ -11,6 +11,7 @@ from ckfunc.base.secrets import Secret, secret_values
 from ckfunc.cli.app import App
 from ckfunc.cli.options import FILE, command, yes_option
 from ckfunc.cli.plans import print_plan, print_report
+from ckfunc.deploy.apply.recovery import prepare_undo
 from ckfunc.deploy.apply.report import Ending, nothing_done
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.show.text import plan_lines
@@ -36,7 +37,6 @@ def undo(app: App, yes: bool, dry_run: bool, env_file: Path | None, keep_environ
     """
     # What executes a deploy is imported when it starts: --help must not load it.
     from ckfunc.deploy import run
-    from ckfunc.deploy.apply.recovery import prepare_undo
 
     root, target, client = app.root(), app.target(), app.client()
     cache = VersionCache(root)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -60,13 +59,9 @@ def watch_project(
     A protected target needs one confirmation, before anything is deployed: it covers every deploy of the watch. Raises
     NeedsYes.
     """
-    from ckfunc.bundle.project import InvalidModules
-    from ckfunc.dev.watcher import Watcher, WatchTools
+    from ckfunc.dev.watcher import Watcher, WatchTools, watchable
 
-    try:
-        project = app.project()
-    except InvalidModules as problem:
-        project = problem.project  # the watch waits until it can be bundled
+    project = watchable(app.project)
     if not yes and not watch_confirmed(app, project.target):
         return EXIT_FAILED
     client = app.client(lasting=True)
@@ -119,15 +114,13 @@ class Printer:
 
     def deployed(self, report: DeployReport, /, *, changed: bool, first: bool, broken: bool, took_s: float) -> None:
         """Print the changes of a deploy."""
-        from ckfunc.deploy.apply.report import DONE, WRONG, Ending
-        from ckfunc.deploy.show.text import item_lines, report_summary
+        from ckfunc.deploy.show.text import item_lines, report_summary, without_unchanged
 
-        output, printed = self._app.output, {*DONE.values(), *WRONG}
-        shown = replace(report, items=tuple(item for item in report.items if item.result in printed))
+        output, shown = self._app.output, without_unchanged(report)
         if output.json:
             output.record(shown.to_json())
             return
-        if report.ending is Ending.DECLINED or (report.ok and output.quiet):
+        if report.declined or (report.ok and output.quiet):
             return
         when = (f"{self._app.clock.now().astimezone():%H:%M:%S}  ", "muted")
         took = (f"  ({took_s * 1000:.0f} ms)", "muted")

@@ -90,6 +90,11 @@ class DeployReport:
     verified: bool = False
 
     @property
+    def declined(self) -> bool:
+        """Whether the user has declined the deploy."""
+        return self.ending is Ending.DECLINED
+
+    @property
     def ok(self) -> bool:
         """Whether the application matches the manifest now."""
         return self.ending is Ending.COMPLETE and not self.count(*WRONG)

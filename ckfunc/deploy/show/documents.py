@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from ckfunc.base.annotations import MARK
 from ckfunc.base.errors import EXIT_OK
 from ckfunc.base.text import printable, unified
 from ckfunc.deploy.gates import GateVerdict
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from ckfunc.deploy.observation import Observation
     from ckfunc.model.outputs import ChangeJson, PlanJson, RefusedDeployJson, ReportJson
 
-MARK = "<!-- ckfunc plan -->"
-"""The first line of a comment, which identifies the comment of an earlier run."""
 LIMIT = 60_000
 """Approximate maximum length of a comment in characters. GitHub accepts 65,536."""
 _SOURCE_CHANGES = {ChangeAction.CREATE: "new", ChangeAction.UPDATE: "changed", ChangeAction.REMOVE: "**removed**"}

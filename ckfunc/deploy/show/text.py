@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from ckfunc.base.annotations import Annotation, AnnotationLevel
 from ckfunc.base.secrets import Secret
 from ckfunc.base.text import Line, Segment, line_count, printable, styled_diff, unified
-from ckfunc.deploy.apply.report import WRONG, DeployReport, Ending, Item, ItemState
+from ckfunc.deploy.apply.report import DONE, WRONG, DeployReport, Ending, Item, ItemState
 from ckfunc.deploy.plan.plan import ChangeAction, CreateFunction, Plan, Put, ResourceChange, Step
 from ckfunc.deploy.resources import BY_KIND, FUNCTIONS
 
@@ -195,6 +195,12 @@ def report_lines(
     if lines:
         lines.append(())
     return [*lines, (Segment(report_summary(report, undone), "title" if report.ok else "failure"),)]
+
+
+def without_unchanged(report: DeployReport) -> DeployReport:
+    """Return a report with only those items that were written, or could not be."""
+    shown = {*DONE.values(), *WRONG}
+    return replace(report, items=tuple(item for item in report.items if item.result in shown))
 
 
 def item_lines(items: Sequence[Item], *, width: int = 80) -> list[Line]:
