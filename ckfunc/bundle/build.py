@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from ckfunc.base.errors import CkfuncError, Problem
 from ckfunc.bundle import esbuild
@@ -232,7 +233,8 @@ def _two_handlers(entry: BundleInput, modules: Iterable[str]) -> Problem:
 
 def _with_local_sources(source_map: str) -> str:
     document = json.loads(source_map)
-    sources = [str(source).removeprefix(_SOURCES) for source in document["sources"]]
+    # esbuild writes sources as URLs.
+    sources = [unquote(str(source)).removeprefix(_SOURCES) for source in document["sources"]]
     return json.dumps({"version": 3, "sources": sources, "names": [], "mappings": document["mappings"]})
 
 

@@ -17,7 +17,8 @@ from ckfunc.manifest.sources import Complaint, read_script
 
 # Possessive, so that long gaps are not scanned again.
 _GAP = r"(?:\s|/\*[^*]*\*+(?:[^/*][^*]*\*+)*/|//[^\n]*\n)*+"
-_PLACE = r"""\.\.?(?:/[^"'`\n$]*)?|/[^"'`\n$]*|[A-Za-z]:[\\/][^"'`\n$]*|file:[^"'`\n$]*"""
+_CHARACTERS = r"(?:(?!(?P=quote)|\$\{)[^\n])*+"
+_PLACE = rf"\.\.?(?:/{_CHARACTERS})?|/{_CHARACTERS}|[A-Za-z]:[\\/]{_CHARACTERS}|file:{_CHARACTERS}"
 _IMPORT = re.compile(
     rf"""\b(?P<how>from|import|require)\b{_GAP}(?P<call>\({_GAP})?(?P<quote>["'`])(?P<path>{_PLACE})(?P<end>["'`]|\$\{{)"""
 )

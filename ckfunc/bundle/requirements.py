@@ -176,18 +176,22 @@ class Requirements:
 def unresolved(imports: Sequence[tuple[str, Import]], modules: Sequence[Resolution]) -> tuple[Problem, ...]:
     """Return problems for the imports (of MissingRequirements) that are not in the installed packages."""
     return tuple(
-        Problem(
-            path,
-            module_import.line,
-            module_import.column,
-            f"the package {package_of(module_import.name)} has no module {module_import.name}"
-            if module_import.name != package_of(module_import.name)
-            else f"the package {module_import.name} has no main module",
-            f'write "{module.instead}"' if module.instead else "see `exports` and the files of the package",
-        )
+        _import_problem(path, module_import, module)
         for (path, module_import), module in zip(imports, modules, strict=True)
-        if not module.there
+        if not module.there or module.problem
     )
+
+
+def _import_problem(path: str, wanted: Import, module: Resolution) -> Problem:
+    package = package_of(wanted.name)
+    if module.problem:
+        message = f"{wanted.name} {module.problem}"
+        hint = "remove `with { type: … }`" if wanted.type else 'add `with { type: "json" }`'
+    else:
+        missing = f"module {wanted.name}" if wanted.name != package else "main module"
+        message = f"the package {package} has no {missing}"
+        hint = f'write "{module.instead}"' if module.instead else "see `exports` and the files of the package"
+    return Problem(path, wanted.line, wanted.column, message, hint)
 
 
 def package_of(name: str) -> str:

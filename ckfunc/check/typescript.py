@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from platform import machine
 from typing import Any
@@ -80,6 +80,8 @@ _ERROR = re.compile(
     rf"{_COLOUR}(?P<path>[^\x1b]+){_COLOUR}:{_COLOUR}(?P<line>\d+){_COLOUR}:{_COLOUR}(?P<column>\d+){_COLOUR} - "
     rf"{_COLOUR}error{_COLOUR}{_COLOUR} (?P<code>TS\d+): {_COLOUR}(?P<message>.*)"
 )
+_ABSOLUTE_SOURCE = re.compile(r"(?<=\}) from \"(?:/|[A-Za-z]:/)[^\"\n]*\"(?=')")
+_PACKAGE_DIRECTORY = re.compile(r"(?<=[\"'])(?:/|[A-Za-z]:/)[^\"'\n]*/node_modules/")
 _ERROR_WITHOUT_PLACE = re.compile(rf"{_COLOUR}error{_COLOUR}{_COLOUR} (?P<code>TS\d+): {_COLOUR}(?P<message>.*)")
 _UNDERLINE = re.compile(rf"\x1b\[7m *\x1b\[0m {_COLOUR} *(?P<waves>~+){_COLOUR}")
 _LISTED_FILE = re.compile(r"(?:/|[A-Za-z]:/|\\\\|//)[^\x1b]*$")
@@ -239,7 +241,14 @@ def run(program: Path, root: Path, options: Sequence[str]) -> CompilerReport:
     report = parse_report(text)
     if status not in _RESULTS or bool(status) != bool(report.findings):
         raise CompilerBroke(text, program)
-    return report
+    return replace(report, findings=tuple(_with_local_names(finding, root) for finding in report.findings))
+
+
+def _with_local_names(finding: Finding, root: Path) -> Finding:
+    """Return a finding whose message names files by paths in the project, and packages without a directory."""
+    message = _ABSOLUTE_SOURCE.sub("", finding.message)  # a suggestion with a path that nobody would write
+    message = re.sub(rf"(?<=[\"']){re.escape(root.as_posix())}/", "", message)
+    return replace(finding, message=_PACKAGE_DIRECTORY.sub("", message))
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ class Import:
     """A module that a script imports by a literal name; `line` and `column` of the quote count from 1.
 
     `how` is "import" or "require". With `guarded`, the script handles the error if the module is not found. Modules of
-    Node are only listed with a `missing` export.
+    Node are only listed with a `missing` export. `type` is the import attribute: "" without it, None if it is unknown.
     """
 
     name: str
@@ -43,6 +43,7 @@ class Import:
     how: str = "import"
     guarded: bool = False
     missing: MissingExport | None = None
+    type: str | None = None
 
     @classmethod
     def of(cls, fields: Mapping[str, Any]) -> Self:
@@ -53,10 +54,14 @@ class Import:
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """Whether an installed package has an imported module; `instead` is a similar name that it has."""
+    """Whether an installed package has an imported module; `instead` is a similar name that it has.
+
+    `problem` is a reason why the module cannot be imported with the import's attributes.
+    """
 
     there: bool
     instead: str | None = None
+    problem: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

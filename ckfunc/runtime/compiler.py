@@ -83,7 +83,7 @@ class CompilerProcess:
 
     def resolve(self, directory: Path, imports: Sequence[Import]) -> tuple[Resolution, ...]:
         """Resolve imports of packages as a script in `directory` would, in the same order. Raises NodeMissing."""
-        specifiers = [{"name": wanted.name, "how": wanted.how} for wanted in imports]
+        specifiers = [{"name": wanted.name, "how": wanted.how, "type": wanted.type} for wanted in imports]
         with self._lock:
             try:
                 answer, _ = self._ask({"op": "resolve", "directory": str(directory), "imports": specifiers}, "")
@@ -219,7 +219,7 @@ class CachingCompiler:
         none.
         """
         installed = (directory / "node_modules").stat().st_mtime_ns
-        key_parts = [str(directory), installed, *((wanted.name, wanted.how) for wanted in imports)]
+        key_parts = [str(directory), installed, *((wanted.name, wanted.how, wanted.type) for wanted in imports)]
         file = self._directory / f"{digest(json.dumps([self._compiler_identity(), key_parts]))}.json"
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             return tuple(Resolution(**module) for module in read_checked(file)["modules"])

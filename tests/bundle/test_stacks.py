@@ -37,6 +37,21 @@ def test_frames_name_the_local_files(source_map: str) -> None:
     )
 
 
+def test_frames_name_files_as_they_are_spelled_on_disk(make: Make, bundler: Bundler) -> None:
+    names = ["é", "a'b", "c#d", "100%25", "[id]", "two words"]
+    files = {
+        f"lib/{name}.ts": f"export const f{number} = () => {{\n  throw 1;\n}};\n" for number, name in enumerate(names)
+    }
+    lines = [f'import {{ f{number} }} from "../lib/{name}";\n' for number, name in enumerate(names)]
+    calls = "; ".join(f"f{number}()" for number in range(len(names)))
+    files["handlers/start.ts"] = "".join(lines) + f"export function handleEvent() {{ {calls}; }}\n"
+    script = handler(bundler.project(make(files)))
+    assert script.source_map is not None
+    thrown = [at for at, line in enumerate(script.text.splitlines(), 1) if "throw 1" in line]
+    frames = "\n".join(f"at ({NAME}:{line}:3)" for line in thrown)
+    assert map_stack(frames, NAME, script.source_map) == "\n".join(f"at (lib/{name}.ts:2:3)" for name in names)
+
+
 def test_other_versions_and_longer_names_are_unchanged(source_map: str) -> None:
     for stack in (
         "at handleEvent (user.attempted.start_session@4.ts:8:11)",

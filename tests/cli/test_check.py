@@ -208,6 +208,48 @@ def test_a_missing_module_of_an_installed_package_is_refused(ckfunc: Ckfunc, pro
     assert (checked := ckfunc("-C", project, "check")).code == 0, checked.out
 
 
+def test_an_import_that_needs_another_attribute_or_file_is_refused(ckfunc: Ckfunc, project: Path) -> None:
+    handler = project / "handlers/start.ts"
+    handler.write_text(
+        'import data from "qs/package.json";\nimport qs from "qs" with { type: "json" };\n'
+        'import lib from "axios/lib";\nconst late = () => import("qs/package.json");\n'
+        "function handleEvent() { return [data, qs, lib, late]; }\n"
+    )
+    assert ckfunc("-C", project, "check").out.splitlines() == [
+        "handlers/start.ts:1:18: qs/package.json is JSON, which needs an import attribute "
+        '(add `with { type: "json" }`) (runtime)',
+        'handlers/start.ts:2:16: qs is not of the type "json" of the import attribute '
+        "(remove `with { type: … }`) (runtime)",
+        "handlers/start.ts:3:17: the package axios has no module axios/lib "
+        "(see `exports` and the files of the package) (runtime)",
+        "handlers/start.ts:4:27: qs/package.json is JSON, which needs an import attribute "
+        '(add `with { type: "json" }`) (runtime)',
+    ]
+    handler.write_text(
+        'import data from "qs/package.json" with { type: "json" };\n'
+        'const more = [require("qs/package.json"), import.meta.resolve("qs/package.json")];\n'
+        'const late = () => import("qs/package.json", { with: { type: "json" } });\n'
+        "function handleEvent() { return [data, more, late]; }\n"
+    )
+    assert (checked := ckfunc("-C", project, "check")).code == 0, checked.out
+
+
+def test_messages_of_the_compiler_name_modules_without_a_directory(ckfunc: Ckfunc, project: Path) -> None:
+    (project / "lib").mkdir()
+    (project / "lib/two.ts").write_text("export const two = 1;\n")
+    (project / "handlers/start.ts").write_text(
+        'import two from "../lib/two";\nimport isAxiosError from "axios";\nimport { nothing } from "axios";\n'
+        "function handleEvent() { return [two, isAxiosError, nothing]; }\n"
+    )
+    out = ckfunc("-C", project, "check").out
+    assert out.splitlines()[0] == (
+        """handlers/start.ts:1:8: Module '"lib/two"' has no default export. """
+        "Did you mean to use 'import { two }' instead? (TS2613)"
+    )
+    assert "no exported member 'nothing'" in out
+    assert str(project) not in out and os.environ["CKFUNC_CACHE_DIR"] not in out
+
+
 def test_a_check_called_as_a_function_prints_nothing(project: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (project / "handlers/start.ts").write_text(WRONG)
     app = App(os.environ)

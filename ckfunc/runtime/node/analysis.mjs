@@ -121,9 +121,9 @@ function importsOf(program, sloppy) {
     else if (id.name !== '__require') others.add(id.name);
   });
   const found = [];
-  const add = (source, how, guarded = false, names = []) => {
+  const add = (source, how, { guarded = false, names = [], type = null } = {}) => {
     const name = textOf(source);
-    if (name !== undefined) found.push({ name, how, guarded, names, at: source.loc.start });
+    if (name !== undefined) found.push({ name, how, guarded, names, type, at: source.loc.start });
   };
   const requires = (node, ancestors) => {
     if (node.type === 'Identifier') {
@@ -138,21 +138,26 @@ function importsOf(program, sloppy) {
       case 'ImportDeclaration':
       case 'ExportAllDeclaration':
       case 'ExportNamedDeclaration':
-        if (node.source) add(node.source, 'import', false, importedBy(node));
+        if (node.source) add(node.source, 'import', { names: importedBy(node), type: typeIn(node.attributes) });
         break;
       case 'ImportExpression':
-        add(node.source, 'import', isGuarded(node, ancestors));
+        add(node.source, 'import', { guarded: isGuarded(node, ancestors), type: node.options ? null : '' });
         break;
       case 'CallExpression': {
         const { callee } = node;
         const resolves = callee.type === 'MemberExpression' && keyOf(callee) === 'resolve';
-        if (resolves && callee.object.type === 'MetaProperty') add(node.arguments[0], 'import', isGuarded(node, ancestors));
-        else if (requires(resolves ? callee.object : callee, ancestors)) add(node.arguments[0], 'require', isGuarded(node, ancestors));
+        if (resolves && callee.object.type === 'MetaProperty') add(node.arguments[0], 'import', { guarded: isGuarded(node, ancestors) });
+        else if (requires(resolves ? callee.object : callee, ancestors)) add(node.arguments[0], 'require', { guarded: isGuarded(node, ancestors) });
         break;
       }
     }
   });
   return found;
+}
+
+/** Return the value of an import's attribute `type`, '' without it. */
+function typeIn(attributes = []) {
+  return attributes.find(({ key }) => (key.name ?? key.value) === 'type')?.value.value ?? '';
 }
 
 /** Return the names of a module's exports that a statement imports or exports again; without a default export. */

@@ -3,7 +3,7 @@
 //
 // Node's public TypeScript stripper keeps imports that are only used as types, and has columns only in its messages. The
 // swc build inside Node does better, so it is called directly where it is accessible.
-import { existsSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { createRequire, isBuiltin, SourceMap, stripTypeScriptTypes } from 'node:module';
 import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -177,21 +177,34 @@ function isPlain(source) {
   return !script || !parses(() => new vm.SourceTextModule(source, { identifier: 'script' }));
 }
 
-/** Return for each import whether packages in `directory` have the module, or else a similar name that works as `instead`. */
+const isFile = (file) => statSync(file, { throwIfNoEntry: false })?.isFile() === true;
+
+/** Return why Node cannot import a module with this attribute `type`, or null. */
+function attributeProblem(url, type) {
+  const json = new URL(url).pathname.endsWith('.json');
+  if (type === null || type === (json ? 'json' : '')) return null;
+  return json ? 'is JSON, which needs an import attribute' : `is not of the type "${type}" of the import attribute`;
+}
+
+/**
+ * Return for each import whether packages in `directory` have the module, or else a similar name that works as `instead`;
+ * and the `problem` with its import attributes, or null.
+ */
 function resolvable({ directory, imports }) {
   const parent = path.join(directory, 'package.json');
   const { resolve } = createRequire(parent);
+  const url = (name) => import.meta.resolve(name, pathToFileURL(parent).href);
   const ways = {
     require: (name) => parses(() => resolve(name)) === undefined,
     import: (name) => parses(() => {
-      const url = import.meta.resolve(name, pathToFileURL(parent).href);
-      if (url.startsWith('file:') && !existsSync(fileURLToPath(url))) throw new Error('missing');
+      const place = url(name);
+      if (place.startsWith('file:') && !isFile(fileURLToPath(place))) throw new Error('missing');
     }) === undefined,
   };
-  return imports.map(({ name, how }) => {
-    if (ways[how](name)) return { there: true, instead: null };
+  return imports.map(({ name, how, type }) => {
+    if (ways[how](name)) return { there: true, instead: null, problem: how === 'import' ? attributeProblem(url(name), type) : null };
     const instead = ['.js', '.mjs', '.cjs', '.json', '/index.js'].map((end) => name + end).find(ways[how]);
-    return { there: false, instead: instead ?? null };
+    return { there: false, instead: instead ?? null, problem: null };
   });
 }
 
