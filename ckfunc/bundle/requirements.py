@@ -92,6 +92,8 @@ class Requirements:
                 errors[Problem(*positions.of(no_handler.line, no_handler.column), no_handler.message)] = None
             if (failure := result.failure) is not None:
                 errors[Problem(*positions.of(failure.line, failure.column), failure.message)] = None
+            if (warning := result.warning) is not None:
+                warnings[Problem(*positions.of(warning.line, warning.column), warning.message)] = None
             for module in result.imports:
                 path, line, column = positions.of(module.line, module.column, module.name)
                 if (export := module.missing) is not None:

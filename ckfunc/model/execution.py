@@ -69,7 +69,8 @@ class Compiled:
     """JavaScript compiled from TypeScript. `module_kind` is "cjs" or "mjs"; `source_map` is JSON text.
 
     `imports` are the modules that it needs, in the order of the script. `no_handler` is set if the script has no
-    function handleEvent that can be called, and `failure` if the script fails for another reason.
+    function handleEvent that can be called, `failure` if it fails for another reason, and
+    `warning` if a function in it does.
     """
 
     name: str
@@ -79,6 +80,7 @@ class Compiled:
     imports: tuple[Import, ...] = ()
     no_handler: SyntaxProblem | None = None
     failure: SyntaxProblem | None = None
+    warning: SyntaxProblem | None = None
 
 
 @dataclass(frozen=True, slots=True)

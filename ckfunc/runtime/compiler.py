@@ -120,10 +120,10 @@ class CompilerProcess:
             if answer["op"] == "problem":
                 return _problem(name, answer)
             imports = tuple(Import.of(fields) for fields in answer["imports"])
-            no_handler, failure = (
-                _problem(name, answer[key]) if answer[key] else None for key in ("handler", "failure")
+            no_handler, failure, warning = (
+                _problem(name, answer[key]) if answer[key] else None for key in ("handler", "failure", "warning")
             )
-            return Compiled(name, javascript, answer["map"], answer["kind"], imports, no_handler, failure)
+            return Compiled(name, javascript, answer["map"], answer["kind"], imports, no_handler, failure, warning)
         raise AssertionError("unreachable")
 
     def _ask(self, header: dict[str, Any], source: str) -> tuple[dict[str, Any], str]:
@@ -251,8 +251,10 @@ def _read(file: Path, name: str) -> Compiled | None:
             source_map=str(content["source_map"]),
             module_kind=str(content["module_kind"]),
             imports=tuple(Import.of(fields) for fields in content["imports"]),
-            no_handler=SyntaxProblem(**content["no_handler"]) if content["no_handler"] else None,
-            failure=SyntaxProblem(**content["failure"]) if content["failure"] else None,
+            **{
+                key: SyntaxProblem(**content[key]) if content[key] else None
+                for key in ("no_handler", "failure", "warning")
+            },
         )
         if time.time() - file.stat().st_mtime > _FRESH_S:
             os.utime(file)  # used again, so that it is not removed soon

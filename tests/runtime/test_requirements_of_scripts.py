@@ -63,12 +63,15 @@ REFUSED = {
 FAILING = {
     "import 'node:os';\nmodule.exports = { handleEvent: () => 1 };": (2, 1, "module does not exist in ES modules"),
     "import 'node:os';\nexports.handleEvent = () => 1;": (2, 1, "exports does not exist in ES modules"),
-    "export const handleEvent = () => ({ at: [__dirname] });": (1, 42, "__dirname does not exist in ES modules"),
-    "const { sep } = await import('path');\nconst handleEvent = () => __filename + sep;": (
-        2,
-        27,
-        "__filename does not",
+    "const { sep } = await import('path');\nconst at = __filename + sep, handleEvent = () => at;": (
+        *(2, 12, "__filename does not exist in ES modules"),
     ),
+    "const all = { module };\nexport const handleEvent = () => all;": (1, 15, "module does not exist"),
+}
+"""Scripts that cannot be loaded."""
+
+FAILING_WHEN_CALLED = {
+    "export const handleEvent = () => ({ at: [__dirname] });": (1, 42, "__dirname does not exist in ES modules"),
     "export const handleEvent = () => { const exports = { module }; return exports; };": (
         1,
         54,
@@ -82,14 +85,14 @@ def test_the_host_runs_exactly_the_valid_handlers(play):
         # In three processes, because a script's global variables are visible to the next script.
         return [
             [await bench.run(source, number=number, key=key) for number, source in enumerate(sources)]
-            for key, sources in (("run", RUN), ("refused", REFUSED), ("failing", FAILING))
+            for key, sources in (("run", RUN), ("refused", REFUSED), ("failing", FAILING | FAILING_WHEN_CALLED))
         ]
 
     run, refused, failing = play(scenario)
     assert [one.payload_json for one in run] == ["1"] * len(RUN)
     for source, outcome in zip(REFUSED, refused, strict=True):
         assert outcome.error is not None and outcome.error.name == "HandlerMissing", (source, outcome)
-    for source, outcome in zip(FAILING, failing, strict=True):
+    for source, outcome in zip(FAILING | FAILING_WHEN_CALLED, failing, strict=True):
         assert outcome.error is not None and outcome.error.name == "ReferenceError", (source, outcome)
 
 
@@ -104,6 +107,14 @@ def test_a_script_that_cannot_run_as_a_handler_is_refused_with_the_position(comp
     (problem,) = compiler.compile([("handlers/a.ts", source)], handlers=True)
     assert (problem.line, problem.column) == expected[:2], problem
     assert problem.message.startswith(expected[2])
+
+
+@pytest.mark.parametrize(("source", "expected"), FAILING_WHEN_CALLED.items())
+def test_a_function_that_fails_when_it_is_called_is_a_warning(compiler, source, expected):
+    (result,) = compiler.compile([("handlers/a.ts", source)], handlers=True)
+    assert isinstance(result, Compiled) and result.warning is not None
+    assert (result.warning.line, result.warning.column) == expected[:2]
+    assert result.warning.message.startswith(expected[2])
 
 
 def imports(compiler, source, name="handlers/a.ts"):

@@ -182,8 +182,11 @@ function isRead(node, parent) {
   return parent[NAMED_BY[parent.type]] !== node || parent.computed || parent.shorthand === true;
 }
 
-/** Return the first use of a CommonJS variable that an ES module does not have: {message, at}; null if there is none. */
-function commonJsUse(program) {
+/**
+ * Return {failure, warning}, the first uses of CommonJS variables that an ES module does not have, as {message, at} or
+ * null: the one where the script fails when it is loaded, and the one in a function, where it fails if the code runs.
+ */
+function commonJsUses(program) {
   const declared = new Map([...COMMON_JS.keys()].map((name) => [name, new Set()])); // name -> scopes that declare it
   declarations(program, false, (id, scope) => declared.get(id.name)?.add(scope));
   const tested = new Set(); // names that the script looks for: it works without them
@@ -193,12 +196,15 @@ function commonJsUse(program) {
     if (node.type !== 'Identifier' || !declared.has(node.name) || !isRead(node, parent)) return;
     if (ancestors.some((scope) => declared.get(node.name).has(scope))) return;
     if (parent.type === 'UnaryExpression' && parent.operator === 'typeof') tested.add(node.name);
-    else if (!isGuarded(node, ancestors)) uses.push(node);
+    else if (!isGuarded(node, ancestors)) uses.push({ node, nested: ancestors.some(isFunction) });
   });
-  const use = uses.find(({ name }) => !tested.has(name));
-  if (!use) return null;
-  const message = `${use.name} does not exist in ES modules, which are scripts with import, export or top-level await: ${COMMON_JS.get(use.name)}`;
-  return { message, at: use.loc.start };
+  const first = (wanted) => {
+    const node = uses.find((use) => use.nested === wanted && !tested.has(use.node.name))?.node;
+    if (!node) return null;
+    const message = `${node.name} does not exist in ES modules, which are scripts with import, export or top-level await: ${COMMON_JS.get(node.name)}`;
+    return { message, at: node.loc.start };
+  };
+  return { failure: first(false), warning: first(true) };
 }
 
 // -- the handler -------------------------------------------------------------------------------------------------------
@@ -355,17 +361,17 @@ export function parse(acorn, code, kind) {
 }
 
 /**
- * Return {imports, handler, failure} of JavaScript, or null if acorn does not support its syntax. Positions are acorn's:
- * lines from 1, columns from 0. `handler` is null, or the reason why there is no handler; `failure` is null, or the reason
- * why the script fails.
+ * Return {imports, handler, failure, warning} of JavaScript, or null if acorn does not support its syntax. Positions are
+ * acorn's: lines from 1, columns from 0. `handler` is null, or the reason why there is no handler; for the others see
+ * commonJsUses.
  */
 export function analyse(acorn, code, kind) {
   const program = parse(acorn, code, kind);
   if (!program) return null;
   const sloppy = kind === 'cjs' && !program.body.some((statement) => statement.directive === 'use strict');
   try {
-    const failure = kind === 'mjs' ? commonJsUse(program) : null;
-    return { imports: importsOf(program, sloppy), handler: new Search(program, kind, sloppy).verdict(), failure };
+    const uses = kind === 'mjs' ? commonJsUses(program) : { failure: null, warning: null };
+    return { imports: importsOf(program, sloppy), handler: new Search(program, kind, sloppy).verdict(), ...uses };
   } catch (error) {
     if (error instanceof RangeError) return null; // nested too deeply
     throw error;

@@ -141,20 +141,22 @@ function missingExport(module, names) {
 
 /**
  * Return requirements of a script: `imports` of modules that are not built in or do not have the export; `handler`, the
- * reason why it has no handler; and `failure`, the reason why it fails.
+ * reason why it has no handler; `failure`, the reason why it fails; and `warning`, the reason why it may.
  */
 function needs(source, code, kind, original) {
   const found = acorn ? analyse(acorn, code, kind) : null;
   if (!found) {
     const named = /\bhandleEvent\b/.test(code);
-    return { imports: [], handler: named ? null : { message: 'there is no top-level function named handleEvent', line: 1, column: 1 }, failure: null };
+    return { imports: [], handler: named ? null : { message: 'there is no top-level function named handleEvent', line: 1, column: 1 }, failure: null, warning: null };
   }
-  const { handler, failure } = found;
+  const { handler } = found;
+  const located = (use) => use && { message: use.message, ...placed(original, use.at) };
   const imports = found.imports.map(({ names, ...each }) => ({ ...each, missing: isBuiltin(each.name) ? missingExport(each.name, names) : null }));
   return {
     imports: imports.filter(({ name, missing }) => missing || !isBuiltin(name)).map(({ at, ...each }) => ({ ...each, ...quoted(source, each.name, placed(original, at)) })),
     handler: handler && { message: handler.message, ...(handler.at.line === 1 && handler.at.column === 0 ? { line: 1, column: 1 } : placed(original, handler.at)) },
-    failure: failure && { message: failure.message, ...placed(original, failure.at) },
+    failure: located(found.failure),
+    warning: located(found.warning),
   };
 }
 
