@@ -230,7 +230,7 @@ class Platform:
         """Return the number of the current version of a function."""
         page = self._send("/v1/runtimes/nodejs/functions", None, {"authorization": f"Bearer {self._token}"})
         functions = page["_embedded"]["functions"]
-        return next(int(one["currentVersionNumber"]) for one in functions if one["type"] == trigger_type)
+        return next(int(function["currentVersionNumber"]) for function in functions if function["type"] == trigger_type)
 
     def fire(self, trigger_type: str, data: dict[str, object]) -> str:
         """Fire an event as `ckfunc trigger` does; return the answer as text."""

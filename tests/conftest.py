@@ -76,7 +76,7 @@ def measured_children(monkeypatch: pytest.MonkeyPatch) -> None:
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Print what tests have counted with `record_property`: numbers are added up, other things listed."""
     counted: dict[str, float] = {}
-    for report in (one for those in terminalreporter.stats.values() for one in those):
+    for report in (report for those in terminalreporter.stats.values() for report in those):
         for name, value in getattr(report, "user_properties", ()) if getattr(report, "when", "") == "call" else ():
             if isinstance(value, int | float):
                 counted[name] = counted.get(name, 0) + value

@@ -241,7 +241,7 @@ def _animation(frames: Sequence[Frame]) -> str:
         f"@keyframes reel{{{steps}}}"
     )
     shown = "".join(
-        f'<g transform="translate({number * WIDTH})">{_frame(one)}</g>' for number, one in enumerate(frames)
+        f'<g transform="translate({number * WIDTH})">{_frame(frame)}</g>' for number, frame in enumerate(frames)
     )
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" '

@@ -177,7 +177,7 @@ def _keys(section: Section, prefix: str) -> Iterator[tuple[str, str, str]]:
 def _type(kind: Kind) -> str:
     match kind:
         case Text():
-            shown = " or ".join(f"`{one}`" for one in kind.choices) or "string"
+            shown = " or ".join(f"`{choice}`" for choice in kind.choices) or "string"
         case Flag():
             shown = "`true` or `false`"
         case Number():

@@ -78,7 +78,7 @@ def main() -> None:
             _take(url, empty, directory)
         screens = Story(project, url).play()
         if docs:
-            _take_pictures(url, {one.name: one for one in screens}, directory)
+            _take_pictures(url, {screen.name: screen for screen in screens}, directory)
         else:
             _take(url, screens, directory)
 
@@ -199,7 +199,7 @@ class Story:
 
     def _functions(self) -> dict[str, int]:
         found = self._get("/v1/runtimes/nodejs/functions")["_embedded"]["functions"]
-        return {one["type"]: one["id"] for one in found if one["currentVersionNumber"]}
+        return {function["type"]: function["id"] for function in found if function["currentVersionNumber"]}
 
     def _runs(self, function: int) -> list[Any]:
         found: list[Any] = self._get(f"/v1/functions/{function}/invocations")["_embedded"]["invocations"]
@@ -208,7 +208,7 @@ class Story:
     def _ended(self, trigger_type: str) -> int:
         """Wait for all runs of a function, and return the id of the last one."""
         function = self._functions()[trigger_type]
-        _until(lambda: all(one["status"] != "RUNNING" for one in self._runs(function)))
+        _until(lambda: all(run["status"] != "RUNNING" for run in self._runs(function)))
         return int(self._runs(function)[0]["id"])
 
     def _edit(self, script: str) -> None:
@@ -220,7 +220,9 @@ class Story:
 
     def _last_message(self, *, file: bool) -> int:
         found = self._get("/v1/channels/1/messages")["_embedded"]["messages"]
-        return int(next(one["id"] for one in found if one.get("user") and (one["type"] == "FILE") is file))
+        return int(
+            next(message["id"] for message in found if message.get("user") and (message["type"] == "FILE") is file)
+        )
 
     def _say(self, user: int, body: str, thread: int | str = "", files: Any = None) -> None:
         data = {"user": str(user), "body": body, "thread": str(thread)}

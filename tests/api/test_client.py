@@ -74,11 +74,11 @@ def test_every_operation_uses_the_v1_path_with_a_token_and_json() -> None:
         client.update_dependencies({"b": "2", "a": "1"})
         client.update_environment(secret_values({"A_b": "1", "cD": "2"}))
         client.update_initialization_script("s")
-        assert [one.type for one in client.functions()] == ["user.sent.message"]
+        assert [function.type for function in client.functions()] == ["user.sent.message"]
         assert client.create_function(NewFunction("user.sent.message", "N", "D")).id == 5
         assert client.function(5).current_version_number == 3
         assert client.current_version(5).id == client.version(50).id == 50
-        assert [one.version_number for one in client.versions(5)] == [3]
+        assert [version.version_number for version in client.versions(5)] == [3]
         assert client.create_version(5, "x").handler_script == "x"
         page = client.invocations(5)
         assert page.items[0].status is Status.SUCCEEDED
@@ -89,11 +89,15 @@ def test_every_operation_uses_the_v1_path_with_a_token_and_json() -> None:
         assert sorted({call.split("?")[0] for call in served.calls()}) == sorted(routes)
         assert served.calls()[-1].endswith("?page=0&size=25&sort=id%2Cdesc")
         assert f"GET {R}/functions?page=0&size=500" in served.calls()
-        for one in served.server.requests[1:]:
-            assert one.headers["authorization"] == "Bearer token-1"
-            assert one.headers["accept"] == "application/json"
-            assert one.headers.get("content-type") == (None if one.method == "GET" else "application/json")
-        sent = {f"{one.method} {one.path}": one.json() for one in served.server.requests[1:] if one.method != "GET"}
+        for request in served.server.requests[1:]:
+            assert request.headers["authorization"] == "Bearer token-1"
+            assert request.headers["accept"] == "application/json"
+            assert request.headers.get("content-type") == (None if request.method == "GET" else "application/json")
+        sent = {
+            f"{request.method} {request.path}": request.json()
+            for request in served.server.requests[1:]
+            if request.method != "GET"
+        }
         assert sent == {
             "PUT /v1/application/settings": {"guestUsers": "ENABLED", "userCreatedChannels": "DISABLED"},
             f"PUT {R}/dependencies": [
@@ -151,7 +155,7 @@ def test_a_refused_write_is_retried_in_the_other_dialect_which_is_then_used(stat
             client.create_version(5, "x")
             client.runtime()  # its camelCase no longer matters, because a write with snake_case succeeded
             client.create_version(5, "y")
-        kinds = [one.headers["content-type"] for one in served.asked("POST /v1/functions/5/versions")]
+        kinds = [request.headers["content-type"] for request in served.asked("POST /v1/functions/5/versions")]
         assert kinds == ["application/json", "application/vnd.chatkitty+json", "application/vnd.chatkitty+json"]
 
 
@@ -202,7 +206,7 @@ def test_the_token_is_renewed_shortly_before_it_ends() -> None:
         for passing_s in (0, 3569, 2):
             served.clock.advance(passing_s)
             client.runtime()
-        assert [one.headers["authorization"] for one in served.asked(f"GET {R}")] == [
+        assert [request.headers["authorization"] for request in served.asked(f"GET {R}")] == [
             "Bearer token-1",
             "Bearer token-1",
             "Bearer token-2",
@@ -247,10 +251,10 @@ def test_many_threads_share_one_token_request() -> None:
     token = Reply(body={"access_token": "t", "expires_in": 3600}, delay_s=0.05)
     with platform({f"GET {R}": Reply(body=RUNTIME), "POST /oauth/token": token}) as served, served.client() as client:
         threads = [threading.Thread(target=client.runtime) for _ in range(16)]
-        for one in threads:
-            one.start()
-        for one in threads:
-            one.join()
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
         assert len(served.asked("POST /oauth/token")) == 1
         assert len(served.calls()) == 16
 
@@ -261,10 +265,10 @@ def test_many_threads_whose_token_is_refused_renew_it_once() -> None:
 
     with platform({f"GET {R}": answer}) as served, served.client() as client:
         threads = [threading.Thread(target=client.runtime) for _ in range(8)]
-        for one in threads:
-            one.start()
-        for one in threads:
-            one.join()
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
         assert served.tokens == 2
 
 
@@ -288,14 +292,14 @@ def test_wrong_credentials_are_sent_once_by_all_threads(status: int, body: Any) 
                 failures.append(error)
 
         threads = [threading.Thread(target=ask) for _ in range(8)]
-        for one in threads:
-            one.start()
-        for one in threads:
-            one.join()
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
         ask()
-        assert [type(one) for one in failures] == [CredentialsRejected] * 9
-        assert all("does not accept these credentials" in one.message for one in failures)
-        assert all("the-s3cret" not in one.message and one.hint for one in failures)
+        assert [type(failure) for failure in failures] == [CredentialsRejected] * 9
+        assert all("does not accept these credentials" in failure.message for failure in failures)
+        assert all("the-s3cret" not in failure.message and failure.hint for failure in failures)
         assert served.server.calls() == ["POST /oauth/token"]
         served.clock.advance(6)
         ask()
@@ -342,10 +346,10 @@ def test_reads_are_retried_after_temporary_errors_and_waits_are_reported(trouble
     with platform({f"GET {R}": [trouble, trouble, Reply(body=RUNTIME)]}) as served:
         run(served, lambda client: client.runtime())
         assert len(served.calls()) == 3
-        assert [one.attempt for one in served.waits] == [1, 2]
-        assert [one.seconds for one in served.waits] == served.clock.slept
+        assert [wait.attempt for wait in served.waits] == [1, 2]
+        assert [wait.seconds for wait in served.waits] == served.clock.slept
         assert 0.25 <= served.clock.slept[0] <= 0.5 <= served.clock.slept[1] <= 1.0
-        assert all(one.reason.startswith("127.0.0.1:") for one in served.waits)
+        assert all(wait.reason.startswith("127.0.0.1:") for wait in served.waits)
 
 
 def test_a_put_is_retried() -> None:
@@ -462,7 +466,7 @@ def functions(count: int, *, granted: int) -> Any:
 
         number = int(parse_qs(urlsplit(request.path).query)["page"][0])
         ids = range(number * granted, min((number + 1) * granted, count))
-        items = [{**FUNCTION, "id": one + 1, "type": f"t{one}"} for one in ids]
+        items = [{**FUNCTION, "id": function_id + 1, "type": f"t{function_id}"} for function_id in ids]
         return Reply(body=page_of("functions", items, number=number, size=granted, total=count))
 
     return answer
@@ -476,7 +480,7 @@ def test_500_functions_are_read_with_one_request() -> None:
 
 def test_all_pages_are_read_if_the_platform_returns_smaller_pages() -> None:
     with platform({f"GET {R}/functions": functions(60, granted=25)}) as served:
-        assert [one.id for one in run(served, lambda client: client.functions())] == list(range(1, 61))
+        assert [function.id for function in run(served, lambda client: client.functions())] == list(range(1, 61))
         assert len(served.calls()) == 3
 
 
@@ -505,7 +509,7 @@ def test_versions_are_read_one_page_at_a_time() -> None:
         assert served.calls() == []
         assert next(versions).id == 52
         assert len(served.calls()) == 1
-        assert [one.id for one in versions] == [51, 50]
+        assert [version.id for version in versions] == [51, 50]
 
 
 # -- the emulator ------------------------------------------------------------------------------------------------
@@ -530,9 +534,9 @@ def test_details_of_invocations_are_requested_in_batches() -> None:
     def answer(request: Request) -> Reply:
         ids = request.path.split("ids=")[1].split("%2C")
         details = [
-            {"id": int(one), "console": [{"level": "log", "text": f"l{one}"}], "durationMs": 1.5}
-            for one in ids
-            if one != "3"
+            {"id": int(invocation_id), "console": [{"level": "log", "text": f"l{invocation_id}"}], "durationMs": 1.5}
+            for invocation_id in ids
+            if invocation_id != "3"
         ]
         return Reply(body={"invocations": details})
 

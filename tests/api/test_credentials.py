@@ -28,7 +28,7 @@ class Chain(KeyringBackend):
         self.backends = list(backends)
 
     def get_password(self, service: str, username: str) -> str | None:
-        return next((found for one in self.backends if (found := one.get_password(service, username))), None)
+        return next((found for backend in self.backends if (found := backend.get_password(service, username))), None)
 
     def set_password(self, service: str, username: str, password: str) -> None:
         self.backends[0].set_password(service, username, password)

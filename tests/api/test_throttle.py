@@ -85,5 +85,5 @@ def test_the_number_of_concurrent_requests_is_limited() -> None:
             thread.start()
         for thread in threads:
             thread.join()
-    assert [one.reason.partition(" ")[2] for one in waits] == ["answered 429"]
+    assert [wait.reason.partition(" ")[2] for wait in waits] == ["answered 429"]
     assert most <= 3

@@ -181,7 +181,7 @@ def test_a_proxy_from_the_environment_is_used_for_other_hosts_and_never_quoted()
         said = in_own_process(f"URL = 'https://api.example.invalid/v1'\n{SEND}", HTTPS_PROXY=address)
         assert "cannot be reached through the proxy" in said
         assert "hunter2" not in said
-        assert [one.method for one in proxy.requests] == [] or proxy.requests[0].method == "CONNECT"
+        assert [request.method for request in proxy.requests] == [] or proxy.requests[0].method == "CONNECT"
 
 
 @pytest.mark.parametrize(

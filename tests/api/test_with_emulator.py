@@ -57,7 +57,7 @@ def test_every_operation_works_against_the_emulator_in_both_dialects(url: str, d
         assert list(client.versions(made.id)) == [second, first]
         assert client.function(made.id).enabled
         emulator.set_enabled(client, made.id, False)
-        assert [one.enabled for one in client.functions()] == [False]
+        assert [function.enabled for function in client.functions()] == [False]
         assert client.invocations(made.id).items == ()
 
 
@@ -86,7 +86,7 @@ def test_an_event_runs_in_node_and_leaves_an_invocation_with_its_console_output(
         row = client.invocations(made.id).items[0]
         assert (row.status, row.result, row.args["username"]) == (Status.SUCCEEDED, {"payload": [5]}, "jane")
         detail = emulator.invocation_details(client, [row.id, 12345])[row.id]
-        assert [one.text for one in detail.console] == ["hi jane"]
+        assert [line.text for line in detail.console] == ["hi jane"]
         assert detail.duration_ms is not None
 
 
@@ -108,7 +108,7 @@ def test_an_application_with_a_new_address_is_found_and_nothing_is_sent_twice() 
             made = client.create_function(
                 NewFunction("user.sent.message", "Said", None, initialize_asynchronously=False)
             )
-            assert [one.id for one in client.functions()] == [made.id]
+            assert [function.id for function in client.functions()] == [made.id]
             assert client.connection.api_url == later
             assert client.emulator_id != known[2]
             assert asked == ["where?"]

@@ -26,8 +26,8 @@ def holders() -> Iterator[type[Any]]:
         if module.name.endswith("__main__"):
             continue
         for _, found in inspect.getmembers(importlib.import_module(module.name), dataclasses.is_dataclass):
-            kinds = [str(one.type) for one in dataclasses.fields(found)]
-            if found.__module__ == module.name and any("Secret" in one for one in kinds):
+            kinds = [str(field.type) for field in dataclasses.fields(found)]
+            if found.__module__ == module.name and any("Secret" in kind for kind in kinds):
                 yield found
 
 
@@ -52,7 +52,7 @@ def test_a_secret_is_masked_in_every_representation(held: object) -> None:
 
 def test_every_dataclass_masks_its_secrets() -> None:
     found = list(holders())
-    assert {"Connection", "ApiAccess", "Login"} <= {one.__name__ for one in found}
+    assert {"Connection", "ApiAccess", "Login"} <= {secret_type.__name__ for secret_type in found}
     for each in found:
         made = object.__new__(each)
         for field in dataclasses.fields(each):

@@ -37,8 +37,8 @@ def test_no_job_starts_after_a_failure_or_a_stop() -> None:
         list(each(range(5), fail, at_once=1, starting=started.append))
     assert started == [0]
     done: list[int] = []
-    for one in each(range(5), lambda job: job, at_once=1, stopped=lambda: len(done) == 2):
-        done.append(one)
+    for result in each(range(5), lambda job: job, at_once=1, stopped=lambda: len(done) == 2):
+        done.append(result)
     assert done == [0, 1]
 
 

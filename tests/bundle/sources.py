@@ -47,5 +47,5 @@ def written(root: Path, files: Mapping[str, str], handlers: Mapping[str, str], i
 
 def handler(project: Project, name: str = "start") -> Script:
     """Return the handler of a function of that type's last word."""
-    (found,) = [one.handler for one in project.functions or () if one.type == f"type.{name}"]
+    (found,) = [function.handler for function in project.functions or () if function.type == f"type.{name}"]
     return found

@@ -49,7 +49,7 @@ def test_a_handler_and_what_it_imports_become_one_readable_script(make: Make, bu
     assert script.path == "handlers/start.ts"
     assert script.source == HANDLER
     assert script.modules == ("handlers/start.ts", "lib/format.ts")
-    assert {project.root / one for one in script.modules} <= set(project.watched)
+    assert {project.root / module for module in script.modules} <= set(project.watched)
 
 
 def test_a_handler_without_local_imports_is_unchanged_and_nothing_is_installed(make: Make, tmp_path: Path) -> None:
@@ -89,14 +89,14 @@ def test_the_same_sources_give_the_same_bytes_in_every_directory(make: Make, cac
         mine.mkdir()
         (mine / "runtimes").symlink_to(cache / "runtimes")
         made.append(Bundler(mine).project(project))
-    one, two = made
+    left, right = made
     for name in ("start", "other"):
-        assert handler(one, name) == handler(two, name).__class__(
-            handler(two, name).path,
-            handler(two, name).text,
-            handler(two, name).modules,
-            handler(one, name).written,
-            handler(two, name).source_map,
+        assert handler(left, name) == handler(right, name).__class__(
+            handler(right, name).path,
+            handler(right, name).text,
+            handler(right, name).modules,
+            handler(left, name).written,
+            handler(right, name).source_map,
         )
     kept = [sorted(path.read_bytes() for path in (tmp_path / f"cache{number}/bundles").iterdir()) for number in (0, 1)]
     assert kept[0] == kept[1]
@@ -122,7 +122,7 @@ def test_every_version_of_python_gives_the_same_bytes(make: Make, bundler: Bundl
         "sys.stdout.buffer.write(made.text.encode())\n"
     )
     # Python packages without compiled parts are the same for every version.
-    paths = [str(Path(__file__).parents[2]), *(one for one in sys.path if "site-packages" in one)]
+    paths = [str(Path(__file__).parents[2]), *(path for path in sys.path if "site-packages" in path)]
     for python in others:
         done = subprocess.run(
             [python, script, project.root, program],
@@ -162,12 +162,12 @@ def test_a_bundle_does_not_depend_on_the_others(make: Make, bundler: Bundler) ->
     program = esbuild.executable(bundler.cache)
     tree = Tree(Files(project.root))
     assert len(together.functions or ()) == 5
-    for one in together.functions or ():
-        path = one.handler.path
+    for function in together.functions or ():
+        path = function.handler.path
         (alone,) = build(program, [BundleInput(path, files[path], True, tree.graph(path, files[path]))])
         assert not isinstance(alone, tuple)
-        assert one.handler.text == alone.text, path
-        assert "ckfunc_kept" not in one.handler.text
+        assert function.handler.text == alone.text, path
+        assert "ckfunc_kept" not in function.handler.text
 
 
 def test_javascript_with_require_keeps_its_handler_at_the_top(make: Make, bundler: Bundler) -> None:

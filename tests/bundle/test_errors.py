@@ -23,7 +23,7 @@ def mistakes(bundler: Bundler, make: Make, files: Mapping[str, str], init: str |
     with pytest.raises(InvalidModules) as raised:
         bundler.project(make(files, init=init))
     assert raised.value.exit_code == 1
-    return [str(one) for one in raised.value.problems]
+    return [str(problem) for problem in raised.value.problems]
 
 
 def importing(name: str, use: str = "a") -> str:
@@ -88,8 +88,8 @@ def test_a_computed_path_is_refused(make: Make, bundler: Bundler) -> None:
         "const load = (name: string) => import(`../lib/${name}.ts`);\nfunction handleEvent() { return load('a'); }\n"
     )
     fixed = 'import { a } from "../lib/a";\n' + source + "export { a };\n"
-    for number, one in enumerate((source, fixed), start=1):
-        (found,) = mistakes(bundler, make, {"handlers/start.ts": one, "lib/a.ts": "export const a = 1;\n"})
+    for number, text in enumerate((source, fixed), start=1):
+        (found,) = mistakes(bundler, make, {"handlers/start.ts": text, "lib/a.ts": "export const a = 1;\n"})
         assert found.startswith(f"handlers/start.ts:{number}:39: an import with a computed path cannot be bundled")
 
 
@@ -110,7 +110,7 @@ def test_all_errors_are_reported_together(make: Make, bundler: Bundler) -> None:
         "init.ts": 'import { x } from "./lib/fine";\nexport const y = x;\n',
     }
     found = mistakes(bundler, make, files, init="init.ts")
-    places = [one.partition(": ")[0] for one in found]
+    places = [message.partition(": ")[0] for message in found]
     assert places == [
         "handlers/second.ts:1:19",
         "handlers/third.ts:1:19",
@@ -175,7 +175,7 @@ def test_syntax_that_only_node_refuses_is_reported_in_the_local_file(make: Make,
     with CompilerProcess() as compiler:
 
         def check(scripts: Sequence[tuple[str, str]]) -> list[SyntaxProblem]:
-            return [one for one in compiler.compile(scripts) if isinstance(one, SyntaxProblem)]
+            return [result for result in compiler.compile(scripts) if isinstance(result, SyntaxProblem)]
 
         (tmp_path / "cache").mkdir()
         (tmp_path / "cache/runtimes").symlink_to(cache / "runtimes")

@@ -20,8 +20,8 @@ Missing = Callable[..., MissingRequirements]
 
 @pytest.fixture(scope="module")
 def compiler() -> Iterator[CompilerProcess]:
-    with CompilerProcess() as one:
-        yield one
+    with CompilerProcess() as compiler:
+        yield compiler
 
 
 @pytest.fixture
@@ -33,14 +33,14 @@ def missing(make: Make, compiler: CompilerProcess, bundler: Bundler) -> Missing:
     ) -> MissingRequirements:
         project = bundler.project(make(files, init=init))
         first = project.runtime.initialization_script
-        scripts = [*([first] if first else []), *(one.handler for one in project.functions or ())]
+        scripts = [*([first] if first else []), *(function.handler for function in project.functions or ())]
         return Requirements(project.root, packages, complete=complete).missing(scripts, compiler.compile, first)
 
     return check
 
 
 def errors(found: MissingRequirements) -> list[str]:
-    return [str(one) for one in found.errors]
+    return [str(error) for error in found.errors]
 
 
 def test_declared_packages_and_their_modules_are_not_missing(missing: Missing) -> None:
@@ -134,7 +134,7 @@ def test_positions_are_in_the_local_file_with_the_import(missing: Missing) -> No
         "lib/other.ts": '// "left-pad"\nexport const other = () => {\n  return require("right-pad");\n};\n',
     }
     found = missing(files, "ms")
-    assert sorted(str(one).partition(" ")[0] for one in found.errors) == ["lib/other.ts:3:18:", "lib/pad.ts:2:15:"]
+    assert sorted(str(error).partition(" ")[0] for error in found.errors) == ["lib/other.ts:3:18:", "lib/pad.ts:2:15:"]
 
 
 def test_imports_of_types_need_no_packages(missing: Missing) -> None:
@@ -157,7 +157,7 @@ def test_packages_that_the_manifest_leaves_to_the_application_are_a_warning(miss
     text = f"import a from 'left-pad';\nimport b from 'node:nothing';\nimport c from '@lib/x';\na(b, c);{FUNCTION}"
     settings = '{"compilerOptions": {"paths": {"@lib/*": ["./lib/*"]}}}'
     found = missing({START: text, "tsconfig.json": settings}, "axios", complete=False)
-    assert [str(one).split(" ")[0] for one in found.errors] == [f"{START}:2:15:", f"{START}:3:15:"]
+    assert [str(error).split(" ")[0] for error in found.errors] == [f"{START}:2:15:", f"{START}:3:15:"]
     assert str(found.warnings[0]).startswith(f"{START}:1:15: left-pad must be installed in the application")
 
 
@@ -178,4 +178,10 @@ def test_an_init_script_needs_packages_but_no_handler(missing: Missing) -> None:
 
 
 def test_the_package_of_a_module_is_the_start_of_its_name() -> None:
-    assert [package_of(one) for one in ("a", "a/b/c", "@a/b", "@a/b/c", "@a")] == ["a", "a", "@a/b", "@a/b", "@a"]
+    assert [package_of(specifier) for specifier in ("a", "a/b/c", "@a/b", "@a/b/c", "@a")] == [
+        "a",
+        "a",
+        "@a/b",
+        "@a/b",
+        "@a",
+    ]

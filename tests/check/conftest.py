@@ -58,16 +58,16 @@ class World:
 
     def places(self) -> list[str]:
         """Return the place and code of every finding, as `handlers/x.ts:2:18 TS2339`."""
-        return [f"{one.place} {one.code}" for one in self.check().findings]
+        return [f"{finding.place} {finding.code}" for finding in self.check().findings]
 
     def _made(self) -> dict[str, str]:
         self.asked.append("stubs")
         return self.stubs
 
     def _parse(self, scripts: Sequence[Script]) -> Sequence[SyntaxProblem]:
-        self.asked += [one.path for one in scripts]
-        found = self.parser.compile([(one.path, one.text) for one in scripts])
-        return [one for one in found if isinstance(one, SyntaxProblem)]
+        self.asked += [script.path for script in scripts]
+        found = self.parser.compile([(script.path, script.text) for script in scripts])
+        return [result for result in found if isinstance(result, SyntaxProblem)]
 
     def _tools(self) -> Tools:
         self.asked.append("tsc")

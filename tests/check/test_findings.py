@@ -67,7 +67,7 @@ def test_control_characters_and_secrets_are_not_shown(tmp_path: Path) -> None:
 
 
 def test_findings_can_be_written_as_json() -> None:
-    assert [one.to_json() for one in as_findings([Problem("a", 1, 2, "Wrong", "mend it")], "manifest")] == [
+    assert [finding.to_json() for finding in as_findings([Problem("a", 1, 2, "Wrong", "mend it")], "manifest")] == [
         {"path": "a", "line": 1, "column": 2, "code": "manifest", "message": "Wrong (mend it)"}
     ]
 
@@ -80,7 +80,7 @@ def test_an_unresolved_import_has_candidate_paths() -> None:
         ]
     )
     assert {"lib/format.js", "lib/format.ts", "lib/format.js/index.ts"} <= set(found)
-    assert not any("pizza" in one for one in found)
+    assert not any("pizza" in line for line in found)
 
 
 def test_a_report_without_findings_is_parsed() -> None:

@@ -39,7 +39,7 @@ def test_errors_of_all_kinds_are_reported_together(world: World) -> None:
     world.write("handlers/broken.ts", "function handleEvent( {\n")
     world.write("handlers/broken.js", "function handleEvent( {\n")
     world.write("handlers/wrong.ts", WRONG)
-    codes = {(one.path, one.code) for one in world.check().findings}
+    codes = {(finding.path, finding.code) for finding in world.check().findings}
     assert codes == {
         ("handlers/broken.ts", "TS1005"),
         ("handlers/broken.js", "syntax"),
@@ -52,7 +52,7 @@ def test_only_imported_local_modules_are_checked(world: World) -> None:
     world.write("lib/unused.ts", "const never: string = 1;\n")
     world.write("handlers/a.ts", f'import {{ wide }} from "../lib/format";\n{GOOD}wide;\n')
     result = world.check()
-    assert [one.place for one in result.findings] == ["lib/format.ts:1:14"]
+    assert [finding.place for finding in result.findings] == ["lib/format.ts:1:14"]
     assert result.files == ("handlers/a.ts", "lib/format.ts")
 
 
@@ -60,7 +60,7 @@ def test_a_broken_module_is_found_for_every_form_of_import(world: World) -> None
     world.write("lib/broken.ts", "export const = 1;\n")
     world.write("handlers/a.ts", f'import "../lib/broken";\n{GOOD}')
     world.write("handlers/b.ts", WRONG)
-    assert "lib/broken.ts" in {one.path for one in world.check().findings}
+    assert "lib/broken.ts" in {finding.path for finding in world.check().findings}
 
 
 def test_errors_in_stubs_and_packages_are_not_reported(world: World) -> None:
@@ -221,7 +221,7 @@ def test_a_failure_of_the_compiler_is_reported(tmp_path: Path) -> None:
 def test_the_path_of_the_compiler_is_cached(tmp_path: Path) -> None:
     program = compiler(cache_dir())
     [note] = cache_dir().glob("typescript-*")
-    directory = next(one for one in program.parents if one.parent.name == "runtimes")
+    directory = next(directory for directory in program.parents if directory.parent.name == "runtimes")
     copy = tmp_path / "elsewhere"
     shutil.copytree(directory, copy, symlinks=True)
     (tmp_path / note.name).write_text(str(copy / program.relative_to(directory)))
@@ -244,7 +244,7 @@ def test_two_concurrent_checks_have_the_same_result(world: World) -> None:
     other = World(world.root, world.parser)
     with ThreadPoolExecutor(2) as pool:
         results = list(pool.map(World.check, (world, other)))
-    assert [len(one.findings) for one in results] == [1, 1]
+    assert [len(result.findings) for result in results] == [1, 1]
 
 
 def test_bundling_errors_are_found_each_time_and_reported_once(world: World) -> None:
@@ -260,7 +260,7 @@ def test_bundling_errors_are_found_each_time_and_reported_once(world: World) -> 
 
 def test_a_damaged_installation_is_replaced(tmp_path: Path) -> None:
     known = compiler(cache_dir())
-    directory = next(one for one in known.parents if one.parent.name == "runtimes")
+    directory = next(directory for directory in known.parents if directory.parent.name == "runtimes")
     copy = tmp_path / "runtimes" / directory.name
     shutil.copytree(directory, copy, symlinks=True)
     program = copy / known.relative_to(directory)

@@ -42,9 +42,9 @@ def test_info_lists_sizes_by_kind_and_each_installation(ckfunc, cache):
 def test_info_as_json_contains_every_entry(ckfunc, cache):
     document = json.loads(ckfunc("cache", "info", "--json").out)
     assert document["directory"] == str(cache)
-    assert {one["kind"] for one in document["entries"]} == {"packages", "bundles"}
-    assert document["bytes"] == sum(one["bytes"] for one in document["entries"])
-    assert all(one["lastUsed"].endswith("Z") and not one["inUse"] for one in document["entries"])
+    assert {entry["kind"] for entry in document["entries"]} == {"packages", "bundles"}
+    assert document["bytes"] == sum(entry["bytes"] for entry in document["entries"])
+    assert all(entry["lastUsed"].endswith("Z") and not entry["inUse"] for entry in document["entries"])
 
 
 def test_clean_removes_entries_unused_for_the_given_time(ckfunc, cache):

@@ -71,7 +71,7 @@ def world() -> Iterator[World]:
 
 
 def of(events: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
-    return [one for one in events if one["event"] == kind]
+    return [event for event in events if event["event"] == kind]
 
 
 def test_each_line_of_a_pipe_is_a_message_or_a_command(world: World, tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_each_line_of_a_pipe_is_a_message_or_a_command(world: World, tmp_path: P
     first = "hello\n\n//slash\n/react tada\n/file note.txt\n/who\n/read\nlast without an end"
     found = world.events("--as", "jane", "--channel", "support", lines=first, cwd=tmp_path)
     messages = of(found, "message")
-    assert [(one["user"], one["earlier"], one.get("body")) for one in messages] == [
+    assert [(message["user"], message["earlier"], message.get("body")) for message in messages] == [
         ("bob", True, "earlier"),
         ("jane", False, "hello"),
         ("jane", False, "/slash"),
@@ -95,7 +95,7 @@ def test_each_line_of_a_pipe_is_a_message_or_a_command(world: World, tmp_path: P
     own, theirs = messages[1]["id"], messages[0]["id"]
     second = f"/reply {theirs} yes\n/edit {own} changed\n/delete {own}\n/unreact 🎉 {theirs}\n"
     found = world.events("--as", "jane", "--channel", "1", "-n", "0", lines=second)
-    assert [(one["change"], one.get("parentId"), one["body"]) for one in of(found, "message")] == [
+    assert [(message["change"], message.get("parentId"), message["body"]) for message in of(found, "message")] == [
         ("sent", theirs, "yes"),
         ("edited", None, "changed"),
         ("deleted", None, "changed"),
@@ -144,7 +144,7 @@ async function handleEvent(event: any, context: any) {
     assert "user.sent.message v1 FAILED " in shown
     assert " ms  Error: I cannot\n" in shown
     again = world.events("--as", "jane", "--channel", "support", "-n", "0", lines="fail\n")
-    (run,) = [one for one in of(again, "function") if one["status"] != "RUNNING"]
+    (run,) = [function_event for function_event in of(again, "function") if function_event["status"] != "RUNNING"]
     assert (run["type"], run["status"], run["durationMs"] > 0) == ("user.sent.message", "FAILED", True)
 
 
@@ -173,9 +173,9 @@ async function handleEvent(event: any) {
 def test_a_channel_is_opened_joined_or_created(world: World) -> None:
     assert of(world.events("--as", "jane"), "session")[0]["channelId"] == 1
     joined = world.events("--as", "jane", "--channel", "lobby", lines="in the lobby\n")
-    assert [one["body"] for one in of(joined, "message")] == ["in the lobby"]
+    assert [message["body"] for message in of(joined, "message")] == ["in the lobby"]
     created = world.events("--as", "guest", "--channel", "brand new", "--create", lines="first\n")
-    assert [one["body"] for one in of(created, "message")] == ["first"]
+    assert [message["body"] for message in of(created, "message")] == ["first"]
     for channel in ("secret", "3"):
         refused = world.chat("--as", "jane", "--channel", channel)
         assert refused.returncode == 1
@@ -207,11 +207,11 @@ def test_no_message_is_missed_while_the_chat_opens(world: World) -> None:
                 thread.join()
             chat.settle()
             chat.disconnect()
-            ids = [one.message.id for one in seen if isinstance(one, MessageEvent)]
+            ids = [event.message.id for event in seen if isinstance(event, MessageEvent)]
             assert ids[-1] == sent[-1]
             known = [first, *sent]
             assert ids == known[known.index(ids[0]) :]
-            assert any(isinstance(one, SessionEvent) for one in seen)
+            assert any(isinstance(event, SessionEvent) for event in seen)
 
 
 @posix
@@ -243,7 +243,7 @@ def test_ctrl_c_ends_the_session(world: World) -> None:
         assert items(world.http, "user-sessions") != []
         jane.process.send_signal(signal.SIGINT)
         assert jane.process.wait(timeout=30) == 130
-    assert [one["state"] for one in items(world.http, "user-sessions")] == ["ENDED"]
+    assert [item["state"] for item in items(world.http, "user-sessions")] == ["ENDED"]
 
 
 @pytest.fixture

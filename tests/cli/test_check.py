@@ -64,7 +64,7 @@ def test_manifest_errors_are_reported_before_scripts_are_checked(ckfunc: Ckfunc,
     ran = ckfunc("-C", project, "check", "--json")
     assert ran.code == 1
     found = json.loads(ran.out)
-    assert {one["code"] for one in found} == {"manifest"}
+    assert {finding["code"] for finding in found} == {"manifest"}
     assert len(found) == 4
     assert (
         "4 errors in 1 file; scripts are not checked until functions.yaml is valid"
@@ -93,8 +93,8 @@ def test_a_broken_script_does_not_hide_errors_in_other_scripts(ckfunc: Ckfunc, p
         "handlers/start.ts:2:33",
         "handlers/start.ts:3:16",
     ]
-    one = ckfunc("-C", project, "check", "user.sent.message")
-    assert len(one.out.splitlines()) == 1
+    ran = ckfunc("-C", project, "check", "user.sent.message")
+    assert len(ran.out.splitlines()) == 1
     wrong = ckfunc("-C", project, "check", "user.sent.mesage")
     assert wrong.code == 2
     assert "did you mean user.sent.message?" in wrong.err
@@ -303,7 +303,7 @@ def test_unavailable_packages_are_a_warning_and_checked_later(
     assert ckfunc("-C", project, "check").code == 0
     empty = tmp_path_factory.mktemp("cache")
     for name in ("typescript-*", "node-types-*"):  # the locations of the compiler and of Node's declarations
-        [note] = [one for one in cache_dir().glob(name) if one.is_file()]
+        [note] = [path for path in cache_dir().glob(name) if path.is_file()]
         (empty / note.name).write_text(note.read_text())
     (project / "handlers/start.ts").write_text(
         'import axios from "axios";\nfunction handleEvent() { return axios.nothing; }\n'
@@ -430,6 +430,6 @@ def test_a_watch_prints_one_json_list_per_check(project: Path) -> None:
     with watching(project, "--json") as (process, lines):
         assert until(lines, "[]")[-1] == "[]"
         (project / "handlers/start.ts").write_text(WRONG)
-        assert [one["line"] for one in json.loads(until(lines, "[{")[-1])] == [2, 3]
+        assert [finding["line"] for finding in json.loads(until(lines, "[{")[-1])] == [2, 3]
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=30) == 130

@@ -124,7 +124,7 @@ def scripts_of(system: str, text: str) -> dict[str, list[str]]:
 @pytest.mark.parametrize("system", FILES)
 def test_pipeline_scripts_are_valid_shell_scripts(ckfunc: Callable[..., Any], project: Path, system: str) -> None:
     text = pipeline(ckfunc, project, system)
-    for script in (one for those in scripts_of(system, text).values() for one in those):
+    for script in (script for those in scripts_of(system, text).values() for script in those):
         subprocess.run(["sh", "-n", "-c", script], check=True)
     if system == "gitlab":
         heredoc = next(line for line in yaml.safe_load(text)["ckfunc plan"]["script"] if line.startswith("python"))
@@ -354,7 +354,7 @@ def test_a_pipeline_in_a_repository_subdirectory_uses_the_project_path(
     assert (tmp_path / "chat/support/functions.yaml").is_file()
     found = yaml.safe_load((tmp_path / ".github/workflows/ckfunc.yml").read_text(encoding="utf-8"))
     assert found["defaults"]["run"]["working-directory"] == "chat/support"
-    uploads = [one["with"] for one in found["jobs"]["prepare"]["steps"] if "upload" in str(one.get("uses"))]
+    uploads = [step["with"] for step in found["jobs"]["prepare"]["steps"] if "upload" in str(step.get("uses"))]
     assert uploads[0]["path"] == "chat/support/plan.json"
     assert "'chat/support/functions.yaml'" in str(found["jobs"]["check"]["steps"])
 

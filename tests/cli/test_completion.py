@@ -47,7 +47,7 @@ def test_commands_types_and_targets_are_completed(offered: Offered) -> None:
     for command in ("versions", "show", "rollback", "diff", "logs", "trigger"):
         assert offered(command, "user.") == [TYPE], command
     assert offered("new", "user.") == [
-        one.type for one in TRIGGERS if one.type.startswith("user.") and one.type != TYPE
+        trigger.type for trigger in TRIGGERS if trigger.type.startswith("user.") and trigger.type != TYPE
     ]
     assert offered("deploy", "--target", "") == ["local", "remote"]
     assert "--blame" in offered("versions", "--")
@@ -151,7 +151,7 @@ def test_bash_completes_words_and_files_after_an_at_sign(shells: Path, line: str
     call = f"COMP_LINE={shlex.quote(line)} COMP_POINT={len(line)}; _ckfunc_completion ckfunc"
     found = in_shell(shells, "bash", f'{call}; printf "%s\\n" "${{COMPREPLY[@]}}"', "--norc")
     # Bash replaces only the text after the `@`.
-    assert sorted(found) == sorted(one.removeprefix("@") for one in wanted)
+    assert sorted(found) == sorted(word.removeprefix("@") for word in wanted)
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_bash_completes_words_and_files_after_an_at_sign(shells: Path, line: str
 )
 def test_fish_completes_words_and_files_after_an_at_sign(shells: Path, line: str, wanted: list[str]) -> None:
     found = in_shell(shells, "fish", f"complete -C {shlex.quote(line)}", "--no-config")
-    assert sorted(one.partition("\t")[0] for one in found) == sorted(wanted)
+    assert sorted(line.partition("\t")[0] for line in found) == sorted(wanted)
 
 
 def test_a_new_zsh_loads_the_completion_script(shells: Path) -> None:

@@ -247,7 +247,9 @@ def test_an_undo_is_refused_after_a_deploy_by_someone_else(
     assert ckfunc("-C", project, "deploy").code == 0
     write(project, "two")
     assert ckfunc("-C", project, "deploy").code == 0
-    application.publish(next(one.id for one in application.functions.values() if one.type == SENT), "theirs")
+    application.publish(
+        next(function.id for function in application.functions.values() if function.type == SENT), "theirs"
+    )
     refused = ckfunc("-C", project, "undo", "--yes")
     assert refused.code == 1 and f"someone else has deployed v3 of {SENT} since" in refused.err
     assert f"ckfunc rollback {SENT} --to 1" in refused.err
@@ -256,7 +258,7 @@ def test_an_undo_is_refused_after_a_deploy_by_someone_else(
 def test_a_watch_reports_replacing_a_version_from_someone_else(project: Path, application: RemoteApplication) -> None:
     with Command("-C", project, "watch", "--no-logs") as watch:
         watch.until("Deployed to remote")
-        theirs = next(one.id for one in application.functions.values() if one.type == SENT)
+        theirs = next(function.id for function in application.functions.values() if function.type == SENT)
         application.publish(theirs, "theirs\n")
         (project / "handlers/start.ts").write_text("async function handleEvent() { return 'saved'; }\n")
         watch.until(f"warning: {SENT} was v1 after the last deploy and is v2 now: replacing someone else's version")

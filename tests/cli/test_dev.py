@@ -63,7 +63,7 @@ def test_the_working_copy_is_deployed_again_after_a_restore_or_reset(project: Pa
         answer = httpx.post(f"{url}/oauth/token", auth=("emulator", "emulator"), data=GRANT)
         headers = {"authorization": f"Bearer {answer.json()['access_token']}"}
         found = httpx.get(f"{url}/v1/runtimes/nodejs/functions", headers=headers).json()
-        return [one["currentVersionNumber"] for one in found.get("_embedded", {}).get("functions", [])]
+        return [function["currentVersionNumber"] for function in found.get("_embedded", {}).get("functions", [])]
 
     def eventually(url: str, versions: list[int]) -> None:
         until = time.monotonic() + 60
@@ -250,7 +250,7 @@ def test_the_types_are_updated_with_the_manifest(ckfunc: Ckfunc, project: Path) 
         manifest.write_text(f"{manifest.read_text()}runtime:\n  environment: {{GREETING: hello}}\n")
         dev.until(r"variable GREETING")
         until = time.monotonic() + 30
-        while not any("GREETING" in one.read_text() for one in types.glob("*.d.ts")):
+        while not any("GREETING" in path.read_text() for path in types.glob("*.d.ts")):
             assert time.monotonic() < until
             time.sleep(0.05)
 

@@ -52,7 +52,7 @@ def remote(monkeypatch: pytest.MonkeyPatch) -> Iterator[Platform]:
 
 def found(ckfunc: Callable[..., Any], *line: str | Path) -> tuple[int, dict[str, dict[str, str]]]:
     ran = ckfunc(*line, "doctor", "--json")
-    return ran.code, {one["check"]: one for one in json.loads(ran.out)}
+    return ran.code, {check["check"]: check for check in json.loads(ran.out)}
 
 
 def test_a_healthy_machine_passes_every_check_and_exits_0(
@@ -61,7 +61,7 @@ def test_a_healthy_machine_passes_every_check_and_exits_0(
     ran = ckfunc("-C", project, "doctor")
     assert ran.code == 0, ran.out
     names = [line.split()[1] for line in ran.out.splitlines() if not line.startswith(" ")]
-    assert [one for one in names if one != "keyring"] == [
+    assert [name for name in names if name != "keyring"] == [
         *("ckfunc", "node", "isolation", "npm", "cache", "project", "manifest", "target"),
         *("credentials", "platform", "clock", "login", "guests"),
     ]
@@ -95,7 +95,7 @@ def test_every_problem_is_a_failure_with_a_hint_and_all_checks_run(
     remote.routes["POST /oauth/token"] = Reply(401, {"error": "invalid_client"})
     code, checks = found(ckfunc, "-C", project)
     assert code == 1
-    failed = {name for name, one in checks.items() if one["verdict"] == "fail"}
+    failed = {name for name, check in checks.items() if check["verdict"] == "fail"}
     assert failed == {"node", "cache", "manifest", "login"} | ({"npm"} & failed)
     assert "handlers/start.ts" in checks["manifest"]["text"]
     assert checks["login"]["hint"]

@@ -61,7 +61,7 @@ def test_a_deploy_retries_after_rejected_and_lost_responses(ckfunc: Ckfunc, runn
     ran = ckfunc("-C", running, "deploy", "--yes")
     assert ran.code == 0, ran.err
     listed = json.loads(ckfunc("-C", running, "emulator", "faults", "--json").out)
-    assert [one["hits"] for one in listed] == [3, 1]
+    assert [fault["hits"] for fault in listed] == [3, 1]
     ckfunc("-C", running, "emulator", "faults", "clear")
     versions = json.loads(ckfunc("-C", running, "versions", "user.attempted.start_session", "--json").out)
     assert len(versions) == 1

@@ -50,7 +50,7 @@ def test_users_are_listed_with_their_kind_and_presence(ckfunc: Ckfunc, seeded: P
         ["3", "ev\\u202eil", "guest", "offline"],
     ]
     members = json.loads(ckfunc("-C", seeded, "emulator", "users", "--channel", "secret", "--json").out)
-    assert [(one["name"], "_links" in one) for one in members] == [("bob", False)]
+    assert [(member["name"], "_links" in member) for member in members] == [("bob", False)]
 
 
 def test_channels_are_listed_with_their_last_message_or_members(ckfunc: Ckfunc, seeded: Path) -> None:
@@ -60,9 +60,9 @@ def test_channels_are_listed_with_their_last_message_or_members(ckfunc: Ckfunc, 
     assert listed[1].endswith("system: \\u001b[31mred")
     assert "jane, bob" in listed[2]
     found = json.loads(ckfunc("-C", seeded, "emulator", "channels", "--user", "jane", "--json").out)
-    assert [one["id"] for one in found] == [1, 2]
+    assert [channel["id"] for channel in found] == [1, 2]
     found = json.loads(ckfunc("-C", seeded, "emulator", "channels", "--type", "private", "--json").out)
-    assert [one["name"] for one in found] == ["secret"]
+    assert [channel["name"] for channel in found] == ["secret"]
 
 
 def test_messages_are_listed_on_one_line_each_newest_last(ckfunc: Ckfunc, seeded: Path) -> None:
@@ -86,7 +86,7 @@ def test_messages_are_listed_on_one_line_each_newest_last(ckfunc: Ckfunc, seeded
 )
 def test_messages_can_be_filtered(ckfunc: Ckfunc, seeded: Path, options: tuple[str, ...], ids: list[int]) -> None:
     ran = ckfunc("-C", seeded, "emulator", "messages", *options, "--json")
-    assert [one["id"] for one in json.loads(ran.out)] == ids
+    assert [message["id"] for message in json.loads(ran.out)] == ids
     assert ("no messages" in ran.err) == (not ids)
     assert ("older messages are not shown: `ckfunc emulator messages --before 2`" in ran.err) == ("-n" in options)
 

@@ -41,7 +41,7 @@ def test_missing_names_are_appended_and_existing_content_is_preserved(ckfunc: Ck
     (project / ".env.example").write_bytes(before)
     stale = ckfunc("-C", project, "types", "--check", "--json")
     assert stale.code == 1
-    reasons = {one["path"]: one["reason"] for one in json.loads(stale.out)["stale"]}
+    reasons = {file["path"]: file["reason"] for file in json.loads(stale.out)["stale"]}
     assert reasons[".env.example"] == "does not list all variables of functions.yaml"
     assert ckfunc("-C", project, "types", "--no-install").code == 0
     assert (project / ".env.example").read_bytes() == before + b"\r\nAPPLICATION=\r\nPRODUCTION_KEY=\r\n"

@@ -71,7 +71,7 @@ def test_the_manifest_defines_the_gates_unless_options_override_them(ckfunc: Ckf
     assert ckfunc("-C", project, "deploy", "--gate", "none").code == 0
     handler(project, GOOD)
     told = json.loads(ckfunc("-C", project, "deploy", "--json").out)
-    assert told["ok"] and [one["gate"] for one in told["gates"]] == ["check"] and told["gates"][0]["ok"]
+    assert told["ok"] and [gate["gate"] for gate in told["gates"]] == ["check"] and told["gates"][0]["ok"]
     again = json.loads(ckfunc("-C", project, "deploy", "--json").out)
     assert again["gates"] == []  # gates don't run if there is nothing to deploy
 

@@ -187,7 +187,7 @@ def test_a_handler_sees_the_local_emulator_data_without_changing_it(ckfunc: Ckfu
         async function handleEvent(event: any, context: any) {
           const { Users } = context.ChatKitty;
           await Users.createUser({ name: 'made', displayName: 'M', isGuest: false });
-          return (await Users.listUsers()).data._embedded.users.map((one: any) => [one.id, one.name]);
+          return (await Users.listUsers()).data._embedded.users.map((user: any) => [user.id, user.name]);
         }
         """,
     )
@@ -203,7 +203,7 @@ def test_a_handler_sees_the_local_emulator_data_without_changing_it(ckfunc: Ckfu
     assert {path.name: path.read_bytes() for path in data.iterdir()} == before
     with Emulator(data, cache=cache_dir()):
         found = json.loads(ckfunc("-C", local, "invoke", START, "--json", "--event", made).out)
-        assert [one[1] for one in found["result"]["payload"]] == ["ann", "bob", "made"]
+        assert [row[1] for row in found["result"]["payload"]] == ["ann", "bob", "made"]
 
 
 def test_mentioned_users_and_channels_exist_and_messages_trigger_no_functions(ckfunc: Ckfunc, local: Path) -> None:
@@ -217,7 +217,7 @@ def test_mentioned_users_and_channels_exist_and_messages_trigger_no_functions(ck
           const { Channels } = context.ChatKitty;
           const { data } = await Channels.sendChannelMessage(event.channel.id, { type: 'TEXT', body: 'thanks' });
           const users = (await context.ChatKitty.Users.listUsers()).data._embedded.users;
-          return [data.channelId, users.map((one: any) => one.name)];
+          return [data.channelId, users.map((user: any) => user.name)];
         }
         """,
         "sent.ts",
@@ -263,7 +263,7 @@ def test_verbose_triggers_and_logs_show_api_calls(ckfunc: Ckfunc, local: Path) -
     assert asked in ckfunc("-C", local, "trigger", START, "--data", data, "-v").out.splitlines()
     assert asked in ckfunc("-C", local, "logs", "-v").out.splitlines()
     (entry, _) = map(json.loads, ckfunc("-C", local, "logs", "--json").out.splitlines())
-    assert [one["path"] for one in entry["calls"]] == ["/users?name=x"]
+    assert [call["path"] for call in entry["calls"]] == ["/users?name=x"]
 
 
 @pytest.mark.parametrize(

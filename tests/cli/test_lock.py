@@ -39,13 +39,13 @@ def tiny(version: str, inner: str = "^1.0.0") -> dict[str, Any]:
     return package("tiny", version, dependencies={"inner": inner})
 
 
-PLATFORM = [package(one.name, one.version.removeprefix("^")) for one in DEFAULT_PACKAGES]
+PLATFORM = [package(default.name, default.version.removeprefix("^")) for default in DEFAULT_PACKAGES]
 NATIVE = [package(f"@native/{system}", "1.0.0", os=[system]) for system in ("linux", "darwin", "win32")]
 FIRST = (
     *PLATFORM,
     package("inner", "1.0.0"),
     tiny("1.0.0"),
-    package("native", "1.0.0", optionalDependencies={one["name"]: "1.0.0" for one in NATIVE}),
+    package("native", "1.0.0", optionalDependencies={native["name"]: "1.0.0" for native in NATIVE}),
     *NATIVE,
 )
 LATER = (*FIRST, package("inner", "1.1.0"), tiny("1.1.0"), package("extra", "2.0.0"))
@@ -90,7 +90,7 @@ def locked_chat(chat: Path, first_lock: str) -> Path:
 
 def manifest(*dependencies: str) -> str:
     lines = ["version: 1", "default_target: local", "targets: {local: {emulator: true}}", "runtime:"]
-    lines += ["  dependencies:", *(f"    {one}" for one in dependencies)]
+    lines += ["  dependencies:", *(f"    {dependency}" for dependency in dependencies)]
     return "\n".join([*lines, "functions:", f"  {TYPE}: {{handler: handlers/start.js}}", ""])
 
 
@@ -103,7 +103,11 @@ def locked(root: Path) -> dict[str, str]:
 def deployed(ckfunc: Ckfunc, root: Path) -> dict[str, str]:
     """Return the packages of the application, except the platform's own."""
     runtime = json.loads(ckfunc("-C", root, "api", "GET", "/v1/runtimes/nodejs", "--json").out)
-    return {one["name"]: one["version"] for one in runtime["dependencies"] if not one.get("defaultDependency")}
+    return {
+        dependency["name"]: dependency["version"]
+        for dependency in runtime["dependencies"]
+        if not dependency.get("defaultDependency")
+    }
 
 
 def tree_of(directory: Path) -> str:
@@ -122,7 +126,7 @@ def test_a_lock_lists_every_package_with_its_checksum_and_no_url(ckfunc: Ckfunc,
     assert ran.err == "wrote functions.lock: 6 packages\n"
     text = (chat / "functions.lock").read_text()
     assert locked(chat) == {
-        **{one["name"]: one["version"] for one in PLATFORM},
+        **{default["name"]: default["version"] for default in PLATFORM},
         "inner": "1.0.0",
         "tiny": "1.0.0",
     }
@@ -237,7 +241,7 @@ def test_the_lock_contains_packages_for_other_systems(
     (chat / "functions.yaml").write_text(manifest("native: 1.x"))
     assert ckfunc("-C", chat, "lock").code == 0
     here = (chat / "functions.lock").read_bytes()
-    assert {name for name in locked(chat) if name.startswith("@native/")} == {one["name"] for one in NATIVE}
+    assert {name for name in locked(chat) if name.startswith("@native/")} == {native["name"] for native in NATIVE}
     assert ckfunc("-C", chat, "invoke", TYPE).code == 1  # installs the lock; the handler imports another package
     (chat / "functions.lock").unlink()
     monkeypatch.setenv("npm_config_os", "darwin")

@@ -39,7 +39,7 @@ def local(ckfunc: Callable[..., Any], project: Path) -> Path:
 def test_a_list_shows_ids_and_reports_omitted_older_invocations(ckfunc: Callable[..., Any], local: Path) -> None:
     ran = ckfunc("-C", local, "logs", "-n", "2")
     heads = [line for line in ran.out.splitlines() if not line.startswith(" ")]
-    assert [re.search(r"\d\d\.\d{3} \[(\d+)\] user\.", one)[1] for one in heads] == ["2", "3"]  # type: ignore[index]
+    assert [re.search(r"\d\d\.\d{3} \[(\d+)\] user\.", head)[1] for head in heads] == ["2", "3"]  # type: ignore[index]
     assert "older invocations are not shown: use -n 8" in ran.err
     left_out = ckfunc("-C", local, "logs", "--status", "SUCCEEDED", "-n", "1").err
     assert "older invocations are not shown" in left_out

@@ -44,7 +44,7 @@ class Remote:
         return made.id
 
     def edit(self, trigger_type: str, script: str) -> None:
-        (found,) = [one for one in self.client.functions() if one.type == trigger_type]
+        (found,) = [function for function in self.client.functions() if function.type == trigger_type]
         self.client.create_version(found.id, script)
 
 

@@ -65,7 +65,7 @@ def at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
 
 def read_only(target: Recorded) -> bool:
     calls = target.server.calls()
-    return all(one == "POST /oauth/token" or one.startswith("GET /v1/") for one in calls) and len(calls) > 3
+    return all(call == "POST /oauth/token" or call.startswith("GET /v1/") for call in calls) and len(calls) > 3
 
 
 def messages(count: int) -> list[dict[str, Any]]:
@@ -155,18 +155,18 @@ AFTER = (
 
 @pytest.mark.slow
 def test_regressions_are_found_for_every_trigger_type_with_a_sample(at: Any) -> None:
-    types = [one.type for one in TRIGGERS]
-    rows = {name: rows_of([{**sample_event(name), "planted": one} for one in KINDS]) for name in types}
+    types = [trigger.type for trigger in TRIGGERS]
+    rows = {name: rows_of([{**sample_event(name), "planted": kind} for kind in KINDS]) for name in types}
     with at(dict.fromkeys(types, BEFORE), dict.fromkeys(types, AFTER), rows) as (root, target):
         with App(os.environ) as app:
             app.settings.directory = root
             found = replayed(app)
         assert read_only(target)
     assert set(found.replays) == set(types)
-    for name, one in found.replays.items():
-        verdicts = [each.verdict for each in one.compared]
-        assert verdicts == [ReplayVerdict.EQUAL, *[ReplayVerdict.DIFFERENT] * 3], (name, one)
-        places = [{change.pattern[:2] for change in each.changes} for each in one.compared]
+    for name, replay in found.replays.items():
+        verdicts = [each.verdict for each in replay.compared]
+        assert verdicts == [ReplayVerdict.EQUAL, *[ReplayVerdict.DIFFERENT] * 3], (name, replay)
+        places = [{change.pattern[:2] for change in each.changes} for each in replay.compared]
         assert places[1] == {("result", "is")}
         assert places[2] == {("calls", "GET /users")}
         assert places[3] == {("status",), ("result",), ("error",)}
@@ -226,7 +226,7 @@ def test_a_single_invocation_can_be_replayed_by_id(ckfunc: Ckfunc, at: Any) -> N
         assert read_only(target)
     assert ran.code == 3, ran.err
     document = json.loads(ran.out)
-    assert (document["type"], [one["id"] for one in document["invocations"]]) == (TYPE, [4002])
+    assert (document["type"], [invocation["id"] for invocation in document["invocations"]]) == (TYPE, [4002])
     assert document["invocations"][0]["changes"] == [{"path": "result", "before": 6, "after": 7}]
 
 
@@ -251,7 +251,7 @@ def test_the_newest_finished_invocations_are_replayed(
     with at(SIMPLE, SIMPLE, mixed) as (root, _):
         ran = ckfunc("-C", root, "replay", TYPE, "--json", *options)
     assert ran.code == 0, ran.err
-    assert [one["id"] for one in json.loads(ran.out)["invocations"]] == ids
+    assert [invocation["id"] for invocation in json.loads(ran.out)["invocations"]] == ids
 
 
 @pytest.mark.parametrize(
@@ -285,7 +285,7 @@ def test_each_side_runs_with_its_own_packages_environment_and_init_script(ckfunc
         assert ran.code == 0, ran.err
         document = json.loads(ckfunc("-C", root, "replay", TYPE, "--json").out)
     assert "1 different" in ran.out
-    assert [one["path"] for one in document["invocations"][0]["changes"]] == ["result[0]"]
+    assert [change["path"] for change in document["invocations"][0]["changes"]] == ["result[0]"]
     for text in (ran.out, ran.err, json.dumps(document)):
         assert "deployed-word" not in text
         assert "working-word" not in text
@@ -293,7 +293,7 @@ def test_each_side_runs_with_its_own_packages_environment_and_init_script(ckfunc
 
 
 @pytest.mark.parametrize(
-    "options", [["-v"], *(pytest.param(one, marks=pytest.mark.slow) for one in ([], ["-q"], ["--json"]))]
+    "options", [["-v"], *(pytest.param(arguments, marks=pytest.mark.slow) for arguments in ([], ["-q"], ["--json"]))]
 )
 def test_environment_and_client_secrets_are_never_shown(ckfunc: Ckfunc, at: Any, options: list[str]) -> None:
     start = "user.attempted.start_session"

@@ -189,14 +189,14 @@ def test_results_can_be_printed_as_json_and_junit(ckfunc: Callable[..., Any], ro
         **{"ok": False, "passed": 0, "failed": 3, "skipped": 1, "leftOut": 0}
     }
     wrong, throws, _, skipped = found["cases"]
-    assert [one["what"] for one in wrong["failures"]] == ["result", "console", "calls"]
+    assert [miss["what"] for miss in wrong["failures"]] == ["result", "console", "calls"]
     assert wrong["calls"][0]["path"] == "/channels/1/messages"
     assert (throws["status"], throws["error"]["name"]) == ("FAILED", "TypeError")
     assert (skipped["verdict"], skipped["reason"]) == ("skipped", "waits for the new API")
     top = ET.fromstring((tmp_path / "report.xml").read_text(encoding="utf-8"))
     assert (top.get("tests"), top.get("failures"), top.get("errors"), top.get("skipped")) == ("4", "3", "0", "1")
     (suite,) = top
-    assert (suite.get("name"), [one.get("name") for one in suite]) == (
+    assert (suite.get("name"), [testcase.get("name") for testcase in suite]) == (
         "tests/start.yaml",
         ["wrong in every way", "throws", "was to throw", "not now"],
     )
@@ -374,7 +374,7 @@ def recorded(ckfunc: Callable[..., Any], root: Path) -> Iterator[Path]:
 
 def ids(ckfunc: Callable[..., Any], root: Path) -> dict[str, int]:
     listed = [json.loads(line) for line in ckfunc("-C", root, "--target", "local", "--json", "logs").out.splitlines()]
-    return {one["args"].get("username") or one["type"]: one["id"] for one in listed}
+    return {invocation["args"].get("username") or invocation["type"]: invocation["id"] for invocation in listed}
 
 
 def test_a_recorded_invocation_becomes_a_passing_case(ckfunc: Callable[..., Any], recorded: Path) -> None:
@@ -462,7 +462,7 @@ def test_a_case_from_a_real_application_needs_only_reads_and_has_no_secrets(
         assert ckfunc("-C", root, "test", "add", "--invocation", rows[-1]["id"] + 1).code == 1
         calls = target.server.calls()
     assert ran.code == 0, ran.err
-    assert all(one == "POST /oauth/token" or one.startswith("GET /v1/") for one in calls)
+    assert all(call == "POST /oauth/token" or call.startswith("GET /v1/") for call in calls)
     assert 3 < len(calls) < 20
     text = (root / "tests/user-sent-message.yaml").read_text()
     everything = text + ran.out + ran.err

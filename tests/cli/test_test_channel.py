@@ -123,7 +123,7 @@ def test_a_channel_becomes_a_passing_conversation_without_changing_the_target(
     assert ran.code == 0, ran.err
     assert all(call == "POST /oauth/token" or call.startswith("GET /v1/") for call in calls)
     assert "it passes with the working copy" in ran.err, ran
-    assert [(one.code, one.err.splitlines()[0]) for one in wrong] == [
+    assert [(ran.code, ran.err.splitlines()[0]) for ran in wrong] == [
         (1, "error: there is no channel 'dask'"),
         (1, "error: channel 'empty' has no messages"),
     ]

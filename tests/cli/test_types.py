@@ -103,7 +103,7 @@ def test_a_check_lists_stale_files_with_reasons(ckfunc: Ckfunc, written: Path) -
     assert "run `ckfunc types`" in ran.err
     told = json.loads(ckfunc("-C", written, "--json", "types", "--check").out)
     assert told["current"] is False
-    assert [one["path"] for one in told["stale"]] == [line.partition("  ")[0] for line in ran.out.splitlines()]
+    assert [file["path"] for file in told["stale"]] == [line.partition("  ")[0] for line in ran.out.splitlines()]
     assert state(written) == before
     assert ckfunc("-C", written, "types").code == 0
     assert ckfunc("-C", written, "types", "--check").code == 0

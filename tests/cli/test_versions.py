@@ -65,13 +65,15 @@ def test_versions_are_listed_newest_first_with_deployed_and_local_ones_marked(
     assert newest.startswith("v2") and newest.endswith("deployed")
     assert oldest.startswith("v1") and oldest.endswith("local")
     found = json.loads(ckfunc("-C", local, "versions", TYPE, "--json").out)
-    assert [(one["version"], one["deployed"], one["matches_local"]) for one in found] == [
+    assert [(version["version"], version["deployed"], version["matches_local"]) for version in found] == [
         (2, True, False),
         (1, False, True),
     ]
     assert len(ckfunc("-C", local, "versions", TYPE, "-n", "1").out.splitlines()) == 2
     assert "older versions are not shown: use -n 5" in ckfunc("-C", local, "versions", TYPE, "-n", "1").err
-    assert [one["deployed_time"] for one in found] == sorted((one["deployed_time"] for one in found), reverse=True)
+    assert [version["deployed_time"] for version in found] == sorted(
+        (version["deployed_time"] for version in found), reverse=True
+    )
 
 
 def test_a_version_deployed_elsewhere_shows_its_first_invocation_time(ckfunc: Callable[..., Any], local: Path) -> None:
@@ -183,7 +185,7 @@ def test_blame_finds_commits_across_renames_and_line_ending_changes(ckfunc: Call
     manifest.write_text(manifest.read_text().replace("start.ts", "begin.ts"))
     git(local, "commit", "-q", "-a", "-m", "Rename", day=9)
     found = json.loads(ckfunc("-C", local, "versions", TYPE, "--blame", "--json").out)
-    assert [one.get("commit", {}).get("id") for one in found] == [None, *reversed(ids)]
+    assert [version.get("commit", {}).get("id") for version in found] == [None, *reversed(ids)]
     assert found[-1]["commit"]["author"] == "Jane"
     shown = ckfunc("-C", local, "versions", TYPE, "--blame").out
     assert "Jane: Say two" in shown
@@ -204,7 +206,7 @@ def committed(directory: Path, file: Path, *words: str) -> list[str]:
 def blamed(ckfunc: Callable[..., Any], directory: Path) -> list[str | None]:
     ran = ckfunc("-C", directory, "versions", TYPE, "--blame", "--json")
     assert ran.code == 0, ran.err
-    return [one.get("commit", {}).get("id") for one in json.loads(ran.out)]
+    return [version.get("commit", {}).get("id") for version in json.loads(ran.out)]
 
 
 def test_blame_in_a_shallow_clone_omits_commits_before_its_boundary(
@@ -267,8 +269,8 @@ def test_a_checkout_owned_by_another_user_is_reported(
     git(local, "init", "-q")
     committed(local, local / "handlers/start.ts", "one")
     (local / ".env").write_text("A=b\n")
-    for one in (local / ".git", local):
-        os.chown(one, 65534, 65534)
+    for path in (local / ".git", local):
+        os.chown(path, 65534, 65534)
     ran = ckfunc("-C", local, "versions", TYPE, "--blame")
     assert ran.code == 1
     assert "belongs to another user" in ran.err and f"safe.directory '{local.resolve()}'" in ran.err

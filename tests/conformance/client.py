@@ -74,13 +74,13 @@ def _snake(name: str) -> str:
 
 def made(value: Any) -> Any:
     if isinstance(value, list):
-        return [made(one) for one in value]
+        return [made(element) for element in value]
     return value.made() if isinstance(value, Body) else value
 
 
 def plain(value: Any) -> Any:
     if isinstance(value, list):
-        return [plain(one) for one in value]
+        return [plain(element) for element in value]
     return value.plain() if isinstance(value, Body) else value
 
 
@@ -126,7 +126,9 @@ def call(operation: str, method: str, *arguments: Any, label: str = "", files: A
                 raise
             note = message_of(error)
             if client.last_response is None:  # The request was not sent, or was malformed.
-                directly(method, plain(list(arguments)), {name: plain(one) for name, one in options.items()}, files)
+                directly(
+                    method, plain(list(arguments)), {name: plain(option) for name, option in options.items()}, files
+                )
     except openapi_client.ApiException as error:
         line |= {"status": error.status, "data": json.loads(error.body) if error.body else None}
     except Exception as error:
@@ -261,7 +263,9 @@ def runtime(general: Any) -> None:
     event = Body("CreateChannelGenericEventResource", type="x", properties={})
     call("sendChannelEvent", "send_channel_event", general["id"], event, label="with a function")
     invocations = f"/v1/functions/{function['id']}/invocations"
-    while not any(one["status"] != "RUNNING" for one in call_quietly(invocations)["_embedded"]["invocations"]):
+    while not any(
+        invocation["status"] != "RUNNING" for invocation in call_quietly(invocations)["_embedded"]["invocations"]
+    ):
         time.sleep(0.05)
     call("listFunctionInvocations", "retrieve_function_invocations", function["id"])
     package = Body("ChatRuntimeDependencyProperties", name="ms", version="^2.1.3", defaultDependency=False)

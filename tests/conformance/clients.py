@@ -94,7 +94,7 @@ class Report:
         return {step.name: step.data for step in self.steps}
 
 
-def report(client: Client, server: str) -> Report:
+def report_of(client: Client, server: str) -> Report:
     """Run all calls of a client on the emulator at `server`."""
     lines = [json.loads(line) for line in _run(_command(client, server)).splitlines()]
     return Report(
@@ -141,8 +141,8 @@ def _pip_install(lock_file: Path) -> Path:
 def verdicts(reports: Iterable[Report]) -> dict[tuple[str, str], list[str]]:
     """Return the problems of each operation and client that calls it; an empty list if it passes."""
     found: dict[tuple[str, str], list[str]] = {}
-    for one in reports:
-        for step in one.steps:
-            wrong = [f"{step.label}: {text}".removeprefix(": ") for text in one.problems(step)]
-            found.setdefault((step.operation, str(one.client)), []).extend(wrong)
+    for report in reports:
+        for step in report.steps:
+            wrong = [f"{step.label}: {text}".removeprefix(": ") for text in report.problems(step)]
+            found.setdefault((step.operation, str(report.client)), []).extend(wrong)
     return found

@@ -77,8 +77,8 @@ def _people_and_channels(asker: Asker) -> tuple[int, int, int]:
     asker("removeUserSecret", "DELETE", f"/users/{jane}/secrets/x")
     # The channel of the example has no creator.
     channel: int = asker("createChannel", "POST", "/channels", {"type": "PUBLIC", "name": "general"})["id"]
-    for one in (jane, john):
-        asker("addChannelMember", "POST", f"/channels/{channel}/members", {"id": one})
+    for user_id in (jane, john):
+        asker("addChannelMember", "POST", f"/channels/{channel}/members", {"id": user_id})
     asker("retrieveChannel", "GET", f"/channels/{channel}")
     asker("updateChannel", "PATCH", f"/channels/{channel}", {"properties": {"a": 1}})
     made = {"creator": {"id": jane}, "members": [{"id": john}]}

@@ -15,7 +15,7 @@ from jsonschema.validators import extend
 from ckfunc.wire.contract import Operation, operations, schemas
 from ckfunc.wire.dialects import Dialect
 
-OPERATIONS: Mapping[str, Operation] = {one.id: one for one in operations()}
+OPERATIONS: Mapping[str, Operation] = {operation.id: operation for operation in operations()}
 
 _FORMATS = FormatChecker(formats=())
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.(\d{3}|\d{6}|\d{9})Z")
@@ -109,8 +109,8 @@ def strict(name: str, dialect: Dialect, server: str = "", references: str = "#/$
     if "properties" not in made:
         return made
     spelling = {
-        field: one.get("x-snake", field) if dialect is Dialect.SNAKE else field
-        for field, one in made["properties"].items()
+        field: schema.get("x-snake", field) if dialect is Dialect.SNAKE else field
+        for field, schema in made["properties"].items()
     }
     required = [spelling[field] for field in made.get("required", [])]
     extra: dict[str, Any] = {}
@@ -120,7 +120,7 @@ def strict(name: str, dialect: Dialect, server: str = "", references: str = "#/$
         extra = {"x-page": server}
     return {
         **made,
-        "properties": {spelling[field]: one for field, one in made["properties"].items()},
+        "properties": {spelling[field]: schema for field, schema in made["properties"].items()},
         "required": required,
         "additionalProperties": False,
         "x-server": server,

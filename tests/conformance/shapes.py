@@ -12,7 +12,9 @@ from ckfunc.wire.contract import schemas
 USER_DATA = frozenset({"properties", "args", "result", "environmentVariables", "secret"})
 """Fields whose content is up to the user."""
 
-_VARIANTS = frozenset(value for one in schemas().values() for value in one.get("discriminator", {}).get("mapping", ()))
+_VARIANTS = frozenset(
+    value for schema in schemas().values() for value in schema.get("discriminator", {}).get("mapping", ())
+)
 
 Shape = frozenset[tuple[str, str]]
 """Locations such as `_embedded/messages[]<TEXT>/user/id`, with types or, for links, paths without numbers."""
@@ -26,21 +28,21 @@ def shape(document: Any) -> Shape:
 def _places(value: Any, place: str) -> Iterator[tuple[str, str]]:
     if isinstance(value, list):
         yield place, "array"
-        for one in value:
-            yield from _places(one, f"{place}[]")
+        for element in value:
+            yield from _places(element, f"{place}[]")
     elif isinstance(value, dict):
         kind = value.get("type")
         variant = f"<{kind}>" if kind in _VARIANTS else ""
         yield f"{place}{variant}", "object"
-        for name, one in value.items():
+        for name, field in value.items():
             below = f"{place}{variant}/{name}".removeprefix("/")
             if name == "_links":
-                for relation, link in one.items():
+                for relation, link in field.items():
                     yield f"{below}/{relation}", _target(link["href"])
             elif name in USER_DATA:
                 yield below, "user data"
             else:
-                yield from _places(one, below)
+                yield from _places(field, below)
     else:
         yield place, "boolean" if isinstance(value, bool) else type(value).__name__
 

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from conformance.clients import CLIENTS, Report, report, verdicts
+from conformance.clients import CLIENTS, Report, report_of, verdicts
 from conformance.judging import OPERATIONS
 from conformance.world import inhabited
 
@@ -51,13 +51,13 @@ NOTES = """
 def table(reports: Sequence[Report]) -> str:
     """Return the document without the section on chat clients."""
     found = verdicts(reports)
-    roundabout = {(step.operation, str(one.client)) for one in reports for step in one.steps if step.note}
-    clients = [str(one.client) for one in reports]
+    roundabout = {(step.operation, str(report.client)) for report in reports for step in report.steps if step.note}
+    clients = [str(report.client) for report in reports]
     rows = [f"| operation | {' | '.join(clients)} |", f"|---|{'---|' * len(clients)}"]
     for operation in OPERATIONS.values():
-        cells = [_cell(found.get((operation.id, one)), (operation.id, one) in roundabout) for one in clients]
+        cells = [_cell(found.get((operation.id, client)), (operation.id, client) in roundabout) for client in clients]
         rows.append(f"| `{operation.id}` {operation.method} {operation.path} | {' | '.join(cells)} |")
-    passed = [sum(not found.get((one, client), ["-"]) for one in OPERATIONS) for client in clients]
+    passed = [sum(not found.get((operation, client), ["-"]) for operation in OPERATIONS) for client in clients]
     rows.append(f"| **{len(OPERATIONS)}** | {' | '.join(f'**{count}**' for count in passed)} |")
     return HEAD + "\n".join(rows) + "\n" + NOTES + "\n".join(_notes(reports)) + "\n"
 
@@ -71,8 +71,8 @@ def _cell(wrong: list[str] | None, roundabout: bool) -> str:
 def _notes(reports: Sequence[Report]) -> list[str]:
     """Return the errors of a client, each with the methods that caused it."""
     methods: dict[str, list[str]] = {}
-    for one in reports:
-        for step in one.steps:
+    for report in reports:
+        for step in report.steps:
             if step.note and step.method not in methods.setdefault(step.note, []):
                 methods[step.note].append(step.method)
     return [f"  - {', '.join(f'`{name}`' for name in names)}: {note}" for note, names in methods.items()]
@@ -83,7 +83,7 @@ def run() -> list[Report]:
     reports = []
     for client in CLIENTS:
         with tempfile.TemporaryDirectory() as directory, inhabited(Path(directory)) as server:
-            reports.append(report(client, server))
+            reports.append(report_of(client, server))
     return reports
 
 

@@ -14,12 +14,12 @@ from ckfunc.wire.dialects import canonical
 # In a parallel run, one worker runs all of these tests, so that each client runs once.
 pytestmark = [pytest.mark.xdist_group("conformance"), pytest.mark.timeout(600)]
 
-SDKS = pytest.mark.parametrize("client", CLIENTS, ids=lambda one: one.package)
+SDKS = pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.package)
 
 
 @pytest.fixture(scope="module")
 def reports() -> dict[Client, Report]:
-    return {one.client: one for one in run()}
+    return {report.client: report for report in run()}
 
 
 @SDKS
@@ -46,12 +46,12 @@ def test_every_list_that_a_client_receives_has_entries(reports: dict[Client, Rep
             lists[step.operation] = lists.get(step.operation, 0) + len(entries)
     assert [name for name, count in lists.items() if not count] == []
     called = {step.operation for step in found.steps}
-    pages = {one.id for one in OPERATIONS.values() if "Paged" in (one.response or "")}
+    pages = {operation.id for operation in OPERATIONS.values() if "Paged" in (operation.response or "")}
     assert set(lists) == pages & called
 
 
 def test_the_clients_together_call_every_operation(reports: dict[Client, Report]) -> None:
-    called = {step.operation for one in reports.values() for step in one.steps}
+    called = {step.operation for report in reports.values() for step in report.steps}
     assert called == set(OPERATIONS)
 
 
@@ -61,18 +61,18 @@ def test_the_table_in_the_documentation_is_up_to_date(reports: dict[Client, Repo
 
 
 def names(page: dict[str, Any], kind: str, field: str = "name") -> list[Any]:
-    return [one[field] for one in page["_embedded"][kind]]
+    return [resource[field] for resource in page["_embedded"][kind]]
 
 
 def linked(page: dict[str, Any], kind: str, relation: str) -> list[int]:
     """Return the ids that the entries of a page link to."""
-    return [int(one["_links"][relation]["href"].rpartition("/")[2]) for one in page["_embedded"][kind]]
+    return [int(resource["_links"][relation]["href"].rpartition("/")[2]) for resource in page["_embedded"][kind]]
 
 
 @SDKS
 def test_responses_contain_the_data_that_was_sent(reports: dict[Client, Report], client: Client) -> None:
     """Responses contain the values that were sent, and updates are visible."""
-    data = {name: canonical(one) for name, one in reports[client].data().items()}
+    data = {name: canonical(answer) for name, answer in reports[client].data().items()}
     check_users(data)
     check_channels(data)
     check_messages(data)
@@ -130,7 +130,9 @@ def check_messages(data: dict[str, Any]) -> None:
     assert data["retrieveThread"]["type"] == "MESSAGE"
     assert data["sendThreadMessage"]["nestedLevel"] == 1
     assert names(data["listThreadMessages"], "messages", "body") == ["a reply"]
-    kinds = [one["data"]["type"] for one in data["listUserNotifications"]["_embedded"]["notifications"]]
+    kinds = [
+        notification["data"]["type"] for notification in data["listUserNotifications"]["_embedded"]["notifications"]
+    ]
     assert kinds[-2:] == ["SYSTEM:SENT:MESSAGE", "USER:SENT:MESSAGE"]
     assert linked(data["listMessageReadReceipts"], "receipts", "user") == [1]
     assert (data["deleteMessage"]["type"], data["sendChannelMessage system text"]["body"]) == ("MAIN", "bye")
@@ -154,5 +156,5 @@ def check_runtime(data: dict[str, Any]) -> None:
 def check_jobs(data: dict[str, Any]) -> None:
     assert (data["importUsers"]["type"], data["retrieveJob"]["state"]) == ("USER_IMPORT", "FINISHED")
     jobs = data["listJobs"]["_embedded"]["jobs"]
-    assert {one["state"] for one in jobs} == {"FINISHED"}
-    assert [one["type"] for one in jobs][:2] == ["USER_IMPORT", "CHANNEL_IMPORT"]
+    assert {job["state"] for job in jobs} == {"FINISHED"}
+    assert [job["type"] for job in jobs][:2] == ["USER_IMPORT", "CHANNEL_IMPORT"]

@@ -23,8 +23,8 @@ GOLDEN = Path(__file__).parent.parent / "golden" / "platform-examples.json"
 _EXAMPLES = json.loads(GOLDEN.read_text(encoding="utf-8"))
 EXAMPLES: dict[str, Any] = {
     # If two operations have the same example, the second refers to the first by name.
-    operation: _EXAMPLES[one] if isinstance(one, str) else one
-    for operation, one in _EXAMPLES.items()
+    operation: _EXAMPLES[example] if isinstance(example, str) else example
+    for operation, example in _EXAMPLES.items()
 }
 
 MORE = {
@@ -65,8 +65,8 @@ def test_every_operation_has_an_example_except_for_known_exceptions() -> None:
 def test_a_response_has_the_same_shape_as_the_documented_example(answers: Mapping[str, Any], operation: str) -> None:
     example, answer = form(operation, EXAMPLES[operation]), form(operation, canonical(answers[operation]))
     accepted = OPERATIONS[operation].status == 202
-    assert [one for one in sorted(example - answer) if not (accepted and one[0] in LESS)] == []
-    more = [one for one in sorted(answer - example) if not expected(one[0], example)]
+    assert [entry for entry in sorted(example - answer) if not (accepted and entry[0] in LESS)] == []
+    more = [entry for entry in sorted(answer - example) if not expected(entry[0], example)]
     assert [place for place, _ in more if not (operation.endswith("Keystrokes") and place.startswith("_links/"))] == []
 
 
@@ -80,7 +80,7 @@ def form(operation: str, document: Any) -> Shape:
         return found
     own = re.sub(r"{\w+}", "{n}", OPERATIONS[operation].path)
     paged = {(place, text.partition("?")) for place, text in found if place.startswith("_links/")}
-    rest = {one for one in found if not one[0].startswith("_links/")}
+    rest = {entry for entry in found if not entry[0].startswith("_links/")}
     assert all(path.startswith("/v1/") for _, (path, _, _) in paged)
     prefix = "/v1" if "sessions" in own else "/v1/applications/{n}"
     return frozenset(rest | {(place, f"{prefix}{own}?{query}") for place, (_, _, query) in paged})
@@ -88,7 +88,7 @@ def form(operation: str, document: Any) -> Shape:
 
 def expected(place: str, example: Shape) -> bool:
     """Return whether a response may have a field that the example lacks: known, or a new variant."""
-    if any(place == one or place.endswith(f"/{one}") for one in MORE):
+    if any(place == suffix or place.endswith(f"/{suffix}") for suffix in MORE):
         return True
     variants = [place[: found.end()] for found in re.finditer(r"<[^>]+>", place)]
     return any((variant, "object") not in example for variant in variants)

@@ -78,7 +78,7 @@ def closed(made: dict[str, Any]) -> dict[str, Any]:
     prefix = "#/components/schemas/"
     made = json.loads(json.dumps(made))
     components = made["components"]["schemas"]
-    todo = [one.response for one in operations() if one.response]
+    todo = [operation.response for operation in operations() if operation.response]
     answers: set[str] = set()
     while todo:
         name = todo.pop()
@@ -100,18 +100,21 @@ def closed(made: dict[str, Any]) -> dict[str, Any]:
 SCHEMA = schemathesis.openapi.from_dict(closed(document(ROUTES, "http://127.0.0.1")))
 # Deletions come last, the smallest objects first, so that the other operations find data.
 ORDER = sorted(
-    (one for one in operations() if one.id in ROUTED),
-    key=lambda one: -one.path.count("/") if one.method == "DELETE" else -99,
+    (operation for operation in operations() if operation.id in ROUTED),
+    key=lambda operation: -operation.path.count("/") if operation.method == "DELETE" else -99,
 )
 
 
 PLANS = [
     pytest.param(
-        one, mode, id=f"{one.id}-{mode.value}", marks=() if mode is GenerationMode.POSITIVE else pytest.mark.slow
+        operation,
+        mode,
+        id=f"{operation.id}-{mode.value}",
+        marks=() if mode is GenerationMode.POSITIVE else pytest.mark.slow,
     )
-    for one in ORDER
+    for operation in ORDER
     for mode in GenerationMode
-    if mode is GenerationMode.POSITIVE or one.parameters or one.content
+    if mode is GenerationMode.POSITIVE or operation.parameters or operation.content
 ]
 
 
@@ -139,4 +142,4 @@ def test_every_response_is_described_in_the_openapi_document(
 
 
 def test_every_operation_is_fuzzed() -> None:
-    assert {one.id for one in ORDER} == ROUTED & set(OPERATIONS)
+    assert {operation.id for operation in ORDER} == ROUTED & set(OPERATIONS)

@@ -90,13 +90,13 @@ class RemoteApplication:
         """Return the deployed script of every function, by type."""
         with self._lock:
             return {
-                one.type: self.versions[one.id][-1].handler_script if self.versions[one.id] else None
-                for one in self.functions.values()
+                function.type: self.versions[function.id][-1].handler_script if self.versions[function.id] else None
+                for function in self.functions.values()
             }
 
     def history(self) -> dict[str, int]:
         """Return how many versions every function has, by type."""
-        return {one.type: len(self.versions[one.id]) for one in self.functions.values()}
+        return {function.type: len(self.versions[function.id]) for function in self.functions.values()}
 
     # -- the server ----------------------------------------------------------------------------------------------
 
@@ -142,7 +142,7 @@ class RemoteApplication:
         versions = self.versions[function.id]
         if found[2] == "versions":
             page = Page(tuple(reversed(versions)), 0, len(versions), len(versions), 1)
-            items = [write_version(one, self._links) for one in page.items]
+            items = [write_version(item, self._links) for item in page.items]
             return Reply(body=write_page("versions", page, items, self._links.href(path), ()))
         if not versions:
             return Reply(404, {"error": "ResourceNotFoundError", "message": "Resource not found"})
@@ -150,7 +150,9 @@ class RemoteApplication:
 
     def _runtime(self, path: str, request: Request) -> Reply:
         if path.endswith("/dependencies"):
-            self.dependencies = {one.name: one.version for one in read_dependencies(request.json())}
+            self.dependencies = {
+                dependency.name: dependency.version for dependency in read_dependencies(request.json())
+            }
         elif path.endswith("/environment-variables"):
             self.environment = revealed(read_environment(request.json()))
         elif path.endswith("/initialization-script"):
@@ -158,7 +160,10 @@ class RemoteApplication:
         runtime = Runtime(
             id=1,
             version="v0.0.29",
-            dependencies=(*PLATFORM_DEPENDENCIES, *(Dependency(*one) for one in self.dependencies.items())),
+            dependencies=(
+                *PLATFORM_DEPENDENCIES,
+                *(Dependency(*dependency) for dependency in self.dependencies.items()),
+            ),
             environment=secret_values({**PLATFORM_ENVIRONMENT, **self.environment}),
             initialization_script=self.script,
         )
@@ -166,7 +171,7 @@ class RemoteApplication:
 
     def _create(self, request: Request) -> Reply:
         new = read_new_function(request.json())
-        if any(one.type == new.type for one in self.functions.values()):
+        if any(known.type == new.type for known in self.functions.values()):
             return Reply(400, {"error": "ClientError", "message": f"a function of type {new.type} exists"})
         function = self.add(new.type, name=new.name)
         function = replace(function, description=new.description)
@@ -179,7 +184,7 @@ class RemoteApplication:
         items = tuple(every[number * size : (number + 1) * size])
         page = Page(items, number, size, len(every), -(-len(every) // size))
         href = self._links.href("runtimes/nodejs/functions")
-        return Reply(body=write_page("functions", page, [self._shown(one) for one in items], href, ()))
+        return Reply(body=write_page("functions", page, [self._shown(item) for item in items], href, ()))
 
     def _shown(self, function: Function) -> object:
         return write_function(function, 1, "v0.0.29", self._links)

@@ -17,14 +17,14 @@ WHERE = "https://api.chatkitty.com#1"
 
 
 def files(root: Path) -> list[Path]:
-    return sorted(one for one in (root / ".ckfunc").rglob("*") if one.is_file() and one.name != ".gitignore")
+    return sorted(path for path in (root / ".ckfunc").rglob("*") if path.is_file() and path.name != ".gitignore")
 
 
 def test_a_cached_version_is_returned_unchanged(tmp_path: Path) -> None:
     cache = VersionCache(tmp_path)
     cache.store_version(WHERE, 7, VERSION)
     assert VersionCache(tmp_path).version(WHERE, 7, 34) == VERSION
-    assert [one.name for one in files(tmp_path)] == ["7-34.ts"]
+    assert [file.name for file in files(tmp_path)] == ["7-34.ts"]
 
 
 def test_each_function_version_and_application_has_its_own_entry(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_a_corrupted_cache_costs_one_request_and_does_not_change_the_plan(here: 
 def test_environment_values_are_never_written_to_disk(here: World) -> None:
     here.application.environment = {"THEIRS": "canary-one"}
     here.deploy(here.project({"call.ended": "a\n"}, environment={"OURS": "canary-two"}))
-    found = b"".join(one.read_bytes() for one in here.root.rglob("*") if one.is_file())
+    found = b"".join(path.read_bytes() for path in here.root.rglob("*") if path.is_file())
     assert b"canary" not in found and b"client-secret" not in found
     assert (here.root / ".ckfunc" / "cache" / ".gitignore").read_text() == "*\n"
     assert not any(name.endswith(".tmp") for _, _, names in os.walk(here.root) for name in names)

@@ -155,7 +155,12 @@ def test_a_conflicting_version_is_reverted_once_when_requests_are_lost(here: Wor
     here.application.before, here.application.after = overtake, lose
     item = by_name(here.deploy(here.project({READ: "ours\n"})))[READ]
     assert item.result == "conflict" and "your v3 was reverted: v4 is theirs again" in str(item.note)
-    assert [one.handler_script for one in here.application.versions[1]] == ["a\n", "theirs\n", "ours\n", "theirs\n"]
+    assert [version.handler_script for version in here.application.versions[1]] == [
+        "a\n",
+        "theirs\n",
+        "ours\n",
+        "theirs\n",
+    ]
 
 
 def test_a_failed_revert_is_reported_with_the_rollback_command(here: World) -> None:

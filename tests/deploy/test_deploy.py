@@ -95,7 +95,7 @@ def test_only_the_versions_of_functions_in_the_manifest_are_read(here: World) ->
     here.application.add(READ, "b\n")
     plan = here.plan(here.project({SENT: "a\n"}))
     assert "GET /functions/2/current-version" not in here.calls()
-    assert [(one.name, one.version) for one in plan.unmanaged] == [(READ, 1)]
+    assert [(dependency.name, dependency.version) for dependency in plan.unmanaged] == [(READ, 1)]
     assert plan.is_empty
 
 
@@ -137,7 +137,7 @@ def test_values_missing_from_the_manifest_are_removed_except_platform_packages(h
     here.application.script = "old"
     project = here.project(dependencies={"kept": "1"}, environment={"KEPT": "1"}, script="")
     plan = here.plan(project)
-    assert [one.name for one in plan.removals] == ["lodash", "OLD", "initialization_script"]
+    assert [removal.name for removal in plan.removals] == ["lodash", "OLD", "initialization_script"]
     report = here.deploy(project)
     assert results(report) == {
         "kept": "unchanged",
@@ -147,7 +147,7 @@ def test_values_missing_from_the_manifest_are_removed_except_platform_packages(h
         "initialization_script": "removed",
     }
     assert here.application.environment == {"KEPT": "1"}
-    bodies = [one.body for one in here.server.requests if one.method == "PUT"]
+    bodies = [request.body for request in here.server.requests if request.method == "PUT"]
     assert bodies[1] == b'{"KEPT":"1"}' and b"chatkitty-platform-sdk" not in bodies[0]
     assert report.ok
     assert here.checked == []
@@ -176,7 +176,10 @@ def test_scripts_that_cannot_run_stop_the_deploy_before_the_first_write(here: Wo
     here.problems = [Problem("init.ts", 3, 7, "Unexpected token"), Problem("handlers/x.ts", 1, 2, "Oops")]
     with pytest.raises(InvalidScripts) as caught:
         here.deploy(here.project({SENT: "b\n", READ: "c\n"}, script="i\n", environment={"A": "1"}))
-    assert [str(one) for one in caught.value.problems] == ["handlers/x.ts:1:2: Oops", "init.ts:3:7: Unexpected token"]
+    assert [str(problem) for problem in caught.value.problems] == [
+        "handlers/x.ts:1:2: Oops",
+        "init.ts:3:7: Unexpected token",
+    ]
     assert caught.value.exit_code == 1 and caught.value.message == "2 scripts cannot run"
     assert here.writes() == []
     assert here.checked == [[(f"handlers/{READ}.ts", "c\n"), (f"handlers/{SENT}.ts", "b\n"), ("init.ts", "i\n")]]
@@ -283,6 +286,6 @@ def test_steps_and_items_are_reported_as_they_happen(here: World) -> None:
     heard: list[str] = []
     here.deploy(
         here.project({SENT: "a\n"}, environment={"KEY": "value"}),
-        on_step=lambda one: heard.append(type(one).__name__),
+        on_step=lambda event: heard.append(type(event).__name__),
     )
     assert heard == [Put.__name__, "Item", CreateFunction.__name__, CreateVersion.__name__, "Item"]

@@ -76,8 +76,8 @@ def test_runs_of_all_older_versions_count_as_earlier_runs() -> None:
 def test_unfinished_runs_do_not_count_and_a_breach_is_final() -> None:
     found = judged([], [True] * 5, min_runs=5)
     assert found.breached
-    for one in (row(7), row(7, running=True), row(8)):
-        found.add(one)
+    for invocation in (row(7), row(7, running=True), row(8)):
+        found.add(invocation)
     assert (found.runs, found.failed, found.verdict) == (5, 5, FunctionVerdict.TOO_MANY_FAILURES)
 
 

@@ -227,10 +227,10 @@ def test_a_deploy_gives_up_on_a_lost_host_once_the_concurrent_requests_failed(he
     )
     report = here.deploy(here.project(dict.fromkeys(types, "b\n")))
     assert report.ending is Ending.STOPPED and not report.verified
-    failed = [one for one in report.items if one.result == "failed"]
-    skipped = [one for one in report.items if one.result == "skipped"]
+    failed = [item for item in report.items if item.result == "failed"]
+    skipped = [item for item in report.items if item.result == "skipped"]
     assert 8 <= len(failed) <= 16 and len(failed) + len(skipped) == 60
-    assert {one.note for one in skipped} == {"not attempted: the API is unreachable"}
+    assert {item.note for item in skipped} == {"not attempted: the API is unreachable"}
 
 
 def test_a_version_someone_else_deployed_since_the_plan_is_not_overwritten(here: World) -> None:
@@ -410,8 +410,8 @@ def test_a_failed_write_that_cannot_be_verified_may_have_been_written(here: Worl
 
 
 def test_an_interrupt_between_steps_ends_with_an_accurate_report(here: World) -> None:
-    def interrupt(one: object) -> None:
-        if isinstance(one, CreateVersion):
+    def interrupt(step: object) -> None:
+        if isinstance(step, CreateVersion):
             raise KeyboardInterrupt
 
     report = here.deploy(here.project({SENT: "a\n"}, environment={"KEY": "value"}), on_step=interrupt)
@@ -427,8 +427,8 @@ def test_an_interrupt_lets_running_requests_finish_and_starts_no_others(here: Wo
         here.application.add(name, "a\n")
     started: list[object] = []
 
-    def interrupt(one: object) -> None:
-        started.append(one)
+    def interrupt(step: object) -> None:
+        started.append(step)
         if len(started) == 5:
             raise KeyboardInterrupt
 
@@ -436,7 +436,7 @@ def test_an_interrupt_lets_running_requests_finish_and_starts_no_others(here: Wo
     done = {name for name, result in results(report).items() if result == "updated"}
     assert report.exit_code == 130
     assert done == {name for name, script in here.application.deployed().items() if script == "b\n"}
-    assert {one.note for one in report.items if one.name not in done} == {"not attempted: interrupted"}
+    assert {item.note for item in report.items if item.name not in done} == {"not attempted: interrupted"}
 
 
 def wait_for_abandoned_reads() -> None:

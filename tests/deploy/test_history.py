@@ -103,7 +103,7 @@ def commit(name: str, content: str) -> Commit:
 def test_blame_follows_history_when_earlier_content_is_restored() -> None:
     commits = [commit("first", "A"), commit("second", "B"), commit("reverted", "A")]
     found = blame({1: "A", 2: "B", 3: "A", 4: "C"}, commits)
-    assert {number: one.id for number, one in found.items()} == {1: "first", 2: "second", 3: "reverted"}
+    assert {number: commit.id for number, commit in found.items()} == {1: "first", 2: "second", 3: "reverted"}
     assert blame({1: "B", 2: "A", 3: "B"}, commits[:2])[3].id == "second"
 
 
@@ -113,5 +113,5 @@ def test_a_directory_without_git_has_no_history(tmp_path: Path) -> None:
 
 
 def test_versions_that_differ_only_in_line_endings_are_equal() -> None:
-    one, other = FunctionVersion(1, 1, "a\nb\n"), FunctionVersion(2, 2, "a\r\nb\r\n")
-    assert Rollback(None, one, other).changes_nothing  # type: ignore[arg-type]  # the function does not matter here
+    current, target = FunctionVersion(1, 1, "a\nb\n"), FunctionVersion(2, 2, "a\r\nb\r\n")
+    assert Rollback(None, current, target).changes_nothing  # type: ignore[arg-type]  # the function does not matter here

@@ -33,7 +33,7 @@ SECRET = "canary-5f1c"
 
 def publish(here: World, trigger_type: str, script: str) -> None:
     here.application.publish(
-        next(one.id for one in here.application.functions.values() if one.type == trigger_type), script
+        next(function.id for function in here.application.functions.values() if function.type == trigger_type), script
     )
 
 
@@ -53,8 +53,8 @@ def cut_off(here: World, project: Project, at: int) -> None:
     """Deploy, and stop as by `kill -9` when step number `at` begins."""
     steps: list[object] = []
 
-    def count(one: object) -> None:
-        steps.append(one)
+    def count(step: object) -> None:
+        steps.append(step)
         if len(steps) > at:
             raise Killed
 
@@ -86,7 +86,7 @@ def take_back(
             supplied=secret_values(supplied or {}),
             keep_environment=keep,
         )
-        types = [one.type for one in former.project.functions or ()]
+        types = [function.type for function in former.project.functions or ()]
         plan = make(former.project, with_versions(seen, types, client, cache))
         means = DeployContext(here.root, cache, clock=Hurried(), command="undo", undoes=record)
         return carry_out(plan, client, means, begun), former
@@ -119,7 +119,7 @@ def test_a_deploy_writes_a_journal_of_every_step_without_secrets(here: World) ->
     assert head["before"]["kinds"]["dependencies"] == {"gone": "1", "kept": "1"}
     assert head["before"]["functions"][SENT][0] == 1 and head["before"]["functions"][NEW] is None
     assert set(head["before"]["kinds"]["environment"]) == {"KEPT", "CHANGED", "GONE"}
-    started = [one["step"] for one in told if one["event"] == "start"]
+    started = [entry["step"] for entry in told if entry["event"] == "start"]
     assert started == ["put"] * 3 + ["create_function"] + ["create_version"] * 2 + ["put"] * 2
     assert told[-1] == {"event": "end", "ok": True, "ending": "complete"}
     kept = b"".join(path.read_bytes() for path in (here.root / ".ckfunc").rglob("*") if path.is_file())
@@ -139,7 +139,7 @@ def test_additions_come_first_and_removals_last(here: World) -> None:
     _, second = before_and_after(here)
     here.forget_calls()
     here.deploy(second)
-    puts = [one.rpartition("/")[2] for one in here.writes()]
+    puts = [label.rpartition("/")[2] for label in here.writes()]
     assert puts == [
         "dependencies",
         "environment-variables",
@@ -150,7 +150,7 @@ def test_additions_come_first_and_removals_last(here: World) -> None:
         "dependencies",
         "environment-variables",
     ]
-    bodies = [json.loads(one.body) for one in here.server.requests if one.method == "PUT"]
+    bodies = [json.loads(request.body) for request in here.server.requests if request.method == "PUT"]
     assert set(bodies[1]) == {"KEPT", "CHANGED", "NEW", "GONE"} and set(bodies[4]) == {"KEPT", "CHANGED", "NEW"}
     assert bodies[1]["GONE"] == f"{SECRET}-gone"
 
@@ -377,7 +377,7 @@ def test_damaged_journals_are_ignored_and_only_the_newest_fifty_are_retained(her
     second.write_bytes(b'{"event":"begin","format":99}\n')
     third.write_bytes(third.read_bytes() + b'{"event":"sta')
     found = list(journal.records(here.root, "staging"))
-    assert [one.path for one in found] == [third] and found[0].ok
+    assert [record.path for record in found] == [third] and found[0].ok
     for number in range(60):
         (third.parent / f"20200101T0000{number:02}.0-staging.jsonl").write_bytes(b"")
     here.deploy(here.project({SENT: "more\n"}))
@@ -423,7 +423,7 @@ def test_a_truncated_journal_is_read_or_ignored(here: World) -> None:
         path.write_bytes(whole[:length])
         found = list(journal.records(here.root, "staging"))
         assert len(found) == (length >= whole.index(b"\n"))
-        assert length >= len(whole) - 1 or all(one.ok is None for one in found)
+        assert length >= len(whole) - 1 or all(record.ok is None for record in found)
 
 
 def test_a_partial_deploy_can_be_resumed(here: World) -> None:

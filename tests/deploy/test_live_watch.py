@@ -101,9 +101,9 @@ def test_a_version_that_fails_in_a_tenth_of_its_runs_is_reverted_without_lost_ru
     assert {run.version_number for run in found} == {1, 2, 3}
     judged = VersionRuns(SENT, 1, 2, WatchPolicy().with_texts("50s", "2%", 20))
     limit = None
-    for one in found:
-        judged.add(one)
-        limit = limit or (one.created_time if judged.breached else None)
+    for invocation in found:
+        judged.add(invocation)
+        limit = limit or (invocation.created_time if judged.breached else None)
     assert limit is not None
     restored = next(run.created_time for run in found if run.version_number == 3)
     record_property("runs under load", len(found))

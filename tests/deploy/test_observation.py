@@ -130,8 +130,8 @@ class Scene:
 
     def runs(self, name: str, version: int, *failed: bool) -> None:
         """Add runs that have ended."""
-        for one in failed:
-            self.end(self.begin(name, version), failed=one)
+        for failing in failed:
+            self.end(self.begin(name, version), failed=failing)
 
     def begin(self, name: str, version: int) -> int:
         number = self.world.database.one("SELECT id FROM functions WHERE type = ?", name)
@@ -226,7 +226,7 @@ def test_a_slow_run_counts_once_after_it_ends(scene: Scene) -> None:
         [
             lambda: started.extend(scene.begin(SENT, 2) for _ in range(10)),
             lambda: None,
-            lambda: [scene.end(one, failed=number < 2) for number, one in enumerate(started)],
+            lambda: [scene.end(invocation, failed=number < 2) for number, invocation in enumerate(started)],
         ]
     )
     found = scene.watch(record, clock)
@@ -327,7 +327,7 @@ def test_temporarily_failing_requests_are_reported_and_the_watch_continues(scene
         scene.runs(SENT, 2, *[True] * 10)
 
     assert scene.watch(record, Traffic([stop, start]), news.append).ending is WatchEnding.REVERTED
-    assert [type(one) for one in news if not isinstance(one, WatchState)] == [Trouble]
+    assert [type(event) for event in news if not isinstance(event, WatchState)] == [Trouble]
 
 
 def lines_of(record: JournalRecord) -> list[dict[str, object]]:
@@ -387,7 +387,7 @@ def test_twenty_mixes_of_traffic_and_failures_end_as_calculated(
             scene.runs(SENT, version + 1, *batch)
 
         found = scene.watch(record, Traffic([lambda batch=batch, play=play: play(batch) for batch in batches]))  # type: ignore[misc]
-        played, last = [one for batch in batches for one in batch], before[-100:]
+        played, last = [event for batch in batches for event in batch], before[-100:]
         parts = len(last) or 1
         breach = any(
             sum(played[:count]) > -(-count * (per_cent * parts + 100 * sum(last)) // (100 * parts))

@@ -27,12 +27,12 @@ TEXTS = st.lists(st.sampled_from(["a", "b", "", " "]), max_size=12).map("\n".joi
 def test_changes_turn_the_current_values_into_the_wanted_ones(want: dict[str, str], have: dict[str, str]) -> None:
     changes = diff("environment", want, have)
     result = dict(have)
-    for one in changes:
-        assert result.pop(one.name, None) == one.before
-        if one.action is not ChangeAction.REMOVE:
-            result[one.name] = str(one.after)
+    for change in changes:
+        assert result.pop(change.name, None) == change.before
+        if change.action is not ChangeAction.REMOVE:
+            result[change.name] = str(change.after)
     assert result == want
-    assert [one.name for one in changes] == sorted(one.name for one in changes)
+    assert [change.name for change in changes] == sorted(change.name for change in changes)
 
 
 @given(VALUES)
@@ -78,13 +78,17 @@ def test_a_target_is_bound_to_its_application(want: str | None, got: str, fine: 
 
 def test_resources_are_written_in_dependency_order() -> None:
     order = ["dependencies", "environment", "initialization_script", "functions", "settings"]
-    assert [one.kind for one in RESOURCES] == order
+    assert [resource.kind for resource in RESOURCES] == order
     runtime = Runtime(1, "24", (Dependency("zod", "1"),), {"KEY": Secret("s3cret")}, "// init")
     version = FunctionVersion(1, 1, "// handler")
     functions = (Function(1, "call.active", "", True, 1),)
     seen = Snapshot(runtime, functions, {"call.active": version}, ApplicationSettings())
-    secret = [one.kind for one in RESOURCES if any(isinstance(value, Secret) for value in one.have(seen).values())]
-    assert secret == ["environment"] and all(one.have(seen) for one in RESOURCES)
+    secret = [
+        resource.kind
+        for resource in RESOURCES
+        if any(isinstance(value, Secret) for value in resource.have(seen).values())
+    ]
+    assert secret == ["environment"] and all(resource.have(seen) for resource in RESOURCES)
 
 
 def test_every_used_style_is_declared() -> None:

@@ -40,7 +40,7 @@ def test_a_saved_plan_can_be_applied_and_contains_no_secrets_or_sources(here: Wo
     path = kept(here, project)
     text = path.read_text()
     assert "canary" not in text and "new\\n" not in text and "client-secret" not in text
-    assert [one["name"] for one in json.loads(text)["changes"]] == ["NEW", READ, SENT]
+    assert [change["name"] for change in json.loads(text)["changes"]] == ["NEW", READ, SENT]
     assert carried_out(here, project, path).ok
 
 

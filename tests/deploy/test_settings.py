@@ -44,7 +44,11 @@ def test_settings_are_written_after_all_functions_and_read_back(here: World) -> 
     assert report.ok and report.verified
     assert here.application.settings == ApplicationSettings(False, False)
     assert here.writes()[-1] == PUT and here.writes().count(PUT) == 1
-    (request,) = [one for one in here.server.requests if f"{one.method} {one.path}" == "PUT /v1/application/settings"]
+    (request,) = [
+        request
+        for request in here.server.requests
+        if f"{request.method} {request.path}" == "PUT /v1/application/settings"
+    ]
     assert json.loads(request.body) == {"guestUsers": "DISABLED", "userCreatedChannels": "DISABLED"}
     assert results(report)["guest_users"] == "updated"
 
@@ -66,7 +70,7 @@ def test_a_setting_missing_from_the_manifest_is_unmanaged_and_unchanged(here: Wo
     here.application.settings = ApplicationSettings(guest_users=True, user_created_channels=False)
     project = here.project({SENT: "a\n"}, settings={"guest_users": False})
     plan = here.plan(project)
-    assert [(one.kind, one.name) for one in plan.unmanaged] == [("settings", "user_created_channels")]
+    assert [(change.kind, change.name) for change in plan.unmanaged] == [("settings", "user_created_channels")]
     text = "\n".join("".join(part for part, _ in line) for line in plan_lines(plan))
     assert "  ~ setting guest_users  true → false\n" in text
     assert "  ? setting user_created_channels: not in functions.yaml, left alone\n" in text
@@ -85,7 +89,9 @@ def test_every_format_of_a_plan_shows_a_changed_setting(here: World) -> None:
     assert plan_json(plan)["unmanaged"] == [{"kind": "settings", "name": "user_created_channels"}]
     assert "| \\~ | setting guest\\_users | true → false |" in plan_markdown(plan)
     assert "left alone: setting user\\_created\\_channels" in plan_markdown(plan)
-    assert [one.message for one in plan_annotations(plan)] == ["staging: update setting guest_users: true → false"]
+    assert [annotation.message for annotation in plan_annotations(plan)] == [
+        "staging: update setting guest_users: true → false"
+    ]
 
 
 def test_settings_are_not_changed_if_a_function_cannot_be_deployed(here: World) -> None:

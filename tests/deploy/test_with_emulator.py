@@ -29,9 +29,9 @@ HANDLER = "async function handleEvent(event: UserSentMessageEvent, context: Cont
 
 @pytest.fixture
 def emulator() -> Iterator[str]:
-    one = cold_emulator(None)
-    yield one.start()
-    one.stop()
+    process = cold_emulator(None)
+    yield process.start()
+    process.stop()
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_everything_is_deployed_and_verified_and_a_second_deploy_changes_nothing
     )
     report = deploy(project, client)
     assert report.ok and report.verified and not report.warnings and set(results(report).values()) == {"created"}
-    assert all(one.enabled and one.current_version_number == 1 for one in client.functions())
+    assert all(function.enabled and function.current_version_number == 1 for function in client.functions())
     assert revealed(client.runtime().own_environment()) == {"lower_case_Name": "0042", "EMPTY": ""}
     again = deploy(project, client)
     assert again.ok and set(results(again).values()) == {"unchanged"}
@@ -94,8 +94,11 @@ def test_syntax_errors_are_reported_with_their_locations_and_nothing_is_sent(tmp
     broken = "async function handleEvent(event) {\n  return event.;\n}\n"
     with pytest.raises(InvalidScripts) as caught:
         deploy(project_of(tmp_path, {SENT: broken, READ: HANDLER}, script="const = 1;\n"), client)
-    assert [(one.path, one.line) for one in caught.value.problems] == [(f"handlers/{SENT}.ts", 2), ("init.ts", 1)]
-    assert all(one.column for one in caught.value.problems)
+    assert [(problem.path, problem.line) for problem in caught.value.problems] == [
+        (f"handlers/{SENT}.ts", 2),
+        ("init.ts", 1),
+    ]
+    assert all(problem.column for problem in caught.value.problems)
     assert client.functions() == ()
 
 
@@ -119,11 +122,11 @@ def test_a_target_can_be_bound_to_the_emulator_by_id_or_key(tmp_path: Path, clie
 def test_the_cache_of_one_database_is_not_used_for_another(tmp_path: Path) -> None:
     first, second = cold_emulator(None), cold_emulator(None)
     try:
-        with connect(first.start()) as one, connect(second.start()) as other:
-            deploy(project_of(tmp_path, {SENT: HANDLER}), one)
-            function = other.create_function(NewFunction(SENT, "Theirs"))
-            other.create_version(function.id, "// another\n")
-            assert not run.plan(project_of(tmp_path, {SENT: HANDLER}), other, VersionCache(tmp_path)).is_empty
+        with connect(first.start()) as client, connect(second.start()) as another:
+            deploy(project_of(tmp_path, {SENT: HANDLER}), client)
+            function = another.create_function(NewFunction(SENT, "Theirs"))
+            another.create_version(function.id, "// another\n")
+            assert not run.plan(project_of(tmp_path, {SENT: HANDLER}), another, VersionCache(tmp_path)).is_empty
     finally:
         first.stop()
         second.stop()

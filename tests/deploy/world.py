@@ -131,7 +131,7 @@ class World:
         )
 
     def check(self, scripts: Sequence[Script], packages: Collection[str]) -> Sequence[Problem]:
-        self.checked.append([(one.path, one.text) for one in scripts])
+        self.checked.append([(script.path, script.text) for script in scripts])
         self.packages.append(packages)
         return self.problems
 
@@ -156,8 +156,8 @@ def world(root: Path) -> Iterator[World]:
 
 
 def by_name(report: DeployReport) -> dict[str, Item]:
-    return {one.name: one for one in report.items}
+    return {item.name: item for item in report.items}
 
 
 def results(report: DeployReport) -> dict[str, str]:
-    return {one.name: one.result.value for one in report.items}
+    return {item.name: item.result.value for item in report.items}

@@ -97,7 +97,7 @@ def test_recorded_paths_are_normalized_and_failed_requests_are_recorded(client: 
         await fetch(base + '/v1/users', { method: 'POST', headers: json, body: '{"name": 7}' });
         """,
     )
-    assert [(one["method"], one["path"], one["status"]) for one in calls] == [
+    assert [(call["method"], call["path"], call["status"]) for call in calls] == [
         ("GET", "/users", 200),
         ("GET", "/users", 200),
         ("GET", "/users", 200),
@@ -106,7 +106,7 @@ def test_recorded_paths_are_normalized_and_failed_requests_are_recorded(client: 
         ("POST", "/users", 400),
         ("POST", "/users", 400),
     ]
-    assert [one["body"] for one in calls[5:]] == ['{"name": ', {"name": 7}]
+    assert [call["body"] for call in calls[5:]] == ['{"name": ', {"name": 7}]
 
 
 def test_a_form_is_recorded_as_its_fields_and_a_file_as_its_name_size_and_hash(
@@ -136,7 +136,7 @@ def test_only_the_first_calls_of_a_run_are_recorded_and_the_rest_are_counted(cli
         """,
         count=MOST_CALLS + 3,
     )
-    assert [one["path"] for one in detail["calls"]] == [f"/users?page={n}" for n in range(MOST_CALLS)]
+    assert [call["path"] for call in detail["calls"]] == [f"/users?page={n}" for n in range(MOST_CALLS)]
     assert detail["callsOmitted"] == 3
     assert stored(client) == detail
 
@@ -153,7 +153,7 @@ def test_a_body_above_the_limit_is_omitted_and_later_small_bodies_are_recorded(c
         """,
         size=MOST_BODY_BYTES,
     )
-    assert [one["body"] for one in calls] == ["x" * 8, {"$cut": MOST_BODY_BYTES}, "x" * 8]
+    assert [call["body"] for call in calls] == ["x" * 8, {"$cut": MOST_BODY_BYTES}, "x" * 8]
 
 
 def test_recorded_calls_can_be_read_while_the_run_is_in_progress(client: httpx.Client) -> None:
@@ -162,7 +162,7 @@ def test_recorded_calls_can_be_read_while_the_run_is_in_progress(client: httpx.C
     caller.start()
     found = eventually(lambda: client.get("/emulator/invocations?ids=1").json()["invocations"])
     found = eventually(lambda: stored(client)["calls"] and stored(client))
-    assert (found["durationMs"], [one["path"] for one in found["calls"]]) == (None, ["/users"])
+    assert (found["durationMs"], [call["path"] for call in found["calls"]]) == (None, ["/users"])
     caller.join()
     assert stored(client)["durationMs"] > 1000
 
@@ -176,9 +176,9 @@ def test_calls_after_the_end_of_a_run_are_added_to_it(client: httpx.Client) -> N
         setTimeout(() => fetch(`${base}/v1/users?page=1`, { headers }), 300);
         """,
     )
-    assert [one["path"] for one in detail["calls"]] == ["/users?page=0"]
+    assert [call["path"] for call in detail["calls"]] == ["/users?page=0"]
     late = eventually(lambda: len(stored(client)["calls"]) > 1 and stored(client)["calls"])
-    assert [(one["path"], one["status"]) for one in late] == [("/users?page=0", 200), ("/users?page=1", 200)]
+    assert [(call["path"], call["status"]) for call in late] == [("/users?page=0", 200), ("/users?page=1", 200)]
 
 
 def test_a_call_after_the_end_of_a_run_without_calls_is_added_to_it(client: httpx.Client) -> None:

@@ -34,7 +34,7 @@ def explanation(answer: httpx.Response, status: int = 400) -> str:
 
 def members(client: httpx.Client, channel_id: int) -> list[str]:
     page = client.get(f"/v1/channels/{channel_id}/members").json()
-    return [one["name"] for one in page["_embedded"]["users"]]
+    return [user["name"] for user in page["_embedded"]["users"]]
 
 
 def test_a_group_channel_has_every_field_that_the_schema_requires(client: httpx.Client) -> None:
@@ -62,7 +62,7 @@ def test_a_group_channel_has_every_field_that_the_schema_requires(client: httpx.
 
 def test_a_direct_channel_has_members_but_no_name(client: httpx.Client, people: dict[str, int]) -> None:
     made = create(client, type="DIRECT", members=[{"username": "ann"}, {"id": people["bob"]}], name="ignored")
-    assert [one["name"] for one in made["members"]] == ["ann", "bob"]
+    assert [member["name"] for member in made["members"]] == ["ann", "bob"]
     assert not {"name", "displayName"} & set(made)
     assert set(made["_links"]) == {"self", "participants", "messages", "events", "application"}
     assert "_links" not in made["members"][0]
@@ -137,7 +137,7 @@ def test_a_reference_to_an_unknown_user_is_a_404_and_creates_no_channel(client: 
 
 def test_the_creator_counts_towards_the_most_members_of_a_direct_channel(client: httpx.Client) -> None:
     ids = [user(client, f"u{index}") for index in range(11)]
-    body = {"type": "DIRECT", "creator": {"id": ids[10]}, "members": [{"id": one} for one in ids[:10]]}
+    body = {"type": "DIRECT", "creator": {"id": ids[10]}, "members": [{"id": user_id} for user_id in ids[:10]]}
     assert "at most 10 members" in explanation(client.post("/v1/channels", json=body))
 
 
@@ -147,7 +147,7 @@ def test_channels_are_filtered_by_type_members_and_time(client: httpx.Client, pe
 
     def ids(**params: Any) -> list[int]:
         page = client.get("/v1/channels", params=params).json()
-        return [one["id"] for one in page["_embedded"]["channels"]]
+        return [channel["id"] for channel in page["_embedded"]["channels"]]
 
     assert ids() == [public["id"], direct["id"]]
     assert ids(type="DIRECT") == [direct["id"]]
@@ -166,9 +166,9 @@ def test_pages_of_channels_keep_their_filters_in_the_links(client: httpx.Client)
         create(client, type="PUBLIC", name=name)
     create(client, type="PRIVATE", name="hidden")
     page = client.get("/v1/channels", params={"type": "PUBLIC", "size": 2, "sort": "name,desc"}).json()
-    assert [one["name"] for one in page["_embedded"]["channels"]] == ["c", "b"]
+    assert [channel["name"] for channel in page["_embedded"]["channels"]] == ["c", "b"]
     after = client.get(page["_links"]["next"]["href"]).json()
-    assert [one["name"] for one in after["_embedded"]["channels"]] == ["a"]
+    assert [channel["name"] for channel in after["_embedded"]["channels"]] == ["a"]
     assert after["page"] == {"size": 2, "totalElements": 3, "totalPages": 2, "number": 1}
 
 
@@ -194,10 +194,10 @@ def test_members_are_added_once_listed_and_removed(client: httpx.Client, people:
 def test_page_links_of_members_lead_to_the_requested_list(client: httpx.Client, people: dict[str, int]) -> None:
     create(client, type="PUBLIC", name="p", members=[{"username": name} for name in people])
     page = client.get("/v1/channels/1/members", params={"size": 2, "sort": "name,desc"}).json()
-    assert [one["name"] for one in page["_embedded"]["users"]] == ["cy", "bob"]
+    assert [user["name"] for user in page["_embedded"]["users"]] == ["cy", "bob"]
     assert "/v1/applications/1/channels/1/members?sort=name%2Cdesc&page=1&size=2" in page["_links"]["next"]["href"]
     after = client.get(page["_links"]["next"]["href"]).json()
-    assert [one["name"] for one in after["_embedded"]["users"]] == ["ann"]
+    assert [user["name"] for user in after["_embedded"]["users"]] == ["ann"]
 
 
 def test_membership_of_an_unknown_user_or_channel_is_a_404(client: httpx.Client, people: dict[str, int]) -> None:
@@ -224,7 +224,7 @@ def test_the_channels_of_a_user_are_those_with_the_user_as_a_member(
     create(client, type="PUBLIC", name="q")
     create(client, type="DIRECT", members=[{"username": "ann"}, {"username": "bob"}])
     page = client.get(f"/v1/users/{people['ann']}/channels").json()
-    assert [one["id"] for one in page["_embedded"]["channels"]] == [1, 3]
+    assert [channel["id"] for channel in page["_embedded"]["channels"]] == [1, 3]
     assert client.get("/v1/users/99/channels").status_code == 404
 
 
@@ -264,7 +264,7 @@ def test_channels_are_filtered_by_their_properties(client: httpx.Client, asked: 
     create(client, type="PUBLIC", name="c", properties={"level": "3", "tags": ["x", "y"]})
     create(client, type="PUBLIC", name="d", properties={"url": "https://x", "none": None})
     page = client.get("/v1/channels", params={"properties": asked, "size": 10}).json()
-    assert [one["name"] for one in page["_embedded"]["channels"]] == found
+    assert [channel["name"] for channel in page["_embedded"]["channels"]] == found
     assert client.get(page["_links"]["self"]["href"]).json() == page
 
 
@@ -288,7 +288,7 @@ def test_deleting_a_channel_returns_the_application_and_deletes_everything_in_it
     assert answer.json() == client.get("/v1/application").json()
     assert explanation(client.get("/v1/channels/1"), 404) == "there is no channel 1"
     assert explanation(client.delete("/v1/channels/1"), 404) == "there is no channel 1"
-    assert [one["channelId"] for one in client.get("/v1/messages").json()["_embedded"]["messages"]] == [2]
+    assert [message["channelId"] for message in client.get("/v1/messages").json()["_embedded"]["messages"]] == [2]
     left = client.get(f"/v1/users/{people['bob']}/notifications").json()["_embedded"]["notifications"]
     assert left == []  # Notifications about the channel are deleted, including that of the mention.
     assert create(client, type="PUBLIC", name="a")["id"] == 3

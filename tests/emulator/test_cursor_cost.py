@@ -90,7 +90,7 @@ def test_every_message_of_a_channel_is_visited_once(database: Database) -> None:
     cursor = Cursor()
     while True:
         page = run(messages.page(database, CursorRequest(cursor, 2000), channel_id=1))
-        seen += [one.id for one in page.items]
+        seen += [item.id for item in page.items]
         if not page.has_next:
             break
         cursor = Cursor(page.start, page.next, Relation.NEXT)

@@ -58,7 +58,7 @@ def running(data_dir: Path | None, seed: Seed | None = None) -> Iterator[httpx.C
 
 
 def names(client: httpx.Client) -> list[str]:
-    return [one["name"] for one in client.get("/v1/users").json()["_embedded"]["users"]]
+    return [user["name"] for user in client.get("/v1/users").json()["_embedded"]["users"]]
 
 
 def add(client: httpx.Client, name: str) -> None:
@@ -103,7 +103,7 @@ def test_an_import_replaces_the_data_of_a_killed_emulator(tmp_path: Path) -> Non
     with running(data) as client:
         assert names(client) == ["ann"]
         assert client.get("/v1/users/1").json()["displayName"] == "ann"
-    assert sorted(one.name for one in data.iterdir()) == ["emulator.db", "lock"]
+    assert sorted(path.name for path in data.iterdir()) == ["emulator.db", "lock"]
 
 
 def test_an_import_replaces_a_damaged_database(tmp_path: Path) -> None:
@@ -155,7 +155,7 @@ def test_importing_an_invalid_file_is_refused_and_the_data_stays(tmp_path: Path,
         import_data(file, data)
     with running(data) as client:
         assert names(client) == ["jane", "agent"]
-    assert [one.name for one in data.iterdir() if one.name.startswith(".")] == []
+    assert [path.name for path in data.iterdir() if path.name.startswith(".")] == []
 
 
 def test_exporting_without_data_and_importing_without_a_file_are_refused(tmp_path: Path) -> None:
@@ -174,7 +174,7 @@ def test_a_failed_export_leaves_the_existing_file(tmp_path: Path) -> None:
     with pytest.raises(UnusableDatabase):
         export_data(tmp_path / "data", file)
     assert file.read_text() == "older"
-    assert sorted(one.name for one in tmp_path.iterdir()) == ["copy.db", "data"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["copy.db", "data"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="devices are not files on Windows")
@@ -220,12 +220,12 @@ def check_seeded(client: httpx.Client) -> None:
     assert (agent["displayName"], agent["isGuest"]) == ("agent", True)
     support, direct = client.get("/v1/channels").json()["_embedded"]["channels"]
     assert (support["type"], support["name"], support["creator"]["name"]) == ("PUBLIC", "support", "agent")
-    assert [one["name"] for one in direct["members"]] == ["jane", "agent"]
+    assert [member["name"] for member in direct["members"]] == ["jane", "agent"]
     members = client.get(f"/v1/channels/{support['id']}/members").json()["_embedded"]["users"]
-    assert [one["name"] for one in members] == ["jane", "agent"]
+    assert [member["name"] for member in members] == ["jane", "agent"]
     messages = client.get(f"/v1/channels/{support['id']}/messages").json()["_embedded"]["messages"]
-    assert [one["type"] for one in messages] == ["FILE", "SYSTEM_TEXT", "TEXT"]
-    assert [one.get("body") for one in messages] == [None, "Welcome", "Hello"]
+    assert [message["type"] for message in messages] == ["FILE", "SYSTEM_TEXT", "TEXT"]
+    assert [message.get("body") for message in messages] == [None, "Welcome", "Hello"]
 
 
 def test_a_seed_is_added_before_the_emulator_is_ready_and_only_once(tmp_path: Path) -> None:
@@ -327,9 +327,9 @@ def test_ids_in_a_seed_are_assigned_and_later_ids_continue_from_them(client: htt
     }
     for _ in range(2):
         assert client.post("/emulator/seed", json=seed).status_code == 200
-    assert [client.get(f"/v1/users/{one}").json()["name"] for one in (70, 71)] == ["ann", "ben"]
-    assert [client.get(f"/v1/channels/{one}").json()["name"] for one in (500, 501)] == ["desk", "hall"]
-    assert [client.get(f"/v1/messages/{one}").json()["body"] for one in (900, 901)] == ["a", "b"]
+    assert [client.get(f"/v1/users/{user_id}").json()["name"] for user_id in (70, 71)] == ["ann", "ben"]
+    assert [client.get(f"/v1/channels/{channel_id}").json()["name"] for channel_id in (500, 501)] == ["desk", "hall"]
+    assert [client.get(f"/v1/messages/{message_id}").json()["body"] for message_id in (900, 901)] == ["a", "b"]
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from ckfunc.wire.contract import Operation, operations, schemas
 from ckfunc.wire.dialects import snake
 
 ROUTED = {operation_id(route): route for route in ROUTES if route.access is Access.TOKEN}
-BY_ID = {one.id: one for one in operations()}
+BY_ID = {operation.id: operation for operation in operations()}
 CONTROLS = {operation_id(route): route for route in ROUTES if route.access is Access.CONTROL}
 ALL_SCHEMAS = {**schemas(), **control_schemas()}
 
@@ -53,7 +53,7 @@ def test_every_route_that_needs_a_token_is_an_operation_of_the_platform() -> Non
 
 
 def test_exactly_the_existing_controls_are_described() -> None:
-    described = {one.id: one for one in control_operations()}
+    described = {operation.id: operation for operation in control_operations()}
     assert described.keys() == CONTROLS.keys()
     for name, route in CONTROLS.items():
         assert (route.method, route.path) == (described[name].method, described[name].path), name
@@ -105,26 +105,26 @@ def test_requests_and_responses_of_controls_match_their_description(client: http
     while client.get(f"/v1/jobs/{job}").json()["state"] != "FINISHED":
         assert time.monotonic() < until
         time.sleep(0.01)
-    described = {one.id: one for one in control_operations()}
+    described = {operation.id: operation for operation in control_operations()}
     for name, (path, body) in values.items():
-        one = described[name]
-        for schema in one.content.values():
+        operation = described[name]
+        for schema in operation.content.values():
             validators[schema].validate(body)
             for field in ALL_SCHEMAS[schema]["required"]:
                 less = {key: value for key, value in body.items() if key != field}
-                assert client.request(one.method, path, json=less).status_code == 400, (name, field)
-        answer = client.request(one.method, path, json=body).raise_for_status().json()
-        assert one.response is not None
-        validators[one.response].validate(answer)
-        if one.response.startswith("Emulator") and one.response != "EmulatorJob":
-            assert answer.keys() <= ALL_SCHEMAS[one.response]["properties"].keys(), name
+                assert client.request(operation.method, path, json=less).status_code == 400, (name, field)
+        answer = client.request(operation.method, path, json=body).raise_for_status().json()
+        assert operation.response is not None
+        validators[operation.response].validate(answer)
+        if operation.response.startswith("Emulator") and operation.response != "EmulatorJob":
+            assert answer.keys() <= ALL_SCHEMAS[operation.response]["properties"].keys(), name
 
 
-@pytest.mark.parametrize("operation", [*operations(), *control_operations()], ids=lambda one: one.id)
+@pytest.mark.parametrize("operation", [*operations(), *control_operations()], ids=lambda operation: operation.id)
 def test_an_operation_is_documented_with_all_of_its_parameters(operation: Operation) -> None:
     assert operation.summary.endswith(".")
-    assert all(one["description"] for one in operation.parameters)
-    in_path = [one["name"] for one in operation.parameters if one["in"] == "path"]
+    assert all(parameter["description"] for parameter in operation.parameters)
+    in_path = [parameter["name"] for parameter in operation.parameters if parameter["in"] == "path"]
     assert in_path == re.findall(r"{(\w+)}", operation.path)
 
 
@@ -134,15 +134,15 @@ def test_every_schema_is_valid_and_describes_its_fields(name: str) -> None:
     jsonschema.Draft202012Validator.check_schema(schema)
     assert schema["description"]
     fields = schema.get("properties", {})
-    assert [field for field, one in fields.items() if not one["description"]] == []
+    assert [field for field, schema in fields.items() if not schema["description"]] == []
     assert set(schema.get("required", [])) <= set(fields)
 
 
 @pytest.mark.parametrize("name", schemas())
 def test_every_schema_has_the_snake_case_names_of_its_fields(name: str) -> None:
-    for field, one in schemas()[name].get("properties", {}).items():
+    for field, schema in schemas()[name].get("properties", {}).items():
         # In snake_case, responses have isGuest, and requests have is_guest.
-        assert one.get("x-snake", field) == snake(field) or field == "isGuest"
+        assert schema.get("x-snake", field) == snake(field) or field == "isGuest"
 
 
 def test_every_reference_in_the_document_can_be_resolved() -> None:
@@ -158,7 +158,7 @@ def test_the_document_is_served_with_the_requested_address_and_always_in_camelca
         assert answer.json() == document(ROUTES, str(anyone.base_url).rstrip("/"))
     made = answer.json()
     assert made["openapi"] == "3.1.0"
-    listed = {one["operationId"] for methods in made["paths"].values() for one in methods.values()}
+    listed = {method["operationId"] for methods in made["paths"].values() for method in methods.values()}
     assert listed == {*ROUTED, *CONTROLS}
     assert made["paths"]["/v1/users/{id}"]["get"]["responses"]["404"] == {"$ref": "#/components/responses/NotFound"}
 

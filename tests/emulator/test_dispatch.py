@@ -256,8 +256,10 @@ def test_two_hundred_concurrent_events_cause_two_hundred_runs(client: httpx.Clie
     for thread in threads:
         thread.join()
     stored = invocations(client, function_id, size=1000)
-    assert sorted(one["result"]["payload"] for one in stored) == list(numbers)
-    assert [one["id"] for one in stored] == sorted((one["id"] for one in stored), reverse=True)
+    assert sorted(invocation["result"]["payload"] for invocation in stored) == list(numbers)
+    assert [invocation["id"] for invocation in stored] == sorted(
+        (invocation["id"] for invocation in stored), reverse=True
+    )
 
 
 # Sessions
@@ -367,7 +369,7 @@ def test_a_handler_that_replies_to_its_own_messages_is_stopped(client: httpx.Cli
 
     def stopped() -> list[dict[str, Any]]:
         found = invocations(client, function_id, size=100)
-        failed = [one for one in found if one["status"] == "FAILED"]
+        failed = [invocation for invocation in found if invocation["status"] == "FAILED"]
         assert len(found) <= 34
         return failed if len(failed) == 2 else []
 

@@ -29,7 +29,7 @@ def create(client: httpx.Client, name: str) -> httpx.Response:
 
 
 def names(client: httpx.Client) -> list[str]:
-    return [one["name"] for one in client.get("/v1/users").json()["_embedded"]["users"]]
+    return [user["name"] for user in client.get("/v1/users").json()["_embedded"]["users"]]
 
 
 def test_the_first_requests_of_an_operation_are_refused_and_not_executed(client: httpx.Client) -> None:
@@ -107,7 +107,7 @@ def test_faults_are_removed_one_by_one_or_all_together(client: httpx.Client) -> 
     assert ids == [1, 2, 3]
     assert client.delete("/emulator/faults/2").json()["id"] == 2
     assert client.delete("/emulator/faults/2").status_code == 404
-    assert [one["id"] for one in client.delete("/emulator/faults").json()["faults"]] == [1, 3]
+    assert [fault["id"] for fault in client.delete("/emulator/faults").json()["faults"]] == [1, 3]
     assert client.get("/emulator/faults").json() == {"faults": []}
     assert client.get("/v1/users").status_code == 200
     assert add(client, status=500)["id"] == 4

@@ -69,7 +69,7 @@ class Filling:
 
 
 def statuses(database: Database) -> list[Status]:
-    return [one.status for one in invocations.page(database, 1, PageRequest(0, 100, "id ASC")).items]
+    return [item.status for item in invocations.page(database, 1, PageRequest(0, 100, "id ASC")).items]
 
 
 def test_a_run_that_ends_while_the_disk_is_full_is_stored_once_there_is_space(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_a_change_that_does_not_fit_is_rolled_back_and_the_next_one_succeeds(tmp
     database.execute("PRAGMA max_page_count = 1000000")
     with database.transaction():
         users.create(database, name="cid")
-    assert [one.name for one in run(users.page(database, PageRequest(0, 10, "id ASC"))).items] == ["cid"]
+    assert [item.name for item in run(users.page(database, PageRequest(0, 10, "id ASC"))).items] == ["cid"]
     database.close()
 
 

@@ -65,7 +65,7 @@ def test_versions_are_numbered_listed_newest_first_and_immutable(client: httpx.C
     function_id = create(client)
     made = [deploy(client, function_id, f"// {number}\n{SCRIPT}") for number in range(3)]
     page = client.get(f"/v1/functions/{function_id}/versions").json()
-    assert [one["versionNumber"] for one in page["_embedded"]["versions"]] == [3, 2, 1]
+    assert [version["versionNumber"] for version in page["_embedded"]["versions"]] == [3, 2, 1]
     assert page["_embedded"]["versions"] == made[::-1]
     assert client.get(f"/v1/function-versions/{made[0]['id']}").json() == made[0]
     oldest = client.get(f"/v1/functions/{function_id}/versions", params={"sort": "version_number", "size": 1}).json()
@@ -138,9 +138,9 @@ RUNTIME = "/v1/runtimes/nodejs"
 def test_a_new_runtime_has_only_the_entries_of_the_platform(client: httpx.Client, emulator: Emulator) -> None:
     found = client.get(RUNTIME).json()
     assert (found["id"], found["type"], found["version"]) == (1, "NODEJS", "v0.0.29")
-    names = [one["name"] for one in found["dependencies"]]
+    names = [dependency["name"] for dependency in found["dependencies"]]
     assert names == ["axios", "axios-token-interceptor", "chatkitty-platform-sdk", "qs"]
-    assert all(one["defaultDependency"] is True for one in found["dependencies"])
+    assert all(dependency["defaultDependency"] is True for dependency in found["dependencies"])
     assert found["environmentVariables"] == {
         "CHATKITTY_CLIENT_ID": "emulator",
         "CHATKITTY_CLIENT_SECRET": "emulator",
@@ -161,7 +161,7 @@ def test_new_dependencies_replace_those_of_the_user_but_not_those_of_the_platfor
         {"name": "left-pad", "version": "1.3.0", "default_dependency": False},
     ]
     second = client.put(f"{RUNTIME}/dependencies", json=sent_back).json()
-    assert [one["name"] for one in second["dependencies"]][4:] == ["left-pad"]
+    assert [dependency["name"] for dependency in second["dependencies"]][4:] == ["left-pad"]
     assert client.put(f"{RUNTIME}/dependencies", json=[]).json()["dependencies"] == second["dependencies"][:4]
 
 

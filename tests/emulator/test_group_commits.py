@@ -90,7 +90,7 @@ def test_a_failed_commit_is_reported_to_every_writer_and_the_next_turn_succeeds(
 
     async def scenario() -> None:
         results = await asyncio.gather(add(database, "ann", []), dangling(), return_exceptions=True)
-        assert [type(one) for one in results] == [sqlite3.IntegrityError, sqlite3.IntegrityError]
+        assert [type(result) for result in results] == [sqlite3.IntegrityError, sqlite3.IntegrityError]
         assert reported == [results[1]]
         await add(database, "bob", [])
 
@@ -105,7 +105,7 @@ def test_a_turn_rolled_back_by_sqlite_is_reported_to_every_writer(database: Data
 
     async def scenario() -> None:
         results = await asyncio.gather(add(database, "ann", []), undone(), return_exceptions=True)
-        assert [type(one) for one in results] == [sqlite3.IntegrityError, sqlite3.IntegrityError]
+        assert [type(result) for result in results] == [sqlite3.IntegrityError, sqlite3.IntegrityError]
         await add(database, "bob", [])
 
     in_a_loop(database, scenario)
@@ -193,15 +193,15 @@ def test_every_confirmed_run_is_stored_when_the_emulator_is_killed(tmp_path: Pat
         client.headers["authorization"] = f"Bearer {sign_in(client)}"
         deploy(client, "user.sent.message", "function handleEvent() {}")
         callers = [threading.Thread(target=press, args=(client, answered)) for _ in range(8)]
-        for one in callers:
-            one.start()
+        for caller in callers:
+            caller.start()
         while len(answered) < 40:
             threading.Event().wait(0.001)
         emulator.kill()
-        for one in callers:
-            one.join()
+        for caller in callers:
+            caller.join()
     with closing(sqlite3.connect(data / "emulator.db")) as database:
         stored = dict(database.execute("SELECT id, status FROM invocations"))
         details = {row[0] for row in database.execute("SELECT invocation_id FROM invocation_details")}
-    assert {stored[one] for one in answered} == {"SUCCEEDED"}
+    assert {stored[invocation_id] for invocation_id in answered} == {"SUCCEEDED"}
     assert set(answered) <= details

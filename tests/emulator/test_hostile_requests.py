@@ -126,10 +126,10 @@ def check(answer: httpx.Response, what: object) -> None:
         assert {"error"} <= answer.json().keys(), what
 
 
-@pytest.mark.parametrize("seed", [0, *(pytest.param(one, marks=pytest.mark.slow) for one in (1, 2, 3))])
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2, 3))])
 def test_arbitrary_bodies_get_a_documented_response(furnished: httpx.Client, seed: int) -> None:
     dice = random.Random(seed)
-    for route in (one for one in ROUTES if one.method not in ("GET", "HEAD")):
+    for route in (route for route in ROUTES if route.method not in ("GET", "HEAD")):
         path = re.sub(r"\{\w+\}", "1", route.path)
         for _ in range(25):
             body: Any = {name: dice.choice(VALUES) for name in dice.sample(NAMES, dice.randint(0, 12))}
@@ -155,7 +155,7 @@ def test_arbitrary_forms_get_a_documented_response(furnished: httpx.Client) -> N
         "garbage",
         "a/b; c",
     )
-    for route in (one for one in ROUTES if one.method not in ("GET", "HEAD")):
+    for route in (route for route in ROUTES if route.method not in ("GET", "HEAD")):
         path = re.sub(r"\{\w+\}", "1", route.path)
         for body in bodies:
             for kind in types:
@@ -165,7 +165,7 @@ def test_arbitrary_forms_get_a_documented_response(furnished: httpx.Client) -> N
 
 @pytest.mark.slow
 def test_arbitrary_queries_and_ids_get_a_documented_response(furnished: httpx.Client) -> None:
-    for route in (one for one in ROUTES if one.method in ("GET", "HEAD")):
+    for route in (route for route in ROUTES if route.method in ("GET", "HEAD")):
         for query in QUERIES:
             path = re.sub(r"\{\w+\}", "1", route.path)
             check(furnished.request(route.method, f"/v1{path}?{query}"), (route.method, path, query))

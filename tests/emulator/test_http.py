@@ -176,11 +176,11 @@ def test_a_head_request_is_answered_like_get_without_a_body(client: httpx.Client
 def test_pages_have_the_documented_links_and_counts(client: httpx.Client) -> None:
     made = [new_function(client, f"type.{number}") for number in range(5)]
     first = client.get(FUNCTIONS, params={"size": 2}).json()
-    assert [one["id"] for one in first["_embedded"]["functions"]] == made[:2]
+    assert [function["id"] for function in first["_embedded"]["functions"]] == made[:2]
     assert first["page"] == {"size": 2, "totalElements": 5, "totalPages": 3, "number": 0}
     assert list(first["_links"]) == ["first", "self", "next", "last"]
     last = client.get(first["_links"]["last"]["href"]).json()
-    assert [one["id"] for one in last["_embedded"]["functions"]] == made[4:]
+    assert [function["id"] for function in last["_embedded"]["functions"]] == made[4:]
     assert "next" not in last["_links"]
     beyond = client.get(FUNCTIONS, params={"size": 2, "page": 9}).json()
     assert beyond["_embedded"] == {"functions": []}
@@ -193,7 +193,7 @@ def test_lists_are_sorted_by_several_criteria_in_either_spelling(client: httpx.C
 
     def types(*sort: str) -> str:
         page = client.get(FUNCTIONS, params={"sort": list(sort)})
-        return "".join(one["type"] for one in page.json()["_embedded"]["functions"])
+        return "".join(function["type"] for function in page.json()["_embedded"]["functions"])
 
     assert types("name", "type,desc") == "bca"
     assert types("name,type,DESC") == "cab"

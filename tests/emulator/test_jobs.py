@@ -77,7 +77,7 @@ def failure(client: httpx.Client, path: str, entries: Any) -> str:
 
 def names(client: httpx.Client) -> list[str]:
     page = client.get("/v1/users", params={"size": 2000}).json()
-    return [one["name"] for one in page["_embedded"]["users"]]
+    return [user["name"] for user in page["_embedded"]["users"]]
 
 
 def user(name: str, **more: Any) -> dict[str, Any]:
@@ -212,14 +212,14 @@ def test_channels_are_imported_with_their_members_and_creators(client: httpx.Cli
         ],
     )
     direct, public, private = client.get("/v1/channels").json()["_embedded"]["channels"]
-    assert [one["name"] for one in direct["members"]] == ["ann", "bob"]
+    assert [member["name"] for member in direct["members"]] == ["ann", "bob"]
     assert direct["properties"] == {"a": 1}
     assert (public["name"], public["displayName"], public["creator"]["name"]) == ("news", "News", "cid")
     assert private["name"] == private["displayName"] != ""
 
     def members(channel: dict[str, Any]) -> list[str]:
         page = client.get(f"/v1/channels/{channel['id']}/members").json()
-        return [one["name"] for one in page["_embedded"]["users"]]
+        return [user["name"] for user in page["_embedded"]["users"]]
 
     assert (members(public), members(private)) == (["ann", "cid"], ["bob"])
     # An imported channel is found like a created one.
@@ -244,7 +244,7 @@ def test_importing_an_equivalent_channel_does_not_change_the_existing_one(client
         ],
     )
     page = client.get("/v1/channels").json()
-    found = [(one["type"], one.get("displayName")) for one in page["_embedded"]["channels"]]
+    found = [(channel["type"], channel.get("displayName")) for channel in page["_embedded"]["channels"]]
     assert found == [("PUBLIC", "Old"), ("DIRECT", None), ("PRIVATE", "news"), ("DIRECT", None)]
     assert client.get("/v1/channels/1/members").json()["page"]["totalElements"] == 0
 
@@ -327,12 +327,12 @@ def test_ended_jobs_are_listed_unless_running_jobs_are_requested(client: httpx.C
     failure(client, "/imports/users", [user("ann")])
     for params in ({}, {"running": "false"}, {"running": ""}):
         page = client.get("/v1/jobs", params=params).json()
-        assert [(one["id"], one["state"]) for one in page["_embedded"]["jobs"]] == [(1, "FINISHED"), (2, "FAILED")]
+        assert [(job["id"], job["state"]) for job in page["_embedded"]["jobs"]] == [(1, "FINISHED"), (2, "FAILED")]
         assert page["_links"]["self"]["href"].endswith("/v1/applications/1/jobs?running=false&page=0&size=25")
     assert client.get("/v1/jobs", params={"running": "true"}).json()["_embedded"] == {"jobs": []}
     assert client.get("/v1/jobs", params={"running": "perhaps"}).status_code == 400
     newest = client.get("/jobs", params={"sort": "created_time,desc"}).json()
-    assert [one["id"] for one in newest["_embedded"]["jobs"]] == [2, 1]
+    assert [job["id"] for job in newest["_embedded"]["jobs"]] == [2, 1]
     assert "ended_time" in newest["_embedded"]["jobs"][0]
     assert client.get("/v1/jobs/9").status_code == 404
 
@@ -386,7 +386,7 @@ def test_other_requests_are_answered_while_a_large_file_is_imported(client: http
     counts = [count for _, count in seen]
     assert counts == sorted(counts)
     assert seen[-1] == ("FINISHED", 40_000)
-    assert sum(one == "RUNNING" for one, _ in seen) > 3
+    assert sum(state == "RUNNING" for state, _ in seen) > 3
 
 
 def test_an_export_has_one_line_per_row(client: httpx.Client) -> None:
@@ -427,7 +427,7 @@ def test_an_internal_error_fails_its_job_and_the_next_job_runs() -> None:
 
     with closing(open_database(None, SCHEMA)) as database:
         asyncio.run(both())
-        assert [jobs.get(database, one).state for one in (1, 2)] == ["FAILED", "FINISHED"]  # type: ignore[union-attr]
+        assert [jobs.get(database, job_id).state for job_id in (1, 2)] == ["FAILED", "FINISHED"]  # type: ignore[union-attr]
         assert jobs.failure(database, 1) == "the emulator failed to run this job: ZeroDivisionError: oops"
     assert lines[1] == "job 2 USER_IMPORT FINISHED"
 
@@ -463,8 +463,8 @@ def test_a_job_interrupted_by_a_kill_is_marked_as_failed_and_rolled_back(tmp_pat
                 time.sleep(0.005)
             process.send_signal(signal.SIGKILL)
     with emulator_at(tmp_path / "data") as client:
-        for one in (job, waiting):
-            found = ended(client, one)
+        for job_id in (job, waiting):
+            found = ended(client, job_id)
             assert (found["state"], found["failure"]) == ("FAILED", "the emulator stopped before this job ended")
             assert "endedTime" in found
         assert names(client) == []
@@ -475,5 +475,5 @@ def test_stopping_the_emulator_fails_its_unfinished_jobs(tmp_path: Path) -> None
         first = start(client, "/imports/users", [user(f"user{index}") for index in range(50_000)])
         second = start(client, "/imports/users", [user("ann")])
     with emulator_at(tmp_path) as client:
-        assert {ended(client, one)["state"] for one in (first, second)} == {"FAILED"}
+        assert {ended(client, job_id)["state"] for job_id in (first, second)} == {"FAILED"}
         assert names(client) == []

@@ -46,15 +46,17 @@ def test_no_confirmed_write_is_lost_when_the_emulator_is_killed_twenty_times(tmp
         with http_client(emulator.url) as client:
             client.headers["authorization"] = f"Bearer {sign_in(client)}"
             channel = client.post("/v1/channels", json={"type": "PUBLIC"}).json()["id"]
-            writers = [threading.Thread(target=write, args=(client, one, channel, answered)) for one in range(WRITERS)]
-            for one in writers:
-                one.start()
+            writers = [
+                threading.Thread(target=write, args=(client, number, channel, answered)) for number in range(WRITERS)
+            ]
+            for writer in writers:
+                writer.start()
             while any(len(ids) <= before[name] for name, ids in answered.items()):
                 time.sleep(0.001)
             time.sleep(chance.uniform(0, 0.1))
             emulator.kill()
-            for one in writers:
-                one.join()
+            for writer in writers:
+                writer.join()
         with closing(sqlite3.connect(data / "emulator.db")) as database:
             assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
             assert database.execute("PRAGMA foreign_key_check").fetchall() == []
@@ -64,7 +66,7 @@ def test_no_confirmed_write_is_lost_when_the_emulator_is_killed_twenty_times(tmp
     try:
         with http_client(emulator.url) as client:
             client.headers["authorization"] = f"Bearer {sign_in(client)}"
-            for one in chance.sample(sorted(answered["messages"]), 20):
-                assert client.get(f"/v1/messages/{one}").status_code == 200
+            for message_id in chance.sample(sorted(answered["messages"]), 20):
+                assert client.get(f"/v1/messages/{message_id}").status_code == 200
     finally:
         emulator.kill()

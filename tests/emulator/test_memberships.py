@@ -9,7 +9,7 @@ from ckfunc.emulator.store.database import Database
 
 
 def names(client: httpx.Client, relation: str, **params: str) -> list[str]:
-    return [one["name"] for one in items(client, f"channels/1/{relation}", **params)]
+    return [item["name"] for item in items(client, f"channels/1/{relation}", **params)]
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_memberships_are_paged_and_sorted(client: httpx.Client, room: dict[str, 
     page = answered(client.get("/v1/channels/1/memberships", params={"size": 2, "sort": "createdTime,desc"}))
     rest = answered(client.get(page["_links"]["next"]["href"]))
     shown = page["_embedded"]["memberships"] + rest["_embedded"]["memberships"]
-    assert len({one["_links"]["user"]["href"] for one in shown}) == 3
+    assert len({member["_links"]["user"]["href"] for member in shown}) == 3
     assert "cannot sort by 'name'" in explanation(client.get("/v1/channels/1/memberships?sort=name"))
 
 
@@ -99,7 +99,7 @@ def test_an_invite_is_stored_listed_and_triggers_an_event(
 def test_inviting_a_user_again_replaces_the_invite(client: httpx.Client, room: dict[str, int]) -> None:
     for name in ("dee", "ann", "dee"):
         answered(client.post("/v1/channels/1/invites", json={"user": {"username": name}}))
-    invitees = [one["_links"]["invitee"]["href"].rpartition("/")[2] for one in items(client, "channels/1/invites")]
+    invitees = [item["_links"]["invitee"]["href"].rpartition("/")[2] for item in items(client, "channels/1/invites")]
     assert invitees == [str(room["ann"]), str(room["dee"])]
     page = answered(client.get("/v1/channels/1/invites", params={"size": 1, "sort": "createdTime,desc"}))
     assert page["page"]["totalElements"] == 2

@@ -14,7 +14,7 @@ from ckfunc.emulator.store.database import Database
 def rooms(client: httpx.Client, room: dict[str, int]) -> dict[str, int]:
     """Add the public channel 2 with the member dee, and the private channel 3 with the members ann and bob."""
     for kind, name, members in (("PUBLIC", "q", ["dee"]), ("PRIVATE", "secret", ["ann", "bob"])):
-        body = {"type": kind, "name": name, "members": [{"username": one} for one in members]}
+        body = {"type": kind, "name": name, "members": [{"username": member} for member in members]}
         answered(client.post("/v1/channels", json=body))
     return room
 
@@ -22,7 +22,7 @@ def rooms(client: httpx.Client, room: dict[str, int]) -> dict[str, int]:
 def notified(client: httpx.Client, rooms: dict[str, int]) -> dict[str, list[str]]:
     """Return the types of the notifications of each user, newest first."""
     return {
-        name: [one["data"]["type"] for one in items(client, f"users/{user_id}/notifications")]
+        name: [item["data"]["type"] for item in items(client, f"users/{user_id}/notifications")]
         for name, user_id in rooms.items()
     }
 
@@ -66,7 +66,7 @@ def test_editing_a_text_updates_its_mentions(client: httpx.Client, rooms: dict[s
     made = send(client, "<@bob>", user={"username": "ann"})
     path = f"/v1/messages/{made['id']}"
     edited = answered(client.patch(path, json={"body": "<@cy>"}))
-    assert [one["user"]["name"] for one in edited["mentions"]] == ["cy"]
+    assert [mention["user"]["name"] for mention in edited["mentions"]] == ["cy"]
     assert "mentions" not in answered(client.patch(path, json={"body": "nobody"}))
 
 
@@ -74,7 +74,7 @@ def test_a_mention_is_removed_when_its_channel_is_deleted(client: httpx.Client, 
     made = send(client, "<#q> <@bob>", user={"username": "ann"})
     answered(client.delete("/v1/channels/2"))
     shown = client.get(f"/v1/messages/{made['id']}").json()
-    assert [one["tag"] for one in shown["mentions"]] == ["<@bob>"]
+    assert [mention["tag"] for mention in shown["mentions"]] == ["<@bob>"]
 
 
 def test_an_ambiguous_channel_name_mentions_the_public_channel(client: httpx.Client, rooms: dict[str, int]) -> None:

@@ -22,7 +22,7 @@ def explanation(answer: httpx.Response, status: int = 400) -> str:
 
 
 def bodies(page: dict[str, Any]) -> list[str]:
-    return [one["body"] for one in page["_embedded"]["messages"]]
+    return [message["body"] for message in page["_embedded"]["messages"]]
 
 
 def test_a_message_without_a_user_is_a_system_message(client: httpx.Client, room: dict[str, int]) -> None:

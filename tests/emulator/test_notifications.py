@@ -62,7 +62,7 @@ def test_notifications_are_paged_by_cursor_newest_first(client: httpx.Client, ro
     page = client.get(f"/v1/users/{room['bob']}/notifications", params={"size": 2}).json()
     seen = []
     while True:
-        seen += [one["body"] for one in page["_embedded"]["notifications"]]
+        seen += [notification["body"] for notification in page["_embedded"]["notifications"]]
         if "next" not in page["_links"]:
             break
         assert f"/users/{room['bob']}/notifications?" in page["_links"]["next"]["href"]
@@ -99,7 +99,7 @@ def ended(client: httpx.Client, function_id: int, count: int) -> list[dict[str, 
     for _ in range(1200):
         page = client.get(f"/v1/functions/{function_id}/invocations", params={"sort": "id,asc"}).json()
         found = page["_embedded"]["invocations"]
-        if len(found) == count and all(one["status"] != "RUNNING" for one in found):
+        if len(found) == count and all(invocation["status"] != "RUNNING" for invocation in found):
             break
         time.sleep(0.05)
     return found
@@ -149,4 +149,4 @@ def test_a_message_is_answered_before_its_handlers_have_run(client: httpx.Client
     function_id = function(client, "user.sent.message", sleeper)
     assert send(client, "hi", user={"username": "ann"})["body"] == "hi"
     page = client.get(f"/v1/functions/{function_id}/invocations").json()
-    assert [one["status"] for one in page["_embedded"]["invocations"]] == ["RUNNING"]
+    assert [invocation["status"] for invocation in page["_embedded"]["invocations"]] == ["RUNNING"]

@@ -60,7 +60,7 @@ class Gate:
 def stored(database: Database, status: Status) -> list[Invocation]:
     page = invocations.page(database, 1, PageRequest(0, 2000, "id ASC"))
     assert page.total_elements == len(page.items)
-    return [one for one in page.items if one.status is status]
+    return [item for item in page.items if item.status is status]
 
 
 def prepared() -> Database:
@@ -87,7 +87,7 @@ def test_queued_events_run_in_order_with_limited_concurrency() -> None:
         while stored(database, Status.RUNNING):
             await asyncio.sleep(0)
         assert gate.most == MOST_AT_ONCE
-        results = [one.result["payload"] for one in stored(database, Status.SUCCEEDED)]
+        results = [invocation.result["payload"] for invocation in stored(database, Status.SUCCEEDED)]
         assert results == list(range(MOST_AT_ONCE * 3))
         await dispatcher.close()
 
@@ -110,7 +110,7 @@ def test_an_event_beyond_the_queue_limit_fails_immediately_with_the_reason() -> 
         for number in range(5):
             dispatcher.fire("some.event", {"n": number})
         failed = stored(database, Status.FAILED)
-        assert [one.args["n"] for one in failed] == [3, 4]
+        assert [invocation.args["n"] for invocation in failed] == [3, 4]
         assert failed[0].result["error"]["message"] == "3 events are already waiting for their run"
         await dispatcher.close()
         assert not stored(database, Status.RUNNING)

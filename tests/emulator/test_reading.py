@@ -47,7 +47,7 @@ def test_summaries_count_the_unread_messages_of_each_member(
     reading.add_receipt(database, by_ann["id"], room["bob"])
 
     def unread() -> list[tuple[str, int, int]]:
-        return [(one["user"]["name"], one["channel"]["id"], one["count"]) for one in items(client, SUMMARIES)]
+        return [(item["user"]["name"], item["channel"]["id"], item["count"]) for item in items(client, SUMMARIES)]
 
     assert unread() == [("ann", 1, 1), ("ann", 2, 0), ("bob", 1, 1), ("cy", 1, 2)]
     assert reading.remove_receipt(database, by_ann["id"], room["bob"])
@@ -61,12 +61,12 @@ def test_summaries_count_the_unread_messages_of_each_member(
 @pytest.mark.parametrize("sort", ["userId", "channelId,desc", "id"])
 def test_pages_of_summaries_do_not_overlap(client: httpx.Client, room: dict[str, int], sort: str) -> None:
     for name in "qrs":
-        members = [{"username": one} for one in ("ann", "bob", "cy")]
+        members = [{"username": username} for username in ("ann", "bob", "cy")]
         answered(client.post("/v1/channels", json={"type": "PUBLIC", "name": name, "members": members}))
     seen = []
     page = answered(client.get(f"/v1/{SUMMARIES}", params={"size": 5, "sort": sort}))
     while True:
-        seen += [(one["user"]["id"], one["channel"]["id"]) for one in page["_embedded"]["summaries"]]
+        seen += [(summary["user"]["id"], summary["channel"]["id"]) for summary in page["_embedded"]["summaries"]]
         if "next" not in page["_links"]:
             break
         page = answered(client.get(page["_links"]["next"]["href"]))
@@ -89,11 +89,11 @@ def test_reactions_are_grouped_by_emoji(client: httpx.Client, room: dict[str, in
         assert reading.add_reaction(database, 1, room[name], emoji)
     assert not reading.add_reaction(database, 1, room["cy"], THUMBS_UP)
     shown = client.get("/v1/messages/1").json()["reactions"]
-    assert {one["emoji"]["character"]: [user["name"] for user in one["users"]] for one in shown} == {
+    assert {reaction["emoji"]["character"]: [user["name"] for user in reaction["users"]] for reaction in shown} == {
         "👍": ["bob", "cy"],
         "❤": ["ann"],
     }
-    thumbs = next(one for one in shown if one["count"] == 2)
+    thumbs = next(reaction for reaction in shown if reaction["count"] == 2)
     assert thumbs["emoji"] == {
         "character": "👍",
         "description": "thumbs up sign",
@@ -103,7 +103,7 @@ def test_reactions_are_grouped_by_emoji(client: httpx.Client, room: dict[str, in
     assert items(client, "channels/1/messages")[0]["reactions"] == shown
     assert reading.remove_reaction(database, 1, room["ann"], "❤")
     assert not reading.remove_reaction(database, 1, room["ann"], "❤")
-    assert [one["count"] for one in client.get("/v1/messages/1").json()["reactions"]] == [2]
+    assert [reaction["count"] for reaction in client.get("/v1/messages/1").json()["reactions"]] == [2]
 
 
 def report(client: httpx.Client, message_id: int, name: str) -> None:
@@ -119,7 +119,7 @@ def test_reported_messages_are_listed_by_channel(
     for message_id, name in ((1, "ann"), (3, "ann"), (3, "bob"), (3, "bob")):
         report(client, message_id, name)
     shown = items(client, "channels/1/reported-messages")
-    assert [(one["body"], one["reportCount"]) for one in shown] == [("c", 2), ("a", 1)]
+    assert [(message["body"], message["reportCount"]) for message in shown] == [("c", 2), ("a", 1)]
     assert shown[0] == client.get("/v1/messages/3").json()
     page = answered(client.get("/v1/channels/1/reported-messages", params={"size": 1, "sort": "createdTime,asc"}))
     assert (page["page"]["totalElements"], page["_embedded"]["messages"][0]["body"]) == (2, "a")

@@ -45,7 +45,7 @@ def add(client: httpx.Client, name: str) -> None:
 
 
 def names(client: httpx.Client) -> list[str]:
-    return [one["name"] for one in client.get("/v1/users").json().get("_embedded", {}).get("users", [])]
+    return [user["name"] for user in client.get("/v1/users").json().get("_embedded", {}).get("users", [])]
 
 
 def save(client: httpx.Client, name: str, **body: Any) -> httpx.Response:
@@ -57,7 +57,7 @@ def restore(client: httpx.Client, name: str) -> httpx.Response:
 
 
 def listed(client: httpx.Client) -> list[str]:
-    return [one["name"] for one in client.get("/emulator/snapshots").json()["snapshots"]]
+    return [snapshot["name"] for snapshot in client.get("/emulator/snapshots").json()["snapshots"]]
 
 
 def deploy(client: httpx.Client, script: str) -> None:
@@ -125,7 +125,7 @@ def test_a_snapshot_name_that_is_not_a_plain_file_name_is_refused(
     client: httpx.Client, tmp_path: Path, name: str
 ) -> None:
     answers = [save(client, name), restore(client, name), client.delete(f"/emulator/snapshots/{name}")]
-    assert {one.status_code for one in answers} <= {400, 404}
+    assert {answer.status_code for answer in answers} <= {400, 404}
     assert not (tmp_path / "emulator/snapshots").exists()
 
 
@@ -154,7 +154,7 @@ def test_a_restored_emulator_is_still_found_and_its_data_survives_a_restart(tmp_
         restore(client, "one")
         assert find_running(tmp_path) == emulator.url
         add(client, "cy")
-    assert not [one for one in (tmp_path / "snapshots").iterdir() if one.name != "one.db"]
+    assert not [path for path in (tmp_path / "snapshots").iterdir() if path.name != "one.db"]
     with cold_emulator(tmp_path) as emulator, http_client(emulator.url) as client:
         client.headers["authorization"] = f"Bearer {sign_in(client)}"
         assert names(client) == ["ann", "cy"]
@@ -244,13 +244,13 @@ def test_concurrent_requests_see_either_the_old_or_the_new_data_and_never_fail(
                     failures.append((made.text, found.text))
 
     writers = [threading.Thread(target=write, args=(number,)) for number in range(3)]
-    for one in writers:
-        one.start()
+    for writer in writers:
+        writer.start()
     for _ in range(5):
         assert restore(client, "fifty").status_code == 200
     stop.set()
-    for one in writers:
-        one.join()
+    for writer in writers:
+        writer.join()
     assert failures == []
     assert restore(client, "fifty").status_code == 200
     assert client.get("/v1/users").json()["page"]["totalElements"] == 50
@@ -278,7 +278,7 @@ def test_a_failed_save_leaves_the_existing_snapshot_and_no_other_file(tmp_path: 
         snapshots.save("one", fail, replace=True)
     with pytest.raises(SnapshotExists):
         snapshots.save("one", fail)
-    assert [one.name for one in (tmp_path / "snapshots").iterdir()] == ["one.db"]
+    assert [path.name for path in (tmp_path / "snapshots").iterdir()] == ["one.db"]
     assert snapshots.path("one").read_text() == "old"
 
 
@@ -321,7 +321,7 @@ def test_an_emulator_killed_during_a_restore_has_either_the_old_or_the_new_data(
     try:
         with http_client(emulator.url) as client:
             assert save(client, "after").status_code == 200
-        assert sorted(one.name for one in (data / "snapshots").iterdir()) == ["after.db", "many.db"]
+        assert sorted(path.name for path in (data / "snapshots").iterdir()) == ["after.db", "many.db"]
     finally:
         emulator.kill()
     assert seen == {True, False}

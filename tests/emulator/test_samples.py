@@ -49,18 +49,22 @@ def trigger(client: httpx.Client, trigger_type: str) -> dict[str, Any]:
 def kinds(value: Any) -> Any:
     """Return the structure of a value: field names and types, without values that differ between runs."""
     if isinstance(value, dict):
-        return {name: kinds(one) for name, one in value.items() if name != "properties"}
+        return {name: kinds(entry) for name, entry in value.items() if name != "properties"}
     if isinstance(value, list):
-        return [kinds(one) for one in value]
+        return [kinds(entry) for entry in value]
     return type(value).__name__
 
 
 def test_every_sample_event_is_handled_by_its_scaffolded_handler(client: httpx.Client) -> None:
     plant(client)
-    for one in TRIGGERS:
-        deploy(client, one.type, handler_text(one))
-        invocation = trigger(client, one.type)
-        assert (one.type, invocation["status"], invocation["args"]) == (one.type, "SUCCEEDED", sample_event(one.type))
+    for described in TRIGGERS:
+        deploy(client, described.type, handler_text(described))
+        invocation = trigger(client, described.type)
+        assert (described.type, invocation["status"], invocation["args"]) == (
+            described.type,
+            "SUCCEEDED",
+            sample_event(described.type),
+        )
 
 
 def test_the_sample_seed_contains_the_objects_of_the_sample_events(client: httpx.Client) -> None:
@@ -72,10 +76,14 @@ def test_the_sample_seed_contains_the_objects_of_the_sample_events(client: httpx
     def stated(value: Any) -> Any:
         volatile = ("createdTime", "presence", "_links", "displayPictureUrl")
         return {
-            name: stated(one) if isinstance(one, dict) else one for name, one in value.items() if name not in volatile
+            name: stated(entry) if isinstance(entry, dict) else entry
+            for name, entry in value.items()
+            if name not in volatile
         }
 
-    assert {name: stated(one) for name, one in found.items()} == {name: stated(one) for name, one in event.items()}
+    assert {name: stated(entry) for name, entry in found.items()} == {
+        name: stated(entry) for name, entry in event.items()
+    }
 
 
 def test_sample_events_have_the_same_structure_as_events_of_the_emulator(client: httpx.Client) -> None:
@@ -109,5 +117,5 @@ def test_sample_events_have_the_same_structure_as_events_of_the_emulator(client:
         fired = page["_embedded"]["invocations"][0]["args"]
         sample = sample_event(trigger_type)
         # Only invites by clients have an inviting user; invites of the Platform API have none.
-        sample = {name: one for name, one in sample.items() if name in fired or name != "invitingUser"}
+        sample = {name: entry for name, entry in sample.items() if name in fired or name != "invitingUser"}
         assert kinds(sample) == kinds(fired), trigger_type

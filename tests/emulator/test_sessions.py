@@ -35,11 +35,11 @@ def events(client: httpx.Client, function_id: int, count: int) -> list[dict[str,
     while time.monotonic() < until:
         page = client.get(f"/v1/functions/{function_id}/invocations").json()
         found = page["_embedded"]["invocations"]
-        if len(found) >= count and all(one["status"] != "RUNNING" for one in found):
+        if len(found) >= count and all(invocation["status"] != "RUNNING" for invocation in found):
             break
         time.sleep(0.02)
-    assert [one["status"] for one in found] == ["SUCCEEDED"] * count
-    return [one["args"] for one in sorted(found, key=lambda one: one["id"])]
+    assert [invocation["status"] for invocation in found] == ["SUCCEEDED"] * count
+    return [invocation["args"] for invocation in sorted(found, key=lambda invocation: invocation["id"])]
 
 
 def test_a_chat_session_is_opened_shown_and_closed(client: httpx.Client, room: dict[str, int]) -> None:
@@ -95,18 +95,18 @@ def test_sessions_are_listed_by_state_in_pages(client: httpx.Client, room: dict[
         enter(client, name)
     client.delete("/emulator/sessions/2")
     for path in ("/v1/chat-sessions", "/v1/user-sessions"):
-        assert [one["id"] for one in client.get(path).json()["_embedded"]["sessions"]] == [1, 2, 3]
+        assert [session["id"] for session in client.get(path).json()["_embedded"]["sessions"]] == [1, 2, 3]
         for state, ids in (("ACTIVE", [1, 3]), ("ENDED", [2]), ("ended", [2]), ("", [1, 2, 3])):
             page = client.get(path, params={"state": state}).json()
-            assert [one["id"] for one in page["_embedded"]["sessions"]] == ids
+            assert [session["id"] for session in page["_embedded"]["sessions"]] == ids
         page = client.get(path, params={"state": "ACTIVE", "size": 1, "sort": "createdTime,desc"}).json()
-        assert [one["id"] for one in page["_embedded"]["sessions"]] == [3]
+        assert [session["id"] for session in page["_embedded"]["sessions"]] == [3]
         # As in the platform's own samples, these page links do not contain the application.
         assert page["_links"]["next"]["href"] == (
             f"{str(client.base_url).rstrip('/')}{path}?state=ACTIVE&sort=createdTime%2Cdesc&page=1&size=1"
         )
         after = client.get(page["_links"]["next"]["href"]).json()
-        assert [one["id"] for one in after["_embedded"]["sessions"]] == [1]
+        assert [session["id"] for session in after["_embedded"]["sessions"]] == [1]
         assert client.get(path, params={"state": "OVER"}).status_code == 400
         assert client.get(path, params={"sort": "state,endTime"}).status_code == 200
         assert client.get(path, params={"sort": "shoes"}).status_code == 400
@@ -123,7 +123,11 @@ def test_opening_a_channel_triggers_an_event_with_the_unread_state(client: httpx
     client.post("/emulator/read-receipts", json={"messageId": message["id"], "username": "ann"})
     enter(client)
     got = events(client, function, 3)
-    assert [(one["channelUnread"], one["channelMessagesCount"]) for one in got] == [(False, 0), (True, 1), (False, 1)]
+    assert [(event["channelUnread"], event["channelMessagesCount"]) for event in got] == [
+        (False, 0),
+        (True, 1),
+        (False, 1),
+    ]
     assert got[0]["user"] == client.get("/v1/users/1").json()
     assert got[2]["channel"] == client.get("/v1/channels/1").json()
 
@@ -140,7 +144,7 @@ def test_a_user_with_a_channel_open_gets_no_notifications_from_it(client: httpx.
     assert client.get("/v1/users/1/notifications").json()["_embedded"]["notifications"] == []
     client.delete(f"/emulator/sessions/{opened['id']}")
     client.post("/v1/channels/1/messages", json=body)
-    others = {one["user"]["name"]: one["userHasActiveSession"] for one in events(client, function, 3)[1:]}
+    others = {event["user"]["name"]: event["userHasActiveSession"] for event in events(client, function, 3)[1:]}
     assert others == {"ann": False, "bob": True}
 
 

@@ -64,7 +64,7 @@ def add_user(client: httpx.Client, name: str) -> int:
 
 def names(client: httpx.Client) -> list[str]:
     found = client.get("/v1/users").json()["_embedded"]["users"]
-    return [one["name"] for one in found]
+    return [snapshot["name"] for snapshot in found]
 
 
 def test_a_restore_brings_back_the_data_and_the_next_ids(memory: tuple[Emulator, httpx.Client]) -> None:
@@ -89,9 +89,9 @@ def test_a_restore_resets_the_invocation_ids_and_keeps_the_process(memory: tuple
     for _ in range(3):
         runs.append(trigger(client))
         emulator.restore(before)
-    assert [one["id"] for one in runs] == [1, 1, 1]
-    assert [one["result"]["payload"][1] for one in runs] == [1, 2, 3]
-    assert len({one["result"]["payload"][0] for one in runs}) == 1
+    assert [run["id"] for run in runs] == [1, 1, 1]
+    assert [run["result"]["payload"][1] for run in runs] == [1, 2, 3]
+    assert len({run["result"]["payload"][0] for run in runs}) == 1
     assert client.get("/v1/functions/1/invocations").json()["page"]["totalElements"] == 0
 
 
@@ -133,7 +133,7 @@ def test_late_requests_of_an_earlier_run_are_refused_after_a_restore(memory: tup
     (detail,) = client.get("/emulator/invocations", params={"ids": second["id"]}).json()["invocations"]
     # The late request of the first run was refused; only that of the second run succeeded.
     assert names(client) == ["late"]
-    assert [(one["method"], one["status"]) for one in detail["calls"]] == [("GET", 200), ("POST", 200)]
+    assert [(call["method"], call["status"]) for call in detail["calls"]] == [("GET", 200), ("POST", 200)]
 
 
 def test_a_restore_waits_for_running_invocations(memory: tuple[Emulator, httpx.Client]) -> None:

@@ -52,7 +52,7 @@ def full(tmp_path: Path) -> Database:
 
 
 def rows(database: Database) -> list[int]:
-    return [database.value(f"SELECT count(*) FROM {one}") for one in ("messages", "notifications")]
+    return [database.value(f"SELECT count(*) FROM {table}") for table in ("messages", "notifications")]
 
 
 @pytest.mark.parametrize("what", ["all", "channel", "user", "message"])
@@ -81,7 +81,7 @@ def test_the_disk_space_of_deleted_data_is_released(full: Database, tmp_path: Pa
     steps.run(deletion.delete_messages(full))
     counts = [full.value("PRAGMA freelist_count") for _ in steps.release_space(full)]
     assert counts == sorted(counts, reverse=True)
-    assert all(one - other <= 200 for one, other in pairwise(counts))
+    assert all(before - after <= 200 for before, after in pairwise(counts))
     full.close()
     assert (tmp_path / "emulator.db").stat().st_size < size / 2
 
@@ -91,7 +91,7 @@ def test_deletions_over_http_leave_messages_of_other_users(client: httpx.Client,
         send(client, user={"username": name})
     answered(client.delete(f"/v1/users/{room['ann']}"))
     left = client.get("/v1/messages").json()["_embedded"]["messages"]
-    assert [one["user"]["name"] for one in left] == ["cy", "bob"]
+    assert [member["user"]["name"] for member in left] == ["cy", "bob"]
     answered(client.delete("/v1/messages"))
     assert client.get("/v1/messages").json()["_embedded"]["messages"] == []
     send(client, user={"username": "bob"})
@@ -109,11 +109,11 @@ def test_only_the_latest_invocations_are_retained_and_counted(tmp_path: Path) ->
         for _ in range(66):
             answered(client.post("/emulator/trigger", json={"type": "some.event", "data": {}}))
         page = client.get(f"/v1/functions/{made}/invocations?size=100").json()
-        ids = [one["id"] for one in page["_embedded"]["invocations"]]
+        ids = [invocation["id"] for invocation in page["_embedded"]["invocations"]]
         assert ids[0] == 66
         assert len(ids) == page["page"]["totalElements"] <= 6
         details = client.get("/emulator/invocations?ids=1,66").json()["invocations"]
-        assert [one["id"] for one in details] == [66]
+        assert [invocation["id"] for invocation in details] == [66]
         ended(client, made, len(ids))
 
 
@@ -132,7 +132,7 @@ def imported(database: Database, what: str) -> tuple[str, Callable[[int, Turn], 
     """Return the table that an import of many rows writes to, and its steps."""
     if what == "members":
         run(imports.add_users(database, USERS, new_job(database), database.transaction))
-        members = [MemberImport(one.name) for one in USERS]
+        members = [MemberImport(user.name) for user in USERS]
         return "channel_members", lambda job, turn: imports.add_members(database, 1, members, job, turn)
     if what == "users":
         return "users", lambda job, turn: imports.add_users(database, USERS, job, turn)
@@ -207,7 +207,10 @@ def test_an_import_that_fails_midway_is_rolled_back(tmp_path: Path, data: str) -
 
     def work(attempt: Attempt) -> Steps:
         writing = imports.add_messages(
-            attempt.database, [MessageImport(1, "x", "ann", key=str(one)) for one in range(MANY)], attempt.job_id, turn
+            attempt.database,
+            [MessageImport(1, "x", "ann", key=str(number)) for number in range(MANY)],
+            attempt.job_id,
+            turn,
         )
         at.append(attempt)
         return writing
@@ -266,14 +269,14 @@ def test_other_requests_are_answered_during_an_import_in_memory() -> None:
 def messages_of(*senders: str) -> dict[str, object]:
     return {
         "channels": [
-            {"name": "seeded", "members": ["ann"], "messages": [{"user": one, "body": "x"} for one in senders]}
+            {"name": "seeded", "members": ["ann"], "messages": [{"user": sender, "body": "x"} for sender in senders]}
         ]
     }
 
 
 def everything(database: Database) -> list[int]:
     tables = ("users", "channels", "channel_members", "messages", "import_steps")
-    return [database.value(f"SELECT count(*) FROM {one}") for one in tables]
+    return [database.value(f"SELECT count(*) FROM {table}") for table in tables]
 
 
 def test_no_step_of_a_seed_adds_more_rows_than_the_limit(empty: Database) -> None:
@@ -286,7 +289,7 @@ def test_no_step_of_a_seed_adds_more_rows_than_the_limit(empty: Database) -> Non
     except StopIteration as end:
         assert (end.value.channels, end.value.members, end.value.messages) == (1, 1, 500)
     assert everything(empty) == [2, 2, 3, 500, 0]
-    assert max(other - one for one, other in pairwise(counts)) == seeds.STEP_ROWS
+    assert max(after - before for before, after in pairwise(counts)) == seeds.STEP_ROWS
 
 
 @pytest.mark.parametrize("end", ["refused", "killed"])
@@ -329,8 +332,8 @@ def test_a_search_by_properties_runs_in_steps_and_finds_all_matches(empty: Datab
         found = end.value
     assert count >= MANY / 500
     assert found.total_elements == MANY / 5
-    assert [one.id for one in found.items] == sorted((one.id for one in found.items), reverse=True)
-    assert {one.properties["floor"] for one in found.items} == {3, 4}
+    assert [item.id for item in found.items] == sorted((item.id for item in found.items), reverse=True)
+    assert {item.properties["floor"] for item in found.items} == {3, 4}
 
 
 def test_other_requests_are_answered_while_a_seed_is_added(client: httpx.Client) -> None:
@@ -363,11 +366,11 @@ def test_a_text_search_runs_in_steps_with_the_same_pages_as_without_steps(
                 count += 1
         except StopIteration as end:
             page = end.value
-        ids = [one.id for one in page.items]
+        ids = [item.id for item in page.items]
         if found and ids:
             back = Cursor(page.start, page.next, Relation.PREVIOUS)
             before = run(messages.page(full, CursorRequest(back, 25), query=text))
-            assert [one.id for one in before.items] == found[-25:]
+            assert [item.id for item in before.items] == found[-25:]
         found += ids
         more = page.has_next
         cursor = Cursor(page.start, page.next, Relation.NEXT)

@@ -11,7 +11,7 @@ from ckfunc.emulator.store.database import Database
 
 
 def bodies(client: httpx.Client, path: str, **params: Any) -> list[str]:
-    return [one["body"] for one in items(client, path, **params)]
+    return [item["body"] for item in items(client, path, **params)]
 
 
 def base(client: httpx.Client) -> str:
@@ -37,7 +37,7 @@ def test_replies_are_nested_one_level_deeper_than_their_parent(client: httpx.Cli
     first = send(client, "first")
     reply = send(client, "reply", to=f"threads/{first['id']}", user={"username": "bob"}, properties={"a_b": 1})
     deeper = send(client, "deeper", to=f"threads/{reply['id']}")
-    assert [one["nestedLevel"] for one in (first, reply, deeper)] == [0, 1, 2]
+    assert [message["nestedLevel"] for message in (first, reply, deeper)] == [0, 1, 2]
     assert (reply["type"], reply["channelId"], reply["properties"]) == ("TEXT", 1, {"a_b": 1})
     assert client.get(f"/v1/messages/{reply['id']}").json() == {**reply, "repliesCount": 1}
     assert "repliesCount" not in deeper
@@ -62,9 +62,9 @@ def test_a_thread_lists_its_own_replies_newest_first(client: httpx.Client, room:
     page = answered(client.get(f"/v1/{path}", params={"size": 2}))
     assert page["_links"]["next"]["href"].startswith(f"{base(client)}/{path}?")
     send(client, "later", to=f"threads/{first['id']}")
-    assert [one["body"] for one in answered(client.get(page["_links"]["next"]["href"]))["_embedded"]["messages"]] == [
-        "a"
-    ]
+    assert [
+        message["body"] for message in answered(client.get(page["_links"]["next"]["href"]))["_embedded"]["messages"]
+    ] == ["a"]
 
 
 def test_the_messages_of_a_channel_include_replies(client: httpx.Client, room: dict[str, int]) -> None:

@@ -32,7 +32,7 @@ def unread(client: httpx.Client, user_id: int) -> list[int]:
     href = f"/v1/users/{user_id}/messages?unread=true&size=2"
     while href:
         page = client.get(href).json()
-        found += [one["id"] for one in page["_embedded"]["messages"]]
+        found += [message["id"] for message in page["_embedded"]["messages"]]
         href = page["_links"].get("next", {}).get("href")
     assert client.get(f"/v1/users/{user_id}/messages/unread/count").json() == {"count": len(found)}
     return found
@@ -85,7 +85,7 @@ def test_messages_sent_by_a_user_are_listed_newest_first(client: httpx.Client, r
     assert "/v1/applications/1/users/1/messages?" in page["_links"]["next"]["href"]
     send(client, "ann", "late")  # A new message does not change the next page.
     after = client.get(page["_links"]["next"]["href"]).json()
-    assert [one["body"] for one in after["_embedded"]["messages"]] == ["2", "1"]
+    assert [message["body"] for message in after["_embedded"]["messages"]] == ["2", "1"]
     same = client.get("/v1/users/1/messages", params={"unread": "false", "size": 100}).json()
     assert len(same["_embedded"]["messages"]) == 6
     assert client.get("/v1/users/4/messages").json()["_embedded"] == {"messages": []}
@@ -99,16 +99,16 @@ def test_messages_of_others_in_the_channels_of_a_user_are_unread_until_they_are_
     client.post("/v1/channels", json={"type": "PUBLIC", "name": "q", "members": [{"username": "ann"}]})
     client.post("/v1/channels", json={"type": "PUBLIC", "name": "r", "members": [{"username": "dee"}]})
     mine = send(client, "ann")
-    one, two = send(client, "bob"), send(client, None)
-    three = send(client, "bob", channel=2)
-    four = send(client, "cy", channel=1)
+    first, second = send(client, "bob"), send(client, None)
+    third = send(client, "bob", channel=2)
+    fourth = send(client, "cy", channel=1)
     send(client, "bob", channel=3)
-    assert unread(client, 1) == [four["id"], three["id"], two["id"], one["id"]]
-    read(client, "ann", two)
+    assert unread(client, 1) == [fourth["id"], third["id"], second["id"], first["id"]]
+    read(client, "ann", second)
     read(client, "ann", mine)
-    read(client, "bob", four)
-    assert unread(client, 1) == [four["id"], three["id"], one["id"]]
-    assert unread(client, 2) == [two["id"], mine["id"]]
+    read(client, "bob", fourth)
+    assert unread(client, 1) == [fourth["id"], third["id"], first["id"]]
+    assert unread(client, 2) == [second["id"], mine["id"]]
     assert client.get("/v1/users/9/messages/unread/count").status_code == 404
 
 
@@ -121,12 +121,12 @@ def test_pages_of_unread_messages_are_stable_while_messages_arrive_and_are_read(
         read(client, "ann", message)
     send(client, "bob", "late")
     second = client.get(first["_links"]["next"]["href"]).json()
-    assert [one["body"] for one in second["_embedded"]["messages"]] == ["3", "2"]
+    assert [message["body"] for message in second["_embedded"]["messages"]] == ["3", "2"]
     third = client.get(second["_links"]["next"]["href"]).json()
-    assert [one["id"] for one in third["_embedded"]["messages"]] == [sent[1]["id"], sent[0]["id"]]
+    assert [message["id"] for message in third["_embedded"]["messages"]] == [sent[1]["id"], sent[0]["id"]]
     assert "next" not in third["_links"]
     back = client.get(second["_links"]["self"]["href"].replace("SELF", "PREVIOUS")).json()
-    assert [one["body"] for one in back["_embedded"]["messages"]] == ["late"]
+    assert [message["body"] for message in back["_embedded"]["messages"]] == ["late"]
 
 
 def test_users_are_filtered_by_unread_messages(client: httpx.Client, room: dict[str, int]) -> None:
@@ -135,7 +135,7 @@ def test_users_are_filtered_by_unread_messages(client: httpx.Client, room: dict[
 
     def names(path: str, **params: str) -> list[str]:
         page = client.get(path, params=params).json()
-        return [one["name"] for one in page["_embedded"]["users"]]
+        return [user["name"] for user in page["_embedded"]["users"]]
 
     assert names("/v1/users", unread="true") == ["ann"]
     assert names("/v1/users", unread="false", sort="name,desc") == ["dee", "cy", "bob"]
@@ -150,8 +150,8 @@ def test_users_are_filtered_by_their_properties(client: httpx.Client) -> None:
         client.post("/v1/users", json={"name": name, "displayName": name, "properties": properties})
 
     def names(*properties: str) -> list[str]:
-        page = client.get("/v1/users", params=[("properties", one) for one in properties]).json()
-        return [one["name"] for one in page["_embedded"]["users"]]
+        page = client.get("/v1/users", params=[("properties", pair) for pair in properties]).json()
+        return [user["name"] for user in page["_embedded"]["users"]]
 
     assert names('{"level": 3}') == ["a"]
     assert names("level:3") == ["a", "b"]
@@ -159,7 +159,7 @@ def test_users_are_filtered_by_their_properties(client: httpx.Client) -> None:
     assert names('{"vip": false}') == ["c"]
     assert client.get("/v1/users", params={"properties": "{"}).status_code == 400
     href = client.get("/v1/users", params={"properties": "level:3", "size": 1}).json()["_links"]["next"]["href"]
-    assert [one["name"] for one in client.get(href).json()["_embedded"]["users"]] == ["b"]
+    assert [user["name"] for user in client.get(href).json()["_embedded"]["users"]] == ["b"]
 
 
 def test_deleting_a_user_deletes_the_data_of_the_user(
@@ -179,8 +179,8 @@ def test_deleting_a_user_deletes_the_data_of_the_user(
     assert client.get("/v1/users/1").status_code == 404
     assert client.head("/v1/users", params={"name": "ann"}).status_code == 404
     assert client.get(f"/v1/messages/{reply.json()['id']}").status_code == 404
-    assert [one["id"] for one in client.get("/v1/messages").json()["_embedded"]["messages"]] == [other["id"]]
-    assert [one["name"] for one in client.get("/v1/channels/1/members").json()["_embedded"]["users"]] == ["bob", "cy"]
+    assert [message["id"] for message in client.get("/v1/messages").json()["_embedded"]["messages"]] == [other["id"]]
+    assert [user["name"] for user in client.get("/v1/channels/1/members").json()["_embedded"]["users"]] == ["bob", "cy"]
     assert client.get(f"/v1/messages/{other['id']}/read-receipts").json()["page"]["totalElements"] == 0
     assert client.get("/v1/chat-sessions").json()["page"]["totalElements"] == 0
     assert client.get(picture["displayPictureUrl"]).headers["content-type"] == "image/svg+xml"
@@ -197,7 +197,7 @@ def test_a_direct_channel_is_deleted_with_its_last_member(client: httpx.Client, 
     public = client.post("/v1/channels", json=created).json()
     client.delete("/v1/users/1")
     left = client.get(f"/v1/channels/{direct['id']}").json()
-    assert [one["name"] for one in left["members"]] == ["bob"]
+    assert [member["name"] for member in left["members"]] == ["bob"]
     assert client.get(f"/v1/messages/{message['id']}").json() == message
     assert "creator" not in client.get(f"/v1/channels/{public['id']}").json()
     alone = {"type": "DIRECT", "members": [{"username": "bob"}]}

@@ -81,7 +81,7 @@ def test_a_head_request_reports_without_a_body_if_a_user_exists(client: httpx.Cl
     found = client.head("/v1/users", params={"name": "a&b c"})
     missing = client.head("/users", params={"name": "nobody"})
     unnamed = client.head("/v1/users")
-    assert [one.status_code for one in (found, missing, unnamed)] == [200, 404, 400]
+    assert [answer.status_code for answer in (found, missing, unnamed)] == [200, 404, 400]
     assert found.content == missing.content == b""
 
 
@@ -117,11 +117,11 @@ def test_users_are_listed_in_pages_with_links(client: httpx.Client) -> None:
     for index in range(7):
         create(client, f"user{index}")
     page = client.get("/v1/users", params={"size": 3, "page": 1}).json()
-    assert [one["name"] for one in page["_embedded"]["users"]] == ["user3", "user4", "user5"]
+    assert [user["name"] for user in page["_embedded"]["users"]] == ["user3", "user4", "user5"]
     assert page["page"] == {"size": 3, "totalElements": 7, "totalPages": 3, "number": 1}
     assert set(page["_links"]) == {"first", "self", "next", "last"}
     after = client.get(page["_links"]["next"]["href"]).json()
-    assert [one["name"] for one in after["_embedded"]["users"]] == ["user6"]
+    assert [user["name"] for user in after["_embedded"]["users"]] == ["user6"]
     assert "next" not in after["_links"]
 
 
@@ -130,9 +130,9 @@ def test_users_are_sorted_by_several_criteria(client: httpx.Client) -> None:
         create(client, name, displayName=shown)
     params = [("sort", "displayName,desc"), ("sort", "name,desc")]
     page = client.get("/v1/users", params=params).json()
-    assert [one["name"] for one in page["_embedded"]["users"]] == ["b", "c", "a"]
+    assert [user["name"] for user in page["_embedded"]["users"]] == ["b", "c", "a"]
     snake = client.get("/users", params={"sort": "display_name"}).json()
-    assert [one["name"] for one in snake["_embedded"]["users"]] == ["a", "c", "b"]
+    assert [user["name"] for user in snake["_embedded"]["users"]] == ["a", "c", "b"]
 
 
 def test_an_unknown_sort_key_is_a_400(client: httpx.Client) -> None:
@@ -143,7 +143,7 @@ def test_users_are_filtered_by_their_exact_name(client: httpx.Client) -> None:
     for name in ("jane", "jane2", "Jane"):
         create(client, name)
     page = client.get("/v1/users", params={"name": "jane"}).json()
-    assert [one["name"] for one in page["_embedded"]["users"]] == ["jane"]
+    assert [user["name"] for user in page["_embedded"]["users"]] == ["jane"]
     assert "name=jane" in page["_links"]["self"]["href"]
     assert client.get("/v1/users", params={"name": "nobody"}).json()["_embedded"] == {"users": []}
 

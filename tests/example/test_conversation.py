@@ -50,8 +50,8 @@ def test_the_conversation_has_the_same_result_50_times_serially_and_in_parallel(
         copy.write_text(text, encoding="utf-8")
     (first, *others) = outcome(results_of(project, copies))
     assert first[0] == "passed"
-    assert all(one == first for one in others)
-    assert all(one == first for one in outcome(results_of(project, copies, jobs=4)))
+    assert all(other == first for other in others)
+    assert all(other == first for other in outcome(results_of(project, copies, jobs=4)))
 
 
 CHANGES = {

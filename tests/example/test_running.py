@@ -97,4 +97,4 @@ def test_a_new_project_can_be_deployed_unchanged_and_allows_every_session(tmp_pa
 def test_every_scaffolded_handler_compiles_in_the_runtime() -> None:
     with CompilerProcess() as compiler:
         made = compiler.compile([(handler_path(trigger), handler_text(trigger)) for trigger in TRIGGERS])
-    assert [one for one in made if not isinstance(one, Compiled)] == []
+    assert [result for result in made if not isinstance(result, Compiled)] == []

@@ -80,7 +80,9 @@ def test_two_users_chat_and_the_functions_reply_and_deny(address: str) -> None:
         jane.call("Emulation.setDeviceMetricsOverride", width=360, height=640, deviceScaleFactor=1, mobile=False)
         assert jane.evaluate("document.documentElement.scrollWidth") == 360
         errors = [
-            one for one in jane.events + bob.events if one["method"] in ("Log.entryAdded", "Runtime.exceptionThrown")
+            event
+            for event in jane.events + bob.events
+            if event["method"] in ("Log.entryAdded", "Runtime.exceptionThrown")
         ]
         assert errors == []
 

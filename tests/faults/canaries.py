@@ -34,7 +34,7 @@ def forms(word: str) -> list[bytes]:
         # Only groups of three bytes within the word have the same base64 form at every offset.
         whole = raw[(3 - offset) % 3 :]
         found.append(base64.b64encode(whole[: len(whole) // 3 * 3]))
-    found += [one.translate(bytes.maketrans(b"+/", b"-_")) for one in found[3:]]
+    found += [encoded.translate(bytes.maketrans(b"+/", b"-_")) for encoded in found[3:]]
     return found
 
 
@@ -43,7 +43,7 @@ _FORMS = {word: forms(word) for word in WORDS}
 
 def leaks(data: bytes) -> list[str]:
     """Return the secrets that some data contains."""
-    return [f"{WORDS[word]} ({word})" for word, those in _FORMS.items() if any(one in data for one in those)]
+    return [f"{WORDS[word]} ({word})" for word, those in _FORMS.items() if any(form in data for form in those)]
 
 
 def leaking_files(top: Path, *, but: tuple[str, ...] = ()) -> Iterator[str]:
@@ -55,4 +55,4 @@ def leaking_files(top: Path, *, but: tuple[str, ...] = ()) -> Iterator[str]:
                 continue
             # Packages that are linked from the shared cache of the tests contain no secrets.
             if path.stat().st_nlink == 1:
-                yield from (f"{place}: {one}" for one in leaks(path.read_bytes() + str(place).encode()))
+                yield from (f"{place}: {leak}" for leak in leaks(path.read_bytes() + str(place).encode()))

@@ -173,18 +173,18 @@ class Proxy:
     def hang_up(self) -> None:
         """Close every connection."""
         with self._lock:
-            for one in self._sockets:
-                _cut(one)
+            for socket in self._sockets:
+                _cut(socket)
 
     def labels(self) -> list[str]:
         """Return the labels of all requests so far, in order."""
         with self._lock:
-            return [one.label for one in self.requests]
+            return [request.label for request in self.requests]
 
     def writes(self) -> list[Exchange]:
         """Return the writing requests so far."""
         with self._lock:
-            return [one for one in self.requests if one.is_write]
+            return [request for request in self.requests if request.is_write]
 
     # -- connections ---------------------------------------------------------------------------------------------
 
@@ -195,13 +195,13 @@ class Proxy:
                 client.close()
                 return
             thread = threading.Thread(target=self._serve, args=(client,), name="proxy connection", daemon=True)
-            self._threads = [one for one in self._threads if one.is_alive()] + [thread]
+            self._threads = [thread for thread in self._threads if thread.is_alive()] + [thread]
             thread.start()
 
     def _serve(self, client: socket.socket) -> None:
         with client, socket.create_connection(self._upstream) as server:
-            for one in (client, server):
-                one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for connection in (client, server):
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with self._lock:
                 self._sockets |= {client, server}
             try:

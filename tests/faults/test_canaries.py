@@ -43,8 +43,10 @@ def verbosities(fast: str = "") -> pytest.MarkDecorator:
     return pytest.mark.parametrize(
         "verbosity",
         [
-            pytest.param(one, marks=() if one == (fast,) else pytest.mark.slow, id=" ".join(one) or "plain")
-            for one in VERBOSITIES
+            pytest.param(
+                arguments, marks=() if arguments == (fast,) else pytest.mark.slow, id=" ".join(arguments) or "plain"
+            )
+            for arguments in VERBOSITIES
         ],
     )
 
@@ -173,7 +175,9 @@ def test_every_command_and_subcommand_has_a_case() -> None:
     for name in COMMANDS:
         command = cli.get_command(click.Context(cli), name)
         if isinstance(command, click.Group):
-            assert [one for one in command.commands if one not in {line[0] for line in CASES[name]}] == []
+            assert [
+                subcommand for subcommand in command.commands if subcommand not in {line[0] for line in CASES[name]}
+            ] == []
 
 
 def test_a_secret_is_detected_in_every_encoding() -> None:
@@ -183,7 +187,7 @@ def test_a_secret_is_detected_in_every_encoding() -> None:
     for text in (ONE, PEM, CLIENT_SECRET, f"{CLIENT_ID}:{CLIENT_SECRET}", f"a{ONE}", f"ab{PEM}"):
         data = text.encode()
         shown = (data, base64.b64encode(data), data.hex().encode(), quote(text).encode(), json.dumps(text).encode())
-        assert all(len(leaks(one)) == 1 for one in shown)
+        assert all(len(leaks(text)) == 1 for text in shown)
     assert leaks(b"nothing of it") == []
 
 
@@ -259,14 +263,14 @@ class Place:
     def judge(self, line: tuple[str, ...], out: str, err: str) -> None:
         self.ran += 1
         for stream, text in (("stdout", out), ("stderr", err)):
-            self.leaked += [f"{' '.join(line)}: {one} on {stream}: {text[:600]}" for one in leaks(text.encode())]
+            self.leaked += [f"{' '.join(line)}: {leak} on {stream}: {text[:600]}" for leak in leaks(text.encode())]
         assert "this is a bug in ckfunc" not in err, (line, err)
 
     def judge_files(self) -> None:
         """Search every file except those that may contain secrets."""
         data = ("emulator/emulator.db*", "emulator/snapshots/*.db", "export.db")
         but = (".env*", "former.env", "body.json", "broken.json", "keyring.json", *data)
-        self.leaked += [one for directory in (self.top, self.cache) for one in leaking_files(directory, but=but)]
+        self.leaked += [file for directory in (self.top, self.cache) for file in leaking_files(directory, but=but)]
 
 
 @pytest.fixture(scope="module")
@@ -343,7 +347,7 @@ def runs(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> 
             patched.setattr(time, "sleep", lambda seconds: sleep(min(seconds, 0.002)))  # between tries
             patched.chdir(place.root)
             if MARK in line:
-                line = tuple(one for one in line if one != MARK)
+                line = tuple(word for word in line if word != MARK)
                 patched.setattr(sys, "stdin", io.StringIO(f"{CLIENT_SECRET}\n"))
             capfd.readouterr()
             run(list(line))
@@ -383,7 +387,7 @@ def test_successful_commands_leak_no_secrets(
         place.environ.update(address(here.proxy.url))
         for line in lines_of(verbosity):
             runs(place, line)
-        assert {one.method for one in here.proxy.requests} == {"GET", "PUT", "POST"}
+        assert {request.method for request in here.proxy.requests} == {"GET", "PUT", "POST"}
         place.judge_files()
     record_property("command lines searched for secrets", place.ran)
     assert place.leaked == []
@@ -510,7 +514,7 @@ STYLES = ("a message", "a long message", "a page", "a refused token", "everythin
         ),
         *(pytest.param(style, verbosity, 1, marks=pytest.mark.slow) for style in STYLES for verbosity in VERBOSITIES),
     ],
-    ids=lambda one: (" ".join(one) or "plain") if isinstance(one, tuple) else None,
+    ids=lambda value: (" ".join(value) or "plain") if isinstance(value, tuple) else None,
 )
 def test_no_secrets_leak_when_the_platform_quotes_requests_in_its_errors(
     tmp_path: Path, cache: Path, runs: Runner, style: str, verbosity: tuple[str, ...], step: int
@@ -548,7 +552,7 @@ def until_told(place: Place, line: tuple[str, ...], said: str) -> None:
                 told.set()
 
     assert process.stdout and process.stderr
-    threads = [threading.Thread(target=listen, args=(one,)) for one in (process.stdout, process.stderr)]
+    threads = [threading.Thread(target=listen, args=(stream,)) for stream in (process.stdout, process.stderr)]
     for thread in threads:
         thread.start()
     with process:
@@ -581,4 +585,4 @@ def test_no_secrets_leak_from_commands_that_run_until_ctrl_c(
     for place in places:
         place.judge_files()
     assert sum(place.ran for place in places) == len(threads)
-    assert [one for place in places for one in place.leaked] == []
+    assert [file for place in places for file in place.leaked] == []

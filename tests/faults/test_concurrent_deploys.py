@@ -32,7 +32,7 @@ class Barrier:
         """Wait until each process has planned, or ended; return how many have planned."""
         clock = threading.Event()
         for _ in range(int(LONGEST_S / 0.02)):
-            if self.planned() >= len(processes) or all(one.poll() is not None for one in processes):
+            if self.planned() >= len(processes) or all(process.poll() is not None for process in processes):
                 break
             clock.wait(0.02)
         planned = self.planned()
@@ -62,10 +62,10 @@ class Race:
     planned: int
 
     def codes(self, name: str) -> list[int]:
-        return [one.code for one in self.ended[name]]
+        return [ran.code for ran in self.ended[name]]
 
     def losers(self, winner: str) -> list[Ran]:
-        return [one for name, those in self.ended.items() if name != winner for one in those]
+        return [ran for name, those in self.ended.items() if name != winner for ran in those]
 
 
 def race(world: World, *, machines: int) -> Race:
@@ -103,11 +103,11 @@ def test_one_of_ten_concurrent_deploys_on_one_machine_wins(here: World, scene: s
     assert 0 in seen.codes(winner)
     # Deploys of the winning content may find nothing left to do.
     assert set(seen.codes(winner)) <= {0, 1}
-    for one in seen.losers(winner):
-        assert one.code == 1, one
-        assert CONFLICT.search(one.err + one.out), one
-    for one in seen.ended[winner]:
-        assert one.code == 0 or CONFLICT.search(one.err + one.out), one
+    for ran in seen.losers(winner):
+        assert ran.code == 1, ran
+        assert CONFLICT.search(ran.err + ran.out), ran
+    for ran in seen.ended[winner]:
+        assert ran.code == 0 or CONFLICT.search(ran.err + ran.out), ran
 
 
 @pytest.mark.parametrize("scene", [FIRST, LAST])
@@ -118,9 +118,9 @@ def test_one_of_two_contents_wins_completely_in_ten_concurrent_deploys(here: Wor
     assert seen.planned == MANY
     holds = here.holds()
     winner = the_winner(holds)
-    for one in seen.losers(winner):
-        assert one.code == 1, one
-        assert CONFLICT.search(one.err + one.out), one
+    for ran in seen.losers(winner):
+        assert ran.code == 1, ran
+        assert CONFLICT.search(ran.err + ran.out), ran
     # Without a lock, the first function decides the winner; only there do other deploys leave versions.
     before = SCENES[scene].scripts
     for name in TYPES[1:]:

@@ -33,10 +33,12 @@ def once(world: World, scene: Content, project: Project, *faults: tuple[Fault, s
     wrong = mismatches(first, scene, after, NEW)
     world.proxy.forget()
     second = world.deploy(moved(project, root))
-    wrong += [f"then: {one}" for one in mismatches(second, after, world.holds(), NEW)]
+    wrong += [f"then: {mismatch}" for mismatch in mismatches(second, after, world.holds(), NEW)]
     if second.code != 0:
         said = (
-            second.error or [(one.name, one.note) for one in second.report.items if one.note] if second.report else ""
+            second.error or [(item.name, item.note) for item in second.report.items if item.note]
+            if second.report
+            else ""
         )
         wrong.append(f"the deploy after it exited {second.code}: {said}")
     if first.code == 0 and world.proxy.writes():
@@ -79,7 +81,7 @@ def test_a_deploy_recovers_from_a_fault_at_any_request_and_reports_accurately(
     wrong, healed = [], 0
     for label in labels:
         found, alone = once(shared, SCENES[scene], project, (fault, label))
-        wrong += [f"{label}: {one}" for one in found]
+        wrong += [f"{label}: {mismatch}" for mismatch in found]
         healed += alone
     record_property("fault cases", len(labels))
     record_property("fault cases that needed no second deploy", healed)
@@ -103,13 +105,13 @@ def test_a_deploy_recovers_from_several_faults_and_reports_accurately(
     for _ in range(cases):
         faults = [(chances.choice(FAULTS), chances.choice(labels)) for _ in range(chances.choice((2, 3, 5, 8)))]
         found, _ = once(shared, SCENES[scene], project, *faults)
-        wrong += [f"{[(fault.name, label) for fault, label in faults]}: {one}" for one in found]
+        wrong += [f"{[(fault.name, label) for fault, label in faults]}: {mismatch}" for mismatch in found]
     record_property("cases of several faults", cases)
     assert wrong == []
 
 
 # The fault without a response is excluded, because a real process waits half a minute for it.
-SAMPLE = [one for one in FAULTS if one.end is not End.HOLD]
+SAMPLE = [fault for fault in FAULTS if fault.end is not End.HOLD]
 LABELS = (
     "POST /v1/functions/{id}/versions#1",
     "PUT /v1/runtimes/nodejs/environment-variables#1",

@@ -55,6 +55,6 @@ def test_a_deploy_killed_after_any_write_is_completed_by_the_next_deploy(
     for number in range(1, writes + 1):
         resumes = (number + unanswered) % 2 == 0
         found = once(shared, scene, number, unanswered=unanswered, resumes=resumes)
-        wrong += [f"write {number}, then {'resumed' if resumes else 'afresh'}: {one}" for one in found]
+        wrong += [f"write {number}, then {'resumed' if resumes else 'afresh'}: {mismatch}" for mismatch in found]
     record_property("deploys killed", writes)
     assert wrong == []

@@ -90,9 +90,11 @@ def test_a_function_that_is_missing_after_the_deploy_is_a_failure(deploy: Deploy
 
     remote.application.after = forget
     ran = deploy("--json")
-    items = {one["name"]: one for one in json.loads(ran.out)["items"]}
+    items = {item["name"]: item for item in json.loads(ran.out)["items"]}
     assert ran.code == 1 and len(remote.application.functions) == 2
-    (missing,) = set(items) & {SENT, START, READ} - {one.type for one in remote.application.functions.values()}
+    (missing,) = set(items) & {SENT, START, READ} - {
+        function.type for function in remote.application.functions.values()
+    }
     assert items[missing]["result"] == "failed"
 
 
@@ -106,7 +108,7 @@ def test_a_function_rejected_by_a_busy_platform_does_not_stop_the_others(
         else None
     )
     ran = deploy("--json")
-    results = {one["name"]: one["result"] for one in json.loads(ran.out)["items"]}
+    results = {item["name"]: item["result"] for item in json.loads(ran.out)["items"]}
     assert ran.code == 1
     busy = remote.application.functions[1].type
     assert results[busy] == "failed"
@@ -216,9 +218,9 @@ def test_each_dangerous_action_needs_its_own_flag(
     target = "remote: {protected: true, application: 7}"
     (project / "functions.yaml").write_text(MANIFEST.replace("remote: {}", target))
     for missing in dangers:
-        ran = deploy(*(one for one in dangers if one != missing))
+        ran = deploy(*(danger for danger in dangers if danger != missing))
         assert ran.code != 0 and missing in ran.err, (missing, ran)
-        assert not [one for one in dangers if one != missing and one in ran.err]
+        assert not [danger for danger in dangers if danger != missing and danger in ran.err]
         assert remote.writes() == []
     assert ckfunc("-C", project, "diff", "--out", str(project / "plan.json")).code != 0  # of another application
     assert deploy(*dangers).code == 0

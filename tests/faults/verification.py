@@ -28,17 +28,19 @@ def mismatches(outcome: Outcome, before: Content, after: Content, wanted: Conten
     managed += len({**wanted.dependencies, **before.dependencies}) + 1 + len(asdict(wanted.settings))
     if len(items) != managed:
         found.append(f"it reports {len(items)} items of {managed}")
-    unread = [one for one in items if one.result is ItemState.FAILED and UNREAD in (one.note or "")]
+    unread = [item for item in items if item.result is ItemState.FAILED and UNREAD in (item.note or "")]
     if unread and outcome.report.verified:
         found.append("it says that the application was read back, and that it could not be")
-    judged = [one for one in items if one not in unread]
-    return found + [f"{one.name}: {mismatch}" for one in judged if (mismatch := _mismatch(one, before, after, wanted))]
+    judged = [item for item in items if item not in unread]
+    return found + [
+        f"{item.name}: {mismatch}" for item in judged if (mismatch := _mismatch(item, before, after, wanted))
+    ]
 
 
 def _mismatch(item: Item, before: Content, after: Content, wanted: Content) -> str | None:
     if item.kind == "functions":
         return _function_mismatch(item, before, after, wanted)
-    now, then, goal = (_value(one, item) for one in (after, before, wanted))
+    now, then, goal = (_value(snapshot, item) for snapshot in (after, before, wanted))
     if item.result in DONE and now != goal:
         return f"said to be {item.result}, but is not as the manifest says"
     if item.result is ItemState.SKIPPED and now != then:
@@ -49,7 +51,7 @@ def _mismatch(item: Item, before: Content, after: Content, wanted: Content) -> s
 
 
 def _function_mismatch(item: Item, before: Content, after: Content, wanted: Content) -> str | None:
-    now, then, goal = (one.scripts.get(item.name, ()) for one in (after, before, wanted))
+    now, then, goal = (snapshot.scripts.get(item.name, ()) for snapshot in (after, before, wanted))
     if item.result in DONE and now[-1:] != goal:
         return f"said to be {item.result}, but does not run the manifest's script"
     if item.result in DONE and item.new_version != len(now):

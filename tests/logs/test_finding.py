@@ -16,8 +16,8 @@ from ckfunc.model.application import Status
 def ids(served: Served, limit: int | None = None, **wanted: Any) -> list[int]:
     with served.client() as client:
         found = list(recent(client, client.functions(), limit, Filter(**wanted)))
-    assert all(isinstance(one, LogEntry) for one in found)
-    return [one.invocation.id for one in found if isinstance(one, LogEntry)]
+    assert all(isinstance(item, LogEntry) for item in found)
+    return [item.invocation.id for item in found if isinstance(item, LogEntry)]
 
 
 def test_the_newest_invocations_of_all_functions_are_listed_oldest_first() -> None:
@@ -86,12 +86,16 @@ def test_an_emulator_adds_console_output_and_duration_of_ended_invocations() -> 
     with invocations("a", emulator_id="e1") as served:
         served.add(1, 150)
         served.add(1, status="RUNNING")
-        for one in range(1, 151):
-            served.details[one] = {"id": one, "console": [{"level": "log", "text": f"line {one}"}], "durationMs": 2.5}
+        for number in range(1, 151):
+            served.details[number] = {
+                "id": number,
+                "console": [{"level": "log", "text": f"line {number}"}],
+                "durationMs": 2.5,
+            }
         with served.client() as client:
-            found = [one for one in recent(client, client.functions(), limit=200) if isinstance(one, LogEntry)]
-        assert [one.detail.console[0].text for one in found[:-1] if one.detail] == [
-            f"line {one}" for one in range(1, 151)
+            found = [item for item in recent(client, client.functions(), limit=200) if isinstance(item, LogEntry)]
+        assert [entry.detail.console[0].text for entry in found[:-1] if entry.detail] == [
+            f"line {number}" for number in range(1, 151)
         ]
         assert found[-1].detail is None
         assert sum("/emulator/invocations" in call for call in served.server.calls()) == 2

@@ -39,12 +39,14 @@ def followed(
 
 
 def ids(items: list[Item]) -> list[int]:
-    assert all(isinstance(one, LogEntry) for one in items), items
-    return [one.invocation.id for one in items if isinstance(one, LogEntry)]
+    assert all(isinstance(item, LogEntry) for item in items), items
+    return [item.invocation.id for item in items if isinstance(item, LogEntry)]
 
 
 def shown(items: list[Item]) -> list[tuple[int, str, bool]]:
-    return [(one.invocation.id, one.invocation.status.value, one.again) for one in items if isinstance(one, LogEntry)]
+    return [
+        (item.invocation.id, item.invocation.status.value, item.again) for item in items if isinstance(item, LogEntry)
+    ]
 
 
 # -- completeness ------------------------------------------------------------------------------------------------
@@ -202,11 +204,13 @@ def test_running_invocations_are_found_far_back_in_the_list(sorts: bool) -> None
             served.add(1, 1500)
 
         def end() -> None:
-            for one in (41, 742, 743, 744):
-                served.end(one)
+            for invocation_id in (41, 742, 743, 744):
+                served.end(invocation_id)
 
         items = followed(served, begin, nothing, end, *[nothing] * 12)
-        assert [one for one in shown(items) if one[2]] == [(one, "SUCCEEDED", True) for one in (41, 742, 743, 744)]
+        assert [entry for entry in shown(items) if entry[2]] == [
+            (invocation_id, "SUCCEEDED", True) for invocation_id in (41, 742, 743, 744)
+        ]
         assert len(items) == 1 + 700 + 3 + 1500 + 4
 
 
@@ -270,7 +274,11 @@ def test_a_row_is_found_after_the_list_has_shrunk() -> None:
             served.rows[1] = served.rows[1][-120:]
             found = dict(listing.find([5, 831, 900, 950], 949, 100))
             assert found.pop(5) is None
-            assert {one: row and row.id for one, row in found.items()} == {831: 831, 900: 900, 950: 950}
+            assert {invocation_id: row and row.id for invocation_id, row in found.items()} == {
+                831: 831,
+                900: 900,
+                950: 950,
+            }
             served.rows[1] = []
             assert dict(listing.find([900], 50, 100)) == {900: None}
 
@@ -325,12 +333,12 @@ def test_following_continues_after_errors_and_reports_the_next_attempt(broken: R
             served.add(1)
 
         items = followed(served, breaks, nothing, heals, nothing)
-        troubles = [one for one in items if isinstance(one, Trouble)]
-        assert [one.next_try_s for one in troubles] == [1.0, 2.0]
-        assert all(one.reason for one in troubles)
+        troubles = [item for item in items if isinstance(item, Trouble)]
+        assert [trouble.next_try_s for trouble in troubles] == [1.0, 2.0]
+        assert all(trouble.reason for trouble in troubles)
         assert items.index(Recovered(2)) > items.index(troubles[-1])
-        assert next(one for one in items if isinstance(one, LogEntry)).invocation.id == 3
-        assert ids([one for one in items if isinstance(one, LogEntry)]) == list(range(3, 154))
+        assert next(item for item in items if isinstance(item, LogEntry)).invocation.id == 3
+        assert ids([item for item in items if isinstance(item, LogEntry)]) == list(range(3, 154))
 
 
 def test_an_error_during_a_burst_loses_no_invocation() -> None:
@@ -350,8 +358,8 @@ def test_an_error_during_a_burst_loses_no_invocation() -> None:
             served.before = before
 
         items = followed(served, begin, *[nothing] * 60)
-        assert any(isinstance(one, Trouble) for one in items)
-        found = ids([one for one in items if isinstance(one, LogEntry)])
+        assert any(isinstance(item, Trouble) for item in items)
+        found = ids([item for item in items if isinstance(item, LogEntry)])
         assert sorted(found) == list(range(1, 2001))
         assert len(found) == 2000
 
@@ -368,7 +376,7 @@ def test_an_error_loses_no_console_output() -> None:
             served.before = None
 
         items = followed(served, begin, heals, nothing)
-        assert [type(one) for one in items] == [Trouble, LogEntry, Recovered]
+        assert [type(item) for item in items] == [Trouble, LogEntry, Recovered]
         assert isinstance(items[1], LogEntry)
         assert items[1].detail is not None
         assert items[1].detail.console[0].text == "hello"
@@ -386,7 +394,12 @@ def test_errors_of_one_function_do_not_delay_the_others() -> None:
             served.before = None
 
         items = followed(served, begin, heals, nothing)
-        assert [one.type if isinstance(one, LogEntry) else type(one) for one in items] == ["b", Trouble, "a", Recovered]
+        assert [item.type if isinstance(item, LogEntry) else type(item) for item in items] == [
+            "b",
+            Trouble,
+            "a",
+            Recovered,
+        ]
 
 
 def test_a_token_that_expires_while_following_is_renewed_silently() -> None:
@@ -454,8 +467,8 @@ def test_a_removed_function_is_reported() -> None:
             served.add(1)
 
         items = followed(served, remove, nothing)
-        assert [one for one in items if isinstance(one, Gap)] == [Gap("b", "the function no longer exists")]
-        assert ids([one for one in items if isinstance(one, LogEntry)]) == [1]
+        assert [item for item in items if isinstance(item, Gap)] == [Gap("b", "the function no longer exists")]
+        assert ids([item for item in items if isinstance(item, LogEntry)]) == [1]
 
 
 def test_a_404_reveals_a_function_removed_between_two_listings() -> None:
@@ -465,7 +478,7 @@ def test_a_404_reveals_a_function_removed_between_two_listings() -> None:
         with pytest.raises(Finished):
             for item in follow(client, clock=clock, pace=Pace(0.1, 0.4, 1000.0, 0.0)):
                 items.append(item)
-        assert [type(one) for one in items] == [Trouble, Gap, Recovered]
+        assert [type(item) for item in items] == [Trouble, Gap, Recovered]
 
 
 def test_rows_removed_before_they_were_read_are_reported_as_a_gap() -> None:

@@ -216,7 +216,11 @@ def test_remote_text_cannot_control_the_terminal() -> None:
     ]
     for item in items:
         for line in text(item):
-            assert not [one for one in line if one in evil and not one.isalnum() and one not in "[];"], line
+            assert not [
+                character
+                for character in line
+                if character in evil and not character.isalnum() and character not in "[];"
+            ], line
 
 
 def test_long_console_output_is_truncated() -> None:
@@ -256,4 +260,4 @@ def test_a_json_line_is_always_one_line_of_ascii() -> None:
 
 
 def test_wide_and_combining_characters_are_counted_in_columns() -> None:
-    assert [cells(one) for one in ("abc", "字", "e\u0301", "👍", "a\u200db")] == [3, 2, 1, 2, 2]
+    assert [cells(text) for text in ("abc", "字", "e\u0301", "👍", "a\u200db")] == [3, 2, 1, 2, 2]

@@ -38,16 +38,16 @@ def client() -> Iterator[Client]:
 
 
 def deploy(client: Client, *types: str) -> None:
-    for one in types:
-        client.create_version(client.create_function(NewFunction(one, one)).id, HANDLER)
+    for trigger_type in types:
+        client.create_version(client.create_function(NewFunction(trigger_type, trigger_type)).id, HANDLER)
 
 
 def test_invocations_are_listed_with_console_output_and_mapped_stack(client: Client) -> None:
     deploy(client, "user.sent.message", "user.read.message")
     trigger(client, "user.sent.message", {"n": 1})
     trigger(client, "user.read.message", {"n": 2, "bad": True})
-    found = [one for one in recent(client, client.functions(), limit=10) if isinstance(one, LogEntry)]
-    assert [(one.type, one.invocation.status) for one in found] == [
+    found = [item for item in recent(client, client.functions(), limit=10) if isinstance(item, LogEntry)]
+    assert [(entry.type, entry.invocation.status) for entry in found] == [
         ("user.sent.message", Status.SUCCEEDED),
         ("user.read.message", Status.FAILED),
     ]
@@ -71,24 +71,30 @@ def test_invocations_are_followed_while_they_run(client: Client) -> None:
         threading.Thread(target=fire, args=("user.sent.message", range(count))),
         threading.Thread(target=fire, args=("user.read.message", range(1, count))),
     ]
-    for one in threads:
-        one.start()
+    for thread in threads:
+        thread.start()
     items: list[Item] = []
     # A backlog of one, so that there is an item before the first event.
     trigger(client, "user.read.message", {"n": -1})
     for item in follow(client, limit=1, pace=Pace(0.02, 0.05, 0.5, 0.0)):
         items.append(item)
         began.set()
-        if sum(isinstance(one, LogEntry) and one.invocation.status is not Status.RUNNING for one in items) == 2 * count:
+        if (
+            sum(isinstance(item, LogEntry) and item.invocation.status is not Status.RUNNING for item in items)
+            == 2 * count
+        ):
             break
-    for one in threads:
-        one.join()
-    entries = [one for one in items if isinstance(one, LogEntry)]
+    for thread in threads:
+        thread.join()
+    entries = [item for item in items if isinstance(item, LogEntry)]
     assert len(entries) == len(items)
-    firsts = [one.invocation.id for one in entries if not one.again]
+    firsts = [entry.invocation.id for entry in entries if not entry.again]
     assert firsts == sorted(firsts)
     assert len(set(firsts)) == len(firsts) == 2 * count
-    ended = {one.invocation.id: one for one in entries if one.invocation.status is not Status.RUNNING}
-    assert all(one.detail and one.detail.console[0].text.startswith("handling") for one in ended.values())
-    slow = [one for one in entries if one.invocation.args.get("slow")]
-    assert [(one.invocation.status, one.again) for one in slow] == [(Status.RUNNING, False), (Status.SUCCEEDED, True)]
+    ended = {entry.invocation.id: entry for entry in entries if entry.invocation.status is not Status.RUNNING}
+    assert all(entry.detail and entry.detail.console[0].text.startswith("handling") for entry in ended.values())
+    slow = [entry for entry in entries if entry.invocation.args.get("slow")]
+    assert [(entry.invocation.status, entry.again) for entry in slow] == [
+        (Status.RUNNING, False),
+        (Status.SUCCEEDED, True),
+    ]

@@ -110,7 +110,7 @@ def test_documents_that_the_editor_schema_accepts_have_no_format_errors(tree: ob
         try:
             load(root, None, {"A": "42"})
         except InvalidManifest as error:
-            assert all("emulator" in str(one) or "has no value" in str(one) for one in error.problems)
+            assert all("emulator" in str(problem) or "has no value" in str(problem) for problem in error.problems)
 
 
 @given(st.text("0123456789abefox+-._:TZ eEinyYsnNOo~", max_size=12))

@@ -139,7 +139,7 @@ def test_an_added_function_can_be_loaded(tmp_path: Path) -> None:
     add_function(root, "call.active", "0x1.js")
     functions = load(root, None, {}).functions
     assert functions is not None
-    assert [(one.type, one.handler.path) for one in functions] == [
+    assert [(function.type, function.handler.path) for function in functions] == [
         ("user.sent.message", "a.ts"),
         ("call.ended", "handlers/ende [1].ts"),
         ("call.active", "0x1.js"),

@@ -34,7 +34,7 @@ def test_different_spellings_of_a_path_are_one_script(tmp_path: Path) -> None:
     project(tmp_path, functions("handlers/x.ts", "./handlers//x.ts", "lib/../handlers/x.ts", init="lib/../init.ts"))
     project(tmp_path, (tmp_path / "functions.yaml").read_text(), {"handlers/x.ts": HANDLER, "init.ts": "1;\n"})
     read = load(tmp_path, None, {})
-    assert {one.handler.path for one in read.functions or ()} == {"handlers/x.ts"}
+    assert {function.handler.path for function in read.functions or ()} == {"handlers/x.ts"}
     assert read.runtime.initialization_script is not None
     assert read.runtime.initialization_script.path == "init.ts"
 
@@ -62,7 +62,7 @@ def test_names_that_differ_only_in_case_are_two_files_if_the_system_allows_them(
     root = project(tmp_path, functions("x.ts", "X.ts"), {"x.ts": "1;\n", "X.ts": "2;\n"})
     if (root / "x.ts").samefile(root / "X.ts"):
         pytest.skip("this file system takes them for one")
-    assert [one.handler.text for one in load(root, None, {}).functions or ()] == ["1;\n", "2;\n"]
+    assert [function.handler.text for function in load(root, None, {}).functions or ()] == ["1;\n", "2;\n"]
 
 
 @pytest.mark.parametrize(("written", "there"), [("NFC", "NFD"), ("NFD", "NFC"), ("NFC", "NFC")])

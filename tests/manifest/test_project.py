@@ -118,7 +118,7 @@ def test_two_functions_may_use_one_handler(tmp_path: Path) -> None:
     text = "version: 1\nfunctions:\n  call.active: {handler: ./a.ts}\n  call.ended: {handler: x/../a.ts}\n"
     functions = load(project(tmp_path, text, {"x/b.ts": ""}), None, {}).functions
     assert functions is not None
-    assert [one.handler.text for one in functions] == [HANDLER, HANDLER]
+    assert [function.handler.text for function in functions] == [HANDLER, HANDLER]
     assert functions[0].handler.path == "a.ts"
 
 
@@ -131,7 +131,7 @@ def test_aliases_are_expanded(tmp_path: Path) -> None:
     text = "version: 1\nfunctions:\n  call.active: &same {handler: a.ts, name: '007'}\n  call.ended: *same\n"
     functions = load(project(tmp_path, text), None, {}).functions
     assert functions is not None
-    assert [one.name for one in functions] == ["007", "007"]
+    assert [function.name for function in functions] == ["007", "007"]
 
 
 @pytest.mark.parametrize("written", ["'0042'", '"0042"', "!!str 0042", "|-\n      0042", "! 0042"])

@@ -75,12 +75,12 @@ def test_the_editor_schema_validates_settings_and_suggests_no_defaults() -> None
     for wrong in ("settings: {guest_users: 'no'}", "settings: {guests: true}"):
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(yaml.safe_load(f"version: 1\n{wrong}\n"), schema, cls=jsonschema.Draft7Validator)
-    assert all("default" not in one for one in schema["definitions"]["settings"]["properties"].values())
+    assert all("default" not in setting for setting in schema["definitions"]["settings"]["properties"].values())
 
 
 def test_guest_users_cause_a_warning_if_a_function_decides_about_sessions(tmp_path: Path) -> None:
     root = project(tmp_path, TARGETS + START)
-    assert [(one.line, one.column, one.message.partition(",")[0]) for one in guests_allowed(root)] == [
+    assert [(problem.line, problem.column, problem.message.partition(",")[0]) for problem in guests_allowed(root)] == [
         (3, 16, "on live"),
         (10, 20, "on partner"),
     ]

@@ -26,7 +26,7 @@ def scalars(node: Node | None) -> list[tuple[object, ...]]:
     if node is None:
         return []
     parts = [part for pair in node.entries for part in pair] if isinstance(node, Mapping) else node.items
-    return [(type(node).__name__, node.line, node.column), *(one for part in parts for one in scalars(part))]
+    return [(type(node).__name__, node.line, node.column), *(scalar for part in parts for scalar in scalars(part))]
 
 
 @pytest.mark.skipif(not yaml.__with_libyaml__, reason="there is but one parser here")

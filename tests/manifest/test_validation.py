@@ -277,7 +277,7 @@ def test_the_editor_schema_suggests_trigger_types_and_explains_every_key() -> No
     unknown = "version: 1\nfunctions: {some.new.event: {handler: a.ts}}\n"
     assert list(Draft7Validator(schema).iter_errors(as_editors_read(unknown))) == []
     records = [schema, *schema["definitions"].values()]
-    assert all("description" in one for record in records for one in record["properties"].values())
+    assert all("description" in field for record in records for field in record["properties"].values())
 
 
 def as_editors_read(text: str) -> object:
@@ -298,7 +298,7 @@ runtime:
 targets: {x: {protected: 1}}
 """
     found = problems(project(tmp_path, text))
-    assert [one.split(": ")[0].removeprefix("functions.yaml:") for one in found] == [
+    assert [problem.split(": ")[0].removeprefix("functions.yaml:") for problem in found] == [
         "1:10", "3:32", "3:44", "5:3", "7:21", "7:37", "7:44", "8:26",
     ]  # fmt: skip
     with pytest.raises(InvalidManifest, match=r"^functions.yaml has 8 mistakes$"):
@@ -491,7 +491,7 @@ def test_versions_that_are_not_from_the_registry_are_refused_and_not_shown(tmp_p
 def test_no_message_shows_possible_secrets(tmp_path: Path, text: str) -> None:
     found = problems(project(tmp_path, text))
     assert found
-    assert not [one for one in found if "8675309" in one]
+    assert not [line for line in found if "8675309" in line]
 
 
 def test_the_number_of_shown_errors_is_limited(tmp_path: Path) -> None:

@@ -155,7 +155,7 @@ def test_a_lenient_load_warns_about_a_variable_without_a_value(tmp_path: Path) -
     assert found.target.name == "staging"
     assert found.target.application is None
     assert revealed(found.runtime.environment) == {"A": "x${X}-2", "B": "${X}"}
-    assert [one.message.partition(" has")[0] for one in found.warnings] == ["${X}", "${APP}"]
+    assert [warning.message.partition(" has")[0] for warning in found.warnings] == ["${X}", "${APP}"]
     assert load(root, "live", {"X": "1", "Y": "2"}, lenient=True).warnings == ()
     with pytest.raises(InvalidManifest):
         load(root, "staging", {"Y": "2"})
@@ -182,7 +182,7 @@ def test_an_error_in_an_env_file_is_reported_without_follow_up_errors(tmp_path: 
     root = project(tmp_path, manifest, {".env": text})
     with pytest.raises(InvalidManifest, match=r"^\.env has (a mistake|\d mistakes)$") as caught:
         load(root, "local", {})
-    assert {one.path for one in caught.value.problems} == {".env"}
+    assert {problem.path for problem in caught.value.problems} == {".env"}
 
 
 def test_the_message_names_the_files_with_errors(tmp_path: Path) -> None:

@@ -37,4 +37,4 @@ def test_violations_of_the_house_rules_are_found(tmp_path: Path, files: dict[str
         file.write_text(text)
     seen = list(complaints(tmp_path))
     assert len(seen) == len(found)
-    assert all(one.startswith(begin) for one, begin in zip(seen, found, strict=True)), seen
+    assert all(line.startswith(begin) for line, begin in zip(seen, found, strict=True)), seen

@@ -37,8 +37,8 @@ class Locked:
 
     @property
     def version(self) -> str:
-        (one,) = self.requirement.specifier
-        return one.version
+        (specifier,) = self.requirement.specifier
+        return specifier.version
 
 
 def locked(path: Path) -> dict[str, list[Locked]]:
@@ -47,8 +47,8 @@ def locked(path: Path) -> dict[str, list[Locked]]:
     found: dict[str, list[Locked]] = {}
     for line in filter(str.strip, text.splitlines()):
         said, *hashes = line.split(" --hash=")
-        one = Locked(Requirement(said.strip()), tuple(each.strip() for each in hashes))
-        found.setdefault(canonicalize_name(one.requirement.name), []).append(one)
+        entry = Locked(Requirement(said.strip()), tuple(each.strip() for each in hashes))
+        found.setdefault(canonicalize_name(entry.requirement.name), []).append(entry)
     return found
 
 
@@ -61,11 +61,11 @@ def test_lock_files_and_declarations_correspond() -> None:
 
 @pytest.mark.parametrize("name", DECLARED)
 def test_every_entry_is_an_exact_version_with_hashes_and_without_a_url(name: str) -> None:
-    for entry in (one for those in LOCKS[name].values() for one in those):
+    for entry in (entry for those in LOCKS[name].values() for entry in those):
         (exactly,) = entry.requirement.specifier
         assert exactly.operator == "==" and "*" not in exactly.version
         assert entry.requirement.url is None
-        assert entry.hashes and all(re.fullmatch(r"sha256:[0-9a-f]{64}", one) for one in entry.hashes)
+        assert entry.hashes and all(re.fullmatch(r"sha256:[0-9a-f]{64}", digest) for digest in entry.hashes)
     text = (ROOT / "requirements" / name).read_text(encoding="utf-8")
     assert "://" not in text and "index" not in text.partition("==")[0]
 
@@ -75,14 +75,18 @@ def test_every_declared_package_is_locked_within_its_range(name: str) -> None:
     for requirement in map(Requirement, DECLARED[name]):
         entries = LOCKS[name].get(canonicalize_name(requirement.name), [])
         assert entries, f"{requirement.name} is not in requirements/{name}: {RENEW}"
-        wrong = [one.version for one in entries if not requirement.specifier.contains(one.version, prereleases=True)]
+        wrong = [
+            entry.version for entry in entries if not requirement.specifier.contains(entry.version, prereleases=True)
+        ]
         assert wrong == [], f"{requirement.name} {wrong} in requirements/{name} is not {requirement.specifier}: {RENEW}"
 
 
 @pytest.mark.parametrize("other", ["dev.txt", "docs.txt"])
 def test_all_lock_files_have_the_same_versions_of_runtime_packages(other: str) -> None:
     for name, entries in LOCKS["run.txt"].items():
-        assert {one.version for one in entries} == {one.version for one in LOCKS[other][name]}, f"{name}: {RENEW}"
+        assert {entry.version for entry in entries} == {entry.version for entry in LOCKS[other][name]}, (
+            f"{name}: {RENEW}"
+        )
 
 
 @pytest.mark.parametrize("python", ["3.11", "3.12", "3.13"])
@@ -91,7 +95,9 @@ def test_each_package_has_at_most_one_version_per_python_and_system(python: str,
     assert SpecifierSet(PROJECT["requires-python"]).contains(python)
     here = {"python_version": python, "python_full_version": f"{python}.0", "sys_platform": system}
     for entries in LOCKS["dev.txt"].values():
-        fitting = [one for one in entries if one.requirement.marker is None or one.requirement.marker.evaluate(here)]
+        fitting = [
+            entry for entry in entries if entry.requirement.marker is None or entry.requirement.marker.evaluate(here)
+        ]
         assert len(fitting) <= 1
 
 

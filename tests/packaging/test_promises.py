@@ -114,13 +114,13 @@ def test_imported_and_declared_packages_are_the_same() -> None:
         for name in _imported_by(node)
     }
     foreign = {PACKAGES.get(name, name) for name in imported - sys.stdlib_module_names - {"ckfunc"}}
-    declared = {re.split(r"[<>=]", one)[0] for one in PYPROJECT["project"]["dependencies"]}
+    declared = {re.split(r"[<>=]", dependency)[0] for dependency in PYPROJECT["project"]["dependencies"]}
     assert foreign | UNIMPORTED == declared
 
 
 def _imported_by(node: ast.AST) -> list[str]:
     if isinstance(node, ast.Import):
-        return [one.name for one in node.names]
+        return [name.name for name in node.names]
     return [node.module] if isinstance(node, ast.ImportFrom) and node.module and not node.level else []
 
 

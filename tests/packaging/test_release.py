@@ -166,8 +166,8 @@ def test_release_builds_are_reproducible(tmp_path: Path) -> None:
     components = json.loads((tmp_path / "first/ckfunc.cdx.json").read_text(encoding="utf-8"))
     del first["ckfunc.cdx.json"]
     assert len(first) == 2 and first == second
-    listed = {canonicalize_name(one["name"]): one["version"] for one in components["components"]}
+    listed = {canonicalize_name(component["name"]): component["version"] for component in components["components"]}
     lines = (ROOT / "requirements/run.txt").read_text(encoding="utf-8").splitlines()
     locked = [Requirement(line.rstrip("\\ ")) for line in lines if line and not line.startswith((" ", "#"))]
-    assert listed.keys() == {canonicalize_name(one.name) for one in locked}
+    assert listed.keys() == {canonicalize_name(package.name) for package in locked}
     assert components["metadata"]["component"]["name"] == "ckfunc"

@@ -84,9 +84,11 @@ def test_the_reference_lists_every_command_option_and_manifest_key(site: Path) -
             command = cli.get_command(context, name)
             assert command is not None
             section = options.partition(f"\n## ckfunc {name}\n")[2].partition("\n## ")[0]
-            own = [one for one in command.params if isinstance(one, click.Option) and one.expose_value]
+            own = [option for option in command.params if isinstance(option, click.Option) and option.expose_value]
             assert [
-                one.name for one in own if one.opts[-1] not in section or (one.help or "")[:20] not in section
+                option.name
+                for option in own
+                if option.opts[-1] not in section or (option.help or "")[:20] not in section
             ] == []
     headings = set(re.findall(r"^## (ckfunc .*)$", options, re.MULTILINE))
     assert {"ckfunc test add", "ckfunc emulator seed"} <= headings
@@ -108,7 +110,9 @@ def test_pages_and_styles_refer_to_no_other_host(site: Path) -> None:
     loaded = {path: Loads(path.read_text(encoding="utf-8")).addresses for path in site.rglob("*.html")}
     loaded |= {path: addresses_of_style(path.read_text(encoding="utf-8")) for path in site.rglob("*.css")}
     assert len(loaded) > 10 and all(loaded[path] for path in loaded if path.suffix == ".html")
-    foreign = [(path.name, one) for path, these in loaded.items() for one in these if re.match(r"(?:\w+:)?//", one)]
+    foreign = [
+        (path.name, address) for path, these in loaded.items() for address in these if re.match(r"(?:\w+:)?//", address)
+    ]
     assert foreign == []
 
 
@@ -148,11 +152,15 @@ def test_search_works_in_a_browser_without_requests_to_other_hosts(site: Path) -
             look();
         })""")
         results = browser.evaluate("document.querySelector('.md-search-result__list').innerText")
-        asked = [one["params"] for one in browser.events if one["method"] == "Network.requestWillBeSent"]
-        refused = [one["params"] for one in browser.events if one["method"] == "Log.entryAdded"]
+        asked = [event["params"] for event in browser.events if event["method"] == "Network.requestWillBeSent"]
+        refused = [event["params"] for event in browser.events if event["method"] == "Log.entryAdded"]
     assert "rollback" in results.lower()
-    assert [one["request"]["url"] for one in asked if not one["request"]["url"].startswith((server.url, "data:"))] == []
-    assert [one["entry"]["text"] for one in refused if "Content Security Policy" in one["entry"]["text"]] == []
+    assert [
+        request["request"]["url"]
+        for request in asked
+        if not request["request"]["url"].startswith((server.url, "data:"))
+    ] == []
+    assert [event["entry"]["text"] for event in refused if "Content Security Policy" in event["entry"]["text"]] == []
 
 
 @pytest.mark.parametrize("link", ["nowhere.md", "manifest.md#no-such-heading"])

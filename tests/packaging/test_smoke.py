@@ -46,7 +46,9 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     binaries = directory / ("Scripts" if sys.platform == "win32" else "bin")
     python = binaries / ("python.exe" if sys.platform == "win32" else "python")
     # The versions that the tests run with: those of the lock file, or the newest or oldest ones.
-    versions = {one.name: one.version for one in distributions() if one.name != "ckfunc"}
+    versions = {
+        distribution.name: distribution.version for distribution in distributions() if distribution.name != "ckfunc"
+    }
     constraints = directory / "constraints.txt"
     constraints.write_text("".join(f"{name}=={version}\n" for name, version in versions.items()), encoding="utf-8")
     pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--no-compile"]
@@ -109,9 +111,9 @@ def test_the_wheel_requires_exactly_the_declared_packages(wheel: Path) -> None:
         (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
         lines = archive.read(name).decode().splitlines()
     asked = {line.removeprefix("Requires-Dist: ") for line in lines if line.startswith("Requires-Dist: ")}
-    needed = {re.split(r"[<>=]", one)[0].lower() for one in asked if "extra ==" not in one}
+    needed = {re.split(r"[<>=]", requirement)[0].lower() for requirement in asked if "extra ==" not in requirement}
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
-    assert needed == {re.split(r"[<>=]", one)[0].lower() for one in declared}
+    assert needed == {re.split(r"[<>=]", requirement)[0].lower() for requirement in declared}
 
 
 def test_the_source_archive_contains_exactly_the_files_for_building_and_testing(built: Path) -> None:

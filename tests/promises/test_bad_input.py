@@ -88,7 +88,7 @@ MISTAKES = [
 @pytest.mark.parametrize(
     ("command", "mistake", "said"),
     [
-        *((command, *one) for command in ("diff", "deploy", "watch") for one in MISTAKES),
+        *((command, *mistake) for command in ("diff", "deploy", "watch") for mistake in MISTAKES),
         # `diff` sends no values, and shows the difference without them.
         *(
             (command, unresolved_variable, r"functions\.yaml:4:\d+: .*NOBODY_SET_THIS")
@@ -202,8 +202,8 @@ def test_the_environment_overrides_credentials_from_the_env_file_of_a_target(
     assert ckfunc("-C", project, "diff").code == 0
     monkeypatch.setenv("CHATKITTY_CLIENT_ID", "the-process")
     assert ckfunc("-C", project, "diff").code == 0
-    sent = [one.headers["authorization"] for one in remote.asked("POST /oauth/token")]
-    assert [b64decode(one.removeprefix("Basic ")).decode() for one in sent] == [
+    sent = [request.headers["authorization"] for request in remote.asked("POST /oauth/token")]
+    assert [b64decode(header.removeprefix("Basic ")).decode() for header in sent] == [
         "the-remote:for-any-target",
         "the-process:for-any-target",
     ]

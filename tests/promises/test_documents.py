@@ -78,7 +78,7 @@ def test_the_layers_in_contributing_match_import_linter() -> None:
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
         "contracts"
     ]
-    layers = next(one["layers"] for one in contracts if one["layers"][0] == "ckfunc.cli")
+    layers = next(contract["layers"] for contract in contracts if contract["layers"][0] == "ckfunc.cli")
     assert drawn == [{room.strip().removeprefix("ckfunc.") for room in layer.split("|")} for layer in layers]
     modules = {path.stem for path in (ROOT / "ckfunc").glob("[!_]*.py")}
     rooms = {path.parent.name for path in (ROOT / "ckfunc").glob("*/__init__.py")} | modules
@@ -220,7 +220,9 @@ def test_the_documents_explain_every_ckfunc_environment_variable() -> None:
 
 
 def test_the_documents_list_every_trigger_type_and_platform_package() -> None:
-    assert [one.type for one in TRIGGERS if f"| `{one.type}` | {one.when} |" not in PAGES["handlers.md"]] == []
+    assert [
+        trigger.type for trigger in TRIGGERS if f"| `{trigger.type}` | {trigger.when} |" not in PAGES["handlers.md"]
+    ] == []
     assert [name for name in PLATFORM_PACKAGES if f"`{name}`" not in PAGES["manifest.md"]] == []
     assert f"`{TYPES_DIR}/*.d.ts`" in PAGES["handlers.md"]
 
@@ -266,7 +268,7 @@ def _without_times(text: str) -> str:
 def _anchors(page: Path) -> set[str]:
     """Return the anchors of a page's headings, as GitHub makes them."""
     headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
-    return {re.sub(r"[^a-z0-9 -]", "", one.lower()).replace(" ", "-") for one in headings}
+    return {re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def _keys(record: Section, prefix: str) -> list[str]:

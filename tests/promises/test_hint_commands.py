@@ -65,14 +65,14 @@ def messages() -> Iterator[tuple[str, int, str]]:
             if isinstance(node, ast.Expr):
                 skipped.add(id(node.value))  # docstrings, also of constants
             elif isinstance(node, ast.JoinedStr) and id(node) not in skipped:
-                skipped |= {id(one) for one in ast.walk(node) if one is not node}
+                skipped |= {id(child) for child in ast.walk(node) if child is not node}
         for node in ast.walk(tree):
             if id(node) in skipped:
                 continue
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 text = node.value
             elif isinstance(node, ast.JoinedStr):
-                text = "".join(str(one.value) if isinstance(one, ast.Constant) else "{}" for one in node.values)
+                text = "".join(str(value.value) if isinstance(value, ast.Constant) else "{}" for value in node.values)
             else:
                 continue
             if " " in text.strip():
@@ -101,7 +101,12 @@ def every_command() -> Iterator[click.Command]:
 
 
 def options(command: click.Command) -> set[str]:
-    own = {name for one in command.params if isinstance(one, click.Option) for name in (*one.opts, *one.secondary_opts)}
+    own = {
+        name
+        for option in command.params
+        if isinstance(option, click.Option)
+        for name in (*option.opts, *option.secondary_opts)
+    }
     return own | {"--help", "-h"}
 
 
@@ -133,8 +138,8 @@ def test_every_command_line_in_a_message_is_valid() -> None:
             if not words or words[0].startswith(("{", "-", "=")) or not re.fullmatch("[a-z]+", words[0]):
                 continue
             command, rest = found(words)
-            for one in _OPTION.findall(" ".join(rest)):
-                assert one in options(command), f"{module}:{number}: `ckfunc {words[0]}` has no option {one}"
+            for option in _OPTION.findall(" ".join(rest)):
+                assert option in options(command), f"{module}:{number}: `ckfunc {words[0]}` has no option {option}"
             seen += 1
     assert seen > 80  # the search still finds them
 
@@ -147,29 +152,31 @@ def test_every_option_in_a_message_exists_for_the_commands_that_print_it() -> No
         plain = _QUOTED.sub(lambda quoted: "" if quoted[1].startswith(("ckfunc ", *_OTHERS)) else quoted[1], text)
         if plain.lstrip().startswith(("ckfunc ", *_OTHERS)) or "ckfunc " in plain:
             continue  # a whole command line, which the other test checks
-        for one in re.findall(r"(?<![\w-])(--[a-z][a-z-]++)(?![\w=:])", plain):
-            if one in common or module.startswith(_OF_OTHER_PROGRAMS):
+        for option in re.findall(r"(?<![\w-])(--[a-z][a-z-]++)(?![\w=:])", plain):
+            if option in common or module.startswith(_OF_OTHER_PROGRAMS):
                 continue
             if module.startswith("cli/commands/"):
                 own = module.removeprefix("cli/commands/").removesuffix(".py")
                 shared = [name for name, file in COMMAND_FILES.items() if file == own]
                 roots = [own, *shared] if own in COMMANDS else shared
                 commands = [*roots, *(f"{own} {name}" for name in getattr(found([roots[0]])[0], "commands", {}))]
-                assert any(one in options(found(name.split())[0]) for name in commands), f"{module}:{number}: {one}"
+                assert any(option in options(found(name.split())[0]) for name in commands), (
+                    f"{module}:{number}: {option}"
+                )
                 continue
             if module in _DESCRIBING_OUTPUTS:
-                assert any(one in options(command) for command in every_command()), f"{module}:{number}: {one}"
+                assert any(option in options(command) for command in every_command()), f"{module}:{number}: {option}"
                 continue
             commands = RAISED_BY.get(module, [])
-            assert commands, f"{module}:{number}: name the commands that print {one}"
+            assert commands, f"{module}:{number}: name the commands that print {option}"
             for name in commands:
-                assert one in options(found(name.split())[0]), f"{module}:{number}: `ckfunc {name}` has no {one}"
+                assert option in options(found(name.split())[0]), f"{module}:{number}: `ckfunc {name}` has no {option}"
 
 
 def test_output_conditions_name_existing_options_of_their_command() -> None:
     for output in OUTPUTS:
-        for one in _OPTION.findall(output.condition):
-            assert one in options(found(output.command.split())[0]), output.command
+        for option in _OPTION.findall(output.condition):
+            assert option in options(found(output.command.split())[0]), output.command
 
 
 @pytest.mark.parametrize(

@@ -104,11 +104,11 @@ def test_the_source_of_credentials_is_shown(
     (project / ".env").write_text("CHATKITTY_CLIENT_ID=one\nCHATKITTY_CLIENT_SECRET=two\n")
     monkeypatch.setenv("CHATKITTY_API_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("CHATKITTY_AUTHORIZATION_URL", "http://127.0.0.1:9/oauth/token")
-    found = {one["check"]: one["text"] for one in json.loads(ckfunc("-C", project, "--json", "doctor").out)}
+    found = {check["check"]: check["text"] for check in json.loads(ckfunc("-C", project, "--json", "doctor").out)}
     assert found["credentials"] == "from .env"
     (project / ".env.remote").write_text("CHATKITTY_CLIENT_SECRET=three\n")
-    found = {one["check"]: one["text"] for one in json.loads(ckfunc("-C", project, "--json", "doctor").out)}
+    found = {check["check"]: check["text"] for check in json.loads(ckfunc("-C", project, "--json", "doctor").out)}
     assert found["credentials"] == "from .env and .env.remote"
     monkeypatch.setenv("CHATKITTY_CLIENT_ID", "four")
-    found = {one["check"]: one["text"] for one in json.loads(ckfunc("-C", project, "--json", "doctor").out)}
+    found = {check["check"]: check["text"] for check in json.loads(ckfunc("-C", project, "--json", "doctor").out)}
     assert found["credentials"] == "from the environment and .env.remote"

@@ -112,7 +112,7 @@ def test_a_removed_working_directory_is_reported_in_one_sentence(tmp_path: Path)
 
 @posix
 @pytest.mark.parametrize(
-    "after_s", [0.1, 0.5, *(pytest.param(one, marks=pytest.mark.slow) for one in (0.02, 0.05, 0.2, 0.3, 0.8))]
+    "after_s", [0.1, 0.5, *(pytest.param(delay_s, marks=pytest.mark.slow) for delay_s in (0.02, 0.05, 0.2, 0.3, 0.8))]
 )
 @pytest.mark.parametrize("command", ["deploy", "watch", "logs -f"])
 def test_an_interrupt_at_any_time_ends_a_command_without_a_traceback(local: Path, command: str, after_s: float) -> None:

@@ -114,7 +114,7 @@ def test_an_undo_restores_and_shows_a_literal_without_a_values_file(ckfunc: Ckfu
 
 def test_values_from_variables_are_never_recorded(ckfunc: Ckfunc, project: Path) -> None:
     holders = [
-        one.name for one in (project / ".ckfunc").rglob("*") if one.is_file() and KEY.encode() in one.read_bytes()
+        path.name for path in (project / ".ckfunc").rglob("*") if path.is_file() and KEY.encode() in path.read_bytes()
     ]
-    assert [one for one in holders if not one.startswith("emulator.db")] == []
+    assert [name for name in holders if not name.startswith("emulator.db")] == []
     assert json.loads((project / ".ckfunc/literals/local.json").read_text())["values"] == {"GREETING": ["Hello"]}

@@ -260,7 +260,7 @@ def test_a_pull_does_not_change_the_files_of_a_bundle(ckfunc: Ckfunc, shared: Pa
     assert ckfunc("-C", shared, "pull", "--yes").code == 0
     (shared / "lib/greeting.ts").write_bytes(before["lib/greeting.ts"])
     # Remote changes cannot be merged into a bundle, and are reported until they are resolved.
-    (function,) = [one for one in elsewhere.functions() if one.type == TYPE]
+    (function,) = [function for function in elsewhere.functions() if function.type == TYPE]
     script = elsewhere.current_version(function.id).handler_script
     elsewhere.create_version(function.id, script.replace("hello", "hi there"))
     elsewhere.update_initialization_script("export const desk = () => 'desk';\n")
@@ -320,5 +320,5 @@ def test_blame_finds_the_commit_whose_files_were_bundled_into_a_version(ckfunc: 
             ids.append(git(shared, "rev-parse", "HEAD"))
     found = json.loads(ckfunc("-C", shared, "versions", TYPE, "--blame", "--json").out)
     # The last deployed state was never committed.
-    assert [one.get("commit", {}).get("id") for one in found] == [None, *reversed(ids[:3])]
+    assert [version.get("commit", {}).get("id") for version in found] == [None, *reversed(ids[:3])]
     assert "Jane: Stage 3" in ckfunc("-C", shared, "versions", TYPE, "--blame").out

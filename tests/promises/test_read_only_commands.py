@@ -115,7 +115,7 @@ def test_diff_omits_variables_without_values_with_a_note(ckfunc: Ckfunc, project
     assert "variable PREFIXED has no value, so it is not compared" in ran.out
     assert "Plan: 1 to update" in ran.out
     plan = json.loads(ckfunc("-C", project, "diff", "--json").out)
-    assert [one["name"] for one in plan["changes"]] == ["GREETING"]
+    assert [change["name"] for change in plan["changes"]] == ["GREETING"]
 
 
 def test_a_pull_needs_no_values(ckfunc: Ckfunc, project: Path) -> None:
@@ -138,7 +138,7 @@ MISTAKES = (
 )
 
 
-@pytest.mark.parametrize(("before", "after"), sampled(MISTAKES), ids=lambda one: one.split("\n")[-1])
+@pytest.mark.parametrize(("before", "after"), sampled(MISTAKES), ids=lambda text: text.split("\n")[-1])
 def test_mistakes_outside_the_target_do_not_stop_read_only_commands_or_undo(
     ckfunc: Ckfunc, project: Path, before: str, after: str
 ) -> None:
@@ -179,4 +179,4 @@ def test_a_mistake_in_the_default_target_is_ignored_if_another_target_is_named(c
 
 def test_doctor_warns_about_a_variable_without_a_value(ckfunc: Ckfunc, project: Path) -> None:
     found = json.loads(ckfunc("-C", project, "doctor", "--json").out)
-    assert [one["verdict"] for one in found if one["check"] == "manifest"] == ["warn"]
+    assert [check["verdict"] for check in found if check["check"] == "manifest"] == ["warn"]

@@ -121,7 +121,7 @@ async function handleEvent(event: any, context: any) {
             "at handleEvent (handlers/start.ts:11:",
             "Caused by: the reason",
         ]
-        assert [one for one in expected if one not in ran.out] == [], ran.out
+        assert [line for line in expected if line not in ran.out] == [], ran.out
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Ctrl-C is sent as a signal")

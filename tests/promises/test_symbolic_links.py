@@ -43,7 +43,7 @@ def victim(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def contents(directory: Path) -> list[str]:
-    return sorted(str(one.relative_to(directory)) for one in directory.rglob("*"))
+    return sorted(str(path.relative_to(directory)) for path in directory.rglob("*"))
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda words: " ".join(words[:2]))

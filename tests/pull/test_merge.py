@@ -44,18 +44,18 @@ def test_without_a_base_every_difference_is_a_conflict() -> None:
 
 
 @given(LINES, LINES, LINES)
-def test_an_unchanged_side_yields_and_equal_sides_do_not_conflict(base: str, one: str, other: str) -> None:
-    assert merged(base, base, one) == Merged(one)
-    assert merged(base, one, base) == Merged(one)
-    assert merged(base, one, one) == Merged(one)
-    assert merged(None, one, one) == Merged(one)
-    found = merged(base, one, other)
+def test_an_unchanged_side_yields_and_equal_sides_do_not_conflict(base: str, ours: str, theirs: str) -> None:
+    assert merged(base, base, ours) == Merged(ours)
+    assert merged(base, ours, base) == Merged(ours)
+    assert merged(base, ours, ours) == Merged(ours)
+    assert merged(None, ours, ours) == Merged(ours)
+    found = merged(base, ours, theirs)
     assert found.text.count("<<<<<<< here") == found.text.count(">>>>>>> there") == found.conflicts
 
 
 @given(LINES, LINES, LINES)
-def test_new_lines_of_either_side_are_never_lost(base: str, one: str, other: str) -> None:
-    text = merged(base, f"{one}\nours-1", f"{other}\ntheirs-1").text
+def test_new_lines_of_either_side_are_never_lost(base: str, ours: str, theirs: str) -> None:
+    text = merged(base, f"{ours}\nours-1", f"{theirs}\ntheirs-1").text
     assert "ours-1" in text.split("\n")
     assert "theirs-1" in text.split("\n")
 

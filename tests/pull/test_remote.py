@@ -20,7 +20,7 @@ VALUES = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 @given(st.dictionaries(NAMES, VALUES, max_size=5))
 def test_values_survive_an_env_file_or_are_reported_as_unwritable(values: dict[str, str]) -> None:
     made = env_text("# mine\nexport OTHER='x'\n", values)
-    read = {one.key: one.value for one in parse_stream(io.StringIO(made.text, newline="")) if one.key}
+    read = {binding.key: binding.value for binding in parse_stream(io.StringIO(made.text, newline="")) if binding.key}
     own = {name: value for name, value in values.items() if name not in made.unwritable}
     assert read == {"OTHER": "x", **own}
     assert made.text.startswith("# mine\n")
@@ -33,7 +33,10 @@ def test_values_survive_an_env_file_or_are_reported_as_unwritable(values: dict[s
 def test_values_with_shell_syntax_are_written_to_an_env_file(value: str) -> None:
     made = env_text("", {"KEY": value, "NEXT": "x"})
     assert made.unwritable == ()
-    assert [(one.key, one.value) for one in parse_stream(io.StringIO(made.text))] == [("KEY", value), ("NEXT", "x")]
+    assert [(binding.key, binding.value) for binding in parse_stream(io.StringIO(made.text))] == [
+        ("KEY", value),
+        ("NEXT", "x"),
+    ]
 
 
 def test_a_changed_value_of_an_env_file_is_replaced_in_place() -> None:

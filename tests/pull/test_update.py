@@ -23,7 +23,7 @@ from ckfunc.pull.update import ManifestSections, update
 
 def test_every_type_has_its_own_file_on_any_file_system() -> None:
     types = ["call.ended", "call_ended", "Call.Ended", "con", "x" * 200, "x" * 201, "user.sent.message"]
-    scripts = {one: "typed" if one == "con" else "" for one in types}
+    scripts = {trigger_type: "typed" if trigger_type == "con" else "" for trigger_type in types}
     paths = handler_paths(scripts, {"handlers/USER-sent-message.ts"}, lambda script: not script)
     assert len({path.casefold() for path in paths.values()}) == len(types)
     assert paths["con"] == "handlers/con-handler.ts"
@@ -44,7 +44,7 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 
 @given(
     st.dictionaries(
-        st.from_regex(r"[A-Za-z][A-Za-z0-9_.-]{0,12}[A-Za-z0-9]", fullmatch=True).filter(lambda one: ".." not in one),
+        st.from_regex(r"[A-Za-z][A-Za-z0-9_.-]{0,12}[A-Za-z0-9]", fullmatch=True).filter(lambda path: ".." not in path),
         st.tuples(TEXTS, TEXTS, TEXTS),
         max_size=4,
     ),
@@ -63,11 +63,11 @@ def test_any_application_becomes_an_equivalent_manifest(
     tree = parse(made.files["functions.yaml"], "functions.yaml")
     assert isinstance(tree, Mapping)
     sections = {key.text: value for key, value in tree.entries if isinstance(key, Scalar)}
-    for one in remote.functions:
-        entry = texts(texts_of(sections["functions"])[one.type])
-        assert entry.get("name") == one.name
-        assert entry.get("description") == one.description
-        assert made.files[entry["handler"]] == file_text(one.script)
+    for function in remote.functions:
+        entry = texts(texts_of(sections["functions"])[function.type])
+        assert entry.get("name") == function.name
+        assert entry.get("description") == function.description
+        assert made.files[entry["handler"]] == file_text(function.script)
     if remote.environment:
         said = texts(texts_of(texts_of(sections["runtime"])["environment"]))
         assert {name: expand(text, revealed(made.values)) for name, text in said.items()} == revealed(
@@ -142,8 +142,8 @@ def test_version_ranges_are_unchanged_if_the_application_has_the_locked_versions
 def test_different_scripts_of_functions_that_share_a_file_are_a_conflict(tmp_path: Path) -> None:
     script = Script("handlers/both.ts", "mine")
     functions = [ManifestFunction(kind, script, kind) for kind in ("call.ended", "call.active")]
-    listed = [Function(n, one.type, one.type, True, 1) for n, one in enumerate(functions)]
-    versions = {one.type: FunctionVersion(1, 1, f"// {one.type}") for one in functions}
+    listed = [Function(n, function.type, function.type, True, 1) for n, function in enumerate(functions)]
+    versions = {function.type: FunctionVersion(1, 1, f"// {function.type}") for function in functions}
     remote = described(application(), listed, versions)
     found = update(
         project(tmp_path, *functions), ManifestSections(), remote, Base(), never, {}, is_javascript=javascript
@@ -157,7 +157,7 @@ def test_new_variables_are_added_to_the_target_and_literals_are_unchanged(tmp_pa
     said = ManifestSections(None, {"A": "${A}", "B": "literal"})
     remote = described(application(environment=secret_values({"A": "2", "B": "other", "C": "3"})), [], {})
     found = update(project(tmp_path, runtime=runtime), said, remote, Base(), never, {}, is_javascript=javascript)
-    assert [(one.name, one.value) for one in found.manifest] == [("targets.staging.environment.C", "${C}")]
+    assert [(edit.name, edit.value) for edit in found.manifest] == [("targets.staging.environment.C", "${C}")]
     assert revealed(found.values) == {"A": "2", "C": "3"}
     assert any(
         note.startswith("B has a different value") and "other" not in note.replace("another", "")
@@ -177,7 +177,7 @@ def test_a_variable_removed_from_the_application_is_removed_from_the_manifest(tm
         {},
         is_javascript=javascript,
     )
-    assert [(one.name, one.value) for one in found.manifest] == [("runtime.environment.A", None)]
+    assert [(edit.name, edit.value) for edit in found.manifest] == [("runtime.environment.A", None)]
     assert any("B was removed" in note for note in found.notes)
 
 
@@ -192,16 +192,16 @@ BUNDLE = "// Bundled by ckfunc from the files named below: change those, not thi
 def test_a_bundle_is_written_to_its_own_file_instead_of_a_typescript_file(tmp_path: Path) -> None:
     script = Script("handlers/both.ts", "let a: number;")
     functions = [ManifestFunction(kind, script, kind) for kind in ("call.ended", "call.active")]
-    listed = [Function(n, one.type, one.type, True, 2) for n, one in enumerate(functions)]
-    remote = described(application(), listed, {one.type: FunctionVersion(1, 2, BUNDLE) for one in functions})
+    listed = [Function(n, function.type, function.type, True, 2) for n, function in enumerate(functions)]
+    remote = described(application(), listed, {function.type: FunctionVersion(1, 2, BUNDLE) for function in functions})
     base = Base(scripts={"call.ended": script.text, "call.active": script.text})
     found = update(project(tmp_path, *functions), ManifestSections(), remote, base, never, {}, is_javascript=javascript)
-    assert [(one.path, one.before, one.after) for one in found.files] == [("handlers/call-ended.js", None, BUNDLE)]
-    assert sorted((one.name, one.value) for one in found.manifest) == [
+    assert [(file.path, file.before, file.after) for file in found.files] == [("handlers/call-ended.js", None, BUNDLE)]
+    assert sorted((edit.name, edit.value) for edit in found.manifest) == [
         ("functions.call.active.handler", "handlers/call-ended.js"),
         ("functions.call.ended.handler", "handlers/call-ended.js"),
     ]
-    assert any(one.startswith("handlers/both.ts is no longer used") for one in found.notes)
+    assert any(note.startswith("handlers/both.ts is no longer used") for note in found.notes)
     edited = replace(base, scripts={**base.scripts, "call.ended": "let a: string;"})
     kept = update(
         project(tmp_path, *functions), ManifestSections(), remote, edited, never, {}, is_javascript=javascript

@@ -64,7 +64,7 @@ class Conversation:
 
     def problems(self) -> dict[str, tuple[str, ...]]:
         """Return the problems by method or callback."""
-        return {one.name: one.problems for one in self.verdicts if one.problems}
+        return {verdict.name: verdict.problems for verdict in self.verdicts if verdict.problems}
 
 
 def bundle(client: ChatClient, platform: str) -> Path:

@@ -39,10 +39,13 @@ NOTES = """
 
 def table(conversations: Sequence[Conversation]) -> str:
     """Return the section on chat clients."""
-    clients = [str(one.client) for one in conversations]
+    clients = [str(conversation.client) for conversation in conversations]
     parts = []
     for heading, callback in (("method", False), ("callback of a chat session", True)):
-        found = [{v.name: v.problems for v in one.verdicts if v.callback is callback} for one in conversations]
+        found = [
+            {v.name: v.problems for v in conversation.verdicts if v.callback is callback}
+            for conversation in conversations
+        ]
         names = sorted({name for those in found for name in those})
         rows = [f"| {heading} | {' | '.join(clients)} |", f"|---|{'---|' * len(clients)}"]
         rows += [f"| `{name}` | {' | '.join(_cell(name, those.get(name)) for those in found)} |" for name in names]
@@ -61,12 +64,12 @@ def _cell(name: str, problems: tuple[str, ...] | None) -> str:
 def run(converse: Converse = converse_in_node) -> list[Conversation]:
     """Hold a conversation with every client, each against its own emulator."""
 
-    def one(client: ChatClient) -> Conversation:
+    def conversation(client: ChatClient) -> Conversation:
         with tempfile.TemporaryDirectory() as directory, world(Path(directory)) as inhabited:
             return converse(client, inhabited)
 
     with ThreadPoolExecutor(len(CLIENTS)) as pool:
-        return list(pool.map(one, CLIENTS))
+        return list(pool.map(conversation, CLIENTS))
 
 
 def section(text: str) -> str:

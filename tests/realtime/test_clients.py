@@ -14,7 +14,7 @@ SDKS = pytest.mark.parametrize("client", CLIENTS, ids=str)
 
 @pytest.fixture(scope="module")
 def conversations() -> dict[ChatClient, Conversation]:
-    return {one.client: one for one in run()}
+    return {conversation.client: conversation for conversation in run()}
 
 
 @SDKS
@@ -28,7 +28,7 @@ def test_every_method_and_callback_of_a_client_works(
 
 @SDKS
 def test_every_method_of_a_client_is_called(conversations: dict[ChatClient, Conversation], client: ChatClient) -> None:
-    assert sum(not one.callback for one in conversations[client].verdicts) == client.methods
+    assert sum(not verdict.callback for verdict in conversations[client].verdicts) == client.methods
 
 
 def test_the_table_in_the_documentation_is_up_to_date(conversations: dict[ChatClient, Conversation]) -> None:

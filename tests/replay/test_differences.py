@@ -10,7 +10,7 @@ from ckfunc.replay.report import place
 
 
 def call(method: str, path: str, query: Any = (), body: Any = None) -> dict[str, Any]:
-    return {"method": method, "path": path, "query": [list(one) for one in query], "body": body}
+    return {"method": method, "path": path, "query": [list(path) for path in query], "body": body}
 
 
 def test_calls_of_one_operation_have_the_same_shape() -> None:
@@ -26,13 +26,13 @@ def test_equal_calls_are_paired_before_calls_of_the_same_shape() -> None:
 
 
 def test_true_differs_from_1_and_null_from_an_absent_key() -> None:
-    assert [place(one.path) for one in changes({"a": True, "b": None, "c": 1}, {"a": 1, "c": 1.0})] == ["a", "b"]
+    assert [place(change.path) for change in changes({"a": True, "b": None, "c": 1}, {"a": 1, "c": 1.0})] == ["a", "b"]
     assert kind(ABSENT) == "absent"
 
 
 def test_an_inserted_item_is_one_difference() -> None:
     found = list(changes({"a": [1, 2, 3]}, {"a": [1, 9, 2, 3]}))
-    assert [(one.path, one.before, one.after) for one in found] == [(("a", 1), ABSENT, 9)]
+    assert [(change.path, change.before, change.after) for change in found] == [(("a", 1), ABSENT, 9)]
 
 
 def test_differences_of_large_results_are_limited() -> None:
@@ -48,7 +48,7 @@ def test_sandbox_addresses_and_stacks_are_not_differences() -> None:
         return Observed(Status.SUCCEEDED, {"payload": {"href": f"{url}/v1"}}, (call,), url=url)
 
     assert document_of(at(4000)) == document_of(at(5000))
-    errors = [Observed(Status.FAILED, {"error": {"name": "E", "message": "m", "stack": one}}) for one in "ab"]
+    errors = [Observed(Status.FAILED, {"error": {"name": "E", "message": "m", "stack": stack}}) for stack in "ab"]
     assert document_of(errors[0]) == document_of(errors[1])
 
 

@@ -63,7 +63,7 @@ def test_the_json_contains_every_invocation() -> None:
     found = replayed(lambda event, world: event["n"], lambda event, world: min(event["n"], 2), 3)
     document = replay_json(found, Redaction([]))
     assert (document["replayed"], document["equal"], document["different"], document["ok"]) == (3, 2, 1, False)
-    assert [one["verdict"] for one in document["invocations"]] == ["equal", "equal", "different"]
+    assert [invocation["verdict"] for invocation in document["invocations"]] == ["equal", "equal", "different"]
     assert document["invocations"][2]["changes"] == [{"path": "result", "before": 3, "after": 2}]
 
 

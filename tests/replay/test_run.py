@@ -19,8 +19,8 @@ def test_a_replayed_run_has_its_recorded_time_and_its_own_seed() -> None:
     assert determinism_of(first) == determinism_of(first)
     assert determinism_of(first).seed != determinism_of(second).seed
     others = list(variations(determinism_of(first)))
-    assert len({one.seed for one in (determinism_of(first), *others)}) == 3
-    assert all(one.seed < 2**53 for one in others)
+    assert len({determinism.seed for determinism in (determinism_of(first), *others)}) == 3
+    assert all(determinism.seed < 2**53 for determinism in others)
 
 
 def test_an_error_of_a_lane_ends_the_replay() -> None:

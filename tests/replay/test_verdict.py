@@ -13,11 +13,11 @@ from ckfunc.replay.verdict import ReplayVerdict, fits, form, template
 
 
 def differences(found: Replay) -> set[tuple[str, Any, Any]]:
-    return {(place(one.path), one.before, one.after) for row in found.compared for one in row.changes}
+    return {(place(change.path), change.before, change.after) for row in found.compared for change in row.changes}
 
 
 def places(found: Replay) -> set[str]:
-    return {place(one.pattern) for row in found.compared for one in row.changes}
+    return {place(change.pattern) for row in found.compared for change in row.changes}
 
 
 def determinism(event: Any, world: World) -> Any:
@@ -109,7 +109,7 @@ def test_a_newly_thrown_error_is_a_difference_of_status_and_error() -> None:
         return determinism(event, World(0, world.random, world.wild))
 
     found = replayed(determinism, throws, 5)
-    assert [one.row.id for one in found.different] == [3]
+    assert [compared.row.id for compared in found.different] == [3]
     assert places(found) == {"status", "result", "error"}
 
 
@@ -171,7 +171,7 @@ def test_regressions_are_found_despite_noise(base: Handler) -> None:
     for planted, where in ((extra, "calls[PATCH /users/*]"), (changed, "result.n"), (absent, "result.id")):
         assert where in places(replayed(base, planted)), (planted, where)
     assert {"result.at", "result.ms"} & places(replayed(base, typed))
-    assert "error" in {one.split(".")[0] for one in places(replayed(base, throws))}
+    assert "error" in {place.split(".")[0] for place in places(replayed(base, throws))}
 
 
 def test_the_constant_part_of_a_text_with_a_time_is_compared() -> None:
@@ -264,8 +264,8 @@ def test_a_template_matches_texts_with_the_same_constant_parts(
     texts: list[str], like: list[str], unlike: list[str]
 ) -> None:
     made = template(texts)
-    assert all(fits(made, one) for one in [*texts, *like])
-    assert not any(fits(made, one) for one in unlike)
+    assert all(fits(made, text) for text in [*texts, *like])
+    assert not any(fits(made, text) for text in unlike)
 
 
 def test_very_long_texts_have_no_template() -> None:

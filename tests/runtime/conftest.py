@@ -30,8 +30,8 @@ NOWHERE = ApiAccess("http://127.0.0.1:9", "http://127.0.0.1:9/oauth/token", "cli
 
 @pytest.fixture(scope="session")
 def compiler() -> Iterator[CompilerProcess]:
-    with CompilerProcess() as one:
-        yield one
+    with CompilerProcess() as compiler:
+        yield compiler
 
 
 @pytest.fixture(scope="session")

@@ -43,8 +43,8 @@ def other_process():
         assert process.stdout.readline() == b"held\n"
 
     yield use
-    for one in started:
-        one.communicate(b"\n")
+    for process in started:
+        process.communicate(b"\n")
 
 
 def test_cache_entries_are_listed_by_kind_with_their_size(tmp_path):
@@ -55,7 +55,7 @@ def test_cache_entries_are_listed_by_kind_with_their_size(tmp_path):
     (tmp_path / "locks" / "deploy.lock").touch()
     (tmp_path / "somebody's file").touch()
     found = entries(tmp_path)
-    assert [(one.kind, one.count) for one in Total.of(found)] == [("packages", 1), ("bundles", 1)]
+    assert [(total.kind, total.count) for total in Total.of(found)] == [("packages", 1), ("bundles", 1)]
     assert found[0].name == "tiny@1.2.3"
     assert found[0].size_bytes > 100
     assert not found[0].in_use
@@ -69,7 +69,7 @@ def test_clean_removes_old_entries_but_not_locks_or_unknown_files(tmp_path):
     clean(tmp_path, older_than_s=30 * DAY_S, dry_run=True)
     assert old.is_dir()
     removed, _ = clean(tmp_path, older_than_s=30 * DAY_S)
-    assert [one.path for one in removed] == [old]
+    assert [entry.path for entry in removed] == [old]
     assert not old.exists()
     assert new.is_dir()
     clean(tmp_path)
@@ -88,7 +88,7 @@ def test_an_installation_in_use_by_another_process_is_never_removed(tmp_path, ot
     assert not free.exists()
     removed, kept = clean(tmp_path)
     assert removed == []
-    assert [one.path for one in kept] == [used]
+    assert [entry.path for entry in kept] == [used]
 
 
 def test_an_installation_in_use_by_this_process_is_never_removed_and_counts_as_new(tmp_path):
@@ -103,7 +103,7 @@ def test_the_remains_of_a_killed_install_are_removed(tmp_path):
     leftover = tmp_path / "runtimes" / f"{'d' * 32}.new-abc"
     leftover.mkdir(parents=True)
     (leftover / "package.json").write_text("{")
-    assert [one.name for one in entries(tmp_path)] == ["an unfinished install"]
+    assert [entry.name for entry in entries(tmp_path)] == ["an unfinished install"]
     clean(tmp_path)
     assert not leftover.exists()
 

@@ -11,7 +11,7 @@ from ckfunc.model.execution import Compiled, SyntaxProblem
 from ckfunc.runtime.compiler import CompilerProcess
 
 
-def one(compiler, source, name="handlers/handler.ts", **options):
+def compiled(compiler, source, name="handlers/handler.ts", **options):
     (result,) = compiler.compile([(name, source)], **options)
     return result
 
@@ -38,7 +38,7 @@ def one(compiler, source, name="handlers/handler.ts", **options):
     ],
 )
 def test_a_syntax_error_is_reported_at_its_position_in_the_source(compiler, source, line, column, message):
-    problem = one(compiler, source)
+    problem = compiled(compiler, source)
     assert isinstance(problem, SyntaxProblem)
     assert (problem.name, problem.line, problem.column) == ("handlers/handler.ts", line, column)
     assert problem.message.startswith(message)
@@ -46,7 +46,9 @@ def test_a_syntax_error_is_reported_at_its_position_in_the_source(compiler, sour
 
 
 def test_types_are_removed_and_enums_are_compiled(compiler):
-    result = one(compiler, "enum E { A = 3 }\nconst a: number = <number>E.A;\nnamespace N { export const b = a; }\n")
+    result = compiled(
+        compiler, "enum E { A = 3 }\nconst a: number = <number>E.A;\nnamespace N { export const b = a; }\n"
+    )
     assert isinstance(result, Compiled)
     assert "number" not in result.javascript
     assert "E" in result.javascript
@@ -68,7 +70,7 @@ def test_types_are_removed_and_enums_are_compiled(compiler):
     ],
 )
 def test_the_module_kind_is_the_one_that_node_would_choose(compiler, source, kind):
-    assert one(compiler, source).module_kind == kind
+    assert compiled(compiler, source).module_kind == kind
 
 
 def test_imports_used_only_as_types_are_dropped(compiler):
@@ -78,25 +80,27 @@ def test_imports_used_only_as_types_are_dropped(compiler):
         "const u: User = find('Only');\nlet d: Default; let a: all.A; // Types\n"
         "const text = `${/import {Types} from/}`;\n"
     )
-    javascript = one(compiler, source).javascript
+    javascript = compiled(compiler, source).javascript
     imports = [line.replace("'", '"') for line in javascript.splitlines() if line.startswith("import")]
     assert imports == ['import { find } from "users";', 'import "kept";']
 
 
 def test_a_script_whose_imports_are_all_dropped_is_commonjs(compiler):
-    result = one(compiler, "import { Only } from 'types';\nconst ms = require('ms');\nfunction handleEvent(o: Only) {}")
+    result = compiled(
+        compiler, "import { Only } from 'types';\nconst ms = require('ms');\nfunction handleEvent(o: Only) {}"
+    )
     assert result.module_kind == "cjs"
 
 
 def test_imports_of_a_javascript_file_are_never_dropped(compiler):
-    assert "unused" in one(compiler, "import { unused } from 'x';\n", "handlers/a.mjs").javascript
+    assert "unused" in compiled(compiler, "import { unused } from 'x';\n", "handlers/a.mjs").javascript
 
 
 def test_a_missing_handle_event_is_a_problem_only_for_handlers(compiler):
-    assert isinstance(one(compiler, "export const x = 1;"), Compiled)
-    problem = one(compiler, "export const x = 1;", handlers=True)
+    assert isinstance(compiled(compiler, "export const x = 1;"), Compiled)
+    problem = compiled(compiler, "export const x = 1;", handlers=True)
     assert problem == SyntaxProblem("handlers/handler.ts", 1, 1, "there is no top-level function named handleEvent")
-    assert isinstance(one(compiler, "exports.handleEvent = () => 1;", handlers=True), Compiled)
+    assert isinstance(compiled(compiler, "exports.handleEvent = () => 1;", handlers=True), Compiled)
 
 
 def test_results_are_in_the_order_of_the_batch(compiler):
@@ -108,8 +112,8 @@ def test_results_are_in_the_order_of_the_batch(compiler):
 
 def test_large_sources_and_unusual_characters_are_compiled(compiler):
     source = "const text = '😀ü';\n" + "text.at(0);\n" * 60_000
-    assert "😀ü" in one(compiler, source).javascript
-    assert isinstance(one(compiler, "const a = '\ud800';"), Compiled)
+    assert "😀ü" in compiled(compiler, source).javascript
+    assert isinstance(compiled(compiler, "const a = '\ud800';"), Compiled)
 
 
 def test_a_source_that_crashes_node_does_not_affect_the_others(compiler):
@@ -121,10 +125,12 @@ def test_a_source_that_crashes_node_does_not_affect_the_others(compiler):
 
 def test_a_compiler_can_be_used_after_close_and_from_several_threads():
     with CompilerProcess() as compiler:
-        one(compiler, "const a = 1;")
+        compiled(compiler, "const a = 1;")
         compiler.close()
         results = []
-        threads = [threading.Thread(target=lambda: results.append(one(compiler, "let a: number;"))) for _ in range(4)]
+        threads = [
+            threading.Thread(target=lambda: results.append(compiled(compiler, "let a: number;"))) for _ in range(4)
+        ]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -134,10 +140,10 @@ def test_a_compiler_can_be_used_after_close_and_from_several_threads():
 
 def test_without_node_internals_the_compiler_uses_public_functions():
     with CompilerProcess(internals=False) as compiler:
-        typescript = one(compiler, "type A = 1;\nconst a: number = ;")
-        javascript = one(compiler, "type A = 1;\nlet a;\n  let a;")
-        module = one(compiler, "import a from 'x';\nlet a;")
-        fine = one(compiler, "enum E { A }\nexport const e: E = E.A;")
+        typescript = compiled(compiler, "type A = 1;\nconst a: number = ;")
+        javascript = compiled(compiler, "type A = 1;\nlet a;\n  let a;")
+        module = compiled(compiler, "import a from 'x';\nlet a;")
+        fine = compiled(compiler, "enum E { A }\nexport const e: E = E.A;")
     assert (typescript.line, typescript.column, typescript.message) == (2, 19, "Expression expected")
     assert (javascript.line, javascript.column) == (3, 7)
     assert (module.line, module.message) == (1, "Identifier 'a' has already been declared")

@@ -211,7 +211,7 @@ def test_the_details_of_an_out_of_memory_report_are_not_handler_output(play, soc
     limits = Limits(memory_bytes=32 * 1024 * 1024, time_s=30)
     outcome = play(lambda bench: bench.run(source), limits=limits, sockets=sockets)
     assert outcome.error.name == "MemoryLimitError"
-    assert [one for one in lines(outcome) if not one[1].startswith("FATAL ERROR: ")] == [("log", "so far")]
+    assert [line for line in lines(outcome) if not line[1].startswith("FATAL ERROR: ")] == [("log", "so far")]
 
 
 def test_javascript_writes_do_not_disturb_a_channel_on_stdout(play):

@@ -226,11 +226,16 @@ async function handleEvent({ url, responseType }) {
 }"""
 
     async def scenario(bench):
-        return [await bench.run(source, {"url": server.url, "responseType": one}) for one in ("text", "arraybuffer")]
+        return [
+            await bench.run(source, {"url": server.url, "responseType": response_type})
+            for response_type in ("text", "arraybuffer")
+        ]
 
     with serve(lambda _: Reply(400, {"message": "no", "explanation": "because"})) as server:
         outcomes = play(scenario)
-    assert [one.error.message.partition("/ ")[2] for one in outcomes] == ["failed with status 400: no: because"] * 2
+    assert [outcome.error.message.partition("/ ")[2] for outcome in outcomes] == [
+        "failed with status 400: no: because"
+    ] * 2
 
 
 def test_a_token_in_a_message_is_masked(run):

@@ -106,11 +106,11 @@ def test_another_seed_and_time_give_other_values(play: Any) -> None:
     async def both(bench: Bench) -> Any:
         other = Determinism(SUNDAY.now_ms + 1, 8)
         source = "function handleEvent() { return [Date.now(), Math.random(), crypto.randomUUID()]; }"
-        return [payload(await deterministic_run(bench, source, one)) for one in (SUNDAY, other, SUNDAY)]
+        return [payload(await deterministic_run(bench, source, time)) for time in (SUNDAY, other, SUNDAY)]
 
     first, other, again = play(both)
     assert first == again
-    assert all(one != two for one, two in zip(first, other, strict=True))
+    assert all(left != right for left, right in zip(first, other, strict=True))
 
 
 def test_random_values_are_distributed_evenly(play: Any) -> None:
@@ -120,9 +120,9 @@ def test_random_values_are_distributed_evenly(play: Any) -> None:
 
     chances = play(scenario)
     assert len(set(chances)) == 4000
-    assert all(0 <= one < 1 for one in chances)
-    counts = [sum(1 for one in chances if int(one * 8) == part) for part in range(8)]
-    assert all(400 < one < 600 for one in counts)
+    assert all(0 <= chance < 1 for chance in chances)
+    counts = [sum(1 for chance in chances if int(chance * 8) == part) for part in range(8)]
+    assert all(400 < count < 600 for count in counts)
 
 
 def test_a_busy_loop_that_waits_for_the_clock_ends(play: Any) -> None:
@@ -149,12 +149,12 @@ def test_concurrent_runs_have_their_own_clocks(play: Any) -> None:
             return [before, Date.now(), Math.random()];
         }"""
         clocks = [Determinism(1000 * number, number) for number in range(1, 6)]
-        found = await asyncio.gather(*(deterministic_run(bench, source, one) for one in clocks))
-        return [payload(one) for one in found]
+        found = await asyncio.gather(*(deterministic_run(bench, source, clock) for clock in clocks))
+        return [payload(outcome) for outcome in found]
 
     found = play(scenario)
-    assert [one[:2] for one in found] == [[1000 * number, 1000 * number + 30] for number in range(1, 6)]
-    assert len({one[2] for one in found}) == 5
+    assert [value[:2] for value in found] == [[1000 * number, 1000 * number + 30] for number in range(1, 6)]
+    assert len({value[2] for value in found}) == 5
 
 
 @pytest.mark.parametrize("ask", ["fetch('{url}')", "require('axios').get('{url}')", "new WebSocket('{url}')"])

@@ -38,7 +38,7 @@ def test_changed_shared_prototypes_do_not_prevent_results(play, vandalism):
         source = f"function handleEvent() {{ {vandalism} return 1; }}"
         return [await bench.run(source) for _ in range(2)]
 
-    assert [one.payload_json for one in play(scenario, limits=FAST)] == ["1", "1"]
+    assert [outcome.payload_json for outcome in play(scenario, limits=FAST)] == ["1", "1"]
 
 
 def test_a_failure_is_reported_even_if_regular_expressions_are_broken(run):

@@ -172,7 +172,7 @@ def test_prepare_loads_handlers_and_leaves_errors_to_their_runs(play):
     async def scenario(bench):
         good, bad = bench.version(PID, key="good"), bench.version("throw new Error('top');", key="bad")
         await bench.hosts.prepare(bench.environment(), [good, bad])
-        return [await bench.hosts.invoke(bench.environment(), one, {}) for one in (good, bad)]
+        return [await bench.hosts.invoke(bench.environment(), source, {}) for source in (good, bad)]
 
     good, bad = play(scenario)
     assert good.payload_json

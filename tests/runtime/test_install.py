@@ -52,9 +52,9 @@ def test_an_existing_installation_is_reused_without_npm(tmp_path, npm):
 
 
 def test_the_directory_does_not_depend_on_the_order_of_packages(tmp_path):
-    one = runtime_directory({"a": "1", "b": "2"}, tmp_path)
-    assert one == runtime_directory({"b": "2", "a": "1"}, tmp_path)
-    assert one != runtime_directory({"a": "1", "b": "3"}, tmp_path)
+    directory = runtime_directory({"a": "1", "b": "2"}, tmp_path)
+    assert directory == runtime_directory({"b": "2", "a": "1"}, tmp_path)
+    assert directory != runtime_directory({"a": "1", "b": "3"}, tmp_path)
 
 
 def test_an_empty_list_is_installed_without_npm(tmp_path):

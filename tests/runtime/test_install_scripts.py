@@ -114,7 +114,7 @@ def test_scripts_that_registries_do_not_report_are_found(tmp_path):
             (top / name / "binding.gyp").touch()
     listed = {f"node_modules/{name}": {"version": "1.0.0"} for name in packages}
     (top / ".package-lock.json").write_text(json.dumps({"packages": listed}))
-    assert [one.name for one in packages_of(tmp_path) if one.has_script] == ["gyp", "pre"]
+    assert [package.name for package in packages_of(tmp_path) if package.has_script] == ["gyp", "pre"]
 
 
 def test_a_failed_script_is_reported_with_its_reason(tmp_path, home):

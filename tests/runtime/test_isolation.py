@@ -30,12 +30,12 @@ WASI = """
 const { WASI } = require('node:wasi');
 function wasi(preopens) {
   const memory = new WebAssembly.Memory({ initial: 1 });
-  const one = new WASI({ version: 'preview1', preopens });
-  one.initialize({ exports: { memory } });
+  const instance = new WASI({ version: 'preview1', preopens });
+  instance.initialize({ exports: { memory } });
   return (name, creates) => {
     const path = Buffer.from(name);
     new Uint8Array(memory.buffer).set(path, 100);
-    return one.wasiImport.path_open(3, 0, 100, path.length, creates ? 1 : 0, creates ? 64n : 2n, 0n, 0, 0);
+    return instance.wasiImport.path_open(3, 0, 100, path.length, creates ? 1 : 0, creates ? 64n : 2n, 0n, 0, 0);
   };
 }
 """
@@ -71,7 +71,7 @@ def test_webassembly_cannot_open_the_developers_files(run: Any, secrets: Path, p
     assert run(source, {"root": str(secrets), "place": place}).error.message == (
         "UVWASI_EACCES, uvwasi_init" if IN_FORCE.files else "handlers are not allowed to do this"
     )
-    assert sorted(one.name for one in secrets.iterdir()) == [".env"]
+    assert sorted(path.name for path in secrets.iterdir()) == [".env"]
 
 
 @needs_files
@@ -246,7 +246,7 @@ def test_scripts_and_compiled_code_of_other_projects_cannot_be_read(compiler: An
         places = [*cache.glob(f"runtimes/*/handlers/{scope}"), *cache.glob(f"compiled/*-{scope}")]
         assert places
         places += [file for place in places for file in place.rglob("*") if file.is_file()]
-        names = [str(one) for one in (*places, cache / "compiled", places[0].parent)]
+        names = [str(path) for path in (*places, cache / "compiled", places[0].parent)]
         seen, _ = await run(f"{other}-2", look, {"names": names})
         assert set(result(seen)) == {"refused"}
 
@@ -256,7 +256,7 @@ def test_scripts_and_compiled_code_of_other_projects_cannot_be_read(compiler: An
 def test_scripts_without_a_project_are_removed_on_close(run: Any, tmp_path: Path) -> None:
     for _ in range(2):
         run("function handleEvent() {}", cache=tmp_path, dependencies={})
-        assert [one.name.partition("-")[2] for one in (tmp_path / "compiled").iterdir()] == ["clean"]
+        assert [path.name.partition("-")[2] for path in (tmp_path / "compiled").iterdir()] == ["clean"]
         assert list((tmp_path / "runtimes").glob("*/handlers/*")) == []
 
 
@@ -309,7 +309,7 @@ def test_frames_are_accepted_only_with_their_seal_in_chunks_of_any_size() -> Non
     whole = seal + encode({"op": "ready"}) + seal + encode({"op": "done", "id": 1}, "1")
     for size in (1, 5, 17, len(whole)):
         decoder = Decoder(seal)
-        found = [one for at in range(0, len(whole), size) for one in decoder.feed(whole[at : at + size])]
+        found = [frame for at in range(0, len(whole), size) for frame in decoder.feed(whole[at : at + size])]
         assert found == [({"op": "ready"}, ""), ({"op": "done", "id": 1}, "1")]
     for forged in (encode({"op": "ready"}), seal[:-1] + b"x", b"1"):
         with pytest.raises(BrokenStream):
@@ -397,7 +397,7 @@ def test_a_process_that_is_still_busy_is_replaced_before_the_next_run(play: Any,
         await asyncio.sleep(0.05)
         return first, await bench.run(source), await bench.run(source)
 
-    assert [result(one) for one in play(scenario)] == [1, 1, 1]
+    assert [result(outcome) for outcome in play(scenario)] == [1, 1, 1]
 
 
 def test_a_new_version_is_not_loaded_into_a_busy_process(play: Any) -> None:

@@ -14,8 +14,8 @@ from ckfunc.runtime.policy import NpmrcProblem, npm_settings
 def place(tmp_path):
     """Write .npmrc files, and read the settings of the project."""
     project, home = tmp_path / "repository" / "project", tmp_path / "home"
-    for one in (project, home, tmp_path / "repository" / ".git"):
-        one.mkdir(parents=True)
+    for directory in (project, home, tmp_path / "repository" / ".git"):
+        directory.mkdir(parents=True)
 
     def read(mine: str = "", users: str = "", everyones: str = "", **environ: str):
         (project / ".npmrc").write_text(mine)

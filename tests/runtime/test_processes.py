@@ -75,7 +75,7 @@ def test_a_program_that_is_not_node_is_refused(monkeypatch, tmp_path):
 def test_the_shim_directory_contains_only_node(tmp_path):
     directory = shim_directory(tmp_path)
     assert shim_directory(tmp_path) == directory
-    assert [one.name for one in directory.iterdir()] == ["node"]
+    assert [path.name for path in directory.iterdir()] == ["node"]
     assert (directory / "node").resolve() == node_executable().resolve()
 
 

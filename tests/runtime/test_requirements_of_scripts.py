@@ -89,7 +89,7 @@ def test_the_host_runs_exactly_the_valid_handlers(play):
         ]
 
     run, refused, failing = play(scenario)
-    assert [one.payload_json for one in run] == ["1"] * len(RUN)
+    assert [outcome.payload_json for outcome in run] == ["1"] * len(RUN)
     for source, outcome in zip(REFUSED, refused, strict=True):
         assert outcome.error is not None and outcome.error.name == "HandlerMissing", (source, outcome)
     for source, outcome in zip(FAILING | FAILING_WHEN_CALLED, failing, strict=True):
@@ -120,7 +120,7 @@ def test_a_function_that_fails_when_it_is_called_is_a_warning(compiler, source, 
 def imports(compiler, source, name="handlers/a.ts"):
     (result,) = compiler.compile([(name, source)])
     assert isinstance(result, Compiled), result
-    return [(one.name, one.how, one.line, one.column) for one in result.imports]
+    return [(imported.name, imported.how, imported.line, imported.column) for imported in result.imports]
 
 
 @pytest.mark.parametrize(
@@ -195,8 +195,8 @@ def test_an_import_with_error_handling_is_guarded(compiler):
         "try { setTimeout(() => require('f')); } catch {}\ntry {} catch { require('g'); }\n"
     )
     (result,) = compiler.compile([("a.ts", source)])
-    assert [one.name for one in result.imports if one.guarded] == ["a", "c", "d"]
-    assert [one.name for one in result.imports if not one.guarded] == ["b", "e", "f", "g"]
+    assert [imported.name for imported in result.imports if imported.guarded] == ["a", "c", "d"]
+    assert [imported.name for imported in result.imports if not imported.guarded] == ["b", "e", "f", "g"]
 
 
 def test_long_expressions_are_compiled(compiler):

@@ -432,7 +432,7 @@ function handleEvent() {
     async def scenario(bench):
         return [await bench.run(vandal, {"n": n}) for n in range(3)]
 
-    assert [one.payload_json for one in play(scenario)] == ['{"ok":1}'] * 3
+    assert [outcome.payload_json for outcome in play(scenario)] == ['{"ok":1}'] * 3
 
 
 def test_the_temporary_directory_can_be_written_and_read(run):
@@ -492,7 +492,7 @@ function handleEvent(event) {
         await asyncio.sleep(0.3)
         return await asyncio.gather(bench.run(source, {"spin": True}), waiting)
 
-    outcomes = [one.error.message for one in play(scenario, limits=SHORT)]
+    outcomes = [outcome.error.message for outcome in play(scenario, limits=SHORT)]
     assert sorted(outcomes) == [
         "stopped with another run of the same function: the handler did not finish within 1 s",
         "the handler did not finish within 1 s",

@@ -179,8 +179,8 @@ def test_a_changed_console_and_clock_are_restored(play: Any) -> None:
         for _ in range(3):
             outcomes.append(await bench.hosts.invoke(environment, bench.version(source), {}, determinism=NOW))
             await bench.hosts.reset()
-        assert len({one.payload_json for one in outcomes}) == 1
-        assert [[line.text for line in one.console] for one in outcomes] == [["hello"]] * 3
+        assert len({outcome.payload_json for outcome in outcomes}) == 1
+        assert [[line.text for line in outcome.console] for outcome in outcomes] == [["hello"]] * 3
 
     play(scenario)
 

@@ -101,8 +101,8 @@ def test_functions_run_in_order_for_events_of_clients_and_of_other_functions(box
     # The message and its notifications, then the function's message from the bot and its notifications.
     assert types == [SENT, NOTIFIED, NOTIFIED, SENT, NOTIFIED]
     assert [result for kind, result in ran(said) if kind == NOTIFIED] == ["ben false", "bot true", "ben false"]
-    assert [(one.user, one.body) for one in said.messages] == [("bot", "hello")]
-    assert [(one.user, one.title) for one in said.notifications] == [
+    assert [(message.user, message.body) for message in said.messages] == [("bot", "hello")]
+    assert [(notification.user, notification.title) for notification in said.notifications] == [
         ("ben", "jane sent a message"),
         ("bot", "jane sent a message"),
         ("ben", "bot sent a message"),
@@ -116,7 +116,7 @@ def test_times_and_random_numbers_of_a_conversation_are_deterministic(box: Sandb
     box.reset_hosts()
     box.restore_data()
     again = converse(box, *acts)
-    assert [ran(one) for one in first] == [ran(one) for one in again]
+    assert [ran(result) for result in first] == [ran(result) for result in again]
     (_, a), *_ = ran(first[1])
     (_, b), *_ = ran(first[3])
     noon_ms = round(NOON.timestamp() * 1000)
@@ -125,7 +125,7 @@ def test_times_and_random_numbers_of_a_conversation_are_deterministic(box: Sandb
     assert (b["now"], b["sent"]) == (noon_ms + 3_602_000, "2026-03-01T13:00:02.000Z")
     assert a["random"] != b["random"]
     assert (a["runs"], b["runs"]) == (1, 2)
-    assert [one.time.isoformat() for one in first][-1] == "2026-03-01T13:00:02+00:00"
+    assert [result.time.isoformat() for result in first][-1] == "2026-03-01T13:00:02+00:00"
 
 
 def test_messages_that_a_function_edits_are_consequences_of_the_act(box: Sandbox) -> None:
@@ -179,7 +179,7 @@ def test_acts_apply_to_the_newest_message_or_the_message_with_the_given_text(box
         Act(Verb.INVITES, "jane", "desk", text="ben"),
         Act(Verb.CLOSES, "jane", "desk"),
     )
-    refusals = [one.refusal for one in results]
+    refusals = [result.refusal for result in results]
     assert refusals[:7] == [None] * 7
     assert refusals[7] == "there is no message with 'third' in channel 'desk'"
     assert refusals[8] is not None and "was not sent by 'jane'" in refusals[8]
@@ -193,7 +193,7 @@ def test_a_direct_channel_is_referred_to_by_its_members_or_its_id(box: Sandbox) 
     box.set_seed(read_seed({"users": [{"name": "jane"}, {"name": "ben"}], "channels": [direct]}))
     names = ("jane, ben", "40", "ben, jane")
     _, *said = converse(box, connect("jane"), *(Act(Verb.SAYS, "jane", name, text="hi") for name in names))
-    assert [one.refusal for one in said] == [None, None, "there is no channel 'ben, jane'"]
+    assert [result.refusal for result in said] == [None, None, "there is no channel 'ben, jane'"]
 
 
 def test_the_system_sends_messages_and_events_and_users_disconnect(box: Sandbox) -> None:
@@ -206,7 +206,7 @@ def test_the_system_sends_messages_and_events_and_users_disconnect(box: Sandbox)
         Act(Verb.CLOSES, "jane", "desk"),
         Act(Verb.DISCONNECTS, "jane"),
     )
-    assert [(one.user, one.title) for one in sent.notifications] == [
+    assert [(notification.user, notification.title) for notification in sent.notifications] == [
         ("ben", "System message sent"),
         ("bot", "System message sent"),
     ]
@@ -225,7 +225,7 @@ def test_files_sent_by_users_get_the_same_urls_in_every_run(box: Sandbox) -> Non
     _, sent, reacted, refused = converse(box, *acts)
     ((_, given), *_) = ran(sent)
     assert (given["name"], given["contentType"], given["size"]) == ("a.txt", "text/plain", 13)
-    assert [one.body for one in sent.notifications] == ["File attachment", "File attachment"]
+    assert [notification.body for notification in sent.notifications] == ["File attachment", "File attachment"]
     assert (reacted.refusal, refused.refusal) == (None, "'ben' is not connected")
     box.restore_data()
     _, again, *_ = converse(box, *acts)
@@ -235,8 +235,8 @@ def test_files_sent_by_users_get_the_same_urls_in_every_run(box: Sandbox) -> Non
 def test_a_user_is_typing_until_the_user_stops_sends_a_message_or_pauses(box: Sandbox) -> None:
     types, stops = Act(Verb.STARTS_TYPING, "jane", "desk"), Act(Verb.STOPS_TYPING, "jane", "desk")
     found = converse(box, connect("jane"), types, stops, types, say("hi"), types, say("hi", "ben"), types)
-    assert [one.typing for one in found] == [(), ("jane",), (), ("jane",), (), ("jane",), ("jane",), ("jane",)]
-    assert all(one.runs == () for one in found if one.typing)
+    assert [result.typing for result in found] == [(), ("jane",), (), ("jane",), (), ("jane",), ("jane",), ("jane",)]
+    assert all(result.runs == () for result in found if result.typing)
     box.restore_data()
     waits = Act(Verb.WAITS, wait_s=3.0)
     *_, typing, second, third = converse(box, connect("jane"), types, waits, waits)

@@ -113,7 +113,7 @@ def test_acts_since_a_given_time_are_read_in_order(emulator: Emulator, tmp_path:
     assert conversation.people == (("jane", "Jane"), ("ben", "ben"))
     assert not conversation.running
     system = conversation.steps[12]
-    assert [(one.user, one.title) for one in system.notifications] == []
+    assert [(notification.user, notification.title) for notification in system.notifications] == []
     assert conversation_since(tmp_path, data, later()).steps[0].act == Act(Verb.CONNECTS, "ben")
 
 
@@ -136,7 +136,7 @@ def test_joins_connections_of_new_users_and_pauses_are_read_as_acts(emulator: Em
         Act(Verb.WAITS, text="10m", wait_s=600.0),
         Act(Verb.SAYS, "zoe", "desk", text="still here"),
     ]
-    assert [one.user for one in conversation.steps[-1].notifications] == ["jane", "ben"]
+    assert [notification.user for notification in conversation.steps[-1].notifications] == ["jane", "ben"]
 
 
 @pytest.mark.parametrize("kind", ["user.triggered.event", "user.received.channel_invite"])
@@ -188,6 +188,6 @@ def test_messages_of_a_function_are_consequences_of_the_act_that_triggered_it(
     emulator.within(answer)
     _, said, sent = conversation_since(tmp_path, data, since).steps
     assert (said.act.text, [run.ran.invocation.result for run in said.runs]) == ("hello", [{"payload": 7}])
-    assert [(one.user, one.body, one.changed) for one in said.messages] == [(None, "welcome", False)]
+    assert [(message.user, message.body, message.changed) for message in said.messages] == [(None, "welcome", False)]
     # One call accounts for one message; the other message was sent by someone else.
     assert (sent.act.verb, sent.act.text, sent.runs) == (Verb.SENDS, "welcome", [])

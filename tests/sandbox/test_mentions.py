@@ -69,7 +69,7 @@ def test_events_with_missing_or_incomplete_fields_are_accepted(event: dict[str, 
     read_seed(seed)
 
 
-@pytest.mark.parametrize("trigger_type", [one.type for one in TRIGGERS])
+@pytest.mark.parametrize("trigger_type", [trigger.type for trigger in TRIGGERS])
 def test_the_data_that_a_sample_event_mentions_is_a_valid_seed(trigger_type: str) -> None:
     seed = read_seed(joined(mentioned(sample_event(trigger_type))))
     event = json.dumps(sample_event(trigger_type))
@@ -111,15 +111,15 @@ def test_resources_in_events_are_seeded_with_their_recorded_ids() -> None:
         {"user": {**jane, "displayName": "Jane the 2nd"}, "message": message(9002, 66, john)},
     ]
     seed = seed_of(events)
-    users = sorted((one.id, one.name, one.display_name) for one in seed.users)
+    users = sorted((user.id, user.name, user.display_name) for user in seed.users)
     assert users == [(702, "jane", "Jane the 2nd"), (703, "john", "John")]
-    by_id = {one.id: one for one in seed.channels}
+    by_id = {channel.id: channel for channel in seed.channels}
     assert set(by_id) == {55, 66, 77}
-    assert [one.id for one in by_id[55].messages] == [9001]
-    assert [one.username for one in by_id[77].channel.members] == ["jane", "john"]
+    assert [message.id for message in by_id[55].messages] == [9001]
+    assert [member.username for member in by_id[77].channel.members] == ["jane", "john"]
     assert by_id[77].channel.type is ChannelType.DIRECT
     assert by_id[66].channel.name == "channel-66"
-    assert [one.id for one in by_id[66].messages] == [9002]
+    assert [message.id for message in by_id[66].messages] == [9002]
 
 
 def test_resources_in_manual_events_are_seeded() -> None:
@@ -130,9 +130,9 @@ def test_resources_in_manual_events_are_seeded() -> None:
         {"user": {"name": "nobody"}, "channel": {"id": "x"}, "message": "hi"},
     ]
     seed = seed_of(events)
-    assert {one.id: one.name for one in seed.users} == {702: "jane", 8: "eve", None: "nobody"}
-    assert {one.id: one.channel.name for one in seed.channels} == {55: "desk", 9: "channel-9"}
-    members = {one.id: [who.username for who in one.channel.members] for one in seed.channels}
+    assert {user.id: user.name for user in seed.users} == {702: "jane", 8: "eve", None: "nobody"}
+    assert {channel.id: channel.channel.name for channel in seed.channels} == {55: "desk", 9: "channel-9"}
+    members = {channel.id: [who.username for who in channel.channel.members] for channel in seed.channels}
     assert members == {55: ["jane"], 9: ["eve"]}
 
 
@@ -147,6 +147,6 @@ def test_reused_names_and_malformed_events_do_not_break_the_seed() -> None:
         {"user": user(0, "zero"), "channel": channel(6, type="DIRECT", name=None)},
     ]
     seed = seed_of(events)
-    assert len({one.name for one in seed.users}) == len(seed.users)
-    assert {one.name for one in seed.users} == {"jane"}
-    assert [one.id for one in seed.channels] == [5]
+    assert len({user.name for user in seed.users}) == len(seed.users)
+    assert {user.name for user in seed.users} == {"jane"}
+    assert [channel.id for channel in seed.channels] == [5]

@@ -35,7 +35,7 @@ async function handleEvent(event: any, context: any) {
 LIST_USERS = """
 async function handleEvent(event: any, context: any) {
   const { data } = await context.ChatKitty.Users.listUsers();
-  return (data._embedded?.users ?? []).map((one: any) => [one.id, one.name]);
+  return (data._embedded?.users ?? []).map((user: any) => [user.id, user.name]);
 }
 """
 
@@ -153,10 +153,10 @@ def test_a_sandbox_works_on_a_copy_of_an_emulators_data(tools: Toolchain, tmp_pa
     with Emulator(tmp_path, EmulatorOptions(seed=people("ann")), cache=cache_dir()):
         with Sandbox.repeatable(
             tools, Scripts({TYPE: Script("a.ts", MAKE_USER), START: Script("b.ts", LIST_USERS)}), data=tmp_path
-        ) as one:
-            assert payload(one.run(TYPE, {})) == 2
-            one.restore_data()
-            assert payload(one.run(START, {})) == [[1, "ann"]]
+        ) as sandbox:
+            assert payload(sandbox.run(TYPE, {})) == 2
+            sandbox.restore_data()
+            assert payload(sandbox.run(START, {})) == [[1, "ann"]]
         with Sandbox.for_one_run(tools, scripts(LIST_USERS), data=tmp_path) as other:
             assert payload(other.run(TYPE, {})) == [[1, "ann"]]
 
@@ -234,7 +234,7 @@ def test_calls_that_a_handler_does_not_await_are_part_of_its_run(tools: Toolchai
         for _ in range(3):
             ran = sandbox.run(TYPE, {})
             assert payload(ran) == "early"
-            found = sorted((one.method, one.path, one.status) for one in ran.detail.calls)
+            found = sorted((call.method, call.path, call.status) for call in ran.detail.calls)
             assert found == [("GET", "/nothing", 404), ("GET", "/users", 200), ("POST", "/users", 200)]
             assert [line.text for line in ran.detail.console] == ["answered"]
             sandbox.restore_data()
@@ -260,7 +260,7 @@ def test_runs_can_be_deterministic_and_without_network_access(tools: Toolchain) 
 def test_sandboxes_run_concurrently(tools: Toolchain) -> None:
     def many(number: int) -> list[Any]:
         with Sandbox.repeatable(
-            tools, scripts(MAKE_USER), seed=people(*(f"u{one}" for one in range(number)))
+            tools, scripts(MAKE_USER), seed=people(*(f"u{index}" for index in range(number)))
         ) as sandbox:
             found = []
             for _ in range(5):
@@ -275,11 +275,16 @@ def test_sandboxes_run_concurrently(tools: Toolchain) -> None:
 @pytest.mark.slow
 def test_the_number_of_processes_is_limited(tools: Toolchain) -> None:
     types = [f"type.{number}" for number in range(MOST_PROCESSES + 3)]
-    given = Scripts({one: Script(f"{one}.ts", "function handleEvent() { return process.pid }") for one in types})
+    given = Scripts(
+        {
+            trigger_type: Script(f"{trigger_type}.ts", "function handleEvent() { return process.pid }")
+            for trigger_type in types
+        }
+    )
     with Sandbox.repeatable(tools, given) as sandbox:
-        pids = [payload(sandbox.run(one, {})) for one in types]
+        pids = [payload(sandbox.run(trigger_type, {})) for trigger_type in types]
         assert len(set(pids)) == len(types)
-        reused = [payload(sandbox.run(one, {})) for one in types[-MOST_PROCESSES:]]
+        reused = [payload(sandbox.run(trigger_type, {})) for trigger_type in types[-MOST_PROCESSES:]]
         assert reused == pids[-MOST_PROCESSES:]
         assert payload(sandbox.run(types[0], {})) not in pids
 

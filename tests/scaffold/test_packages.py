@@ -53,7 +53,7 @@ def cached(tmp_path: Path, *names: str, runtime: str = "a" * 32) -> Packages:
 
 def actions(project: Path, packages: Packages) -> dict[str, FileAction]:
     place = project / "node_modules"
-    return {one.path.relative_to(place).as_posix(): one.action for one in link_packages(project, packages)}
+    return {link.path.relative_to(place).as_posix(): link.action for link in link_packages(project, packages)}
 
 
 @pytest.mark.slow
@@ -175,7 +175,8 @@ def test_packages_that_cannot_be_installed_are_reported_and_links_are_unchanged(
 
 def test_missing_types_of_a_package_are_cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     platforms = [
-        {"name": one.name, "version": one.version.lstrip("^"), "types": "index.d.ts"} for one in DEFAULT_PACKAGES
+        {"name": default.name, "version": default.version.lstrip("^"), "types": "index.d.ts"}
+        for default in DEFAULT_PACKAGES
     ]
     untyped = {"name": "pizza-untyped", "version": "1.0.0", "exports": {".": "./index.js"}}
     typed = {"name": "pizza-typed", "version": "1.0.0", "main": "lib"}
@@ -204,7 +205,7 @@ def test_missing_types_of_a_package_are_cached(tmp_path: Path, monkeypatch: pyte
         assert packages.missing is None
         assert {"pizza-untyped", "pizza-typed"} <= packages.targets.keys()
         assert installed_packages(dependencies, cache) == known_packages(dependencies, cache) == packages
-        asked = [one.path for one in server.requests if "@types" in one.path]
+        asked = [request.path for request in server.requests if "@types" in request.path]
     assert any("pizza-untyped" in path for path in asked)
     assert not any("pizza-typed" in path for path in asked)
     assert len(server.requests) == first

@@ -32,15 +32,15 @@ def files_of(root: Path) -> dict[str, bytes]:
 
 
 def actions(root: Path, written: tuple[Written, ...]) -> dict[str, FileAction]:
-    return {one.path.relative_to(root).as_posix(): one.action for one in written}
+    return {file.path.relative_to(root).as_posix(): file.action for file in written}
 
 
 def test_a_new_project_has_a_manifest_a_handler_and_editor_files(tmp_path: Path) -> None:
     root = tmp_path / "deep" / "project"
     written = init(root, Schemas('{"a": 1}'))
     assert set(actions(root, written)) == set(files_of(root))
-    assert [one.path.relative_to(root).as_posix() for one in written][: len(OWN)] == OWN
-    assert {one.action for one in written} == {FileAction.CREATED}
+    assert [file.path.relative_to(root).as_posix() for file in written][: len(OWN)] == OWN
+    assert {file.action for file in written} == {FileAction.CREATED}
     assert json.loads((root / ".ckfunc" / "functions.schema.json").read_text()) == {"a": 1}
 
 
@@ -81,19 +81,19 @@ def test_force_overwrites_all_files_except_the_gitignore(tmp_path: Path) -> None
     assert actions(tmp_path, written)["functions.yaml"] is FileAction.OVERWRITTEN
     assert (tmp_path / "functions.yaml").read_text() != "mine"
     assert (tmp_path / ".gitignore").read_text() == "*.log\n.env\n"
-    [kept] = [one for one in written if one.action is FileAction.KEPT]
+    [kept] = [file for file in written if file.action is FileAction.KEPT]
     assert kept.note == "add: .ckfunc/  .env.*  !.env.example  coverage/  node_modules/"
 
 
 def test_a_complete_gitignore_is_unchanged_without_a_note(tmp_path: Path) -> None:
     (tmp_path / ".gitignore").write_text(".ckfunc/\n.env\n.env.*\n!.env.example\ncoverage/\nnode_modules/\nmore\n")
-    [kept] = [one for one in init(tmp_path, Schemas("{}")) if one.action is FileAction.KEPT]
+    [kept] = [file for file in init(tmp_path, Schemas("{}")) if file.action is FileAction.KEPT]
     assert kept.note is None
 
 
 def test_a_gitignore_that_is_not_text_is_unchanged(tmp_path: Path) -> None:
     (tmp_path / ".gitignore").write_bytes(b"\xff\xfe")
-    [kept] = [one for one in init(tmp_path, Schemas("{}")) if one.action is FileAction.KEPT]
+    [kept] = [file for file in init(tmp_path, Schemas("{}")) if file.action is FileAction.KEPT]
     assert kept.note is not None
 
 
@@ -169,7 +169,7 @@ def test_a_new_project_is_valid_and_needs_no_variables(tmp_path: Path) -> None:
     init(tmp_path, Schemas(json.dumps(json_schema())))
     project = load(tmp_path, None, {})
     assert project.target == Target("local", emulator=True)
-    assert [one.type for one in project.functions or ()] == ["user.attempted.start_session"]
+    assert [function.type for function in project.functions or ()] == ["user.attempted.start_session"]
     assert project.warnings == ()
 
 
@@ -179,7 +179,7 @@ def test_every_known_trigger_type_can_be_added_to_a_new_project(tmp_path: Path) 
     for name in others:
         new_handler(tmp_path, name, register=lambda name, path: add_function(tmp_path, name, path))
     project = load(tmp_path, None, {})
-    assert {one.type for one in project.functions or ()} == {trigger.type for trigger in TRIGGERS}
+    assert {function.type for function in project.functions or ()} == {trigger.type for trigger in TRIGGERS}
     assert "# production:" in (tmp_path / "functions.yaml").read_text()
 
 

@@ -327,21 +327,25 @@ const rightCalls: Exclude<WrongCalls, Younger> extends never ? true : WrongCalls
 def test_unchanged_stubs_are_not_written(project: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in (project / ".ckfunc").rglob("*") if path.is_file()}
     again = write_stubs(project, Schemas("{}"))
-    assert {one.path for one in again} == set(before)
-    assert {one.action for one in again} == {"unchanged"}
+    assert {file.path for file in again} == set(before)
+    assert {file.action for file in again} == {"unchanged"}
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
 def test_every_resource_of_the_contract_has_a_type() -> None:
     answers = {name for name in schemas() if name.endswith("Resource") and not re.match("Create|(Cursor)?Paged", name)}
     assert answers <= RESOURCES.keys()
-    answered = {one.response for one in operations() if one.response and "PagedModel" not in one.response}
+    answered = {
+        operation.response
+        for operation in operations()
+        if operation.response and "PagedModel" not in operation.response
+    }
     assert answered <= RESOURCES.keys()
 
 
 @pytest.mark.parametrize("schema", EMBEDDED)
 def test_embedded_resources_differ_only_in_links(schema: str) -> None:
-    [resource] = [one for one, name in RESOURCES.items() if name == EMBEDDED[schema]]
+    [resource] = [resource for resource, name in RESOURCES.items() if name == EMBEDDED[schema]]
     names = RESOURCES | EMBEDDED
 
     def shape(name: str) -> object:
@@ -355,7 +359,7 @@ def test_embedded_resources_differ_only_in_links(schema: str) -> None:
 
 
 def test_every_call_that_is_not_in_the_sdk_is_an_operation() -> None:
-    known = {one.id: {said["name"] for said in one.parameters} for one in operations()}
+    known = {operation.id: {said["name"] for said in operation.parameters} for operation in operations()}
     assert known.keys() >= NOT_IN_SDK
     assert all(parameter in known[operation] for operation, parameter in PARAMETERS_NOT_IN_SDK)
 
@@ -392,7 +396,9 @@ def test_every_known_event_has_a_type(tmp_path: Path) -> None:
 
 def test_every_sample_event_passes_its_own_declarations(project: Path) -> None:
     # Not imported, because only literals are checked for excess fields.
-    samples = [f"const of{one.event_type}: {one.event_type} = {sample_text(one.type)};" for one in TRIGGERS]
+    samples = [
+        f"const of{trigger.event_type}: {trigger.event_type} = {sample_text(trigger.type)};" for trigger in TRIGGERS
+    ]
     add(project, "samples.ts", "\n".join(samples))
     assert tsc(project) == []
 

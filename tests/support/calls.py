@@ -52,7 +52,7 @@ def ended(client: httpx.Client, function_id: int, count: int) -> list[dict[str, 
     found: list[dict[str, Any]] = []
     for _ in range(1200):
         found = items(client, f"functions/{function_id}/invocations", sort="id,asc")
-        if len(found) == count and all(one["status"] != "RUNNING" for one in found):
+        if len(found) == count and all(invocation["status"] != "RUNNING" for invocation in found):
             break
         time.sleep(0.05)
     return found

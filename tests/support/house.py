@@ -61,15 +61,15 @@ def _circles(trees: Mapping[str, ast.Module]) -> Iterator[str]:
 def _imported(tree: ast.Module, modules: Mapping[str, object]) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module:
-            inner = [f"{node.module}.{one.name}" for one in node.names]
-            yield from (one for one in inner if one in modules)
-            if node.module in modules and not all(one in modules for one in inner):
+            inner = [f"{node.module}.{name.name}" for name in node.names]
+            yield from (module for module in inner if module in modules)
+            if node.module in modules and not all(module in modules for module in inner):
                 yield node.module
         elif isinstance(node, ast.Import):
-            yield from (one.name for one in node.names if one.name in modules)
+            yield from (name.name for name in node.names if name.name in modules)
 
 
 if __name__ == "__main__":
     found = list(complaints())
-    print("".join(f"{one}\n" for one in found), end="", file=sys.stderr)
+    print("".join(f"{problem}\n" for problem in found), end="", file=sys.stderr)
     sys.exit(bool(found))

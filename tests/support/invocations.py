@@ -72,7 +72,7 @@ class Served:
                 "createdTime": timestamp(at or BEGAN + timedelta(seconds=number)),
                 **more,
             }
-            self.rows[function] = sorted([*self.rows[function], row], key=lambda one: one["id"])
+            self.rows[function] = sorted([*self.rows[function], row], key=lambda row: row["id"])
 
     def end(self, number: int, status: str = "SUCCEEDED") -> None:
         with self.lock:
@@ -116,7 +116,11 @@ class Served:
             ]
             return Reply(body=page_of("functions", functions, size=500))
         if address.path == "/emulator/invocations":
-            found = [self.details[int(one)] for one in query["ids"].split(",") if int(one) in self.details]
+            found = [
+                self.details[int(invocation_id)]
+                for invocation_id in query["ids"].split(",")
+                if int(invocation_id) in self.details
+            ]
             return Reply(body={"invocations": found})
         if parts[:2] == ["v1", "functions"] and parts[3:] == ["invocations"] and int(parts[2]) in self.functions:
             rows = self.rows[int(parts[2])]

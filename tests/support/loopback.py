@@ -43,7 +43,7 @@ class Loopback:
     requests: list[Request]
 
     def calls(self) -> list[str]:
-        return [f"{one.method} {one.path}" for one in self.requests]
+        return [f"{request.method} {request.path}" for request in self.requests]
 
 
 def http_client(url: str) -> httpx.Client:

@@ -72,8 +72,11 @@ def answers(
     `files` are added, by package name. `advisories` is the reply of the advisory service, if there is one.
     """
     made: dict[str, dict[str, tuple[Mapping[str, Any], bytes]]] = {}
-    for one in packages:
-        made.setdefault(one["name"], {})[one["version"]] = (one, tarball(one, (files or {}).get(one["name"])))
+    for package in packages:
+        made.setdefault(package["name"], {})[package["version"]] = (
+            package,
+            tarball(package, (files or {}).get(package["name"])),
+        )
 
     def answer(request: Request) -> Reply:
         if advisories is not None and request.path == "/-/npm/v1/security/advisories/bulk":

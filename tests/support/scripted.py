@@ -88,7 +88,9 @@ class Platform:
 
     def asked(self, name: str) -> list[Request]:
         """The requests to "METHOD /path"."""
-        return [one for one in self.server.requests if f"{one.method} {urlsplit(one.path).path}" == name]
+        return [
+            request for request in self.server.requests if f"{request.method} {urlsplit(request.path).path}" == name
+        ]
 
     def connection(self, **changes: str) -> Connection:
         url = self.server.url

@@ -91,7 +91,7 @@ class StompClient:
         name = self._name("relay")
         self.send("SUBSCRIBE", {"id": name, "destination": relay, **parameters})
         answer = self.until(
-            lambda one: one.headers.get("subscription") == name or one.headers.get("subscription-id") == name
+            lambda frame: frame.headers.get("subscription") == name or frame.headers.get("subscription-id") == name
         )
         return answer.document["resource"] if answer.headers["subscription"] == name else answer.document
 
@@ -101,7 +101,7 @@ class StompClient:
         self.send(
             "SUBSCRIBE", {"id": name, "destination": topic, "ack": "client-individual", "receipt": f"{name}-receipt"}
         )
-        answer = self.until(lambda one: one.headers.get("receipt-id") == f"{name}-receipt")
+        answer = self.until(lambda frame: frame.headers.get("receipt-id") == f"{name}-receipt")
         assert answer.command == "RECEIPT", answer
         return name
 
@@ -120,9 +120,9 @@ class StompClient:
         name = self._name("action")
         self.send("SEND", {"destination": action, "receipt": name}, "" if body is None else json.dumps(body))
         return self.until(
-            lambda one: (
-                one.headers.get("receipt-id") == name
-                and (one.command != "MESSAGE" or one.headers["destination"].startswith("/user/"))
+            lambda frame: (
+                frame.headers.get("receipt-id") == name
+                and (frame.command != "MESSAGE" or frame.headers["destination"].startswith("/user/"))
             )
         )
 
@@ -130,11 +130,13 @@ class StompClient:
         """Send an action, and return the resource of the event that answers it."""
         done = self.act(action, body)
         assert done.command == "RECEIPT", done.body
-        return self.until(lambda one: one.headers.get("receipt-id") == done.headers["receipt-id"]).document["resource"]
+        return self.until(lambda frame: frame.headers.get("receipt-id") == done.headers["receipt-id"]).document[
+            "resource"
+        ]
 
     def event(self, kind: str) -> Any:
         """Return the resource of the next event of a type, and acknowledge it."""
-        found = self.until(lambda one: one.command == "MESSAGE" and one.document.get("type") == kind)
+        found = self.until(lambda frame: frame.command == "MESSAGE" and frame.document.get("type") == kind)
         self.send("ACK", {"id": found.headers["ack"]})
         return found.document["resource"]
 
@@ -144,7 +146,7 @@ class StompClient:
         self._kept, earlier = [], self._kept
         while (found := self.next()).headers.get("receipt-id") != name:
             earlier.append(found)
-        return [one.document["type"] for one in earlier if one.command == "MESSAGE" and "type" in one.document]
+        return [frame.document["type"] for frame in earlier if frame.command == "MESSAGE" and "type" in frame.document]
 
     def closed(self) -> Received:
         """Return the last frame, after which the server closes the connection."""

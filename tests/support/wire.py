@@ -69,7 +69,7 @@ def write_new_channel(channel: NewChannel) -> dict[str, Any]:
     if channel.creator is not None:
         document["creator"] = write_reference(channel.creator)
     if channel.members:
-        document["members"] = [write_reference(one) for one in channel.members]
+        document["members"] = [write_reference(member) for member in channel.members]
     if channel.properties:
         document["properties"] = dict(channel.properties)
     return document

@@ -85,7 +85,7 @@ def failures(project: Path) -> list[str]:
         app.settings.directory = project
         copy = working_copy(project, None, {}, app.workspace.bundler())
         result = run_tests(copy, app.toolchain(), CaseOptions([project / "tests"], jobs=1))
-    return [miss.message for one in result.results for miss in one.misses]
+    return [miss.message for result in result.results for miss in result.misses]
 
 
 @pytest.mark.parametrize("web", ["in a project"], indirect=True)
@@ -100,7 +100,7 @@ def test_a_conversation_is_added_to_the_tests_and_passes_until_a_handler_changes
     assert failures(project) == []
     assert web.post("/ui/chat/channels/1/test").status_code == 200
     cases = yaml.safe_load((project / "tests/conversations.yaml").read_text())["cases"]
-    assert len({one["name"] for one in cases}) == 2
+    assert len({case["name"] for case in cases}) == 2
     (project / "handlers/answer.ts").write_text(HANDLER.replace("You can ask.", "Ask."))
     assert failures(project).count("the expected message is missing") == 2
 

@@ -128,7 +128,11 @@ def test_names_and_addresses_are_replaced_unless_the_scripts_contain_them() -> N
     first, second, third = made.case["conversation"]
     assert (first["user"], second["user"]) == ("person-1@example.com", "staff")
     assert third["says"].startswith(f"{first['connects']['displayName']} (person-1@example.com), ask address-")
-    assert {one.reason for one in made.redactions} >= {"a user's name", "a display name", "an e-mail address"}
+    assert {redaction.reason for redaction in made.redactions} >= {
+        "a user's name",
+        "a display name",
+        "an e-mail address",
+    }
 
 
 def test_secret_variables_are_always_replaced_and_public_variables_only_if_sent() -> None:

@@ -42,7 +42,7 @@ def web(root: Path) -> Iterator[httpx.Client]:
 
 def copied(page: str) -> list[str]:
     """Return the texts that the page's buttons copy."""
-    return [html.unescape(one) for one in re.findall(r'data-copy="([^"]*)"', page)]
+    return [html.unescape(command) for command in re.findall(r'data-copy="([^"]*)"', page)]
 
 
 def test_a_run_is_shown_as_the_case_that_test_add_writes(web: httpx.Client, tmp_path: Path) -> None:

@@ -60,11 +60,11 @@ def test_a_file_with_every_key_is_read(tmp_path: Path) -> None:
         "list": ["a", 2],
     }
     assert revealed(first.environment) == {"DESK": "desk", "SIZE": "11"}
-    assert [(one.name, one.id, one.display_name, one.properties) for one in first.seed.users] == [
+    assert [(user.name, user.id, user.display_name, user.properties) for user in first.seed.users] == [
         ("jane", 7, "Jane", {"vip": True})
     ]
     (desk,) = first.seed.channels
-    assert (desk.id, desk.channel.name, [one.body for one in desk.messages]) == (
+    assert (desk.id, desk.channel.name, [message.body for message in desk.messages]) == (
         9,
         "desk",
         ["hello", "from the system"],
@@ -105,7 +105,7 @@ cases:
   - {name: b, file: events/one.json, event: {message: {body: [1]}}}
   - {name: c, file: ./events/one.json}
 """
-    events = [one.event for one in read(tmp_path, text)]
+    events = [case.event for case in read(tmp_path, text)]
     assert events[0] == {"user": {"id": 1, "name": "jane"}, "message": {"body": "bye", "type": "TEXT"}}
     assert events[1] == {"message": {"body": [1], "id": 1}}
     assert events[2] == {"message": {"body": "from a file", "id": 1}}
@@ -211,7 +211,7 @@ def test_errors_of_all_files_are_reported_together(tmp_path: Path) -> None:
     with pytest.raises(InvalidCases) as caught:
         read(tmp_path, HEAD + "  - {nam: a, event: {}}\n  - {name: b, evnt: {}, skip: 0}\n")
     assert caught.value.message.startswith("the tests have ")
-    assert {one.path for one in caught.value.problems} == {"tests/a.yaml", "tests/b.yml"}
+    assert {problem.path for problem in caught.value.problems} == {"tests/a.yaml", "tests/b.yml"}
     assert len(caught.value.problems) >= 6
 
 
@@ -220,7 +220,7 @@ def test_files_are_found_in_directories_or_by_path(tmp_path: Path) -> None:
     (tmp_path / "tests/deep").mkdir(parents=True)
     for name in ("tests/b.yaml", "tests/deep/a.yml", "tests/event.json"):
         (tmp_path / name).write_text("")
-    found = [one.relative_to(tmp_path).as_posix() for one in find_files(tmp_path)]
+    found = [path.relative_to(tmp_path).as_posix() for path in find_files(tmp_path)]
     assert found == ["tests/b.yaml", "tests/deep/a.yml"]
     assert find_files(tmp_path, [tmp_path / "tests/b.yaml", tmp_path / "tests"]) == find_files(tmp_path)
     with pytest.raises(NoTestFile, match="nothing"):

@@ -32,7 +32,7 @@ def invocation(status: Status = Status.SUCCEEDED, **changes: Any) -> Invocation:
 def written(tmp_path: Path, before: str, case: dict[str, Any] = CASE) -> Any:
     after = with_case(before, case, "tests/a.yaml")
     pairs = enumerate(zip(before, after, strict=False))
-    same = next((index for index, (one, other) in pairs if one != other), len(before))
+    same = next((index for index, (left, right) in pairs if left != right), len(before))
     rest = len(before) - same
     assert after.endswith(before[same:]), "an existing line was removed or moved"
     assert rest == 0 or after[len(after) - rest - 1] == "\n"
@@ -185,7 +185,7 @@ def test_environment_values_in_the_run_become_variables_of_the_case() -> None:
     )
     assert made.case["environment"] == {"CODE": "0001", "GREETING": "redacted-2"}
     assert made.case["expect"] == {"result": {"greeting": "redacted-2"}}
-    assert [one.placeholder for one in made.redactions] == ["0001", "redacted-2"]
+    assert [redaction.placeholder for redaction in made.redactions] == ["0001", "redacted-2"]
 
 
 def test_a_running_or_too_deeply_nested_run_cannot_become_a_case() -> None:

@@ -49,7 +49,7 @@ def redacted(document: Any, environment: dict[str, str] | None = None) -> Any:
 def test_apparent_secrets_are_replaced(document: Any) -> None:
     text = repr(redacted(document))
     hidden = ("hidden", "at all", JWT, RANDOM, "9f86d0", "19b458d0", "4711")
-    assert not [one for one in hidden if one in text], text
+    assert not [secret for secret in hidden if secret in text], text
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_equal_secrets_have_equal_placeholders_everywhere() -> None:
         "username": "redacted-2",
     }
     assert redactor.redacted(outcome) == {"error": "redacted-1 is not the code", "a": {"redacted-1": "Janet"}}
-    assert [(one.place, one.reason) for one in redactor.redactions] == [
+    assert [(redaction.place, redaction.reason) for redaction in redactor.redactions] == [
         ("event.authParams.code", "its name is authParams"),
         ("event.authParams.name", "its name is authParams"),
     ]
@@ -134,7 +134,7 @@ def test_values_of_environment_variables_are_replaced_and_the_variables_reported
         **{"code": "0001", "text": "ask at the redacted-2", "debug": "true", "n": "1", "x": "00420"},
     }
     assert redactor.variables == {"DESK": "redacted-2", "STAFF_CODE": "0001"}
-    assert [(one.place, one.reason) for one in redactor.redactions] == [
+    assert [(redaction.place, redaction.reason) for redaction in redactor.redactions] == [
         ("event.code", "the value of STAFF_CODE"),
         ("event.text", "the value of DESK"),
     ]

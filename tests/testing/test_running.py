@@ -25,8 +25,8 @@ def cases(count: int) -> list[Case]:
     return [case(name=f"case {index}", expect=Expectation(result=ExpectedValue(index))) for index in range(count)]
 
 
-def number(one: Case) -> int:
-    return int(one.name.split()[-1])
+def number(case: Case) -> int:
+    return int(case.name.split()[-1])
 
 
 @pytest.mark.parametrize("jobs", [1, 4, 50])
@@ -36,30 +36,30 @@ def test_results_are_in_the_order_of_the_cases(jobs: int) -> None:
 
     @contextmanager
     def place() -> Iterator[Try]:
-        def attempt(one: Case) -> CaseRun:
-            if number(one) == 0 and jobs > 1:
+        def attempt(case: Case) -> CaseRun:
+            if number(case) == 0 and jobs > 1:
                 assert late.wait(10)  # the first case ends last
-            if number(one) == 19:
+            if number(case) == 19:
                 late.set()
-            return succeeded(number(one))
+            return succeeded(number(case))
 
         open_places.append(1)
         yield attempt
         open_places.pop()
 
     results = list(run_all(cases(20), place, jobs=jobs))
-    assert [number(one.case) for one in results] == list(range(20))
-    assert {one.verdict for one in results} == {CaseOutcome.PASSED}
+    assert [number(result.case) for result in results] == list(range(20))
+    assert {result.verdict for result in results} == {CaseOutcome.PASSED}
     assert open_places == []
 
 
 def test_a_case_that_cannot_run_is_broken_and_the_others_continue() -> None:
     @contextmanager
     def place() -> Iterator[Try]:
-        def attempt(one: Case) -> CaseRun:
-            if number(one) == 1:
+        def attempt(case: Case) -> CaseRun:
+            if number(case) == 1:
                 raise CkfuncError("user 'ann' is nobody", hint="add her")
-            return succeeded(number(one))
+            return succeeded(number(case))
 
         yield attempt
 
@@ -84,8 +84,8 @@ def test_a_caller_that_stops_early_ends_the_run() -> None:
 
     @contextmanager
     def place() -> Iterator[Try]:
-        def attempt(one: Case) -> CaseRun:
-            tried.append(number(one))
+        def attempt(case: Case) -> CaseRun:
+            tried.append(number(case))
             return succeeded()
 
         yield attempt
@@ -95,13 +95,13 @@ def test_a_caller_that_stops_early_ends_the_run() -> None:
     next(running)
     running.close()
     assert cut == ["short"]
-    assert not [one for one in threading.enumerate() if one.name.startswith("ckfunc-worker")]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("ckfunc-worker")]
 
 
 def test_skipped_and_left_out_cases_are_not_run() -> None:
     @contextmanager
     def place() -> Iterator[Try]:
-        yield lambda one: succeeded()
+        yield lambda case: succeeded()
 
     several = [
         case(name="a", only=True),
@@ -109,15 +109,15 @@ def test_skipped_and_left_out_cases_are_not_run() -> None:
         case(name="c", skip="later"),
         case(name="d", only=True, skip=""),
     ]
-    verdicts = [one.verdict for one in run_all(several, place, jobs=1)]
+    verdicts = [result.verdict for result in run_all(several, place, jobs=1)]
     assert verdicts == [CaseOutcome.PASSED, CaseOutcome.LEFT_OUT, CaseOutcome.SKIPPED, CaseOutcome.SKIPPED]
     assert list(run_all([], place, jobs=1)) == []
 
 
 def test_cases_are_selected_by_file_name_or_type() -> None:
     several = [case(name="Greets"), case(name="b", file="tests/greeting.yaml"), case(name="c", type="call.ended")]
-    assert [one.name for one in matching(several, "greet")] == ["Greets", "b"]
-    assert [one.name for one in matching(several, "CALL.")] == ["c"]
+    assert [case.name for case in matching(several, "greet")] == ["Greets", "b"]
+    assert [case.name for case in matching(several, "CALL.")] == ["c"]
     assert matching(several, None) == tuple(several)
     assert matching(several, "x") == ()
 
@@ -143,7 +143,7 @@ def results() -> Sequence[CaseResult]:
 
 
 def test_each_case_has_a_line_with_its_outcome() -> None:
-    shown = plain_text(result_line(one) for one in results()).splitlines()
+    shown = plain_text(result_line(result) for result in results()).splitlines()
     assert shown[0].startswith("  ✓ fine  ")
     assert shown[3:6] == ["  ✗ broken", "  ○ later (skipped: why not)", "  ○ unwanted (left out)"]
     counted = tally(results())
@@ -154,7 +154,7 @@ def test_each_case_has_a_line_with_its_outcome() -> None:
 
 
 def test_failures_are_truncated_and_sanitized() -> None:
-    shown = [plain_text(failure_lines(one)) for one in results() if one.bad]
+    shown = [plain_text(failure_lines(result)) for result in results() if result.bad]
     wrong, thrown, broken, loud, long = shown
     assert wrong.startswith("✗ tests/a.yaml:3 › wrong\n  the result differs\n    - expected  + actual\n")
     assert max(map(len, wrong.splitlines())) < 520
@@ -176,13 +176,13 @@ def test_a_failure_shows_causes_and_properties_of_the_error_once() -> None:
 def test_json_and_junit_reports_have_the_same_outcomes() -> None:
     data = json_of(results(), tally(results()), 1.5)
     assert (data["ok"], data["failed"], data["leftOut"], data["durationMs"]) == (False, 5, 1, 1500.0)
-    assert [one["verdict"] for one in data["cases"]] == [
+    assert [case["verdict"] for case in data["cases"]] == [
         *("passed", "failed", "failed", "broken", "skipped", "left out", "failed", "failed")
     ]
     top = ET.fromstring(junit(results(), 1.5))
     assert (top.get("tests"), top.get("failures"), top.get("errors"), top.get("skipped")) == ("8", "4", "1", "2")
     (suite,) = top
-    kinds = [one[0].tag if len(one) else "" for one in suite]
+    kinds = [testcase[0].tag if len(testcase) else "" for testcase in suite]
     assert kinds == ["", "failure", "failure", "error", "skipped", "skipped", "failure", "failure"]
 
 

@@ -12,12 +12,12 @@ from ckfunc.testing.sharding import CaseKey, Shard, read_shard
 
 CASES = tuple(case(file=f"tests/{index % 7}.yaml", name=f"case {index}") for index in range(100))
 DURATIONS: dict[CaseKey, float] = {
-    (one.file, one.name): (10.0 if index == 50 else index / 50) for index, one in enumerate(CASES) if index % 10
+    (case.file, case.name): (10.0 if index == 50 else index / 50) for index, case in enumerate(CASES) if index % 10
 }
 
 
 def names(cases: tuple[Case, ...]) -> list[str]:
-    return [one.name for one in cases]
+    return [case.name for case in cases]
 
 
 @pytest.mark.parametrize("total", [1, 2, 3, 7, 100, 250])
@@ -26,7 +26,7 @@ def test_every_case_is_in_exactly_one_shard_in_order(total: int, durations: dict
     shards = [Shard(number, total).of(CASES, durations) for number in range(1, total + 1)]
     assert sorted(name for shard in shards for name in names(shard)) == sorted(names(CASES))
     for shard in shards:
-        assert shard == tuple(one for one in CASES if one in shard)
+        assert shard == tuple(case for case in CASES if case in shard)
 
 
 def test_shards_do_not_depend_on_the_order_of_files() -> None:
@@ -43,7 +43,7 @@ def test_without_durations_shards_have_the_same_number_of_cases() -> None:
 
 def test_with_durations_shards_take_the_same_time() -> None:
     loads = [
-        sum(DURATIONS.get((one.file, one.name), 1.0) for one in Shard(number, 4).of(CASES, DURATIONS))
+        sum(DURATIONS.get((case.file, case.name), 1.0) for case in Shard(number, 4).of(CASES, DURATIONS))
         for number in range(1, 5)
     ]
     assert max(loads) - min(loads) < 2

@@ -49,4 +49,4 @@ def test_the_first_name_with_two_spellings_determines_the_dialect_of_a_document(
 
 
 def test_each_dialect_has_a_media_type() -> None:
-    assert [one.media_type for one in Dialect] == ["application/json", "application/vnd.chatkitty+json"]
+    assert [dialect.media_type for dialect in Dialect] == ["application/json", "application/vnd.chatkitty+json"]

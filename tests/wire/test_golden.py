@@ -32,7 +32,10 @@ SINGLE: dict[str, tuple[Callable[[Any], Any], Callable[[Any, Links], Any]]] = {
     "application": (applications.read_application, applications.write_application),
     "settings": (applications.read_settings, lambda settings, _: applications.write_settings(settings)),
     "runtime": (applications.read_runtime, applications.write_runtime),
-    "function": (applications.read_function, lambda one, links: applications.write_function(one, 1, "v0.0.29", links)),
+    "function": (
+        applications.read_function,
+        lambda function, links: applications.write_function(function, 1, "v0.0.29", links),
+    ),
     "version": (applications.read_version, applications.write_version),
     "invocation": (applications.read_invocation, applications.write_invocation),
     "user": (users.read_user, users.write_user),
@@ -73,17 +76,17 @@ def written(resource: str, document: Any) -> Any:
     if resource in CURSOR_LISTS:
         cursor_page = wire.read_cursor_page(document, resource, read)
         return links.write_cursor_page(
-            resource, cursor_page, [write(one, LINKS) for one in cursor_page.items], href, rest
+            resource, cursor_page, [write(item, LINKS) for item in cursor_page.items], href, rest
         )
     name = EMBEDDED.get(resource, resource)
     page = links.read_page(document, name, read)
-    return links.write_page(name, page, [write(one, LINKS) for one in page.items], href, rest)
+    return links.write_page(name, page, [write(item, LINKS) for item in page.items], href, rest)
 
 
 def always_sent(document: Any) -> Any:
     """Add the fields that schemas require to a canonical sample, and milliseconds to its times."""
     if isinstance(document, list):
-        return [always_sent(one) for one in document]
+        return [always_sent(value) for value in document]
     if isinstance(document, str) and _TIME.fullmatch(document):
         return timestamp(parse_timestamp(document))
     if not isinstance(document, dict):
@@ -158,10 +161,10 @@ def test_generated_pictures_have_the_urls_of_the_samples() -> None:
 
 def _users_in(document: Any) -> list[dict[str, Any]]:
     if isinstance(document, list):
-        return [user for one in document for user in _users_in(one)]
+        return [user for value in document for user in _users_in(value)]
     if not isinstance(document, dict):
         return []
-    inside = [user for one in document.values() for user in _users_in(one)]
+    inside = [user for value in document.values() for user in _users_in(value)]
     return [*inside, document] if "displayPictureUrl" in document else inside
 
 
@@ -215,7 +218,7 @@ def test_a_sample_request_survives_a_round_trip(sample: dict[str, Any], dialect:
     if sample["body"] == "function":
         wanted = {"initializeAsynchronously": False, **wanted}  # required, but missing from the sample
     elif sample["body"] == "dependencies":
-        wanted = [{"defaultDependency": False, **one} for one in wanted]
+        wanted = [{"defaultDependency": False, **dependency} for dependency in wanted]
     elif sample["body"] == "settings":
         wanted = canonical(wanted)
     assert _request(sample["body"], document) == wanted

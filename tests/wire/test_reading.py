@@ -158,7 +158,7 @@ def test_the_application_of_a_runtime_is_found_in_its_links_or_its_environment()
     listed = {**RUNTIME, "_links": [{"rel": "self", "href": "https://x/v1/applications/43"}]}
     told = {**RUNTIME, "environment_variables": {"CHATKITTY_APPLICATION_ID": "44"}, "_links": {"a": 1}}
     del told["environmentVariables"]
-    found = [applications.read_runtime(one).application_id for one in (linked, listed, told, RUNTIME)]
+    found = [applications.read_runtime(document).application_id for document in (linked, listed, told, RUNTIME)]
     assert found == [42, 43, 44, None]
     assert application_id_in({"_links": "x"}) is None
 

@@ -185,8 +185,8 @@ def bad_frames(chance: random.Random) -> Callable[[StompClient], None]:
     frames.append(mangled(chance.choice([CONNECT, *valid[:-1]])))
 
     def hold(client: StompClient) -> None:
-        for one in frames:
-            client.socket.send(one)
+        for data in frames:
+            client.socket.send(data)
 
     return hold
 
@@ -229,4 +229,4 @@ def test_a_slow_reader_is_disconnected_without_affecting_others(emulator: Emulat
 
 def connected(client: httpx.Client) -> list[str]:
     sessions = client.get("/v1/user-sessions?state=ACTIVE").json()["_embedded"]["sessions"]
-    return [one["user"]["name"] for one in sessions]
+    return [session["user"]["name"] for session in sessions]

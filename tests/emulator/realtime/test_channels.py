@@ -23,7 +23,7 @@ def test_users_join_and_leave_public_channels(emulator: Emulator) -> None:
         assert ("join" in joined["_actions"], "leave" in joined["_actions"]) == (False, True)
         assert ann.event("channel.member.joined")["name"] == "bob"
         assert bob.read(bob.user["_relays"]["joinableChannels"])["_embedded"]["channels"] == []
-        assert [one["id"] for one in own(bob)] == [channel["id"]]
+        assert [channel["id"] for channel in own(bob)] == [channel["id"]]
         member = {"channelId": str(channel["id"])}
         assert ann.read(f"/application/v1/users/{bob.user['id']}.channelMember.relay", **member) == {"exists": True}
         left = bob.do(joined["_actions"]["leave"], {})
@@ -106,10 +106,10 @@ def test_a_hidden_channel_is_shown_again_after_its_next_message(talk: Talk) -> N
     )
     seen = talk.bob.event("user.channel.joined")
     assert talk.bob.do(seen["_actions"]["hide"])["id"] == direct["id"]
-    assert [one["id"] for one in own(talk.bob)] == [talk.channel["id"]]
+    assert [channel["id"] for channel in own(talk.bob)] == [talk.channel["id"]]
     talk.ann.do(direct["_actions"]["message"], {"type": "TEXT", "body": "hi"})
     assert talk.bob.event("user.channel.unhidden")["id"] == direct["id"]
-    assert [one["id"] for one in own(talk.bob)] == [talk.channel["id"], direct["id"]]
+    assert [channel["id"] for channel in own(talk.bob)] == [talk.channel["id"], direct["id"]]
 
 
 def test_clearing_the_history_of_a_channel_affects_only_one_user(talk: Talk) -> None:
@@ -117,8 +117,8 @@ def test_clearing_the_history_of_a_channel_affects_only_one_user(talk: Talk) -> 
     talk.bob.do(talk.bobs["_actions"]["clearHistory"])
     talk.say("new")
     relay = talk.channel["_relays"]["messages"]
-    assert [one["body"] for one in talk.bob.read(relay)["_embedded"]["messages"]] == ["new"]
-    assert [one["body"] for one in talk.ann.read(relay)["_embedded"]["messages"]] == ["new", "old"]
+    assert [message["body"] for message in talk.bob.read(relay)["_embedded"]["messages"]] == ["new"]
+    assert [message["body"] for message in talk.ann.read(relay)["_embedded"]["messages"]] == ["new", "old"]
 
 
 def test_custom_events_reach_the_channel_and_the_functions(talk: Talk, client: httpx.Client) -> None:
@@ -162,14 +162,14 @@ def test_channels_are_sorted_filtered_by_name_and_paged(emulator: Emulator) -> N
             ann.do(ann.user["_actions"]["createChannel"], {"type": "PUBLIC", "name": name})
         relay = ann.user["_relays"]["channels"].replace(".size..sort.", ".size.2.sort.name,desc")
         page = ann.read(relay)
-        assert [one["name"] for one in page["_embedded"]["channels"]] == ["c", "b"]
+        assert [channel["name"] for channel in page["_embedded"]["channels"]] == ["c", "b"]
         assert "prev" not in page["_relays"]
         following = ann.read(page["_relays"]["next"])
-        assert [one["name"] for one in following["_embedded"]["channels"]] == ["a"]
+        assert [channel["name"] for channel in following["_embedded"]["channels"]] == ["a"]
         assert ann.read(following["_relays"]["prev"])["_embedded"] == page["_embedded"]
         assert (following["page"]["number"], following["page"]["totalPages"]) == (1, 2)
         named = ann.read(ann.user["_relays"]["channels"], name="c", subscribable="true")
-        assert [one["name"] for one in named["_embedded"]["channels"]] == ["c"]
+        assert [channel["name"] for channel in named["_embedded"]["channels"]] == ["c"]
         assert "cannot sort by 'taste'" in ann.read(relay.replace("name,desc", "taste"))["message"]
 
 
@@ -178,13 +178,13 @@ def test_messages_are_paged_newest_first(talk: Talk) -> None:
         talk.say(str(number))
     relay = talk.channel["_relays"]["messages"].replace(".size..sort.", ".size.2.sort.")
     page = talk.bob.read(relay)
-    seen = [one["body"] for one in page["_embedded"]["messages"]]
+    seen = [message["body"] for message in page["_embedded"]["messages"]]
     while "next" in page["_relays"]:
         page = talk.bob.read(page["_relays"]["next"])
-        seen += [one["body"] for one in page["_embedded"]["messages"]]
+        seen += [message["body"] for message in page["_embedded"]["messages"]]
     assert seen == ["4", "3", "2", "1", "0"]
     back = talk.bob.read(page["_relays"]["prev"])
-    assert [one["body"] for one in back["_embedded"]["messages"]] == ["2", "1"]
+    assert [message["body"] for message in back["_embedded"]["messages"]] == ["2", "1"]
 
 
 def test_channel_creation_by_clients_can_be_disabled(emulator: Emulator, client: httpx.Client) -> None:

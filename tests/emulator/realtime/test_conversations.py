@@ -35,7 +35,7 @@ def test_two_clients_exchange_messages(emulator: Emulator) -> None:
         answered = bob.do(seen["_actions"]["message"], {"type": "TEXT", "body": "hi", "properties": {"mood": "good"}})
         assert ann.event("channel.message.created") == answered
         page = ann.read(channel["_relays"]["messages"])
-        assert [one["body"] for one in page["_embedded"]["messages"]] == ["hi", "hello"]
+        assert [message["body"] for message in page["_embedded"]["messages"]] == ["hi", "hello"]
 
 
 def test_messages_go_both_ways_between_clients_and_the_platform_api(emulator: Emulator, client: httpx.Client) -> None:
@@ -47,7 +47,7 @@ def test_messages_go_both_ways_between_clients_and_the_platform_api(emulator: Em
         assert (seen["type"], seen["body"]) == ("SYSTEM_TEXT", "from a server")
         ann.do(channel["_actions"]["message"], {"type": "TEXT", "body": "from a client"})
         page = client.get(f"/v1/channels/{channel['id']}/messages").json()
-        assert [one["body"] for one in page["_embedded"]["messages"]] == ["from a client", "from a server"]
+        assert [message["body"] for message in page["_embedded"]["messages"]] == ["from a client", "from a server"]
 
 
 def test_a_client_that_has_not_opened_the_channel_is_notified(emulator: Emulator) -> None:
@@ -76,7 +76,7 @@ def test_sessions_of_clients_are_visible_in_the_platform_api(emulator: Emulator,
         (chat,) = client.get("/v1/chat-sessions?state=ACTIVE").json()["_embedded"]["sessions"]
         assert chat["session"]["id"] == session["id"]
         participants = client.get(f"/v1/channels/{channel['id']}/participants").json()["_embedded"]["users"]
-        assert [one["name"] for one in participants] == ["ann"]
+        assert [participant["name"] for participant in participants] == ["ann"]
         ann.send("DISCONNECT", {"receipt": "end"})
         assert ann.closed().headers == {"receipt-id": "end"}
     assert client.get("/v1/user-sessions?state=ACTIVE").json()["_embedded"]["sessions"] == []

@@ -28,7 +28,7 @@ def test_a_reply_reaches_the_channel_with_its_parent_and_the_thread(talk: Talk) 
     (listed,) = talk.ann.read(parent["_relays"]["replies"])["_embedded"]["messages"]
     assert listed == reply
     threads = talk.ann.read(talk.channel["_relays"]["threads"])["_embedded"]["threads"]
-    assert [one["type"] for one in threads] == ["MAIN", "MESSAGE"]
+    assert [thread["type"] for thread in threads] == ["MAIN", "MESSAGE"]
     assert talk.ann.read(threads[1]["_relays"]["message"])["id"] == parent["id"]
 
 
@@ -41,9 +41,9 @@ def test_standalone_threads_have_their_own_messages(talk: Talk) -> None:
     assert listed["body"] == "in the thread"
     assert talk.bob.read(thread["_relays"]["channel"])["id"] == talk.channel["id"]
     only = {"standalone": "true"}
-    assert [one["id"] for one in talk.bob.read(talk.bobs["_relays"]["threads"], **only)["_embedded"]["threads"]] == [
-        thread["id"]
-    ]
+    assert [
+        thread["id"] for thread in talk.bob.read(talk.bobs["_relays"]["threads"], **only)["_embedded"]["threads"]
+    ] == [thread["id"]]
     main_only = talk.bob.read(talk.bobs["_relays"]["messages"], mainThread="true")
     assert main_only["_embedded"]["messages"] == []
     assert talk.bob.act(thread["_actions"]["read"]).command == "RECEIPT"
@@ -66,8 +66,8 @@ def test_only_the_sender_can_edit_a_message(talk: Talk) -> None:
 def test_messages_are_deleted_for_everyone_or_for_one_user(talk: Talk, client: httpx.Client) -> None:
     first, second = talk.say("one"), talk.say("two")
     talk.bob.do(first["_actions"]["deleteForMe"])
-    assert [one["body"] for one in messages(talk.bob, talk.bobs)] == ["two"]
-    assert [one["body"] for one in messages(talk.ann, talk.channel)] == ["two", "one"]
+    assert [message["body"] for message in messages(talk.bob, talk.bobs)] == ["two"]
+    assert [message["body"] for message in messages(talk.ann, talk.channel)] == ["two", "one"]
     assert talk.ann.do(second["_actions"]["delete"])["id"] == second["id"]
     assert talk.bob.event("channel.message.deleted")["body"] == "two"
     assert client.get(f"/v1/messages/{second['id']}").status_code == 404
@@ -80,10 +80,10 @@ def test_replies_are_deleted_with_their_parent_and_before_it(talk: Talk, client:
     first = talk.bob.do(parent["_actions"]["reply"], {"type": "TEXT", "body": "answer"})
     talk.bob.do(first["_actions"]["reply"], {"type": "TEXT", "body": "thanks"})
     client.delete(f"/v1/messages/{parent['id']}")
-    for one in (talk.ann, talk.bob):
-        deleted = [one.event("channel.message.deleted") for _ in range(3)]
+    for member in (talk.ann, talk.bob):
+        deleted = [member.event("channel.message.deleted") for _ in range(3)]
         assert [message["body"] for message in deleted] == ["thanks", "answer", "question"]
-        assert "channel.message.deleted" not in one.events()
+        assert "channel.message.deleted" not in member.events()
 
 
 def test_clients_see_that_all_messages_are_deleted(emulator: Emulator, talk: Talk, client: httpx.Client) -> None:
@@ -99,10 +99,10 @@ def test_clients_see_that_all_messages_are_deleted(emulator: Emulator, talk: Tal
     client.post(f"/v1/channels/{other['id']}/messages", json={"type": "TEXT", "body": "nobody listens"})
     assert client.delete("/v1/messages").status_code == 200
     assert messages(talk.ann, talk.channel) == []
-    for one in (talk.ann, talk.bob):
-        deleted = [one.event("channel.message.deleted")["body"] for _ in bodies]
+    for member in (talk.ann, talk.bob):
+        deleted = [member.event("channel.message.deleted")["body"] for _ in bodies]
         assert deleted == bodies[::-1]
-        assert one.events() == []
+        assert member.events() == []
 
 
 def test_clients_see_that_the_messages_of_a_deleted_user_are_deleted(talk: Talk, client: httpx.Client) -> None:
@@ -112,7 +112,7 @@ def test_clients_see_that_the_messages_of_a_deleted_user_are_deleted(talk: Talk,
     client.delete(f"/v1/users/{talk.ann.user['id']}")
     deleted = [talk.bob.event("channel.message.deleted")["body"] for _ in range(2)]
     assert deleted == ["answer", "question"]
-    assert [one["body"] for one in messages(talk.bob, talk.bobs)] == ["of bob"]
+    assert [message["body"] for message in messages(talk.bob, talk.bobs)] == ["of bob"]
 
 
 def messages(client: Any, channel: dict[str, Any]) -> list[dict[str, Any]]:
@@ -129,7 +129,7 @@ def test_reactions_are_added_and_removed(talk: Talk, client: httpx.Client, emoji
     assert (seen, seen["user"]["name"]) == (reaction, "bob")
     assert {name: seen["emoji"][name] for name in THUMBS_UP} == THUMBS_UP
     summary = talk.ann.read(seen["_relays"]["message"])["reactions"]
-    assert [(one["emoji"]["character"], one["count"]) for one in summary] == [("👍", 1)]
+    assert [(reaction["emoji"]["character"], reaction["count"]) for reaction in summary] == [("👍", 1)]
     (listed,) = talk.ann.read(message["_relays"]["reactions"])["_embedded"]["reactions"]
     assert listed == reaction
     talk.bob.do(message["_actions"]["removeReaction"], {"emoji": emoji})

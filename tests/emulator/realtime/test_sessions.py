@@ -69,7 +69,7 @@ def test_a_device_has_at_most_ten_chat_sessions(emulator: Emulator) -> None:
             topics.append(ann.do(ann.user["_actions"]["createChannel"], new)["_topics"]["self"])
         opened = [ann.listen(topic) for topic in topics[:10]]
         ann.send("SUBSCRIBE", {"id": "eleventh", "destination": topics[10]})
-        error = ann.until(lambda one: one.headers.get("subscription-id") == "eleventh").document
+        error = ann.until(lambda frame: frame.headers.get("subscription-id") == "eleventh").document
         assert "at most 10 open chat sessions" in error["message"]
         ann.send("UNSUBSCRIBE", {"id": opened[0]})
         ann.listen(topics[10])

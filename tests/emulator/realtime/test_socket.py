@@ -142,7 +142,7 @@ def test_messages_of_one_turn_are_delivered_in_the_order_of_storage(
     orders = [[client.event("channel.message.created")["body"] for _ in range(60)] for client in (talk.ann, talk.bob)]
     assert orders[0] == orders[1] == stored(tmp_path / "emulator" / "emulator.db")
     for who in ("ann", "bob"):
-        assert [one for one in orders[0] if one.startswith(who)] == [f"{who} {number}" for number in range(30)]
+        assert [body for body in orders[0] if body.startswith(who)] == [f"{who} {number}" for number in range(30)]
 
 
 @pytest.mark.parametrize("failing", FAILURES)
@@ -216,10 +216,10 @@ def test_every_delivered_message_is_stored_when_the_emulator_is_killed(tmp_path:
             threading.Thread(target=press, args=(client, channel, name, seen[name], enough))
             for name, client in clients.items()
         ]
-        for one in pressing:
-            one.start()
+        for thread in pressing:
+            thread.start()
         assert enough.wait(60)
         emulator.kill()
-        for one in pressing:
-            one.join()
+        for thread in pressing:
+            thread.join()
     assert set().union(*seen.values()) <= set(stored(tmp_path / "data" / "emulator.db"))

@@ -27,7 +27,9 @@ def test_users_can_only_delete_themselves(talk: Talk, client: httpx.Client) -> N
     refused = talk.bob.act(f"/application/v1/users/{talk.ann.user['id']}.delete")
     assert refused.document["error"] == "AccessDeniedError"
     talk.bob.send("SEND", {"destination": talk.bob.user["_actions"]["delete"], "receipt": "gone"})
-    assert talk.bob.until(lambda one: one.headers.get("receipt-id") == "gone").document["type"] == "user.self.deleted"
+    assert (
+        talk.bob.until(lambda frame: frame.headers.get("receipt-id") == "gone").document["type"] == "user.self.deleted"
+    )
     assert talk.bob.closed().document["message"] == "the user was deleted"
     assert client.get(f"/v1/users/{talk.bob.user['id']}").status_code == 404
     assert talk.ann.event("contact.user.deleted")["name"] == "bob"
@@ -42,7 +44,7 @@ def test_contacts_are_listed_filtered_and_counted(emulator: Emulator) -> None:
         def listed(**wanted: str) -> list[str]:
             found = ann.read(relays["contacts"], **wanted)["_embedded"]["users"]
             assert ann.read(relays["contactsCount"], **wanted) == {"count": len(found)}
-            return [one["name"] for one in found]
+            return [user["name"] for user in found]
 
         assert listed() == ["bob", "cy"]
         assert listed(online="true") == ["bob"]

@@ -150,7 +150,7 @@ def test_every_page_follows_the_accessibility_rules(
                     "axe.run(document).then((result) => result.violations.map("
                     "(one) => [one.id, one.impact, one.nodes.slice(0, 3).map((node) => node.html.slice(0, 200))]))"
                 )
-                if broken := [one for one in broken if one[1] in ("serious", "critical")]:
+                if broken := [violation for violation in broken if violation[1] in ("serious", "critical")]:
                     found[f"{path} {button} at {width}"] = broken
     assert found == {}
 
@@ -186,7 +186,7 @@ def test_hostile_text_in_any_field_runs_no_script_and_breaks_no_layout(
         for fails in (False, True):
             event = {"type": TYPE, "data": {"text": text, "fails": fails, text[:50]: {text[:50]: text}}}
             client.post("/emulator/trigger", json=event).raise_for_status()
-    lists = [*(one for one in PAGES if not one.startswith("/ui/functions/1/")), "/ui/functions/1"]
+    lists = [*(page for page in PAGES if not page.startswith("/ui/functions/1/")), "/ui/functions/1"]
     searches = [f"/ui/users?{httpx.QueryParams({'query': text[:150]})}" for text in STRINGS]
     details = [
         path

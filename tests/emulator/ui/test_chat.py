@@ -53,7 +53,7 @@ def test_a_message_is_shown_to_its_author_and_to_another_member(web: httpx.Clien
 
 
 def test_up_to_four_selected_users_are_shown(web: httpx.Client, room: dict[str, int]) -> None:
-    text = chat(web, "channel=1&" + "&".join(f"as={one}" for one in (*room.values(), room["ann"])))
+    text = chat(web, "channel=1&" + "&".join(f"as={user_id}" for user_id in (*room.values(), room["ann"])))
     assert "columns-4" in text
     assert "Not a member of this channel" in text
     assert web.get("/ui/chat?channel=1&as=99").status_code == 404

@@ -37,7 +37,7 @@ def test_an_uploaded_seed_is_added_instead_of_the_text(web: httpx.Client) -> Non
     files = {"file": ("seed.json", json.dumps(SEED).encode(), "application/json")}
     answer = web.post("/ui/data", data={"seed": "users: [{name: other}]"}, files=files)
     assert "Added: 2 users, 1 channel, 1 member, 1 message." in answer.text
-    assert [one["name"] for one in web.get("/v1/users").json()["_embedded"]["users"]] == ["ann", "b\u202eob"]
+    assert [user["name"] for user in web.get("/v1/users").json()["_embedded"]["users"]] == ["ann", "b\u202eob"]
     assert web.post("/ui/data", files={"seed": (None, "users: [{name: other}]")}).status_code == 200
 
 

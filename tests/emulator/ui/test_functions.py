@@ -101,7 +101,7 @@ def test_invocations_can_be_searched_filtered_and_paged(client: httpx.Client, de
 
     def found(**query: object) -> list[int]:
         page = client.get(f"/ui/functions/{number}", params={name: str(value) for name, value in query.items()})
-        return [int(one) for one in re.findall(r">#(\d+)</a>", page.text)]
+        return [int(number) for number in re.findall(r">#(\d+)</a>", page.text)]
 
     assert found(status="FAILED") == [3, 2]
     assert found(query="APPLE") == [2]
@@ -135,7 +135,10 @@ def test_distant_changes_are_separated_by_a_gap() -> None:
 
 def test_a_chart_counts_every_run_once() -> None:
     start = datetime(2026, 1, 1, tzinfo=UTC)
-    runs = [(start + timedelta(seconds=one), Status.FAILED if one % 10 == 0 else Status.SUCCEEDED) for one in range(99)]
+    runs = [
+        (start + timedelta(seconds=number), Status.FAILED if number % 10 == 0 else Status.SUCCEEDED)
+        for number in range(99)
+    ]
     chart = run_chart(runs)
     assert chart is not None
     assert (chart.runs, chart.failures) == (99, 10)

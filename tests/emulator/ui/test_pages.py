@@ -90,7 +90,7 @@ def test_messages_are_searched_edited_and_deleted(web: httpx.Client) -> None:
         web.post("/v1/channels/1/messages", json=body_json)
 
     def found(query: str) -> list[int]:
-        return [int(one) for one in re.findall(r'href="/ui/messages/(\d+)"', shown(web, f"/ui/messages?{query}"))]
+        return [int(number) for number in re.findall(r'href="/ui/messages/(\d+)"', shown(web, f"/ui/messages?{query}"))]
 
     assert found("") == [3, 2, 1]
     assert found("username=ann") == [3, 1]
@@ -180,14 +180,16 @@ def test_a_request_can_be_copied_as_a_command(web: httpx.Client) -> None:
     web.get("/v1/users?size=2&name=o%27neil")
     web.put("/v1/users/1/secrets/key", json="s3cret")
     web.post("/v1/imports/users", files={"file": ("u.json", b"[]", "application/json")})
-    copied = [html.unescape(one) for one in re.findall(r'data-copy="([^"]+)"', shown(web, "/ui/requests"))]
-    words = [shlex.split(one)[2:] for one in copied if one.startswith("ckfunc api ")]
+    copied = [html.unescape(command) for command in re.findall(r'data-copy="([^"]+)"', shown(web, "/ui/requests"))]
+    words = [shlex.split(command)[2:] for command in copied if command.startswith("ckfunc api ")]
     assert words[:3] == [
         ["PUT", "/v1/users/1/secrets/key", "--data", "@body.json"],
         ["GET", "/v1/users?size=2&name=o%27neil"],
         ["POST", "/v1/users", "--data", '{"name":"o\'neil"}'],
     ]
-    assert sum(one.startswith("curl ") for one in copied) == len(words) + 1  # The upload has a curl command only.
+    assert (
+        sum(command.startswith("curl ") for command in copied) == len(words) + 1
+    )  # The upload has a curl command only.
 
 
 def test_the_sample_event_can_be_triggered(web: httpx.Client, deploy: Deploy) -> None:

@@ -58,7 +58,7 @@ def eventually(shown: Page, expression: str) -> Any:
 def problems(shown: Page) -> list[Any]:
     """Return the problems reported by the browser: blocked scripts and styles, exceptions, missing files."""
     named = ("Log.entryAdded", "Runtime.exceptionThrown")
-    return [one["params"] for one in shown.events if one.get("method") in named]
+    return [event["params"] for event in shown.events if event.get("method") in named]
 
 
 def test_every_page_fits_its_width_and_runs_no_foreign_scripts(
