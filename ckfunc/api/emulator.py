@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
@@ -79,28 +80,31 @@ def post_seed(client: Client, document: Any) -> Seeded:
     return reading(subject, client.session.server, read_seeded, answer)
 
 
-def faults(client: Client) -> tuple[ActiveFault, ...]:
-    """Read the faults that the emulator injects into requests, oldest first."""
-    return _faults(client, "GET", "the faults")
+@dataclass(frozen=True, slots=True)
+class FaultControls:
+    """The faults that an emulator injects into requests to the Platform API."""
 
+    client: Client
 
-def add_fault(client: Client, fault: Fault) -> ActiveFault:
-    """Inject a fault into requests to the Platform API."""
-    answer = client.session.control("POST", _FAULTS, "the fault", body=write_fault(fault))
-    return reading("the fault", client.session.server, read_active_fault, answer)
+    def all(self) -> tuple[ActiveFault, ...]:
+        """Read the faults, oldest first."""
+        return _faults(self.client, "GET", "the faults")
 
+    def add(self, fault: Fault) -> ActiveFault:
+        """Add a fault."""
+        answer = self.client.session.control("POST", _FAULTS, "the fault", body=write_fault(fault))
+        return reading("the fault", self.client.session.server, read_active_fault, answer)
 
-def remove_faults(client: Client, ids: Collection[int]) -> tuple[ActiveFault, ...]:
-    """Remove faults, and return them. Raises NotFound, before anything is removed, if one of them does not exist."""
-    active = {fault.id for fault in faults(client)}
-    if unknown := [str(fault_id) for fault_id in ids if fault_id not in active]:
-        raise NotFound(f"the emulator has no fault {' or '.join(unknown)}; nothing was removed")
-    return tuple(_remove_fault(client, fault_id) for fault_id in dict.fromkeys(ids))
+    def remove(self, ids: Collection[int]) -> tuple[ActiveFault, ...]:
+        """Remove faults, and return them. Raises NotFound, before any is removed, if one of them does not exist."""
+        active = {fault.id for fault in self.all()}
+        if unknown := [str(fault_id) for fault_id in ids if fault_id not in active]:
+            raise NotFound(f"the emulator has no fault {' or '.join(unknown)}; nothing was removed")
+        return tuple(_remove_fault(self.client, fault_id) for fault_id in dict.fromkeys(ids))
 
-
-def clear_faults(client: Client) -> tuple[ActiveFault, ...]:
-    """Remove all faults, and return them."""
-    return _faults(client, "DELETE", "the faults")
+    def clear(self) -> tuple[ActiveFault, ...]:
+        """Remove all faults, and return them."""
+        return _faults(self.client, "DELETE", "the faults")
 
 
 def snapshots(client: Client) -> tuple[DataSnapshot, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ from ckfunc.manifest import managed_packages
 from ckfunc.manifest.lock import lock_text, read_lock
 from ckfunc.manifest.project import lock_problems
 from ckfunc.model.lock import LOCK_NAME, PLATFORM_RANGES, LockChange, PackageLock, lock_changes
-from ckfunc.runtime.locks import resolve
+from ckfunc.runtime.locks import Audit, audit, resolve
 from ckfunc.runtime.policy import InstallPolicy
 
 if TYPE_CHECKING:
@@ -55,6 +55,18 @@ def require_lock(root: Path) -> PackageLock:
 def newest_versions(root: Path, policy: InstallPolicy) -> PackageLock:
     """Return the versions that npm would install now. Raises DependenciesFailed."""
     return resolve({**PLATFORM_RANGES, **(managed_packages(root).dependencies or {})}, cache_dir(), policy)
+
+
+def audit_project(root: Path, policy: InstallPolicy, notice: Callable[[str], object]) -> Audit:
+    """Return the known vulnerabilities of the locked packages, or of those that npm would install without a lock.
+
+    `notice` is called with a message if there is no lock. Raises LockOutdated and DependenciesFailed.
+    """
+    lock = current_lock(root)
+    if lock is None:
+        notice("there is no functions.lock: auditing the versions that npm would install now")
+        lock = newest_versions(root, policy)
+    return Audit(len(lock.packages), audit(lock, cache_dir(), policy))
 
 
 def update_lock(root: Path, policy: InstallPolicy, names: Sequence[str] = (), *, upgrade: bool = False) -> LockUpdate:

@@ -17,7 +17,7 @@ from ckfunc.model.fault import fault_table
 from ckfunc.wire.faults import FaultMistake, read_fault_entry, write_active_fault
 
 if TYPE_CHECKING:
-    from ckfunc.api import Client
+    from ckfunc.api.emulator import FaultControls
 
 # The client is imported inside the functions: `ckfunc emulator --help` does not need it.
 
@@ -41,9 +41,7 @@ def faults(ctx: click.Context, app: App, data_dir: Path | None) -> None:
     """
     if ctx.invoked_subcommand is not None:
         return
-    from ckfunc.api.emulator import faults as read_faults
-
-    active = read_faults(_running_client(app, data_dir))
+    active = _running_faults(app, data_dir).all()
     empty = (("no faults", "muted"), "; `ckfunc emulator faults add --help` shows examples")
     app.output.listing(fault_table(active), [write_active_fault(fault) for fault in active], empty)
 
@@ -73,13 +71,11 @@ def add(app: App, /, data_dir: Path | None, **entry: object) -> None:
     It affects requests to the Platform API. OPERATION is the id of an operation, as /docs lists them; by default, all
     are affected. If several faults apply to a request, the oldest one takes effect.
     """
-    from ckfunc.api.emulator import add_fault
-
     try:
         fault = read_fault_entry(entry)
     except FaultMistake as mistake:
         raise UsageProblem(mistake.message, hint=mistake.hint or "see `ckfunc emulator faults add --help`") from None
-    active = add_fault(_running_client(app, data_dir), fault)
+    active = _running_faults(app, data_dir).add(fault)
     description = f"fault {active.id}: {fault.effect}, {fault.requests} of {fault.operation or 'all operations'}"
     app.output.outcome(write_active_fault(active), ("added ", "success"), description)
 
@@ -89,11 +85,9 @@ def add(app: App, /, data_dir: Path | None, **entry: object) -> None:
 @data_dir_option
 def clear(app: App, ids: tuple[int, ...], data_dir: Path | None) -> None:
     """Remove faults of a running emulator, by default all. If an ID does not exist, nothing is removed."""
-    from ckfunc.api.emulator import clear_faults, remove_faults
-
-    client = _running_client(app, data_dir)
+    running = _running_faults(app, data_dir)
     try:
-        removed = remove_faults(client, ids) if ids else clear_faults(client)
+        removed = running.remove(ids) if ids else running.clear()
     except NotFound as error:
         raise NotFound(error.message, hint="`ckfunc emulator faults` lists the faults", status=error.status) from None
     count = (("removed ", "success"), f"{len(removed)} fault{'' if len(removed) == 1 else 's'}")
@@ -101,11 +95,13 @@ def clear(app: App, ids: tuple[int, ...], data_dir: Path | None) -> None:
     app.output.outcome(documents, *(count if removed else (("no faults", "muted"),)))
 
 
-def _running_client(app: App, data_dir: Path | None) -> Client:
-    """Return a client of the emulator that is running. Raises CkfuncError if none is."""
+def _running_faults(app: App, data_dir: Path | None) -> FaultControls:
+    """Return the faults of the emulator that is running. Raises CkfuncError if none is."""
+    from ckfunc.api.emulator import FaultControls
+
     data = directory(app, data_dir)
     url = find_running(data)
     if url is None:
         hint = "start one with `ckfunc emulator` or `ckfunc dev`; faults end with the emulator"
         raise CkfuncError(f"no emulator is running for {app.output.path(data)}", hint=hint)
-    return app.connect(app.emulator_connection(url))
+    return FaultControls(app.connect(app.emulator_connection(url)))

@@ -122,17 +122,15 @@ def record(app: App, name: str | None, file: Path | None, yes: bool) -> int:
     Chat with the dashboard, a web page, `ckfunc chat` or the API. Names, e-mail addresses, all authParams and whatever
     looks like a secret are replaced. The case is shown and run before it is written.
     """
-    from ckfunc.testing.drafts import CONVERSATIONS, Recording
-
     maker = _maker(app, file, name)
-    case_file = maker.file_for(CONVERSATIONS)
+    case_file = maker.conversations_file()
     if app.running_emulator() is None:
         raise CkfuncError("the project's emulator is not running", hint="run `ckfunc dev` in another terminal")
     # A recording cannot be repeated like a command, so everything that could refuse it comes first.
     if not (yes or app.output.interactive):
         problem = "confirmation is required, but there is no terminal; nothing was recorded"
         raise NeedsYes(problem, hint="rerun with --yes")
-    recording = Recording.begin(maker, case_file, app.emulator_data, app.clock)
+    recording = maker.begin_recording(case_file, app.emulator_data, app.clock)
     wait_for_interrupt(lambda: app.output.talk(("Recording.", "title"), " Press Ctrl-C to finish."))
     return _offer(app, maker.project, recording.finish(), yes=yes)
 

@@ -17,14 +17,11 @@ import json
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ckfunc.base.files import read_file, write_atomically
 from ckfunc.base.text import digest
 from ckfunc.deploy.resources import Literals
-
-if TYPE_CHECKING:
-    from ckfunc.model.application import FunctionVersion
+from ckfunc.model.application import FunctionVersion
 
 _MARK = "// ckfunc-version"
 _KEY_FILE = "application-key"
@@ -52,8 +49,6 @@ class VersionCache:
         version_id, _, expected = rest.partition(" ")
         if mark or not version_id.isdecimal() or expected != _digest(version_id, script):
             return None
-        from ckfunc.model.application import FunctionVersion
-
         return FunctionVersion(int(version_id), version_number, script)
 
     def store_version(self, identity: str | None, function_id: int, version: FunctionVersion) -> None:

@@ -16,6 +16,7 @@ from ckfunc.base.errors import CkfuncError, InvalidFiles, UsageProblem
 from ckfunc.base.text import cut, printable
 from ckfunc.deploy.plan.plan import Plan
 from ckfunc.deploy.resources import FUNCTIONS
+from ckfunc.model.project import GATE
 
 if TYPE_CHECKING:
     from ckfunc.model.outputs import GateJson
@@ -69,8 +70,6 @@ def parse_gates(text: str, manifest: Callable[[], Sequence[str]]) -> tuple[str, 
     """Return the gates of a `--gate` value: `manifest`, `none`, or a comma-separated list. Raises UsageProblem."""
     if text == MANIFEST:
         return tuple(manifest())
-    from ckfunc.model.project import GATE  # brings the project's classes, which --help does not need
-
     names = [part.strip() for part in text.split(",")] if text != NONE else []
     for name in names:
         if re.fullmatch(GATE, name) is None:

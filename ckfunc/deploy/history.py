@@ -12,6 +12,7 @@ from ckfunc.base.errors import AmbiguousFunction, CkfuncError, NoSuchFunction, U
 from ckfunc.base.text import Segment, digest, printable, styled_diff, unified
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.resources import Remote, newlines
+from ckfunc.model.project import ManifestFunction, ManifestRuntime, Project, Script, Target
 from ckfunc.model.triggers import display_name
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from ckfunc.deploy.resources import Remote
     from ckfunc.model.application import Function, FunctionVersion
     from ckfunc.model.outputs import ComparisonJson
-    from ckfunc.model.project import Project, Script, Target
 
 _REFERENCE = re.compile(r"(?P<type>[^@]+)(?:@v?(?P<number>[1-9][0-9]{0,9}))?")
 
@@ -145,8 +145,6 @@ def prepare_rollback(remote: Remote, function: Function, to: int | None, cache: 
 
 def rolled_back(rollback: Rollback, root: Path, target: Target) -> Project:
     """Return a project that manages only this function, with the older script."""
-    from ckfunc.model.project import ManifestFunction, ManifestRuntime, Project, Script
-
     script = Script(f"the script of v{rollback.target.version_number}", rollback.target.handler_script)
     name = rollback.function.type
     return Project(root, target, ManifestRuntime(), (ManifestFunction(name, script, display_name(name)),))

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from ckfunc.base.secrets import Secret
+from ckfunc.model.application import ApplicationSettings
 
 if TYPE_CHECKING:
     # Only for annotations: building these classes is most of what the --help of a deploying command costs.
@@ -202,8 +203,6 @@ def flags(values: Values) -> dict[str, bool]:
 
 
 def _write_settings(remote: Remote, values: DesiredValues) -> Part:
-    from ckfunc.model.application import ApplicationSettings
-
     return remote.update_settings(ApplicationSettings(**flags(values)))
 
 

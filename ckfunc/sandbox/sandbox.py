@@ -17,8 +17,11 @@ from typing import Any, Self
 from ckfunc.base.errors import Busy, CkfuncError
 from ckfunc.base.files import cache_dir
 from ckfunc.bundle.source_map import StackMapper
+from ckfunc.emulator.dispatch.runtimes import environment_of, syntax_error, users_own_environment
 from ckfunc.emulator.emulator import Emulator
 from ckfunc.emulator.options import EmulatorOptions
+from ckfunc.emulator.store.application import StoredRuntime
+from ckfunc.emulator.store.seeds import SeedRefused, apply
 from ckfunc.model.application import DEFAULT_PACKAGES, ConsoleLine
 from ckfunc.model.execution import Compiled, Determinism, Environment, HandlerError, Limits, SyntaxProblem
 from ckfunc.model.fault import ActiveFault, Fault
@@ -270,7 +273,6 @@ class Sandbox:
 
     def add(self, seed: Seed) -> bool:
         """Add a seed to the current data, and return whether it was compatible with the data."""
-        from ckfunc.emulator.store.seeds import SeedRefused, apply
 
         async def added(services: Any) -> bool:
             try:
@@ -305,9 +307,6 @@ class Sandbox:
 
     def _environment_at(self, url: str) -> Environment | HandlerError:
         """Return the environment of handlers in a sandbox at this URL, or the error if none can run."""
-        from ckfunc.emulator.dispatch.runtimes import environment_of, syntax_error, users_own_environment
-        from ckfunc.emulator.store.application import StoredRuntime
-
         scripts, conditions = self._scripts, self._conditions
         initial = None if scripts.initialization_script is None else self._compiled(scripts.initialization_script)
         if isinstance(initial, SyntaxProblem):

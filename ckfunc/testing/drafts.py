@@ -148,7 +148,7 @@ class AdditionMaker:
 
         Raises CannotRecord, CannotAddCase, and InvalidCases for an unreadable file.
         """
-        file = self.file_for(CONVERSATIONS)
+        file = self.conversations_file()
         of_channel = read_channel_conversation(client, channel, last)
         return self.of_conversation(of_channel.conversation, file, of_channel.start, f"channel {of_channel.channel_id}")
 
@@ -159,6 +159,16 @@ class AdditionMaker:
         return conversation_addition(
             conversation, file, name=self.name or name, start=start, project=self.project, secrets=self.secrets
         )
+
+    def conversations_file(self) -> CaseFile:
+        """Return the test file for conversations. Raises UsageProblem and LeadsOutside."""
+        return self.file_for(CONVERSATIONS)
+
+    def begin_recording(self, file: CaseFile, data: Path, clock: Clock) -> Recording:
+        """Check that a recording can be added to a file, and begin it. Raises what its addition would raise."""
+        require_addable(file, scope_of(self.project), name=self.name)
+        before = data_of(data)
+        return Recording(self, file, data, clock, before, clock.now())
 
     def file_for(self, name: str) -> CaseFile:
         """Return the test file for a trigger type, or for CONVERSATIONS. Raises UsageProblem and LeadsOutside."""
@@ -176,13 +186,6 @@ class Recording:
     clock: Clock
     before: dict[str, Any]
     start: datetime
-
-    @classmethod
-    def begin(cls, maker: AdditionMaker, file: CaseFile, data: Path, clock: Clock) -> Recording:
-        """Check that the recording can be added to a file, and begin it. Raises what its addition would raise."""
-        require_addable(file, scope_of(maker.project), name=maker.name)
-        before = data_of(data)
-        return cls(maker, file, data, clock, before, clock.now())
 
     def finish(self) -> Addition:
         """Wait for running functions, and return the addition. Raises CannotRecord."""

@@ -42,6 +42,7 @@ from ckfunc.testing.case import (
 from ckfunc.testing.coverage import Coverage, CoverageMeter
 from ckfunc.testing.judging import judge, step_misses
 from ckfunc.testing.junit import junit
+from ckfunc.testing.merging import read_report
 from ckfunc.testing.reading import DIRECTORY, CaseScope, find_files, read_cases, read_text_cases, refused, shown_path
 from ckfunc.testing.rendering import annotations_of, failure_lines, json_of, summary_line
 from ckfunc.testing.sharding import CaseKey, Shard, ShardedCases
@@ -219,6 +220,11 @@ def run_tests(
     coverage = None if meter is None else meter.coverage()
     warnings = tuple(map(str, project.warnings))
     return CaseResults(tuple(results), time.monotonic() - begin, warnings, coverage, part)
+
+
+def recorded_durations_s(directory: Path, file: Path) -> Mapping[CaseKey, float]:
+    """Return the durations of cases in a JUnit report, whose path is relative to `directory`. Raises InvalidReport."""
+    return read_report(directory, file).durations_s()
 
 
 def run_last_case(project: Project, tools: Toolchain, path: Path, text: str) -> CaseResult:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import click
 
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK
-from ckfunc.base.files import cache_dir
 from ckfunc.cli.app import App
 from ckfunc.cli.options import command
 
@@ -31,17 +30,10 @@ def audit(app: App, level: str) -> int:
     or if the registry does not respond. Vulnerabilities in packages that only the platform installs are listed, but do
     not affect the exit code: the project cannot change these packages.
     """
-    from ckfunc.bundle.locking import current_lock, newest_versions
-    from ckfunc.runtime import locks
+    from ckfunc.bundle.locking import audit_project
 
     with app.output.progress("auditing"):
-        policy = app.workspace.install_policy()
-        lock = current_lock(app.root())
-        if lock is None:
-            app.output.talk("there is no functions.lock: auditing the versions that npm would install now")
-            lock = newest_versions(app.root(), policy)
-        every = locks.audit(lock, cache_dir(), policy)
-    audited = locks.Audit(len(lock.packages), every).at_least(level)
+        audited = audit_project(app.root(), app.workspace.install_policy(), app.output.talk).at_least(level)
     if app.output.json:
         app.output.document(audited.to_json())
     else:

@@ -47,13 +47,13 @@ def init(
         raise UsageProblem("--branch and --install need --ci", hint="for example, `ckfunc init --ci github`")
     # Not at the top of the module: `ckfunc init --help` must not load the manifest and the templates.
     from ckfunc.scaffold import ci as pipelines
-    from ckfunc.scaffold.project import init as write_project
+    from ckfunc.scaffold import project as projects
 
     written: tuple[Written, ...] = ()
     steps: tuple[str, ...] = ()
     root = top = Path(os.path.normpath(app.directory / directory)).resolve() if directory else app.directory
     if not (ci and (root / "functions.yaml").is_file()):
-        written = write_project(root, app.schemas(), force=force)
+        written = projects.init(root, app.schemas(), force=force)
     if ci is not None:
         top = repository_of(root)
         pipeline, warnings = pipelines.project_pipeline(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ from ckfunc.cli.test_additions import add, record
 if TYPE_CHECKING:
     from ckfunc.testing.case import CaseResult
     from ckfunc.testing.running import CaseResults
-    from ckfunc.testing.sharding import CaseKey, Shard
+    from ckfunc.testing.sharding import Shard
 
 DEFAULT_LCOV = Path("coverage", "lcov.info")
 """The lcov file, relative to the project."""
@@ -202,7 +202,7 @@ def test(
     run, and the expected consequences of each step. The environment is that of the target `local` unless you pass
     --target. Exits 1 if a case fails, or if there are no cases.
     """
-    from ckfunc.testing.running import CaseOptions, run_tests
+    from ckfunc.testing.running import CaseOptions, recorded_durations_s, run_tests
 
     if durations is not None and shard is None:
         raise UsageProblem("--durations needs --shard", hint="add --shard I/N, or remove --durations")
@@ -210,7 +210,7 @@ def test(
     report = None if junit is None else app.named(junit)
     measures = coverage or lcov or threshold is not None
     coverage_file = app.named(lcov or app.root() / DEFAULT_LCOV) if measures else None
-    durations_s = {} if durations is None else _durations_s(app, durations)
+    durations_s = {} if durations is None else recorded_durations_s(app.directory, durations)
     progress = _Progress(app)
     with progress.waiting():
         tested = run_tests(
@@ -237,12 +237,6 @@ def test(
     if tested.coverage is not None and threshold is not None:
         tested.coverage.require(threshold)
     return EXIT_OK if tested.ok else EXIT_FAILED
-
-
-def _durations_s(app: App, file: Path) -> Mapping[CaseKey, float]:
-    from ckfunc.testing.merging import read_report
-
-    return read_report(app.directory, file).durations_s()
 
 
 def _print_results(app: App, tested: CaseResults) -> None:

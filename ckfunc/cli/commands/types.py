@@ -32,28 +32,21 @@ def types(app: App, check: bool, install: bool) -> int:
     left alone.
     """
     # Not at the top of the module: `ckfunc types --help` must not load the manifest and the templates.
-    from ckfunc.scaffold.types import stale_types, tsconfig_advice
+    from ckfunc.scaffold.types import Progress, stale_types, tsconfig_advice, write_types
 
+    output, root, load = app.output, app.root(), partial(app.workspace.load, lenient=True)
+    stale: Mapping[str, str] = {}
     if check:
-        stale = stale_types(app.workspace.load(lenient=True), app.schemas())
+        stale = stale_types(load(), app.schemas())
         _show_stale(app, stale)
     else:
-        stale = {}
-        _write(app, install=install)
-    for notice in tsconfig_advice(app.root()):
+        progress = Progress(output.progress, output.detail, output.warn)
+        written, links = write_types(root, load, app.schemas(), progress, install=install)
+        shown = links if output.json else tuple(link for link in links if link.action != "unchanged")
+        show_written(app, root, (*written, *shown))
+    for notice in tsconfig_advice(root):
         app.output.warn(notice)
     return EXIT_FAILED if stale else EXIT_OK
-
-
-def _write(app: App, *, install: bool) -> None:
-    from ckfunc.scaffold.types import Progress, write_types
-
-    output, root = app.output, app.root()
-    progress = Progress(output.progress, output.detail, output.warn)
-    load = partial(app.workspace.load, lenient=True)
-    written, links = write_types(root, load, app.schemas(), progress, install=install)
-    shown = links if output.json else tuple(link for link in links if link.action != "unchanged")
-    show_written(app, root, (*written, *shown))
 
 
 def _show_stale(app: App, stale: Mapping[str, str]) -> None:
