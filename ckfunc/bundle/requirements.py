@@ -184,16 +184,16 @@ def unresolved(imports: Sequence[tuple[str, Import]], modules: Sequence[Resoluti
     )
 
 
-def _import_problem(path: str, wanted: Import, module: Resolution) -> Problem:
-    package = package_of(wanted.name)
+def _import_problem(path: str, imported: Import, module: Resolution) -> Problem:
+    package = package_of(imported.name)
     if module.problem:
-        message = f"{wanted.name} {module.problem}"
-        hint = "remove `with { type: … }`" if wanted.type else 'add `with { type: "json" }`'
+        message = f"{imported.name} {module.problem}"
+        hint = "remove `with { type: … }`" if imported.type else 'add `with { type: "json" }`'
     else:
-        missing = f"module {wanted.name}" if wanted.name != package else "main module"
+        missing = f"module {imported.name}" if imported.name != package else "main module"
         message = f"the package {package} has no {missing}"
         hint = f'write "{module.instead}"' if module.instead else "see `exports` and the files of the package"
-    return Problem(path, wanted.line, wanted.column, message, hint)
+    return Problem(path, imported.line, imported.column, message, hint)
 
 
 def package_of(name: str) -> str:

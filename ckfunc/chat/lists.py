@@ -82,8 +82,8 @@ def messages_listing(client: Client, most: int, choice: MessageChoice, *, titled
     part = newest_messages(client, most, MessageFilter(channel_id, username, choice.text, choice.before))
     shown = part.items[::-1]
     ids = {listed.item.channel_id for listed in shown} if channel_id is None and titled else set()
-    channels = [found for each in ids if (found := channel_of(client, each)) is not None]
-    titles = {found.id: channel_title(found) for found in channels}
+    channels = [channel for each in ids if (channel := channel_of(client, each)) is not None]
+    titles = {channel.id: channel_title(channel) for channel in channels}
     rows = [message_cells(listed.item, titles) for listed in shown]
     rest: Line = () if shown else [("no messages", "muted")]
     if part.more:

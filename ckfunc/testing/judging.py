@@ -224,11 +224,11 @@ def _messages_shown(expected: Sequence[ExpectedMessage]) -> Callable[[ExpectedMe
         if isinstance(message, SaidMessage):
             return shown_message(message, channel=channel, properties=properties)
         sender = message.user or ("system" if message.system else "anyone")
-        where = f" in {message.channel}" if message.channel else ""
+        within = f" in {message.channel}" if message.channel else ""
         data = f" {_json(message.properties.value)}" if message.properties else ""
         change = " (deleted)" if message.deleted else " (changed)" if message.changed else ""
         text = _shown_text(message.body) if message.file is None else _shown_file(message.file)
-        return f"{sender}{where}: {text}{data}{change}"
+        return f"{sender}{within}: {text}{data}{change}"
 
     return shown
 

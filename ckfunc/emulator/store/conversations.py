@@ -118,11 +118,11 @@ def messages_page(
     main_thread: bool = False,
 ) -> CursorPage[Message]:
     """Return a page of the messages that a user sees, newest first: of a channel, or of all the user's channels."""
-    where = "channel_id IN (SELECT channel_id FROM channel_members WHERE user_id = ?)"
+    in_channel = "channel_id IN (SELECT channel_id FROM channel_members WHERE user_id = ?)"
     parameters: list[int] = [user_id]
     if channel_id is not None:
-        where, parameters = "channel_id = ?", [channel_id]
-    conditions = [where, _VISIBLE.format(user=str(int(user_id)))]
+        in_channel, parameters = "channel_id = ?", [channel_id]
+    conditions = [in_channel, _VISIBLE.format(user=str(int(user_id)))]
     if files_only:
         conditions.append("type IN ('FILE', 'SYSTEM_FILE')")
     if main_thread:
