@@ -56,7 +56,7 @@
   // Open elements stay open, and a conversation stays at its end.
   let opened = [];
   document.body.addEventListener("htmx:oobBeforeSwap", (event) => {
-    opened = [...event.detail.target.querySelectorAll("details[open][id]")].map((one) => one.id);
+    opened = [...event.detail.target.querySelectorAll("details[open][id]")].map((element) => element.id);
   });
   document.body.addEventListener("htmx:oobAfterSwap", () => {
     for (const id of opened) {
