@@ -1,3 +1,5 @@
+"""Messages and hints for error responses of the platform."""
+
 from __future__ import annotations
 
 import json

@@ -1,3 +1,5 @@
+"""Operations of the API client, against a scripted server."""
+
 from __future__ import annotations
 
 import json

@@ -1,3 +1,5 @@
+"""Addresses and credentials from the environment."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""Retries, and the waits between them."""
+
 from __future__ import annotations
 
 from datetime import UTC, datetime

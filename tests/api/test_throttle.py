@@ -1,3 +1,5 @@
+"""The limit on concurrent requests after a 429."""
+
 from __future__ import annotations
 
 import threading

@@ -1,3 +1,5 @@
+"""HTTP requests over real connections and proxies."""
+
 from __future__ import annotations
 
 import contextlib

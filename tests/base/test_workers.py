@@ -1,3 +1,5 @@
+"""The worker pool."""
+
 from __future__ import annotations
 
 import threading

@@ -1,3 +1,5 @@
+"""The application and its settings, and the token endpoint."""
+
 from __future__ import annotations
 
 import httpx

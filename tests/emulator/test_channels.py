@@ -1,3 +1,5 @@
+"""Channels and their members."""
+
 from __future__ import annotations
 
 import uuid

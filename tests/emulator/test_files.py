@@ -1,3 +1,5 @@
+"""Pictures, multipart forms and downloads of files."""
+
 from __future__ import annotations
 
 import sqlite3

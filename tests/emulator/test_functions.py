@@ -1,3 +1,5 @@
+"""Functions, versions and dependencies of the runtime."""
+
 from __future__ import annotations
 
 import httpx

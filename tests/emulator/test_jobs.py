@@ -1,3 +1,5 @@
+"""Imports and other background jobs."""
+
 from __future__ import annotations
 
 import asyncio

@@ -1,3 +1,5 @@
+"""Members, moderators and invites of a channel."""
+
 from __future__ import annotations
 
 import httpx

@@ -1,3 +1,5 @@
+"""Mentions of users and channels in messages."""
+
 from __future__ import annotations
 
 from typing import Any

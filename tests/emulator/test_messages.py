@@ -1,3 +1,5 @@
+"""Messages of users and of the system."""
+
 from __future__ import annotations
 
 from typing import Any

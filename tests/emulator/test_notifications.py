@@ -1,3 +1,5 @@
+"""Notifications of users, and the functions that they trigger."""
+
 from __future__ import annotations
 
 import time

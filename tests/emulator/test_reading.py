@@ -1,3 +1,5 @@
+"""Read receipts, unread summaries, reactions and reports."""
+
 from __future__ import annotations
 
 import httpx

@@ -1,3 +1,5 @@
+"""User sessions and chat sessions."""
+
 from __future__ import annotations
 
 import time

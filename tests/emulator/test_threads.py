@@ -1,3 +1,5 @@
+"""Threads and replies."""
+
 from __future__ import annotations
 
 from typing import Any

@@ -1,3 +1,5 @@
+"""Uploads of files as messages."""
+
 from __future__ import annotations
 
 import json

@@ -1,3 +1,5 @@
+"""Users and their properties."""
+
 from __future__ import annotations
 
 from typing import Any

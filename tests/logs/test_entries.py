@@ -1,3 +1,5 @@
+"""Values of --since and --until."""
+
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone

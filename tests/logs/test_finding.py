@@ -1,3 +1,5 @@
+"""Searches for past invocations."""
+
 from __future__ import annotations
 
 from datetime import timedelta

@@ -1,3 +1,5 @@
+"""New invocations of a log that is followed."""
+
 from __future__ import annotations
 
 import tracemalloc

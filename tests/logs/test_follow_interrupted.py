@@ -1,3 +1,5 @@
+"""Interrupts while a log is followed."""
+
 from __future__ import annotations
 
 import signal

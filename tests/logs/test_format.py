@@ -1,3 +1,5 @@
+"""Log entries as text."""
+
 from __future__ import annotations
 
 import json

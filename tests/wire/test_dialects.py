@@ -1,3 +1,5 @@
+"""Spellings of names in the two wire dialects."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""JSON merge patches."""
+
 from __future__ import annotations
 
 from datetime import UTC, datetime

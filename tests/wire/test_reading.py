@@ -1,3 +1,5 @@
+"""Documents of the wire, read into the model."""
+
 from __future__ import annotations
 
 from collections.abc import Callable
