@@ -95,6 +95,11 @@ def annotations_of(findings: Iterable[Finding], warnings: Iterable[str | Problem
         yield replace(note, level=AnnotationLevel.WARNING)
 
 
+def finding_lines(findings: Iterable[Finding], root: Path, width: int | None) -> Iterator[Line]:
+    """Yield findings with their source lines for a terminal of `width` columns, otherwise on one line each."""
+    return compact_lines(findings) if width is None else full_lines(findings, root, width)
+
+
 def compact_lines(findings: Iterable[Finding]) -> Iterator[Line]:
     """Yield `path:line:column: message (code)` for each finding."""
     for finding in findings:

@@ -307,6 +307,12 @@ class Output:
             hint=hint,
         )
 
+    def reviewed(self, question: str, shown: Sequence[Iterable[Segment]], *, yes: bool, **texts: str) -> bool:
+        """Print what will be written, and ask for confirmation unless `yes`; `texts` are those of `confirmed`."""
+        if yes or not self.interactive:
+            self.talks(shown)
+        return yes or self.confirmed(question, shown=shown, **texts)
+
     def ask(self, question: str, *, hidden: bool = False) -> str:
         """Ask for a text on the terminal; with `hidden`, the input is not echoed."""
         with self.paused():

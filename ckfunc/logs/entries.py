@@ -80,6 +80,17 @@ EVERY = Filter()
 """The filter that every invocation matches."""
 
 
+def parse_filter(
+    status: str | None, version: int | None, since: str | None, until: str | None, now: datetime
+) -> Filter:
+    """Return the filter for texts of the command line; times are relative to `now`. Raises UsageProblem."""
+    begin = parse_since(since, now) if since is not None else None
+    end = parse_since(until, now, option="--until") if until is not None else None
+    if begin is not None and end is not None and end < begin:
+        raise UsageProblem("--until is before --since", hint="for example, --since 2h --until 1h")
+    return Filter(Status(status.upper()) if status else None, version, begin, end)
+
+
 def parse_since(text: str, now: datetime, zone: tzinfo | None = None, *, option: str = "--since") -> datetime:
     """Return a time in UTC, from a duration before `now`, `today`, `yesterday`, or an ISO date or time.
 

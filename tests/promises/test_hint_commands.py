@@ -22,6 +22,7 @@ RAISED_BY = {
     "base/errors.py": ["diff", "replay"],
     "testing/recording.py": ["test add"],
     "chat/client.py": ["chat"],
+    "logs/entries.py": ["logs"],
     "chat/lists.py": ["emulator users", "emulator channels"],
     "cli/chat_session.py": ["chat"],
     "chat/connection.py": ["chat"],

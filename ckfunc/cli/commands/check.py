@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, CkfuncError, UsageProblem
-from ckfunc.check.findings import annotations_of, compact_lines, full_lines
+from ckfunc.check.findings import annotations_of, finding_lines
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_types
 from ckfunc.cli.options import command, format_option
@@ -53,18 +53,9 @@ def _check(app: App, types: Sequence[str]) -> int:
         app.output.document([problem.to_json() for problem in checked.problems])
     else:
         if app.output.format is None:
-            _print_findings(app, checked)
+            app.output.lines(finding_lines(checked.problems, checked.root, app.output.width()))
         _print_summary(app, checked, app.clock.monotonic_s() - began)
     return EXIT_OK if checked.ok else EXIT_FAILED
-
-
-def _print_findings(app: App, checked: CheckedProject) -> None:
-    """Print findings: on a terminal with their source lines, otherwise one line each."""
-    width = app.output.width()
-    if width is None:
-        app.output.lines(compact_lines(checked.problems))
-    else:
-        app.output.lines(full_lines(checked.problems, checked.root, width))
 
 
 def _print_summary(app: App, checked: CheckedProject, took_s: float, when: str = "") -> None:
@@ -87,7 +78,7 @@ def _watch(app: App, types: Sequence[str]) -> int:
         if output.json:
             output.record([problem.to_json() for problem in recheck.checked.problems])
             continue
-        _print_findings(app, recheck.checked)
+        output.lines(finding_lines(recheck.checked.problems, recheck.checked.root, output.width()))
         output.flush()
         _print_summary(app, recheck.checked, recheck.took_s, f"{app.clock.now().astimezone():%H:%M:%S}  ")
     return EXIT_OK

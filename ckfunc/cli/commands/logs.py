@@ -13,12 +13,11 @@ from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_types
 from ckfunc.cli.options import command
 from ckfunc.cli.output import Output
-from ckfunc.logs.entries import Filter, Gap, Item, LogEntry, Recovered, Trouble, parse_since
+from ckfunc.logs.entries import Filter, Gap, Item, LogEntry, Recovered, Trouble, parse_filter
 from ckfunc.logs.finding import deployed_functions, read_invocation, recent, require_deployed, undeployed
 from ckfunc.logs.follow import CheckedClock
 from ckfunc.logs.follow import follow as following
 from ckfunc.logs.format import json_line, lines, notice, whole
-from ckfunc.model.application import Status
 
 if TYPE_CHECKING:
     from ckfunc.api import Client
@@ -84,13 +83,8 @@ def logs(
         return
     if follow and until is not None:
         raise UsageProblem("--follow and --until can't be used together", hint="leave out one of them")
-    now = app.clock.now()
-    moment = parse_since(since, now) if since is not None else None
-    end = parse_since(until, now, option="--until") if until is not None else None
-    if moment is not None and end is not None and end < moment:
-        raise UsageProblem("--until is before --since", hint="for example, --since 2h --until 1h")
-    row_filter = Filter(Status(status.upper()) if status else None, version, moment, end)
-    if limit is None and moment is None:
+    row_filter = parse_filter(status, version, since, until, app.clock.now())
+    if limit is None and row_filter.since is None:
         limit = USUAL_COUNT
     if follow:
         _follow(app, names, limit, row_filter)

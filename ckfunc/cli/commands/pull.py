@@ -101,10 +101,7 @@ def _update(app: App, *, with_values: bool, yes: bool) -> int:
         if not app.output.json and not update.unmarked_conflicts:
             app.output.talk(("nothing to pull", "muted"))
         return EXIT_FAILED if update.conflicts else EXIT_OK
-    shown = list(pull.lines())
-    if yes or not app.output.interactive:
-        app.output.talks(shown)
-    if not yes and not app.output.confirmed("Write this?", shown=shown, hint="rerun with --yes to write it"):
+    if not app.output.reviewed("Write this?", list(pull.lines()), yes=yes, hint="rerun with --yes to write it"):
         return EXIT_FAILED
     pull.write()
     pull.remember(app.workspace.reload_scripts())

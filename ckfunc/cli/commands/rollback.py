@@ -53,13 +53,8 @@ def rollback(app: App, trigger_type: str, to: int | None, yes: bool) -> int:
             app.output.document(outcome)
         return EXIT_OK
     shown = list(compare(named_version(name, prepared.current), named_version(name, prepared.target)).lines())
-    if yes or not app.output.interactive:
-        app.output.talks(shown)
-    if not yes and not app.output.confirmed(
-        f"Deploy v{old} again, as v{now + 1} of {name}?",
-        shown=shown,
-        cancelled=f"Nothing was deployed to {target.name}.",
-    ):
+    question = f"Deploy v{old} again, as v{now + 1} of {name}?"
+    if not app.output.reviewed(question, shown, yes=yes, cancelled=f"Nothing was deployed to {target.name}."):
         if app.output.json:
             outcome["result"] = "declined"
             app.output.document(outcome)

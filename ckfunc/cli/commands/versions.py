@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ckfunc.base.text import Segment, printable, table
+from ckfunc.base.text import printable
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_types
 from ckfunc.cli.options import command
 from ckfunc.cli.plans import local_script
 from ckfunc.deploy.apply.journal import deployed_at
 from ckfunc.deploy.cache import VersionCache
-from ckfunc.deploy.history import function_of, handler_of, reference, script_digest, version_of, versions_of
+from ckfunc.deploy.history import function_of, handler_of, reference, version_of, versions_of
 from ckfunc.deploy.resources import newlines
-from ckfunc.deploy.show.versions import HEADINGS, commit_cell, version_cells, version_json, when
+from ckfunc.deploy.show.versions import VersionTable, version_json
 
 if TYPE_CHECKING:
     from ckfunc.deploy.blame import Commit
@@ -48,30 +48,19 @@ def versions(app: App, trigger_type: str, limit: int, blamed: bool) -> None:
     local = newlines(here.text) if here else None
     commits = _commits(app, here, listed) if blamed else {}
     noted = deployed_at(root, app.target().name, trigger_type)
-    keys = {version.version_number: (version.version_number, script_digest(version)) for version in listed}
-    times = {number: noted[key] for number, key in keys.items() if key in noted}
+    table = VersionTable(function, listed, local, commits if blamed else None, noted)
     if app.output.json:
-        numbers = [(version, version.version_number) for version in listed]
-        app.output.document(
-            [version_json(function, number, local, commits.get(n), deployed=times.get(n)) for number, n in numbers]
-        )
+        app.output.document(table.to_json())
         return
     if not listed:
         app.output.talk((f"{printable(trigger_type)} was never deployed", "muted"))
         return
     seen: Mapping[int, datetime] = {}
-    if times.keys() != keys.keys():
+    if not table.has_every_time:
         from ckfunc.logs.finding import first_seen  # brings the HTTP client, which --help can do without
 
         seen = first_seen(client, function)
-    rows = [
-        (
-            *version_cells(function, version, local, when(times, seen, version.version_number)),
-            commit_cell(commits.get(version.version_number)) if blamed else Segment(""),
-        )
-        for version in listed
-    ]
-    app.output.lines(table(HEADINGS, rows))
+    app.output.lines(table.lines(seen))
     if len(listed) == limit and listed[-1].version_number > 1:
         app.output.talk((f"older versions are not shown: use -n {limit * 5}", "muted"))
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ckfunc.base.clock import timestamp
-from ckfunc.base.text import Segment, line_count, printable
+from ckfunc.base.text import Line, Segment, line_count, printable, table
 from ckfunc.deploy.history import script_digest
 from ckfunc.deploy.resources import newlines
 
@@ -17,6 +18,53 @@ if TYPE_CHECKING:
     from ckfunc.model.outputs import VersionJson
 
 HEADINGS = ("VERSION", "DEPLOYED", "SCRIPT", "LINES", "STATE", "COMMIT")
+
+
+@dataclass(frozen=True, slots=True)
+class VersionTable:
+    """Versions of a function.
+
+    `local` is the script in the working copy, `commits` are those of the versions by number, None to leave them out.
+    `noted` are times of deploys, by number and digest.
+    """
+
+    function: Function
+    versions: Sequence[FunctionVersion]
+    local: str | None
+    commits: Mapping[int, Commit] | None
+    noted: Mapping[tuple[int, str], datetime]
+
+    @property
+    def deployed(self) -> dict[int, datetime]:
+        """The known times of deploys, by version."""
+        keys = [(version.version_number, script_digest(version)) for version in self.versions]
+        return {key[0]: self.noted[key] for key in keys if key in self.noted}
+
+    @property
+    def has_every_time(self) -> bool:
+        """Whether the time of each deploy is known."""
+        return self.deployed.keys() == {version.version_number for version in self.versions}
+
+    def to_json(self) -> list[VersionJson]:
+        """Return the versions for `--json`."""
+        times, commits = self.deployed, self.commits or {}
+        numbers = [(version, version.version_number) for version in self.versions]
+        return [
+            version_json(self.function, version, self.local, commits.get(number), deployed=times.get(number))
+            for version, number in numbers
+        ]
+
+    def lines(self, seen: Mapping[int, datetime]) -> list[Line]:
+        """Return the table. `seen` are the times of first invocations, for versions without a time."""
+        times = self.deployed
+        rows = [
+            (
+                *version_cells(self.function, version, self.local, when(times, seen, version.version_number)),
+                Segment("") if self.commits is None else commit_cell(self.commits.get(version.version_number)),
+            )
+            for version in self.versions
+        ]
+        return table(HEADINGS, rows)
 
 
 def when(deployed: Mapping[int, datetime], seen: Mapping[int, datetime], number: int) -> str:
