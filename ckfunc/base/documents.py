@@ -29,6 +29,8 @@ def read_document(data: str | bytes) -> Any:
         document = json.loads(data, parse_constant=no_constant, parse_float=finite)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
+    except ValueError as error:
+        raise json_error(error) from None
     if deeper_than(document, DEEPEST):
         raise ValueError(f"it is nested too deeply: at most {DEEPEST} levels are allowed")
     try:
@@ -52,9 +54,15 @@ def read_data(data: str, name: str, example: str) -> Any:
         return read_document(content)  # as bytes, because shells write files in different encodings
     except OSError as error:
         reason = f"{error.filename}: {error.strerror}"
-        raise UsageProblem(f"cannot read the {name}: {reason}", hint="--data @FILE names a JSON file") from None
+        hint = "--data @FILE names a JSON file, and --data - reads standard input"
+        raise UsageProblem(f"cannot read the {name}: {reason}", hint=hint) from None
     except ValueError as error:
         raise UsageProblem(f"--data is not JSON: {error}", hint=f"for example --data '{example}'") from None
+
+
+def json_error(error: ValueError) -> ValueError:
+    """Return a parser's error, with a text of ours for an integer that Python refuses to convert."""
+    return ValueError("a number has too many digits") if "integer string conversion" in str(error) else error
 
 
 def no_constant(name: str) -> NoReturn:

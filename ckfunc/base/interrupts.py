@@ -70,7 +70,7 @@ def wait_for_interrupt(
     def end(number: int, _frame: FrameType | None) -> None:
         signals.put(number)
 
-    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, end) for number in _end_signals()}
     try:
         try:
             on_begin()
@@ -83,6 +83,13 @@ def wait_for_interrupt(
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _end_signals() -> tuple[signal.Signals, ...]:
+    """Return the signals that request the end of the process; that of a closed terminal unless nohup ignores it."""
+    if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        return signal.SIGINT, signal.SIGTERM, signal.SIGHUP
+    return signal.SIGINT, signal.SIGTERM
 
 
 def _on_interrupt(_number: int, _frame: FrameType | None) -> None:

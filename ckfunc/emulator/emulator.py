@@ -111,7 +111,7 @@ class Emulator:
         self.stop()
 
     def run_forever(self, on_ready: Callable[[str], None]) -> None:
-        """Serve until SIGINT or SIGTERM; `on_ready` gets the base URL. Call it on the main thread."""
+        """Serve until SIGINT, SIGTERM or SIGHUP; `on_ready` gets the base URL. Call it on the main thread."""
         wait_for_interrupt(
             lambda: on_ready(self.start()),
             needed=lambda: self._thread is not None and self._thread.is_alive(),

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ckfunc.base.documents import json_error
 from ckfunc.emulator.http.bodies import DECODER, check_values
 from ckfunc.emulator.http.problems import Refused
 from ckfunc.emulator.store import files, imports, jobs
@@ -240,7 +241,7 @@ def _documents(text: str) -> Iterator[tuple[Any, str]]:
         except RecursionError:
             raise JobFailed("the file is nested too deeply") from None
         except ValueError as error:
-            raise JobFailed(f"the file is not JSON: {error}") from None
+            raise JobFailed(f"the file is not JSON: {json_error(error)}") from None
         yield document, text[at:end]
         at = _after_blanks(text, end)
         closed = text[at : at + 1] == "]"

@@ -38,6 +38,7 @@ def test_an_event_may_use_any_utf_encoding_in_any_locale(encoding: str, tmp_path
         ('{"a": ' * 250 + "1" + "}" * 250, "--data is not JSON: it is nested too deeply"),
         ('{"a": NaN}', "--data is not JSON: NaN is not a JSON value"),
         ('{"a": [1e999]}', "--data is not JSON: the number 1e999 is too large"),
+        ('{"a": 1' + "0" * 5000 + "}", "--data is not JSON: a number has too many digits"),
         ('{"a": "\\ud800"}', "--data is not JSON: it contains half of a surrogate pair"),
         ("[1]", "--data is not a JSON object"),
         ("@", "cannot read the event: "),

@@ -189,10 +189,10 @@ def test_a_file_that_is_not_a_database_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="processes cannot be sent signals on Windows")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_a_foreground_emulator_cleanly(tmp_path: Path, number: signal.Signals) -> None:
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_stops_a_foreground_emulator_cleanly(tmp_path: Path, name: str) -> None:
     process, _ = started(tmp_path)
-    process.send_signal(number)
+    process.send_signal(signal.Signals[name])
     output, _ = process.communicate(timeout=30)
     assert output == "ended\n"
     assert process.returncode == 0

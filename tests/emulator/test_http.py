@@ -105,7 +105,7 @@ def test_bodies_are_accepted_in_every_media_type_of_the_platform(client: httpx.C
         (b"\xff\xfe", "application/json", r"not UTF-8"),
         (b'{"type": "\\ud800"}', "application/json", r"surrogate"),
         (b"[" * 100_000, "application/json", r"nested too deeply"),
-        (b'{"type": 1' + b"0" * 5000 + b"}", "application/json", r"not JSON"),
+        (b'{"type": 1' + b"0" * 5000 + b"}", "application/json", r"a number has too many digits"),
         (b"{}", "text/plain", r"sent as text/plain"),
         (b"{}", "application/json; charset=utf-16", r"UTF-8"),
         (b"[]", "application/json", r"not an object"),

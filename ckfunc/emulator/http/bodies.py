@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl
 
-from ckfunc.base.documents import DEEPEST, deeper_than, finite, no_constant
+from ckfunc.base.documents import DEEPEST, deeper_than, finite, json_error, no_constant
 from ckfunc.emulator.http.multipart import Part, split
 from ckfunc.emulator.http.problems import Refused
 from ckfunc.emulator.store.files import StoredFile
@@ -81,7 +81,7 @@ def read_json(body: bytes, content_type: str | None) -> Any:
     except RecursionError:
         raise Refused(_TOO_DEEP) from None
     except ValueError as error:
-        raise Refused(f"the body is not JSON: {error}") from None
+        raise Refused(f"the body is not JSON: {json_error(error)}") from None
     check_values(document, text)
     return document
 
