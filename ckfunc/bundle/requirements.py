@@ -161,7 +161,10 @@ class Requirements:
 
     def _local(self, name: str, importer: str) -> str | None:
         """Return the relative path of the local file that a name without `./` may refer to, in quotes."""
-        return self._relative(re.sub(r"^[@~#]?/|^#", "", name), importer)
+        base_url = self._aliases.base_url
+        return self._relative(re.sub(r"^[@~#]?/|^#", "", name), importer) or (
+            self._relative(f"{base_url}/{name}", importer) if base_url is not None else None
+        )
 
     def _relative(self, base: str, importer: str) -> str | None:
         for path in candidates("project", f"./{base}"):
@@ -255,6 +258,8 @@ class _Aliases:
 
     def __init__(self, root: Path) -> None:
         self._targets = dict(_paths(root, root / _SETTINGS))
+        self.base_url = _base_url(root)
+        """The directory of names that are not relative, relative to the project, or None."""
 
     def pattern(self, name: str) -> str | None:
         """Return the first alias that a name matches."""
@@ -286,6 +291,12 @@ def _paths(root: Path, settings: Path) -> Iterator[tuple[str, str]]:
             return
         settings = settings.parent / extended
         settings = settings if settings.suffix == ".json" else settings.with_name(settings.name + ".json")
+
+
+def _base_url(root: Path) -> str | None:
+    options = _document(root / _SETTINGS).get("compilerOptions")
+    base = options.get("baseUrl") if isinstance(options, dict) else None
+    return posixpath.normpath(base) if isinstance(base, str) and not base.startswith("/") else None
 
 
 def _document(path: Path) -> dict[str, Any]:

@@ -82,6 +82,8 @@ HOPELESS = re.compile(rf"attempt \d+ failed with ({NOT_TRUSTED.pattern}|EINVALID
 _NO_VERSION = {"E404", "ETARGET", "ENOVERSIONS"}
 
 EDIT = "check runtime.dependencies in functions.yaml"
+_DATED = "`before` or `min-release-age` in .npmrc may hide newer versions"
+_WITH_DATE = " with a date before "
 NETWORK = "check the network, or the registry in .npmrc; packages that were installed once need no network"
 _TRUST = (
     "if a proxy or a company registry has a certificate of its own, set NODE_EXTRA_CA_CERTS to its file, "
@@ -144,7 +146,7 @@ _BY_CODE: dict[str, tuple[str, str]] = {
     "E429": ("npm install failed: {summary}", "the registry limits requests: try again later"),
     "E404": ("npm found no package {package}", EDIT),
     "ETARGET": ("npm has no version that matches {package}", EDIT),
-    "ENOVERSIONS": ("npm has no version that matches {package}", EDIT),
+    "ENOVERSIONS": ("npm has no version of {package}", f"{EDIT}; {_DATED}"),
 }
 
 _BROKEN = re.compile(r"E5\d\d")
@@ -326,12 +328,14 @@ def _sentence_and_hint(code: str, summary: str, detail: str) -> tuple[str, str]:
     if code == "E404" and package.startswith("@"):
         scope = package.partition("/")[0]
         return sentence, f"{entry[1]}; a private package needs `{scope}:registry` and credentials in .npmrc"
-    return sentence, entry[1]
+    return sentence, f"{entry[1]}; {_DATED}" if code == "ETARGET" and _WITH_DATE in summary else entry[1]
 
 
 def _package_of(text: str) -> str:
-    match = re.search(r"No matching version found for (.+?)(?:\.(?:\s|$)|$)", text) or re.search(
-        r"'((?:@[^/'\s]+/)?[^@'\s]+@[^'\s]*)'", text
+    match = (
+        re.search(rf"No matching version found for (.+?)(?:\.(?:\s|$)|{_WITH_DATE}|$)", text)
+        or re.search(r"No versions available for (\S+)", text)
+        or re.search(r"'((?:@[^/'\s]+/)?[^@'\s]+@[^'\s]*)'", text)
     )
     if match is None and (path := re.search(r"https?://[^/\s]+/(?:\S*/)?(@[^/\s]+(?:%2f|/)[^/\s?]+)", text, re.I)):
         return re.sub("%2f", "/", path[1], flags=re.I)

@@ -115,6 +115,13 @@ def test_an_alias_of_tsconfig_is_named_with_the_path_to_write(missing: Missing, 
     assert '"../lib/words' in found
 
 
+def test_a_name_below_base_url_of_tsconfig_is_named_with_the_path_to_write(missing: Missing) -> None:
+    settings = '{"compilerOptions": {"baseUrl": "./lib"}}'
+    files = {"tsconfig.json": settings, "lib/words.ts": "export default 1;\n"}
+    (found,) = errors(missing({START: f"import a from 'words';\na();{FUNCTION}", **files}))
+    assert '(write "../lib/words" for the local file)' in found
+
+
 def test_a_package_that_is_only_installed_locally_is_missing(missing: Missing, tmp_path: Path) -> None:
     place = tmp_path / "project" / "node_modules"
     (place / "left-pad").mkdir(parents=True)

@@ -38,6 +38,8 @@ from ckfunc.runtime.npm import HOPELESS, UNREACHABLE, explained, failure_of, not
         ("E404", "'plain@1' is not in this registry.", "no package plain@1", "runtime.dependencies"),
         ("ETARGET", "No matching version found for x@9.", "no version that matches x@9", "runtime.dependencies"),
         ("ETARGET", "No matching version found for x@>=9 <1.2.", "matches x@>=9 <1.2", "runtime.dependencies"),
+        ("ETARGET", "No matching version found for x@9 with a date before 1/1/2001, 1:00:00 AM.", "x@9", "`before`"),
+        ("ENOVERSIONS", "No versions available for x", "npm has no version of x", "`before`"),
         ("E503", "503 Service Unavailable", "503 Service Unavailable", "try again later"),
         ("EAI_AGAIN", "getaddrinfo", "could not reach its registry (EAI_AGAIN)", "network"),
         ("EWHATEVER", "something new", "npm install failed: something new", "runtime.dependencies"),
