@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from ckfunc.base.errors import EXIT_INTERRUPTED
-from ckfunc.base.interrupts import catch_interrupts
+from ckfunc.base.interrupts import EXIT_INTERRUPTED, catch_interrupts
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ import errno
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from ckfunc.base.interrupts import EXIT_INTERRUPTED
 from ckfunc.base.text import nearest
 
 EXIT_OK = 0
@@ -13,7 +14,6 @@ EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_DIFFERENCES = 3
 EXIT_BUG = 4
-EXIT_INTERRUPTED = 130
 EXIT_CODES = {
     EXIT_OK: "done, or nothing to do",
     EXIT_FAILED: "an expected failure, with one sentence and a hint; or a deploy of which any part failed",

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sys import UnraisableHookArgs
 
+EXIT_INTERRUPTED = 130
+"""Exit code after Ctrl-C; here, because `errors` imports much before Ctrl-C is handled."""
 AGAIN_S = 0.05
 """Delay before a lost KeyboardInterrupt is raised again."""
 

@@ -16,7 +16,6 @@ from ckfunc import __version__
 from ckfunc.base.errors import (
     EXIT_BUG,
     EXIT_FAILED,
-    EXIT_INTERRUPTED,
     EXIT_OK,
     EXIT_USAGE,
     CkfuncError,
@@ -25,7 +24,7 @@ from ckfunc.base.errors import (
     UsageProblem,
 )
 from ckfunc.base.files import cache_dir
-from ckfunc.base.interrupts import end_on_interrupt
+from ckfunc.base.interrupts import EXIT_INTERRUPTED, end_on_interrupt
 from ckfunc.base.streams import ReaderGone, open_missing
 from ckfunc.base.text import cut, nearest, printable
 from ckfunc.cli.app import App

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from ckfunc.base.errors import EXIT_INTERRUPTED, EXIT_OK
+from ckfunc.base.errors import EXIT_OK
+from ckfunc.base.interrupts import EXIT_INTERRUPTED
 from ckfunc.base.secrets import Secret
 from ckfunc.base.text import USUAL_COLUMNS
 from ckfunc.cli.app import App

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from ckfunc.base.clock import Clock
-from ckfunc.base.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, CkfuncError
+from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, CkfuncError
+from ckfunc.base.interrupts import EXIT_INTERRUPTED
 from ckfunc.base.secrets import Secret
 from ckfunc.base.text import printable
 from ckfunc.deploy.apply import journal as journals

@@ -130,6 +130,12 @@ def test_an_interrupt_at_any_time_ends_a_command_without_a_traceback(local: Path
     assert "bug" not in err
 
 
+def test_interrupts_are_handled_before_the_commands_are_imported() -> None:
+    program = "import sys, ckfunc.__main__; print(*(name for name in sys.modules if name.startswith('ckfunc.')))"
+    ended = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert set(ended.stdout.split()) == {"ckfunc.__main__", "ckfunc.base", "ckfunc.base.interrupts"}
+
+
 def test_a_bug_report_contains_no_secrets(
     ckfunc: Callable[..., Any], local: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

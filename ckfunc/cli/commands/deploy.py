@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from ckfunc.base.errors import EXIT_INTERRUPTED, EXIT_OK, CkfuncError, UsageProblem
+from ckfunc.base.errors import EXIT_OK, CkfuncError, UsageProblem
+from ckfunc.base.interrupts import EXIT_INTERRUPTED
 from ckfunc.base.secrets import Secret
 from ckfunc.base.workers import AT_ONCE
 from ckfunc.cli.app import App

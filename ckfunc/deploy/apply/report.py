@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from ckfunc.base.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, CkfuncError, CredentialsRejected, Unreachable
+from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, CkfuncError, CredentialsRejected, Unreachable
+from ckfunc.base.interrupts import EXIT_INTERRUPTED
 from ckfunc.base.text import printable
 from ckfunc.base.workers import AT_ONCE
 from ckfunc.deploy.apply.idempotent import is_unclear
