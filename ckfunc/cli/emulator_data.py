@@ -109,8 +109,8 @@ def snapshots(ctx: click.Context, app: App, data_dir: Path | None) -> None:
 def save(app: App, name: str, data_dir: Path | None, yes: bool) -> None:
     """Save all data of the emulator as a snapshot.
 
-    If there is a snapshot of this name, you are asked whether to replace it. NAME has letters, digits, dots, hyphens
-    and underscores.
+    If there is a snapshot of this name, you are asked whether to replace it. NAME may contain letters, digits, dots,
+    hyphens and underscores.
     """
     stored = stored_data(app, data_dir)
     with naming("cannot save the snapshot"):

@@ -70,7 +70,7 @@ def common_options() -> list[click.Option]:
         ),
         _common("--json", sets="json", is_flag=True, help="Print data as JSON."),
         _common("-q", "--quiet", sets="quiet", is_flag=True, help="Only print errors and results."),
-        _common("-v", "--verbose", sets="verbose", is_flag=True, help="Print more."),
+        _common("-v", "--verbose", sets="verbose", is_flag=True, help="Print more details."),
         _common("--no-color", sets="no_color", is_flag=True, help="Disable color (same as setting NO_COLOR)."),
     ]
 

@@ -43,7 +43,7 @@ def cache(_app: App) -> None:
     within=cache,
 )
 def info(app: App) -> None:
-    """List what is cached, with sizes.
+    """List cached files with their sizes.
 
     Each installation of packages has its own line, largest first.
     """
@@ -59,17 +59,17 @@ def info(app: App) -> None:
 @command(
     """
   ckfunc cache clean                   remove everything unused
-  ckfunc cache clean --older-than 30d  only what was not used for 30 days
-  ckfunc cache clean --dry-run         show what would be removed
+  ckfunc cache clean --older-than 30d  only files not used for 30 days
+  ckfunc cache clean --dry-run         show which files it would remove
     """,
     within=cache,
 )
-@click.option("--older-than", metavar="AGE", help="Only remove what was not used for this long, such as 12h or 30d.")
-@click.option("--dry-run", is_flag=True, help="Show what would be removed, and remove nothing.")
+@click.option("--older-than", metavar="AGE", help="Only remove files not used for this long, such as 12h or 30d.")
+@click.option("--dry-run", is_flag=True, help="Show which files would be removed; remove nothing.")
 def clean(app: App, older_than: str | None, dry_run: bool) -> None:
-    """Remove what is cached and not in use.
+    """Remove cached files that are not in use.
 
-    Entries in use by a running ckfunc are kept. Commands download or build it again when they need it.
+    Entries in use by a running ckfunc are kept. Commands download or build removed files again when needed.
     """
     age_s = 0.0 if older_than is None else duration_s(older_than)
     if age_s is None:
