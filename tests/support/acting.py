@@ -19,7 +19,7 @@ class RealTime(VirtualTime):
 
 
 class Acting:
-    """Performs acts, each after the end of all functions that the one before has run."""
+    """Performs acts, each after all functions that the previous act triggered have ended."""
 
     def __init__(self, emulator: Emulator) -> None:
         self._emulator = emulator

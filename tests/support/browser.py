@@ -22,7 +22,7 @@ _LONGEST_S = 60.0
 
 
 class Page:
-    """A page of the browser. `events` are the protocol's events that nothing has taken yet."""
+    """A page of the browser. `events` are the protocol's events that have not been read yet."""
 
     def __init__(self, connection: ClientConnection) -> None:
         self._connection = connection
@@ -56,7 +56,7 @@ class Page:
         return message["params"]
 
     def evaluate(self, expression: str) -> Any:
-        """Return the value of a JavaScript expression, of a promise when it is settled."""
+        """Return the value of a JavaScript expression; a promise is awaited."""
         done = self.call("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
         assert "exceptionDetails" not in done, done["exceptionDetails"]
         return done["result"].get("value")

@@ -1,4 +1,4 @@
-"""A command line in a process of its own, as a shell would run it."""
+"""A command line in a separate process, as a shell would run it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PATIENCE_S = 60.0
 
 @contextmanager
 def process_of(command: Sequence[str | Path], **options: Any) -> Iterator[subprocess.Popen[Any]]:
-    """Start a process; a test that fails ends it, instead of waiting for its end."""
+    """Start a process, and kill it if the test fails."""
     with subprocess.Popen(list(map(str, command)), **options) as process:
         try:
             yield process
@@ -28,7 +28,7 @@ def process_of(command: Sequence[str | Path], **options: Any) -> Iterator[subpro
 
 
 class Command:
-    """A command in a process of its own, whose output is read as it comes."""
+    """A command in a separate process, whose output is read while it runs."""
 
     def __init__(self, *args: str | Path) -> None:
         self.process = subprocess.Popen(
@@ -45,7 +45,7 @@ class Command:
         self._reader.start()
 
     def until(self, text: str) -> str:
-        """Return the next line that contains `text`; fail if none comes in time, with what was printed instead."""
+        """Return the next line that contains `text`; if there is none in time, fail and show the output."""
         ends = time.monotonic() + PATIENCE_S
         while line := self._next(ends):
             if text in line:

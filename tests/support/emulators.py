@@ -22,6 +22,6 @@ def shared_compiler() -> CachingCompiler:
 
 
 def cold_emulator(data_dir: Path | None, **options: Any) -> Emulator:
-    """Return an emulator that boots a function's process with its first run; `data_dir` None keeps data in memory."""
+    """Return an emulator that starts a function's process with its first run; `data_dir` None keeps data in memory."""
     given = EmulatorOptions(spares=False, compiler=shared_compiler(), **options)
     return Emulator(data_dir, given, cache=cache_dir())

@@ -1,4 +1,4 @@
-"""Check the house rules that no linter knows: `make lint` runs this."""
+"""Check the project's own rules, as `make lint` does."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ class Served:
     def put(
         self, function: int, number: int, *, status: str = "SUCCEEDED", at: datetime | None = None, **more: Any
     ) -> None:
-        """Add a row with an id of its own."""
+        """Add a row with the given id."""
         with self.lock:
             row = {
                 "id": number,
@@ -156,11 +156,11 @@ def invocations(*types: str, **settings: Any) -> Iterator[Served]:
 
 
 class Finished(Exception):
-    """The script of a ScriptedClock is over."""
+    """The script of a ScriptedClock has ended."""
 
 
 class ScriptedClock(StepClock):
-    """A clock whose every wait does the next step of a script, and which ends the program after the last."""
+    """A clock on which each wait runs the next step of a script; the program ends after the last step."""
 
     def __init__(self, *steps: Callable[[], object]) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Compare what commands print with `--json` with its published schema, without further fields."""
+"""Validate the `--json` output of commands, without additional fields."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def documents_of(command: str, out: str) -> list[Any]:
 
 
 def require_documented(command: str, *documents: Any) -> None:
-    """Fail unless the documents are as the schema of the command's output."""
+    """Fail unless the documents match the schema of the command's output."""
     for document in documents:
         problems = [
             f"{problem.json_path}: {problem.message}" for problem in strict_validator(command).iter_errors(document)

@@ -1,4 +1,4 @@
-"""A keyring of the tests' own, in a file that the variable CKFUNC_TEST_KEYRING names."""
+"""A keyring for tests, in the file CKFUNC_TEST_KEYRING."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An emulator in a process of its own, which a test can kill."""
+"""An emulator in a separate process, which a test can kill."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A real HTTP server on loopback whose answers a test writes, and which remembers every request."""
+"""A real HTTP server on loopback with scripted responses and recorded requests."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Request:
 class Reply:
     status: int = 200
     body: Any = None
-    """Bytes go out as they are, None as nothing, anything else as JSON."""
+    """Bytes are sent unchanged, None as an empty body, anything else as JSON."""
     headers: dict[str, str] = field(default_factory=dict)
     drop: bool = False
     """Close the connection without an answer."""

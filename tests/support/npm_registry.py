@@ -46,7 +46,7 @@ def package(name: str, version: str, **more: Any) -> dict[str, Any]:
 
 
 def tarball(package: Mapping[str, Any], files: Mapping[str, str] | None = None) -> bytes:
-    """Return what a registry serves for a package."""
+    """Return the tarball of a package."""
     contents = {
         "package.json": json.dumps(package),
         "index.js": "module.exports = 'tiny';",
@@ -67,7 +67,7 @@ def answers(
     files: Mapping[str, Mapping[str, str]] | None = None,
     advisories: Reply | None = None,
 ) -> Callable[[Request], Reply]:
-    """Return what answers as a registry of these versions of packages, of which the last one given is the latest.
+    """Return the handler of a registry with these versions of packages; the last version of a package is its latest.
 
     `files` are added, by package name. `advisories` is the reply of the advisory service, if there is one.
     """

@@ -1,4 +1,4 @@
-"""Jobs of CI pipelines, run as far as a shell can: each in a fresh checkout, with an empty home."""
+"""Jobs of CI pipelines, each run by a shell in a fresh checkout."""
 
 from __future__ import annotations
 

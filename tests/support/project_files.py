@@ -11,7 +11,7 @@ _MADE = {"__pycache__", "node_modules", "build", "dist"}
 
 
 def project_files(directory: str = ".") -> list[Path]:
-    """Return the files below `directory` that git has or would take; without git, all that nobody made."""
+    """Return the files below `directory` that git tracks or would add; without git, all that are not generated."""
     top = ROOT / directory
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "."]
     try:

@@ -67,7 +67,7 @@ class Recorded:
         }
 
     def environ(self) -> dict[str, str]:
-        """Return the variables that lead ckfunc here."""
+        """Return the environment variables that make ckfunc use this server."""
         url = self.server.url
         return {
             "CHATKITTY_API_URL": url,
@@ -80,7 +80,7 @@ class Recorded:
 def rows_of(
     events: Sequence[Mapping[str, Any]], *, status: str = "SUCCEEDED", payload: Any = None
 ) -> list[dict[str, Any]]:
-    """Return what the platform lists of runs for these events, a second after one another."""
+    """Return the platform's list of invocations for these events, one per second."""
     result = {"payload": payload} if status == "SUCCEEDED" else {"error": {"name": "Error", "message": "no"}}
     return [
         {

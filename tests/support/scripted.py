@@ -1,4 +1,4 @@
-"""A scripted Platform API over real HTTP: a token endpoint and whatever routes a test gives."""
+"""A scripted Platform API over real HTTP."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SNAKE_RUNTIME: dict[str, Any] = {
 
 
 class StepClock:
-    """A clock on which waiting takes no time and is written down."""
+    """A clock on which waits take no time and are recorded."""
 
     def __init__(self) -> None:
         self.slept: list[float] = []

@@ -1,4 +1,4 @@
-"""The least that an installation must be able to do: start a project, deploy it, run it, and show what happened."""
+"""A smoke test of an installation: create, deploy and run a project."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Ran:
 
 
 def run(ckfunc: Path, *arguments: str, cwd: Path) -> Ran:
-    """Run an installed `ckfunc` as a user does: its own process, no terminal, nothing of the test run's environment."""
+    """Run an installed `ckfunc` in a separate process, without a terminal and without the environment of the tests."""
     environ = {
         name: value for name, value in os.environ.items() if not name.startswith(("COV_", "COVERAGE_", "PYTHON"))
     }
@@ -36,7 +36,7 @@ def run(ckfunc: Path, *arguments: str, cwd: Path) -> Ran:
 
 
 def smoke(ckfunc: Path, directory: Path, version: str) -> None:
-    """Go the way of a new user in an empty `directory`, on the embedded emulator, and check every step."""
+    """Run and check the first steps of a new user in an empty `directory`, on the embedded emulator."""
 
     def step(*arguments: str, code: int = 0) -> Ran:
         ran = run(ckfunc, *arguments, cwd=directory)

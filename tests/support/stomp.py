@@ -48,7 +48,7 @@ def frame(command: str, headers: dict[str, str] | None = None, body: str = "") -
 
 
 class StompClient:
-    """A client that knows nothing but frames, and keeps what it has not been asked for."""
+    """A client that sends and reads frames; frames that a test skipped can be read later."""
 
     def __init__(self, socket: ClientConnection) -> None:
         self.socket = socket
@@ -70,7 +70,7 @@ class StompClient:
                 return parse(text)
 
     def until(self, wanted: Any) -> Received:
-        """Return the next frame for which `wanted` is true; the others are kept, in order."""
+        """Return the next frame for which `wanted` is true; skipped frames can be read later, in order."""
         passed: list[Received] = []
         while not wanted(found := self.next()):
             passed.append(found)

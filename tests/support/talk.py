@@ -18,7 +18,7 @@ class Talk:
     bobs: dict[str, Any]
 
     def say(self, text: str, **more: Any) -> dict[str, Any]:
-        """Let ann send a message, and bob receive it."""
+        """Send a message as ann, and receive it as bob."""
         sent = self.ann.do(self.channel["_actions"]["message"], {"type": "TEXT", "body": text, **more})
         while self.bob.event("channel.message.created") != sent:
             pass

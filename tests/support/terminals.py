@@ -15,7 +15,7 @@ from typing import Any
 
 
 class Running:
-    """A command that runs, and what it has shown so far."""
+    """A running command, and its output so far."""
 
     def __init__(self, process: subprocess.Popen[bytes], handle: int) -> None:
         self.process = process
@@ -23,7 +23,7 @@ class Running:
         self.shown = ""
 
     def until(self, pattern: str, seconds: float = 60) -> re.Match[str]:
-        """Read until what was shown since the last call matches."""
+        """Read until the output since the last call matches."""
         ends = time.monotonic() + seconds
         while time.monotonic() < ends:
             if found := re.search(pattern, self.shown, re.DOTALL):

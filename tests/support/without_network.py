@@ -14,7 +14,7 @@ _FLAGS_OF_AN_INTERFACE, _UP_AND_RUNNING = 0x8914, 0x41  # SIOCSIFFLAGS, IFF_UP |
 
 
 def environment() -> dict[str, str]:
-    """Return variables with which npm and everything else asks a proxy that is not there.
+    """Return variables that make npm and other programs use a proxy that does not exist.
 
     The registry stays: another one would be another installation.
     """
@@ -28,13 +28,13 @@ def environment() -> dict[str, str]:
 
 
 def possible() -> bool:
-    """Tell whether a network namespace can be made here."""
+    """Return whether a network namespace can be created here."""
     probe = [sys.executable, __file__, sys.executable, "-c", "pass"]
     return sys.platform == "linux" and subprocess.run(probe, check=False, capture_output=True).returncode == 0
 
 
 def main() -> None:
-    """Cut this process off, but for loopback, and become the command."""
+    """Disconnect this process from all networks but loopback, and execute the command."""
     import fcntl
     import socket
     import struct
