@@ -337,6 +337,11 @@ def test_a_result_that_is_not_json_fails_with_a_message(run, value, reason):
                 "handlers can only read their installed packages and",
             ),
             (
+                "require('fs').readFileSync(require('path').resolve(__dirname, '../data.json'));",
+                "Error",
+                "temporary directory (handlers/data.json)",
+            ),
+            (
                 "require('fs').writeFileSync('here.txt', '');",
                 "Error",
                 "handlers can only write to the temporary directory",

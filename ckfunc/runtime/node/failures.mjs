@@ -83,7 +83,7 @@ function request(error, apiUrl) {
 function denied(error) {
   if (error.code !== 'ERR_ACCESS_DENIED') return '';
   const why = DENIED[error.permission] ?? 'handlers are not allowed to do this';
-  return error.resource ? `${why} (${text(error.resource)})` : why;
+  return error.resource ? `${why} (${plainPaths(text(error.resource))})` : why;
 }
 
 function missing(error) {
