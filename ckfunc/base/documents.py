@@ -19,6 +19,36 @@ DEEPEST = 200
 """The maximum nesting of objects and arrays, in requests and in results of handlers."""
 
 
+_SYNTAX_ERRORS = (
+    ("Expecting value", "a value is expected"),
+    ("Expecting property name", "a name in double quotes is expected"),
+    ("Expecting ':'", "a colon is expected"),
+    ("Expecting ','", "a comma or a closing bracket is expected"),
+    ("Illegal trailing comma", "a comma before a closing bracket is not allowed"),
+    ("Unterminated string", "a closing quote is missing for the string"),
+    ("Invalid control character", "a string has a line break or another control character"),
+    ("Invalid \\", "a string has an invalid backslash escape"),
+    ("Extra data", "more text follows the first value"),
+)
+"""How messages of Python's JSON parser start, and the text for users: a position follows it."""
+
+
+class InvalidJson(ValueError):
+    """A syntax error in JSON: the problem, and its line and column from 1."""
+
+    def __init__(self, error: json.JSONDecodeError) -> None:
+        if error.doc.strip():
+            self.problem = "it ends too early"
+            self.line, self.column = error.lineno, error.colno
+            if error.doc[error.pos :].strip():
+                known = (text for start, text in _SYNTAX_ERRORS if error.msg.startswith(start))
+                self.problem = next(known, "the syntax is invalid")
+            super().__init__(f"{self.problem} at line {self.line}, column {self.column}")
+        else:
+            self.problem, self.line, self.column = "it is empty", 1, 1
+            super().__init__(self.problem)
+
+
 def read_document(data: str | bytes) -> Any:
     """Parse the JSON document in `data`; bytes may be UTF-8, UTF-16 or UTF-32, with or without a byte order mark.
 
@@ -61,7 +91,11 @@ def read_data(data: str, name: str, example: str) -> Any:
 
 
 def json_error(error: ValueError) -> ValueError:
-    """Return a parser's error, with a text of ours for an integer that Python refuses to convert."""
+    """Return a parser's error with a text for users instead of the one for Python programmers."""
+    if isinstance(error, json.JSONDecodeError):
+        return InvalidJson(error)
+    if isinstance(error, UnicodeDecodeError):
+        return ValueError(f"it is not {error.encoding.upper()} (byte {error.start})")
     return ValueError("a number has too many digits") if "integer string conversion" in str(error) else error
 
 

@@ -130,7 +130,7 @@ class WrongApplication(CkfuncError):
 
     def __init__(self, target: str, want: str, actual: str) -> None:
         super().__init__(
-            f"target {target!r} is bound to application {want}, but these credentials belong to {actual}",
+            f"target {target!r} is bound to application {want}, but these credentials belong to application {actual}",
             hint="check CHATKITTY_CLIENT_ID, or fix `application` in functions.yaml; "
             "`ckfunc deploy --allow-other-application` deploys anyway",
         )

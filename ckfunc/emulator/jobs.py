@@ -236,8 +236,6 @@ def _documents(text: str) -> Iterator[tuple[Any, str]]:
     while not closed:
         try:
             document, end = DECODER.raw_decode(text, at)
-        except json.JSONDecodeError as error:
-            raise JobFailed(f"the file is not JSON: {error.msg} at line {error.lineno}, column {error.colno}") from None
         except RecursionError:
             raise JobFailed("the file is nested too deeply") from None
         except ValueError as error:

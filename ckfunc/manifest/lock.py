@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from ckfunc.base.documents import read_document
+from ckfunc.base.documents import InvalidJson, read_document
 from ckfunc.base.errors import Problem
 from ckfunc.manifest.definition import MANIFEST_NAME
 from ckfunc.manifest.sources import Complaint, read_text, without_bom
@@ -29,11 +29,11 @@ def read_lock(root: Path) -> PackageLock | None:
         raise refused(Problem(LOCK_NAME, text.line, text.column, text.message, _RESTORE))
     try:
         return PackageLock.of(read_document(without_bom(text)))
-    except json.JSONDecodeError as error:
+    except InvalidJson as error:
         if _CONFLICT in text:
             hint = f"take one side (`git checkout --ours {LOCK_NAME}`) and {_LOCK}"
             raise refused(Problem(LOCK_NAME, 0, 0, "the file has merge conflicts", hint)) from None
-        raise refused(Problem(LOCK_NAME, error.lineno, error.colno, "the file is not JSON", _RESTORE)) from None
+        raise refused(Problem(LOCK_NAME, error.line, error.column, "the file is not JSON", _RESTORE)) from None
     except InvalidLock as error:
         raise refused(Problem(LOCK_NAME, 0, 0, f"the file {error}", _RESTORE)) from None
     except ValueError:

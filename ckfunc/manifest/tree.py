@@ -267,8 +267,8 @@ _SENTENCES = (
     _Sentence(("could not find expected ':'",), "a colon is missing", "write `name: value`", from_start=True),
     _Sentence(
         ("flow mapping", "flow sequence"),
-        "this { or [ is not closed properly",
-        "check commas and closing brackets",
+        "this { or [ is not closed, or a comma is missing in it",
+        "check the commas and closing brackets",
         from_start=True,
     ),
     _Sentence(("tag",), "tags are not supported", "quote the value if it is a string that starts with !"),

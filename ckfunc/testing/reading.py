@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ckfunc.base.clock import parse_timestamp
-from ckfunc.base.documents import read_document
+from ckfunc.base.documents import InvalidJson, read_document
 from ckfunc.base.errors import CkfuncError, InvalidFiles, InvalidManifest, Problem
 from ckfunc.base.secrets import Secret
 from ckfunc.base.text import did_you_mean
@@ -222,9 +222,11 @@ class _Reader:
             return None
         try:
             event = read_document(text)
+        except InvalidJson as error:
+            self.problems.append(Problem(name, error.line, error.column, f"invalid JSON: {error.problem}"))
+            return None
         except ValueError as error:
-            line, column = getattr(error, "lineno", 0), getattr(error, "colno", 0)
-            self.problems.append(Problem(name, line, column, f"invalid JSON: {getattr(error, 'msg', error)}"))
+            self.problems.append(Problem(name, 0, 0, f"invalid JSON: {error}"))
             return None
         if not isinstance(event, dict):
             self.problems.append(Problem(name, 1, 1, "the event is not a JSON object", "such as {…}"))

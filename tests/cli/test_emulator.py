@@ -95,7 +95,7 @@ def test_a_running_emulator_can_be_seeded_but_not_replaced_by_an_import(
     [
         ("users:\n  - name: a\n  - naem: b\n", "people.yaml:3:5: users[1].naem: a user has no field 'naem'"),
         ("users:\n  - name: a\n    display_name: 7\n", "people.yaml:2:5: users[0]: field 'displayName' is an integer"),
-        ("users: [{name: 5]\n", "people.yaml:1:9: this { or [ is not closed properly"),
+        ("users: [{name: 5]\n", "people.yaml:1:9: this { or [ is not closed, or a comma is missing in it"),
         ("users: [&a [*a]]\n", "people.yaml:1:13: this alias is part of its own anchor"),
         ("users: " + "[" * 100_000, "people.yaml:1:208: this is nested too deeply (at most 200 levels)"),
         ("users:\n" + "- " * 3000 + "x\n", "people.yaml:2:401: this is nested too deeply (at most 200 levels)"),

@@ -32,8 +32,16 @@ def test_an_event_may_use_any_utf_encoding_in_any_locale(encoding: str, tmp_path
 @pytest.mark.parametrize(
     ("data", "problem"),
     [
-        ("{", "--data is not JSON: "),
-        ("", "--data is not JSON: "),
+        ("{", "--data is not JSON: it ends too early at line 1, column 2"),
+        ("", "--data is not JSON: it is empty"),
+        ("username=jane", "--data is not JSON: a value is expected at line 1, column 1"),
+        ("{username: 1}", "--data is not JSON: a name in double quotes is expected at line 1, column 2"),
+        ('{"a" 1}', "--data is not JSON: a colon is expected at line 1, column 6"),
+        ('{\n"a": 1 "b": 2}', "--data is not JSON: a comma or a closing bracket is expected at line 2, column 8"),
+        ('{"a": "b}', "--data is not JSON: a closing quote is missing for the string at line 1, column 7"),
+        ('{"a": "b\nc"}', "--data is not JSON: a string has a line break or another control character at line 1"),
+        ('{"a": "\\x"}', "--data is not JSON: a string has an invalid backslash escape at line 1, column 8"),
+        ('{"a": 1} {}', "--data is not JSON: more text follows the first value at line 1, column 10"),
         ("[" * 100_000, "--data is not JSON: it is nested too deeply"),
         ('{"a": ' * 250 + "1" + "}" * 250, "--data is not JSON: it is nested too deeply"),
         ('{"a": NaN}', "--data is not JSON: NaN is not a JSON value"),
@@ -54,7 +62,7 @@ def test_invalid_event_data_is_a_usage_error(data: str, problem: str) -> None:
 
 def test_undecodable_event_data_is_a_usage_error(tmp_path: Path) -> None:
     (tmp_path / "event.json").write_bytes(b'{"a": "\xff"}')
-    with pytest.raises(UsageProblem, match="is not JSON"):
+    with pytest.raises(UsageProblem, match=r"is not JSON: it is not UTF-8 \(byte 7\)"):
         event_from(f"@{tmp_path / 'event.json'}")
 
 

@@ -194,7 +194,7 @@ def test_a_declined_plan_writes_nothing_and_fails(here: World) -> None:
 
 def test_another_application_id_is_refused_before_any_version_is_read(here: World) -> None:
     here.application.add(SENT, "a\n")
-    with pytest.raises(WrongApplication, match="bound to application 7, but these credentials belong to 42"):
+    with pytest.raises(WrongApplication, match="application 7, but these credentials belong to application 42"):
         here.deploy(here.project({SENT: "b\n"}, application="7"))
     assert sorted(here.calls()) == ["GET /runtimes/nodejs", "GET /runtimes/nodejs/functions", "POST /oauth/token"]
     assert here.plan(here.project({SENT: "a\n"}, application="42")).is_empty

@@ -151,12 +151,12 @@ def test_a_failed_import_is_rolled_back_and_its_keys_can_be_used_again(client: h
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"[", "the file is not JSON: Expecting value at line 1, column 2"),
+        (b"[", "the file is not JSON: it ends too early at line 1, column 2"),
         (b"[{},]", "entry 1: field 'name' is missing"),
         (b"[1]", "entry 1: user is an integer, not an object"),
         (b'[{"name": "a", "displayName": "a"}, {"name": "a"}]', "entry 2: field 'displayName' is missing"),
         (b'[{"name": "a", "displayName": "a"} 1]', "',' or ']' is missing at line 1, column 36"),
-        (b'[{"name": "a", "displayName": "a"},]', "the file is not JSON: Expecting value at line 1, column 36"),
+        (b'[{"name": "a", "displayName": "a"},]', "the file is not JSON: a value is expected at line 1, column 36"),
         (b"[] []", "there is extra data after the array"),
         (b'[{"name": "\\ud800", "displayName": "a"}]', "half of a surrogate pair"),
         (b'[{"name": "a", "displayName": "a", "properties": {"x": NaN}}]', "NaN is not a JSON value"),

@@ -316,7 +316,7 @@ targets: {x: {protected: 1}}
         ("a: {b: ${C}}\n", '1:8: this reference needs quotes (write "${NAME}" with quotes inside { } and [ ])'),
         ("a: b: c\n", "1:5: a colon is not allowed here"),
         ("a: 1\nb\nc: 2\n", "2:1: a colon is missing"),
-        ("a: {b: c\n", "1:4: this { or [ is not closed properly"),
+        ("a: {b: c\n", "1:4: this { or [ is not closed, or a comma is missing in it"),
         ("a: *nowhere\n", "1:4: this alias refers to an anchor that is not defined above it"),
         ("a: &b [*b]\n", "1:8: this alias is part of its own anchor"),
         ("a: &b\n  c: {d: *b}\n", "2:10: this alias is part of its own anchor"),

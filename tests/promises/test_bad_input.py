@@ -215,7 +215,7 @@ def test_credentials_for_another_application_are_refused(
     edited(project, "remote: {}", "remote: {application: 8}")
     ran = ckfunc("-C", project, "deploy")
     assert ran.code == 1
-    assert "bound to application 8, but these credentials belong to 7" in ran.err
+    assert "bound to application 8, but these credentials belong to application 7" in ran.err
     assert [call for call in remote.calls() if not call.startswith("GET")] == []
 
 

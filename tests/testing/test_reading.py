@@ -190,7 +190,7 @@ MISTAKES = [
     (HEAD + "  - {name: a, event: {}, faults: [{lost: true, seed: 7}]}\n", "a seed needs a rate"),
     (HEAD + "  - {name: a, event: {}, faults: [{lost: true, retry_after: 1}]}\n", "3:48: Retry-After needs a status"),
     (HEAD + "  - {name: a, event: {}, faults: [{lost: true, frist: 1}]}\n", "(did you mean 'first'?)"),
-    (HEAD + "  - {name: a, event: {}\n", "3:5: this { or [ is not closed properly"),
+    (HEAD + "  - {name: a, event: {}\n", "3:5: this { or [ is not closed, or a comma is missing in it"),
     (HEAD + "  - {name: a, event: " + "{a: " * 2_000 + "\n", "3:139: this is nested too deeply (at most 32 levels)"),
 ]
 

@@ -117,7 +117,7 @@ def watch_options(command: Command) -> Command:
 @click.option("--allow-removals", is_flag=True, help="Remove packages and variables that are not in functions.yaml.")
 @click.option("--allow-other-application", is_flag=True, help="Deploy to an application other than the target's.")
 @click.option("--allow-stale", is_flag=True, help="With --plan: deploy the current state if the plan is stale.")
-@click.option("--concurrency", "at_once", type=click.IntRange(1, 16), metavar="N", help="Concurrent requests, 1 to 16.")
+@click.option("--concurrency", "at_once", type=click.IntRange(1, 16), metavar="N", help="Make N requests at a time.")
 def deploy(
     app: App,
     only: tuple[str, ...],
