@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @command("""
   ckfunc replay user.sent.message                     the newest 50
-  ckfunc replay user.sent.message --since 1d          those of the last 24 hours
+  ckfunc replay user.sent.message --since 1d          the last 24 hours
   ckfunc replay user.sent.message --failed --last 10  the newest that failed
   ckfunc replay user.sent.message --exit-code         3 if any differs
   ckfunc replay 4711                                  a single invocation
