@@ -23,7 +23,7 @@ _TEXT, _CLOSE, _PING = 1, 8, 9
 _TOPICS = ("messages", "keystrokes", "typing", "participants", "readReceipts", "reactions", "events")
 _MARK = b'"body":"load '
 _STILL_S = 120.0
-"""Messages are lost when no more of them have come for so long."""
+"""If no message arrives for this time, the missing ones count as lost."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from bench.harness import Figure, alternate, median
 from bench.subjects import Subject
 
 _PAUSE_S = 1.0
-"""The pause between the start of a server and the call of a developer who is quick."""
+"""The pause between the start of a server and the call of a quick developer."""
 
 
 def measure(subjects: Sequence[Subject], rounds: int = 5) -> list[Figure]:

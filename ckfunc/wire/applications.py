@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ckfunc.base.clock import parse_timestamp, timestamp
+from ckfunc.base.clock import timestamp
 from ckfunc.base.secrets import Secret, revealed, secret_values
 from ckfunc.model.application import (
     ApiCall,
@@ -22,7 +22,7 @@ from ckfunc.model.application import (
     Status,
 )
 from ckfunc.wire.links import Links, application_id_in
-from ckfunc.wire.reading import Malformed, optional, required, resource
+from ckfunc.wire.reading import Malformed, choice, moment, optional, required, resource
 
 if TYPE_CHECKING:
     from ckfunc.model.outputs import CallJson
@@ -46,14 +46,10 @@ def write_application(application: Application, links: Links) -> dict[str, Any]:
 def read_application(document: Any) -> Application:
     """Read an application in either spelling; raises Malformed."""
     data = resource(document, "application")
-    try:
-        created = parse_timestamp(required(data, "createdTime", str))
-    except ValueError as error:
-        raise Malformed(str(error)) from None
     return Application(
         id=required(data, "id", int),
         key=required(data, "key", str),
-        created_time=created,
+        created_time=moment(data, "createdTime"),
         properties=optional(data, "properties", dict) or {},
     )
 
@@ -258,18 +254,13 @@ def write_invocation(invocation: Invocation, links: Links) -> dict[str, Any]:
 def read_invocation(document: Any) -> Invocation:
     """Read an invocation in either spelling; raises Malformed."""
     data = resource(document, "invocation")
-    try:
-        status = Status(required(data, "status", str))
-        created = parse_timestamp(required(data, "createdTime", str))
-    except ValueError as error:
-        raise Malformed(str(error)) from None
     return Invocation(
         id=required(data, "id", int),
         version_number=required(data, "versionNumber", int),
-        status=status,
+        status=choice(data, "status", Status),
         args=optional(data, "args", dict) or {},
         result=optional(data, "result", dict) or {},
-        created_time=created,
+        created_time=moment(data, "createdTime"),
     )
 
 

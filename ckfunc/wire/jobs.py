@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ckfunc.base.clock import parse_timestamp, timestamp
+from ckfunc.base.clock import timestamp
 from ckfunc.model.chat import ChannelType
 from ckfunc.model.job import (
     ChannelImport,
@@ -44,6 +44,7 @@ from ckfunc.wire.reading import (
     Malformed,
     choice,
     label,
+    moment,
     optional,
     optional_label,
     required,
@@ -214,12 +215,7 @@ def write_snapshot(snapshot: DataSnapshot) -> SnapshotJson:
 def read_snapshot(document: Any) -> DataSnapshot:
     """Read a snapshot; raises Malformed."""
     data = resource(document, "the snapshot")
-    text = required(data, "createdTime", str)
-    try:
-        created = parse_timestamp(text)
-    except ValueError:
-        raise Malformed(f"field 'createdTime' is not a time: {text[:60]!r}") from None
-    return DataSnapshot(required(data, "name", str), created, required(data, "sizeBytes", int))
+    return DataSnapshot(required(data, "name", str), moment(data, "createdTime"), required(data, "sizeBytes", int))
 
 
 def _user(document: Any, place: Place) -> SeedUser:

@@ -1,4 +1,4 @@
-// A chat with the functions of this project, made with the vendor's client. `ckfunc dev` serves it at /web/.
+// A chat with the functions of this project, made with ChatKitty's client. `ckfunc dev` serves it at /web/.
 import { getSdkClient } from '/chat-client.js';
 
 // On the real platform this is getSdkClient(API_KEY).
@@ -28,7 +28,7 @@ $('#connect').addEventListener('submit', async (event) => {
   $('#state').textContent = 'online';
   chat.onCurrentUserOnline(() => {
     $('#state').textContent = 'online';
-    if (channel) load(); // what was said in the meantime
+    if (channel) load(); // messages sent in the meantime
   });
   chat.onCurrentUserOffline(() => ($('#state').textContent = 'connecting'));
   chat.onChannelJoined(add);

@@ -171,7 +171,7 @@ A test file, tests/start.yaml:
     "--shard",
     metavar="I/N",
     callback=_shard,
-    help="Only run part I of N parts of about equal duration, for several machines.",
+    help="Only run part I of N, to split the cases between machines.",
 )
 @click.option(
     "--durations",

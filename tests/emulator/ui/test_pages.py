@@ -119,7 +119,7 @@ def test_a_search_of_many_messages_is_split_into_linked_pages(web: httpx.Client,
         path = f"/ui/messages{html.unescape(older[1])}" if older else ""
     assert (seen, len(pages)) == (["149999", "5"], 2)
     none = shown(web, "/ui/messages?query=plum")
-    assert re.search(r"No match down to message 49\d{3}\.", none) and "Search older messages" in none
+    assert re.search(r"No match so far, searching back to message 49\d{3}\.", none) and "Search older messages" in none
 
 
 def test_sessions_are_listed_and_ended(web: httpx.Client) -> None:
