@@ -230,7 +230,7 @@ def _documents(text: str) -> Iterator[tuple[Any, str]]:
     """Yield the array's entries, each with its source text."""
     at = _after_blanks(text, 0)
     if text[at : at + 1] != "[":
-        raise JobFailed("the file does not hold a JSON array")
+        raise JobFailed("the file is not a JSON array")
     at = _after_blanks(text, at + 1)
     closed = text[at : at + 1] == "]"
     while not closed:
@@ -245,10 +245,12 @@ def _documents(text: str) -> Iterator[tuple[Any, str]]:
         closed = text[at : at + 1] == "]"
         if not closed and text[at : at + 1] != ",":
             line, column = text.count("\n", 0, at) + 1, at - (text.rfind("\n", 0, at) + 1) + 1
-            raise JobFailed(f"the file is not JSON: ',' or ']' is missing at line {line}, column {column}")
+            raise JobFailed(
+                f"the file is not JSON: a comma or a closing bracket is expected at line {line}, column {column}"
+            )
         at = at + 1 if closed else _after_blanks(text, at + 1)
     if _after_blanks(text, at + (text[at : at + 1] == "]")) != len(text):
-        raise JobFailed("the file is not JSON: there is extra data after the array")
+        raise JobFailed("the file is not JSON: more text follows the array")
 
 
 def _after_blanks(text: str, at: int) -> int:

@@ -162,7 +162,7 @@ def test_a_non_ascii_file_name_is_returned_unchanged(client: httpx.Client, user:
 
 def test_a_form_without_a_file_is_a_400_with_the_reason(client: httpx.Client, user: dict[str, Any]) -> None:
     other = client.post("/v1/users/1/display-picture", files={"picture": ("x.png", PNG, "image/png")})
-    assert explanation(other) == "the form has no field 'file'; send the file as that"
+    assert explanation(other) == "the form has no field 'file'; send the file in this field"
     assert explanation(upload(client, content=b"")) == "the file in field 'file' is empty"
     garbage = {"content-type": "multipart/form-data; boundary=x"}
     assert "boundary" in explanation(client.post("/v1/users/1/display-picture", content=b"?", headers=garbage))

@@ -155,9 +155,9 @@ def test_a_failed_import_is_rolled_back_and_its_keys_can_be_used_again(client: h
         (b"[{},]", "entry 1: field 'name' is missing"),
         (b"[1]", "entry 1: user is an integer, not an object"),
         (b'[{"name": "a", "displayName": "a"}, {"name": "a"}]', "entry 2: field 'displayName' is missing"),
-        (b'[{"name": "a", "displayName": "a"} 1]', "',' or ']' is missing at line 1, column 36"),
+        (b'[{"name": "a", "displayName": "a"} 1]', "a comma or a closing bracket is expected at line 1, column 36"),
         (b'[{"name": "a", "displayName": "a"},]', "the file is not JSON: a value is expected at line 1, column 36"),
-        (b"[] []", "there is extra data after the array"),
+        (b"[] []", "more text follows the array"),
         (b'[{"name": "\\ud800", "displayName": "a"}]', "half of a surrogate pair"),
         (b'[{"name": "a", "displayName": "a", "properties": {"x": NaN}}]', "NaN is not a JSON value"),
         (
@@ -193,7 +193,7 @@ def test_an_upload_that_is_not_an_array_is_a_400(client: httpx.Client) -> None:
         for sent, words in (
             ({"json": []}, "send it as multipart/form-data"),
             ({"files": {"other": b"[]"}}, "the form has no field 'file'"),
-            ({"files": {"file": b"{}"}}, "does not hold a JSON array"),
+            ({"files": {"file": b"{}"}}, "the file in field 'file' is not a JSON array"),
             ({"files": {"file": b""}}, "is empty"),
         ):
             answer = client.post(f"/v1{path}", **sent)  # type: ignore[arg-type]  # built above

@@ -59,7 +59,7 @@ def replay(
     moment = parse_since(since, app.clock.now()) if since is not None else None
     chosen = Chosen(last if last is not None or moment is not None else USUAL_COUNT, moment, failed)
     if is_id(selected) and (last is not None or since is not None or failed):
-        raise UsageProblem("an id selects one invocation; --last, --since and --failed are for a TYPE")
+        raise UsageProblem("an id selects one invocation; --last, --since and --failed need a TYPE")
     output, project = app.output, app.project()
     if not is_id(selected):
         require_handler(project, selected)

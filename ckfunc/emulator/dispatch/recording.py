@@ -110,7 +110,9 @@ class Recorder:
         if not (is_id(number) and (is_id(undone) or not undone)):
             return None
         if int(undone or 0) != self._undone:
-            raise Refused("the run that sent this has ended, and the emulator's data was restored since")
+            raise Refused(
+                "the run that sent this request has ended, and the emulator's data has been restored since then"
+            )
         return int(number)
 
     def asked(self, invocation_id: int, request: Asked) -> Calls | None:

@@ -111,7 +111,8 @@ def read_multipart(body: bytes, content_type: str | None) -> dict[str, Part]:
     """Return the parts of a multipart form by name, the last of each name. Raises Refused."""
     kind, parameters = _content_type(content_type)
     if kind != "multipart/form-data":
-        raise Refused(f"the body was sent as {kind[:80] or 'nothing in particular'}; send it as multipart/form-data")
+        sent = f"as {kind[:80]}" if kind else "without a content type"
+        raise Refused(f"the body was sent {sent}; send it as multipart/form-data")
     return {part.name: part for part in split(body, parameters.get("boundary", ""))}
 
 
@@ -119,7 +120,7 @@ def uploaded_file(parts: dict[str, Part], name: str = "file") -> StoredFile:
     """Return the file in a form's field. Raises Refused if it is missing, empty or too large."""
     part = parts.get(name)
     if part is None:
-        raise Refused(f"the form has no field {name!r}; send the file as that")
+        raise Refused(f"the form has no field {name!r}; send the file in this field")
     size = len(part.content)
     if size == 0:
         raise Refused(f"the file in field {name!r} is empty")

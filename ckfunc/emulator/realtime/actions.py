@@ -213,7 +213,7 @@ def _create_thread(request: ClientRequest, at: Destination) -> None:
 
 
 def _call(_request: ClientRequest, _at: Destination) -> None:
-    raise Refused("the emulator has no calls")
+    raise Refused("the emulator does not support calls")
 
 
 def _channel_keystrokes(request: ClientRequest, at: Destination) -> None:

@@ -229,7 +229,9 @@ def _check_packages(dependencies: Iterable[Dependency]) -> None:
         if dependency.name in seen:
             raise Refused(f"package {dependency.name} is listed twice")
         if dependency.name in platforms and not dependency.default and dependency.version != platforms[dependency.name]:
-            raise Refused(f"package {dependency.name} is the platform's own, at version {platforms[dependency.name]}")
+            raise Refused(
+                f"package {dependency.name} is provided by the platform, at version {platforms[dependency.name]}"
+            )
         seen.add(dependency.name)
 
 

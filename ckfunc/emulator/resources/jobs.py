@@ -108,7 +108,7 @@ def _import(
     """Start a job that reads the entries of an uploaded file with `read`, and stores them with `add`."""
     content = call.upload().content
     if not is_array(content):
-        raise Refused("the file in field 'file' does not hold a JSON array")
+        raise Refused("the file in field 'file' is not a JSON array")
 
     def work(attempt: Attempt) -> Steps:
         return add(attempt.database, entries(content, read), attempt.job_id, attempt.turn)

@@ -110,7 +110,7 @@ async def change_message(call: Call, services: EmulatorServices) -> Reply:
         own = access.own_message(services.database, message.id, user, moderated=True)
         await delete_in_steps(services.database, message_actions.delete(context, own))
     else:
-        raise Refused("the form does not say what to do")
+        raise Refused("the form has no action")
     return _back(call)
 
 
@@ -131,7 +131,7 @@ async def change_participant(call: Call, services: EmulatorServices) -> Reply:
             raise Refused("a direct channel does not accept new members")
         channel_actions.add_member(context, channel, user)
     else:
-        raise Refused("the form does not say what to do")
+        raise Refused("the form has no action")
     return _back(call)
 
 
