@@ -187,7 +187,7 @@ def test_new_dependencies_replace_those_of_the_user_but_not_those_of_the_platfor
         ([{"name": "ms", "version": ".."}], "is not a version range"),
         ([{"name": "ms", "version": "~"}], "is not a version range"),
         ([{"name": "ms", "version": "1"}, {"name": "ms", "version": "2"}], "listed twice"),
-        ([{"name": "axios", "version": "1.0.0"}], "platform's own"),
+        ([{"name": "axios", "version": "1.0.0"}], "provided by the platform"),
     ],
 )
 def test_dependencies_that_cannot_be_installed_are_a_400(client: httpx.Client, body: object, explanation: str) -> None:
