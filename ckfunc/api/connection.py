@@ -89,7 +89,7 @@ def checked_address(text: str, name: str) -> str:
             hint="remove it from the address; credentials go into CHATKITTY_CLIENT_ID and CHATKITTY_CLIENT_SECRET",
         )
     if parts.query or parts.fragment or text.endswith(("?", "#")):
-        raise InvalidAddress(f"{name} has a query or a fragment", hint="give only the address up to its path")
+        raise InvalidAddress(f"{name} has a query or a fragment", hint="remove what follows its path")
     if parts.scheme not in ("http", "https"):
         raise InvalidAddress(f"{name} is not an http or https address", hint=f"such as {API_URL}")
     if parts.scheme == "http" and not is_loopback(parts.hostname or ""):

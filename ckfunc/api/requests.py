@@ -22,7 +22,7 @@ def checked_path(path: str) -> str:
     parts = urlsplit(path)
     if parts.scheme or parts.netloc or not path.isprintable() or " " in path or parts.fragment:
         raise UsageProblem(
-            f"{path!r} is not a path of the API", hint="give the part after the host, such as /v1/users?size=5"
+            f"{path!r} is not a path of the API", hint="pass the part after the host, such as /v1/users?size=5"
         )
     return path if path.startswith("/") else f"/{path}"
 

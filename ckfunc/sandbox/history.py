@@ -106,7 +106,7 @@ def conversation_of_channel(directory: Path, channel_id: int) -> tuple[RecordedC
     with closing(copied(directory / DATABASE)) as database:
         row = database.one("SELECT min(created_time) FROM messages WHERE channel_id = ?", channel_id)
         if row is None or row[0] is None:
-            raise NoConversation("this channel has no messages", hint="write some first")
+            raise NoConversation("this channel has no messages", hint="send some first")
         start = parse_timestamp(row[0])
         before = _HistoryReader(database, start).data_before(_data_of(database))
         channel = channels.get(database, channel_id)

@@ -124,7 +124,9 @@ def read_event(file: Path | None, trigger_type: str) -> Mapping[str, Any]:
         # Shells write UTF-8 or UTF-16, with or without a byte order mark.
         document = read_document(sys.stdin.buffer.read() if file is None else read_file(file, pipe=True))
     except OSError as error:
-        raise UsageProblem(f"cannot read the event: {shown}: {error.strerror}", hint="--event FILE, or -") from None
+        raise UsageProblem(
+            f"cannot read the event: {shown}: {error.strerror}", hint="pass a JSON file, or - for stdin"
+        ) from None
     except ValueError as error:
         raise UsageProblem(f"{shown} is not JSON: {error}", hint="an event is a JSON object") from None
     return event_of(document, trigger_type)
@@ -145,5 +147,7 @@ def event_of(document: Any, trigger_type: str) -> Mapping[str, Any]:
         inner = document["args"]
     declared = document.get("type")
     if inner is not document and isinstance(declared, str) and declared != trigger_type:
-        raise UsageProblem(f"the event is of type {declared}, not {trigger_type}", hint=f"invoke {declared} with it")
+        raise UsageProblem(
+            f"the event is of type {declared}, not {trigger_type}", hint=f"run `ckfunc invoke {declared}`"
+        )
     return inner

@@ -91,4 +91,4 @@ def _require(has_input: bool, has_output: bool, option: str, kind: str) -> None:
     if has_input and not has_output:
         raise UsageProblem(f"{option} is missing", hint=f"the files include {kind}")
     if has_output and not has_input:
-        raise UsageProblem(f"there are no {kind} to merge", hint=f"name some, or remove {option}")
+        raise UsageProblem(f"there are no {kind} to merge", hint=f"pass some, or remove {option}")

@@ -134,7 +134,7 @@ def test_outside_a_project_a_conversation_can_only_be_downloaded(web: httpx.Clie
 
 @pytest.mark.parametrize("web", ["in a project"], indirect=True)
 def test_a_conversation_that_cannot_be_saved_is_explained(web: httpx.Client, project: Path) -> None:
-    assert "this channel has no messages; write some first" in web.get("/ui/chat/channels/2/test").text
+    assert "this channel has no messages; send some first" in web.get("/ui/chat/channels/2/test").text
     assert web.get("/ui/chat/channels/99/test").status_code == 404
     (project / "functions.yaml").write_text("version: 2\n")
     broken = web.get("/ui/chat/channels/1/test")

@@ -97,7 +97,7 @@ def logout(app: App, application: str | None) -> None:
     if application is not None:
         target = Target(f"application {application}", application=application)
     elif target.name == ANY_PROJECT:
-        raise NoProject("outside of a project, logout needs an application", hint="--application ID")
+        raise NoProject("outside of a project, logout needs an application", hint="pass --application ID")
     removed = remove_login(entry_names(root, target, *app.variables(root, target).addresses))
     document: LogoutJson = {"target": target.name, "removed": removed}
     app.output.outcome(document, ("logged out" if removed else "nobody was logged in", "muted"), f": {target.name}")
