@@ -33,6 +33,8 @@ RUN = [
     "import 'node:os';\nlet at = 1;\ntry { at = __dirname; } catch {}\nconst handleEvent = () => at;",
     "import 'node:os';\nconst __filename = import.meta.filename;\nconst handleEvent = () => +!!{ module: __filename };",
     "import 'node:os';\nconst run = (exports) => exports.module;\nconst handleEvent = () => run({ module: 1 });",
+    "export * as module from 'node:os';\nconst handleEvent = () => 1;",
+    "export { exports } from 'data:text/javascript,export const exports = 1';\nconst handleEvent = () => 1;",
     "const handleEvent = () => (__dirname + module.id ? 1 : 0);",
 ]
 

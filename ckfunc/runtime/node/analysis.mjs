@@ -175,10 +175,10 @@ const COMMON_JS = new Map([
   ['module', 'use export statements'],
 ]);
 const NAMED_BY = { MemberExpression: 'property', Property: 'key', MethodDefinition: 'key', PropertyDefinition: 'key' };
-const NEVER_READ = /^(?:Import|Export)\w*Specifier$|^(?:Labeled|Break|Continue)Statement$|^MetaProperty$/;
+const NEVER_READ = /^(?:Import|Export)\w*Specifier$|^ExportAllDeclaration$|^(?:Labeled|Break|Continue)Statement$|^MetaProperty$/;
 
-function isRead(node, parent) {
-  if (NEVER_READ.test(parent.type)) return parent.type === 'ExportSpecifier' && parent.local === node;
+function isRead(node, parent, statement) {
+  if (NEVER_READ.test(parent.type)) return parent.type === 'ExportSpecifier' && parent.local === node && !statement.source;
   return parent[NAMED_BY[parent.type]] !== node || parent.computed || parent.shorthand === true;
 }
 
@@ -193,7 +193,7 @@ function commonJsUses(program) {
   const uses = [];
   walk(program, (node, ancestors) => {
     const parent = ancestors.at(-1);
-    if (node.type !== 'Identifier' || !declared.has(node.name) || !isRead(node, parent)) return;
+    if (node.type !== 'Identifier' || !declared.has(node.name) || !isRead(node, parent, ancestors.at(-2))) return;
     if (ancestors.some((scope) => declared.get(node.name).has(scope))) return;
     if (parent.type === 'UnaryExpression' && parent.operator === 'typeof') tested.add(node.name);
     else if (!isGuarded(node, ancestors)) uses.push({ node, nested: ancestors.some(isFunction) });
