@@ -36,9 +36,17 @@ from ckfunc.runtime.frames import (
 from ckfunc.runtime.links import HAS_SOCKETS, HostLaunch, Link, connect
 from ckfunc.runtime.node import bare_environment
 from ckfunc.runtime.output import Lines, WrittenOutput
-from ckfunc.runtime.processes import SEAL_BYTES, Places, death, host_command, host_reach, kill_group, resident_bytes
+from ckfunc.runtime.processes import (
+    SEAL_BYTES,
+    Places,
+    Warden,
+    death,
+    host_command,
+    host_reach,
+    kill_group,
+    resident_bytes,
+)
 from ckfunc.runtime.scripts import place
-from ckfunc.runtime.warden import Warden
 
 _TICK_S = 0.05
 _START_S = 30.0

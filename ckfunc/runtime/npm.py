@@ -19,8 +19,7 @@ from ckfunc.base.secrets import revealed
 from ckfunc.model.lock import LOCK_NAME
 from ckfunc.runtime.node import node_executable, npm_script, shim_directory
 from ckfunc.runtime.policy import NpmSettings, npm_home, without_login
-from ckfunc.runtime.processes import kill_group, start_group
-from ckfunc.runtime.warden import Warden
+from ckfunc.runtime.processes import Warden, kill_group, start_group
 
 _COMMON = (
     "--no-audit",

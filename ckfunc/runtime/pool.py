@@ -25,9 +25,8 @@ from ckfunc.runtime.host import ENDED, Failed, Host, NotBegun, OnConsole, OnCove
 from ckfunc.runtime.links import HAS_SOCKETS
 from ckfunc.runtime.packages import STOPPED, PackageStore
 from ckfunc.runtime.policy import Policy, no_policy
-from ckfunc.runtime.processes import Places
+from ckfunc.runtime.processes import Places, Warden
 from ckfunc.runtime.scripts import CompiledCode, forget_old
-from ckfunc.runtime.warden import Warden
 
 MOST_AT_ONCE = 100
 """Concurrent runs of a function. Further runs wait, so that a queue is not mistaken for a slow handler."""

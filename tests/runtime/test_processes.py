@@ -15,9 +15,8 @@ from ckfunc.base.errors import NodeMissing
 from ckfunc.model.execution import Compiled
 from ckfunc.runtime.frames import BrokenStream, Decoder, encode
 from ckfunc.runtime.node import bare_environment, node_executable, node_version, npm_script, shim_directory
-from ckfunc.runtime.processes import death, kill_group, resident_bytes, start_group
+from ckfunc.runtime.processes import Warden, death, kill_group, resident_bytes, start_group
 from ckfunc.runtime.scripts import CompiledCode, forget_old, place
-from ckfunc.runtime.warden import Warden
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="process groups are POSIX")
 
