@@ -18,8 +18,7 @@ from support.older_formats import make_first_format
 
 from ckfunc.base.files import cache_dir
 from ckfunc.emulator.emulator import Emulator
-from ckfunc.emulator.http.bodies import FILE_BYTES, safe_name, safe_type
-from ckfunc.emulator.http.multipart import split
+from ckfunc.emulator.http.bodies import FILE_BYTES, safe_name, safe_type, split_form
 from ckfunc.emulator.http.problems import Refused
 from ckfunc.emulator.options import EmulatorOptions
 from ckfunc.emulator.store import files
@@ -184,7 +183,7 @@ def test_a_file_of_32_mib_is_stored_and_a_larger_one_is_a_400(client: httpx.Clie
 def test_a_file_full_of_similar_boundaries_is_one_part() -> None:
     content = b"\r\n--b\n" * (FILE_BYTES // 6)
     body = b'--bound\r\ncontent-disposition: form-data; name="file"\r\n\r\n' + content + b"\r\n--bound--\r\n"
-    (part,) = split(body, "bound")
+    (part,) = split_form(body, "bound")
     assert part.content == content
 
 
@@ -207,7 +206,7 @@ def test_a_file_full_of_similar_boundaries_is_one_part() -> None:
     ],
 )  # fmt: skip
 def test_every_valid_variant_of_a_multipart_form_is_parsed(body: bytes, parts: dict[str, bytes]) -> None:
-    assert {part.name: part.content for part in split(body, "x")} == parts
+    assert {part.name: part.content for part in split_form(body, "x")} == parts
 
 
 @pytest.mark.parametrize(
@@ -231,14 +230,14 @@ def test_every_valid_variant_of_a_multipart_form_is_parsed(body: bytes, parts: d
 )
 def test_an_invalid_multipart_form_is_refused(body: bytes) -> None:
     with pytest.raises(Refused):
-        split(body, "x")
+        split_form(body, "x")
 
 
 @pytest.mark.parametrize("disposition", ["form-data; name*=utf-8''a", "form-data", 'form-data; name=""'])
 def test_a_form_field_without_a_name_is_refused_with_the_reason(disposition: str) -> None:
     # RFC 7578 section 4.2: each part has a name, and the encoding of RFC 5987 is not allowed for it.
     with pytest.raises(Refused, match="a field of the multipart form has no `name`"):
-        split(f"--x\r\ncontent-disposition: {disposition}\r\n\r\n1\r\n--x--".encode(), "x")
+        split_form(f"--x\r\ncontent-disposition: {disposition}\r\n\r\n1\r\n--x--".encode(), "x")
 
 
 LARGE = bytes(range(256)) * (3 * PART_BYTES // 256) + b"the end"

@@ -12,7 +12,7 @@ from typing import Any
 
 from ckfunc.base.text import is_id
 from ckfunc.emulator.http import bodies
-from ckfunc.emulator.http.multipart import Part
+from ckfunc.emulator.http.bodies import Part
 from ckfunc.emulator.http.problems import Refused
 from ckfunc.emulator.store import invocations
 from ckfunc.emulator.store.database import Database

@@ -1,16 +1,21 @@
-"""Read request bodies: JSON, forms and uploaded files."""
+"""Read request bodies: JSON, forms and uploaded files.
+
+Source of multipart forms: RFC 7578, and RFC 2046 section 5.1.
+"""
 
 from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 from email.message import Message
 from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl
 
+from multipart import MultipartError, MultipartSegment, ParserLimitReached, PushMultipartParser
+
 from ckfunc.base.documents import DEEPEST, deeper_than, finite, json_error, no_constant
-from ckfunc.emulator.http.multipart import Part, split
 from ckfunc.emulator.http.problems import Refused
 from ckfunc.emulator.store.files import StoredFile
 
@@ -43,6 +48,7 @@ SEED_BYTES = 64 * MEBIBYTE
 
 ANY_TYPE = "application/octet-stream"
 _LONGEST_NAME = 200
+_FILE_FIELD = "file"
 
 # Source: RFC 9110 section 8.3.1, without parameters except a charset.
 _TOKEN = r"[\w!#$&^.+-]{1,80}"  # noqa: S105 - part of a grammar
@@ -50,6 +56,30 @@ _MEDIA_TYPE = re.compile(rf"{_TOKEN}/{_TOKEN}(; ?charset=[\w-]{{1,40}})?", re.AS
 
 # Control characters, characters that reorder text, and those with a meaning for file systems or shells.
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"*:<>?|]')
+
+
+MOST_PARTS = 100
+_MOST_HEADER_BYTES = 8 * 1024
+_MOST_HEADERS = 8
+_SLICE_BYTES = 256 * 1024  # in one piece, a large form takes three times as long and holds up other threads
+_LONGEST_BOUNDARY = 200  # RFC 2046 allows 70; some clients make longer ones
+
+_NO_PARTS = "the multipart form has no fields; check its boundary"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One field of a form. `file_name` and `content_type` are as sent, or None."""
+
+    name: str
+    content: bytes
+    file_name: str | None = None
+    content_type: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The content as text."""
+        return self.content.decode("utf-8", "replace")
 
 
 @lru_cache(maxsize=256)
@@ -113,17 +143,17 @@ def read_multipart(body: bytes, content_type: str | None) -> dict[str, Part]:
     if kind != "multipart/form-data":
         sent = f"as {kind[:80]}" if kind else "without a content type"
         raise Refused(f"the body was sent {sent}; send it as multipart/form-data")
-    return {part.name: part for part in split(body, parameters.get("boundary", ""))}
+    return {part.name: part for part in split_form(body, parameters.get("boundary", ""))}
 
 
-def uploaded_file(parts: dict[str, Part], name: str = "file") -> StoredFile:
-    """Return the file in a form's field. Raises Refused if it is missing, empty or too large."""
-    part = parts.get(name)
+def uploaded_file(parts: dict[str, Part]) -> StoredFile:
+    """Return the file in a form. Raises Refused if it is missing, empty or too large."""
+    part = parts.get(_FILE_FIELD)
     if part is None:
-        raise Refused(f"the form has no field {name!r}; send the file in this field")
+        raise Refused(f"the form has no field {_FILE_FIELD!r}; send the file in this field")
     size = len(part.content)
     if size == 0:
-        raise Refused(f"the file in field {name!r} is empty")
+        raise Refused(f"the file in field {_FILE_FIELD!r} is empty")
     if size > FILE_BYTES:
         raise Refused(f"the file has {size} bytes; at most {FILE_BYTES} ({FILE_BYTES // MEBIBYTE} MiB) are allowed")
     return StoredFile(safe_name(part.file_name), safe_type(part.content_type), part.content)
@@ -139,3 +169,71 @@ def safe_type(content_type: str | None) -> str:
     """Return a media type if it is valid, otherwise `application/octet-stream`."""
     text = (content_type or "").strip().lower()
     return text if _MEDIA_TYPE.fullmatch(text) else ANY_TYPE
+
+
+def split_form(body: bytes, boundary: str) -> list[Part]:
+    """Return the fields of a form, in order. Raises Refused if there are none or too many, or one is malformed."""
+    if not boundary or len(boundary) > _LONGEST_BOUNDARY or "\n" in boundary:
+        raise Refused(_NO_PARTS)
+    parts: list[Part] = []
+    segment: MultipartSegment | None = None
+    content: list[bytes] = []
+    try:
+        # The parser has its limits from the start: one part too many ends it, whatever the part holds.
+        parser = PushMultipartParser(
+            boundary.encode("latin-1", "replace"),
+            max_header_size=_MOST_HEADER_BYTES,
+            max_header_count=_MOST_HEADERS,
+            max_segment_count=MOST_PARTS,
+        )
+        form = _without_padding(body, boundary)
+        for at in range(0, len(form), _SLICE_BYTES):
+            for event in parser.parse(form[at : at + _SLICE_BYTES]):
+                if isinstance(event, MultipartSegment):
+                    segment, content = event, []
+                elif event is not None:
+                    content.append(bytes(event))
+                elif segment is not None:
+                    parts.append(_part(segment, b"".join(content)))
+        parser.close()
+    except ParserLimitReached:
+        raise Refused(
+            f"the multipart form has more than {MOST_PARTS} fields, or a field has more than {_MOST_HEADERS} headers"
+            f" or one of more than {_MOST_HEADER_BYTES // 1024} KiB"
+        ) from None
+    except (MultipartError, ValueError) as error:
+        raise Refused(_NO_PARTS if segment is None else f"the multipart form is malformed: {error}"[:300]) from None
+    if not parts:
+        raise Refused(_NO_PARTS)
+    return parts
+
+
+def _without_padding(body: bytes, boundary: str) -> bytes:
+    """Return the form without blanks after its boundaries, which RFC 2046 allows and the parser does not."""
+    delimiter = b"--" + boundary.encode("latin-1", "replace")
+    if not any(delimiter + blank in body for blank in (b" ", b"\t")):
+        return body  # the expression below takes longer
+
+    def without_blanks(found: re.Match[bytes]) -> bytes:
+        begins_line = found.start() == 0 or body.startswith(b"\r\n", found.start() - 2)
+        return delimiter if begins_line else found[0]
+
+    # An expression that begins with the start of a line takes a second for a large file; this one begins with text.
+    return re.sub(re.escape(delimiter) + rb"[ \t]+(?=\r\n)", without_blanks, body)
+
+
+def _part(segment: MultipartSegment, content: bytes) -> Part:
+    disposition = segment.header("Content-Disposition") or ""
+    if not segment.name:
+        raise Refused("a field of the multipart form has no `name` in its Content-Disposition (`name*` is not allowed)")
+    file_name = segment.filename
+    if file_name is None and "filename*" in disposition.lower():
+        file_name = _extended(disposition)
+    return Part(segment.name, content, file_name, segment.header("Content-Type"))
+
+
+def _extended(disposition: str) -> str | None:
+    """Return a file name in the form of RFC 2231, which RFC 7578 forbids and some clients still send."""
+    message = Message()
+    message["content-disposition"] = " ".join(disposition.split())
+    return message.get_filename()

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from ckfunc.emulator.http import bodies
-from ckfunc.emulator.http.multipart import Part
+from ckfunc.emulator.http.bodies import Part
 from ckfunc.emulator.http.problems import Refused
 from ckfunc.emulator.store.files import StoredFile
 from ckfunc.wire.links import Links
