@@ -6,8 +6,8 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Generator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -20,7 +20,6 @@ from ckfunc.emulator.dispatch.topics import Topics
 from ckfunc.emulator.http.auth import Tokens
 from ckfunc.emulator.http.calls import Call
 from ckfunc.emulator.http.faults import Faults
-from ckfunc.emulator.http.gate import Gate
 from ckfunc.emulator.http.problems import Broken, HttpProblem, Refused, Unstorable
 from ckfunc.emulator.http.request_log import RequestLog
 from ckfunc.emulator.jobs import Jobs
@@ -36,6 +35,7 @@ T = TypeVar("T")
 
 _LOG = logging.getLogger("ckfunc.emulator")
 
+_LOOK_S = 0.002
 _REQUESTS_END_S = 5.0
 """How long to wait for the end of requests that handlers have begun."""
 
@@ -46,6 +46,42 @@ class WebPage:
 
     directory: Path | None
     client: Callable[[], bytes]
+
+
+class Gate:
+    """Holds writing requests back while all data is replaced. Belongs to the event loop's thread."""
+
+    def __init__(self) -> None:
+        self._closed = self._sealed = False
+        self._opened = asyncio.Event()
+        self._inside = 0
+
+    async def enter(self, *, from_run: bool = False) -> None:
+        """Wait until the gate is open; requests of runs (`from_run`) also pass while the gate waits for these runs."""
+        while self._closed and (self._sealed or not from_run):
+            await self._opened.wait()
+        self._inside += 1
+
+    def leave(self) -> None:
+        """Record that a request has been answered."""
+        self._inside -= 1
+
+    @contextmanager
+    def closed(self) -> Iterator[None]:
+        """Let no more requests in."""
+        self._closed = True
+        try:
+            yield
+        finally:
+            self._closed = self._sealed = False
+            self._opened.set()
+            self._opened = asyncio.Event()
+
+    async def seal(self, remaining: int) -> None:
+        """Wait until at most `remaining` requests are inside, then hold back requests of runs too."""
+        while self._inside > remaining:
+            await asyncio.sleep(_LOOK_S)
+        self._sealed = True
 
 
 @dataclass(slots=True)
