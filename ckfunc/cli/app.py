@@ -222,7 +222,7 @@ class App:
 
     def start_emulator(self, options: EmulatorOptions, data: Path | None = None) -> str:
         """Run an emulator, by default this project's, until the command ends, and return its address."""
-        from ckfunc.emulator.embedded import start_embedded
+        from ckfunc.emulator.emulator import start_embedded
 
         data = data or self.emulator_data
         url, emulator = start_embedded(data, self._with_project(options, data), cache_dir(), self.clock)

@@ -12,15 +12,25 @@ import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import wait
 from contextlib import AsyncExitStack, ExitStack, suppress
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from ckfunc.base.errors import Busy, SystemRefusal
+from ckfunc.base.clock import Clock
+from ckfunc.base.errors import Busy, CkfuncError, SystemRefusal
 from ckfunc.base.interrupts import wait_for_interrupt
-from ckfunc.emulator.data_directory import lock_directory, remove_address, write_address
+from ckfunc.emulator.data_directory import (
+    DATABASE,
+    UnusableDirectory,
+    find_running,
+    lock_directory,
+    remove_address,
+    write_address,
+)
 from ckfunc.emulator.http.auth import is_loopback
 from ckfunc.emulator.options import EmulatorOptions
+from ckfunc.emulator.store.trouble import UnwritableDatabase
 from ckfunc.model.execution import HandlerError
 from ckfunc.runtime.pool import HostPool
 
@@ -33,6 +43,9 @@ T = TypeVar("T")
 _WIRING = "ckfunc.emulator.wiring"
 _SERVING = "ckfunc.emulator.asgi"
 _ANY = ("", "0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
+
+STARTING_S = 5.0
+"""How long an emulator may hold its data directory without answering: while it starts, and while it ends."""
 
 _SWITCH_S = 0.0005
 """How long a thread that reads a large body may keep the event loop from going on after each system call.
@@ -302,3 +315,36 @@ def _harmless(tell: Callable[[str], None] | None) -> Callable[[str], None]:
                 logging.getLogger("ckfunc.emulator").exception("an event could not be displayed")
 
     return safe
+
+
+def start_embedded(data: Path, options: EmulatorOptions, cache: Path, clock: Clock) -> tuple[str, Emulator | None]:
+    """Start an emulator of `data`, and return its address and the emulator.
+
+    If another process starts one at the same time, return its address, and None. If `data` cannot be written to, the
+    emulator serves a copy and refuses changes, unless a port or a seed was given. Raises Busy after STARTING_S.
+    """
+    emulator = Emulator(data, options, cache=cache)
+    until_s = clock.monotonic_s() + STARTING_S
+    while True:
+        try:
+            return emulator.start(), emulator
+        except (UnusableDirectory, UnwritableDatabase) as problem:
+            if options.port or options.seed is not None or not problem.unwritable:
+                raise
+            emulator = _read_only(data, options, cache, problem)
+        except Busy:
+            # The process that holds the directory is about to answer, or about to release it.
+            if (running := find_running(data)) is not None:
+                return running, None
+            if clock.monotonic_s() > until_s:
+                raise
+            clock.sleep(0.05)
+
+
+def _read_only(data: Path, options: EmulatorOptions, cache: Path, problem: CkfuncError) -> Emulator:
+    """Return an emulator that serves a copy of the data and refuses every change, for the reason in `problem`."""
+    if options.on_event is not None:
+        options.on_event(f"emulator: read-only: {problem.message}")
+    reason = problem.sentence
+    copy_of = data if (data / DATABASE).is_file() else None
+    return Emulator(None, replace(options, copy_of=copy_of, unwritable=reason, spares=False), cache=cache)
