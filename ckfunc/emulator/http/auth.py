@@ -87,12 +87,12 @@ def check_host(authority: str) -> None:
         )
 
 
-def check_client_origin(origin: str | None, scheme: str, host: str) -> None:
+def check_client_origin(origin: str | None, host: str) -> None:
     """Refuse a client in a page of another machine. Raises Denied.
 
     Pages of this machine may be clients, such as those of a development server.
     """
-    if origin is None or origin.lower() == f"{scheme}://{host}".lower():
+    if origin is None or origin.lower() == f"http://{host}".lower():
         return
     _, separator, authority = origin.partition("://")
     if not separator or not _names_loopback(authority):

@@ -87,7 +87,7 @@ class ClientSession:
                 raise self._refusal
             if self._loopback_only:
                 check_host(request.host)
-            check_client_origin(request.origin, "http", request.host)
+            check_client_origin(request.origin, request.host)
             if request.path != PATH:
                 raise Missing(f"there is no WebSocket at {request.path[:100]!r}, but at {PATH}")
             if not secrets.compare_digest(request.api_key.encode(), API_KEY.encode()):

@@ -109,7 +109,7 @@ def _check_grant(database: Database, grant: str | None) -> UserSession:
 
 
 def _check_origin(call: Call) -> None:
-    check_client_origin(call.headers.get("origin"), "http", call.headers.get("host", ""))
+    check_client_origin(call.headers.get("origin"), call.headers.get("host", ""))
 
 
 _PATHS = {
