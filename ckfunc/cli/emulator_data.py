@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +15,7 @@ from ckfunc.base.text import size_text
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_snapshots
 from ckfunc.cli.options import FILE, F, command, group, yes_option
-from ckfunc.model.job import snapshot_table
-from ckfunc.wire.jobs import write_seeded, write_snapshot
+from ckfunc.model.job import Seeded, snapshot_table
 
 if TYPE_CHECKING:
     from ckfunc.api import Client
@@ -99,7 +99,7 @@ def snapshots(ctx: click.Context, app: App, data_dir: Path | None) -> None:
 
     saved = stored_data(app, data_dir).snapshots()
     empty = (("no snapshots", "muted"), "; `ckfunc emulator snapshots save NAME` saves one")
-    app.output.listing(snapshot_table(saved), [write_snapshot(snapshot) for snapshot in saved], empty)
+    app.output.listing(snapshot_table(saved), [_document(snapshot) for snapshot in saved], empty)
 
 
 @command(within=snapshots, name="save")
@@ -159,10 +159,16 @@ def remove(app: App, name: str, data_dir: Path | None, yes: bool) -> None:
     _report(app, "deleted ", removed)
 
 
-def _report(app: App, word: str, snapshot: DataSnapshot) -> None:
+def _document(result: DataSnapshot | Seeded) -> Mapping[str, Any]:
+    """Return a result as JSON."""
+    from ckfunc.wire.jobs import write_seeded, write_snapshot
 
+    return write_seeded(result) if isinstance(result, Seeded) else write_snapshot(result)
+
+
+def _report(app: App, word: str, snapshot: DataSnapshot) -> None:
     description = f"snapshot {snapshot.name} ({size_text(snapshot.size_bytes)})"
-    app.output.outcome(write_snapshot(snapshot), (word, "success"), description)
+    app.output.outcome(_document(snapshot), (word, "success"), description)
 
 
 def _agreed(app: App, question: str, cancelled: str) -> bool:
@@ -262,7 +268,7 @@ def seed_command(app: App, file: Path, data_dir: Path | None) -> None:
     with naming(f"cannot write {app.output.path(stored.directory)}"):
         seeded = stored.seed(app.directory / file)
     added = f"added {seeded.summary}" if seeded.summary else "nothing to add: the users and channels already exist"
-    app.output.outcome(write_seeded(seeded), ("seeded: ", "success"), added)
+    app.output.outcome(_document(seeded), ("seeded: ", "success"), added)
 
 
 def _deletion_agreed(app: App, verb: str, data: Path, done: str) -> bool:
