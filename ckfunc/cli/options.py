@@ -85,7 +85,7 @@ def command(
 
     def made(function: Callable[..., Any]) -> click.Command:
         if examples:
-            attributes["epilog"] = "\b\nExamples:\n" + examples.strip("\n").rstrip(" ").rstrip("\n")
+            attributes["epilog"] = "\b\nExamples:\n" + examples.strip("\n").rstrip()
         result: click.Command = click.command(**attributes)(click.pass_obj(function))
         result.params += common_options()
         if within is not None:
