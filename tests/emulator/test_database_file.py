@@ -37,13 +37,13 @@ def test_the_log_begins_again_while_commits_follow_without_a_pause(tmp_path: Pat
     checkpoints = Checkpoints(database, path)
     user = users.create(database, name="user")
     longest_bytes = 0
-    for number in range(250):
+    for number in range(500):
         with database.transaction():
             database.execute("UPDATE users SET display_name = ? WHERE id = ?", (f"{number}" * 100_000, user.id))
         longest_bytes = max(longest_bytes, log_of(path).stat().st_size)
     checkpoints.close()
     database.close()
-    assert longest_bytes < 40 * 1024 * 1024  # 70 MiB were written
+    assert longest_bytes < 70 * 1024 * 1024  # 140 MiB were written; a checkpoint takes longer on a busy machine
 
 
 def test_a_database_that_cannot_be_checkpointed_still_commits(tmp_path: Path) -> None:
