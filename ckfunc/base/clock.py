@@ -10,6 +10,8 @@ import time
 from datetime import UTC, datetime, tzinfo
 from typing import Protocol
 
+from ckfunc.base.text import counted
+
 _UNITS_S = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _PART = r"([0-9]{1,12}(?:\.[0-9]{1,6})?)\s*(ms|s|m|h|d|w)"
 _DURATION = re.compile(rf"(?:{_PART}\s*)+", re.ASCII)
@@ -69,7 +71,7 @@ def ago(moment: datetime, now: datetime, zone: tzinfo | None = None) -> str:
     at = f"{local:%H:%M}" if local.date() == today else f"{local:%Y-%m-%d %H:%M}"
     for unit, size_s in (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1)):
         if count := int(seconds // size_s):
-            return f"{count} {unit}{'' if count == 1 else 's'} ago ({at})"
+            return f"{counted(count, unit)} ago ({at})"
     return f"just now ({at})"
 
 

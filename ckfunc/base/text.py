@@ -191,6 +191,11 @@ def did_you_mean(word: str, known: Iterable[str]) -> str | None:
     return f"did you mean {best!r}?" if best else None
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun: "1 file", "2 files"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def size_text(size_bytes: int) -> str:
     """Return a size with its unit, such as `12.3 MB`."""
     size, unit = float(size_bytes), "B"

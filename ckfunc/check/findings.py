@@ -80,11 +80,6 @@ def as_findings(problems: Iterable[Problem], code: str) -> tuple[Finding, ...]:
     )
 
 
-def counted(number: int, noun: str) -> str:
-    """Return `1 file`, `2 files`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
 def annotations_of(findings: Iterable[Finding], warnings: Iterable[str | Problem]) -> Iterator[Annotation]:
     """Yield findings and warnings as annotations; warnings without a place are annotations of the manifest."""
     for finding in findings:

@@ -12,10 +12,10 @@ from ckfunc.base.clock import Clock
 from ckfunc.base.errors import CkfuncError, InvalidFiles, LockOutdated, NoSuchFunction, PackageUnknown, Problem
 from ckfunc.base.files import cache_dir
 from ckfunc.base.interrupts import require_uninterrupted
-from ckfunc.base.text import digest
+from ckfunc.base.text import counted, digest
 from ckfunc.bundle.project import Bundler, InvalidModules
 from ckfunc.bundle.requirements import Requirements, unresolved
-from ckfunc.check.findings import DECLARATION_SUFFIXES, Finding, as_findings, counted
+from ckfunc.check.findings import DECLARATION_SUFFIXES, Finding, as_findings
 from ckfunc.check.run import REQUIREMENT, check_scripts
 from ckfunc.check.subject import AmbientTypes, Tools, any_mentions, candidate_paths, list_files, subject_of
 from ckfunc.check.typescript import compiler, declarations_of_node, settings_files

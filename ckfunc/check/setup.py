@@ -19,7 +19,7 @@ from ckfunc.base.containment import STATE_DIRECTORY, LeadsOutside
 from ckfunc.base.errors import ApiFailure, CkfuncError, CredentialsMissing, InvalidFiles, NoProject
 from ckfunc.base.files import cache_dir
 from ckfunc.base.git import GitMissing, GitRefused, git, trust_command
-from ckfunc.base.text import Line, printable
+from ckfunc.base.text import Line, counted, printable
 from ckfunc.bundle.workspace import Workspace
 from ckfunc.deploy.plan.snapshot import require_application
 from ckfunc.manifest.targets import GUESTS_ALLOWED
@@ -190,8 +190,7 @@ def _project(project: ProjectSetup) -> Iterator[Diagnosis]:
 
 def _manifest(project: ProjectSetup) -> Diagnosis:
     loaded = project.workspace.scripts()
-    count = len(loaded.functions or ())
-    summary = f"functions.yaml: {count} function{'' if count == 1 else 's'}"
+    summary = f"functions.yaml: {counted(len(loaded.functions or ()), 'function')}"
     if loaded.warnings:
         return Diagnosis("manifest", WARN, f"{summary}; {loaded.warnings[0]}")
     return Diagnosis("manifest", OK, summary)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ckfunc.base.errors import CkfuncError, NotFound, UsageProblem
+from ckfunc.base.text import counted
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_operations
 from ckfunc.cli.emulator_data import data_dir_option, directory
@@ -90,7 +91,7 @@ def clear(app: App, ids: tuple[int, ...], data_dir: Path | None) -> None:
         removed = running.remove(ids) if ids else running.clear()
     except NotFound as error:
         raise NotFound(error.message, hint="`ckfunc emulator faults` lists the faults", status=error.status) from None
-    count = (("removed ", "success"), f"{len(removed)} fault{'' if len(removed) == 1 else 's'}")
+    count = (("removed ", "success"), counted(len(removed), "fault"))
     documents = [write_active_fault(fault) for fault in removed]
     app.output.outcome(documents, *(count if removed else (("no faults", "muted"),)))
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ckfunc.base.clock import elapsed_text
-from ckfunc.base.text import Segment
+from ckfunc.base.text import Segment, counted
 from ckfunc.deploy.apply.report import DeployReport
 from ckfunc.deploy.resources import FUNCTIONS
 from ckfunc.logs.entries import LogEntry
@@ -55,7 +55,7 @@ class DevStatus:
         """Record a deploy."""
         count = sum(item.kind == FUNCTIONS and bool(item.new_version) for item in report.items)
         with self._lock:
-            self._deployed = f"{count} function{'' if count == 1 else 's'} at {now.astimezone():%H:%M:%S}"
+            self._deployed = f"{counted(count, 'function')} at {now.astimezone():%H:%M:%S}"
             self._broken = "" if report.ok else "the last deploy is incomplete"
 
     def failed(self, message: str) -> None:

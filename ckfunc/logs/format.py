@@ -8,7 +8,7 @@ from datetime import UTC, tzinfo
 from typing import TYPE_CHECKING, Any
 
 from ckfunc.base.clock import elapsed_text, timestamp
-from ckfunc.base.text import USUAL_COLUMNS, Line, beneath_message, cells, cut, is_frame, plain, printable
+from ckfunc.base.text import USUAL_COLUMNS, Line, beneath_message, cells, counted, cut, is_frame, plain, printable
 from ckfunc.logs.entries import Gap, Item, LogEntry, Recovered, Trouble
 from ckfunc.model.application import ConsoleLine, Invocation, InvocationDetail, Status
 from ckfunc.wire.applications import write_call
@@ -194,7 +194,7 @@ def _console(entry: LogEntry) -> Iterator[Line]:
     all_lines = [line for output in console for line in console_lines(output)]
     yield from all_lines[:_MOST_LINES]
     if len(all_lines) > _MOST_LINES:
-        more = _counted(len(all_lines) - _MOST_LINES)
+        more = counted(len(all_lines) - _MOST_LINES, "more line")
         yield [(f"{_INDENT}… {more} of console output; --json has all of it", "muted")]
 
 
@@ -252,7 +252,8 @@ def stack_lines(stack: str, message: str) -> Iterator[Line]:
         else:
             yield [(_INDENT + text, "muted" if text.startswith(_FRAME_INDENT) else "failure")]
     if len(beneath) > _MOST_LINES:
-        yield [(f"{_INDENT}… {_counted(len(beneath) - _MOST_LINES)} of the stack; --json has all of it", "muted")]
+        more = counted(len(beneath) - _MOST_LINES, "more line")
+        yield [(f"{_INDENT}… {more} of the stack; --json has all of it", "muted")]
 
 
 # -- text --------------------------------------------------------------------------------------------------------
@@ -260,10 +261,6 @@ def stack_lines(stack: str, message: str) -> Iterator[Line]:
 
 def _left(width: int | None, used: int) -> int | None:
     return None if width is None else max(width - used, 0)
-
-
-def _counted(count: int) -> str:
-    return f"{count} more line{'s' if count != 1 else ''}"
 
 
 def _compact(value: Any) -> str:

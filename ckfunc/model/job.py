@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from ckfunc.base.text import Line, Segment, size_text, table
+from ckfunc.base.text import Line, Segment, counted, size_text, table
 from ckfunc.model.chat import ChannelType, NewChannel, NewMessage, NewUser
 
 
@@ -137,7 +137,7 @@ class Seeded:
             (self.members, "member"),
             (self.messages, "message"),
         )
-        return ", ".join(f"{number} {name}{'' if number == 1 else 's'}" for number, name in numbers if number)
+        return ", ".join(counted(number, name) for number, name in numbers if number)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ckfunc.base.clock import timestamp
 from ckfunc.base.secrets import MASK, SHORTEST, Masker, Secret
-from ckfunc.base.text import Line, Segment, diff_style, printable
+from ckfunc.base.text import Line, Segment, counted, diff_style, printable
 from ckfunc.model.application import Invocation, Status
 from ckfunc.replay.differences import ABSENT, ANY, INDEX, ORDER, Difference, Observed, Pattern, changes, outcome_of
 from ckfunc.replay.verdict import ReplayVerdict, Runs, judge, samples
@@ -340,7 +340,7 @@ def _note_lines(replay: Replay, redaction: Redaction) -> Iterator[Line]:
             more = f" and {len(replay.noise) - _MOST_PLACES} more" if len(replay.noise) > _MOST_PLACES else ""
             yield Segment("noise: ", "muted"), Segment(", ".join(noisy) + more, "muted")
     for host, count in replay.blocked[:_MOST_PLACES]:
-        runs = "1 invocation" if count == 1 else f"{count} invocations"
+        runs = counted(count, "invocation")
         yield (
             Segment("note: ", "warning"),
             Segment(f"{runs} tried to reach {printable(host)}: allow it with --network"),

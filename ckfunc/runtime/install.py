@@ -21,7 +21,7 @@ from typing import Any
 
 from ckfunc.base.errors import DependenciesFailed, PackageUnknown
 from ckfunc.base.files import locked
-from ckfunc.base.text import digest
+from ckfunc.base.text import counted, digest
 from ckfunc.model.lock import LOCK_NAME, PackageLock, manifest_of
 from ckfunc.runtime.cache import MARKER, CacheRefused, hold, prune_old
 from ckfunc.runtime.node import node_executable, node_version
@@ -120,10 +120,11 @@ class _Installation:
                 (fresh / _PACKAGE_LOCK).write_text(json.dumps(lock.to_npm()), encoding="utf-8")
             skipped: tuple[str, ...] = ()
             if self.dependencies:
-                self.report(f"installing {_count(self.dependencies)} with npm")
+                packages = counted(len(self.dependencies), "package")
+                self.report(f"installing {packages} with npm")
                 self._run_npm(fresh)
                 skipped = self._run_scripts(fresh)
-                self.report(f"installed {_count(self.dependencies)} in {time.monotonic() - started:.1f} s")
+                self.report(f"installed {packages} in {time.monotonic() - started:.1f} s")
                 if skipped and self.integrity is None:
                     self.report("{}: {}".format(*scripts_note(skipped)))
             write_marker(fresh, skipped)
@@ -286,10 +287,6 @@ def _directory(
     packages = sorted(dependencies.items()) if lock is None else lock.identity
     identity = [_FORMAT, machines, packages, chosen, allowed, tool]
     return cache.resolve() / "runtimes" / digest(json.dumps(identity))[:32]
-
-
-def _count(dependencies: Mapping[str, str]) -> str:
-    return f"{len(dependencies)} package{'' if len(dependencies) == 1 else 's'}"
 
 
 def _script_failed(ran: NpmRun) -> DependenciesFailed:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ckfunc.base.errors import CkfuncError, DependenciesFailed
-from ckfunc.base.text import Line, printable, table
+from ckfunc.base.text import Line, counted, printable, table
 from ckfunc.model.lock import LOCK_NAME, PLATFORM_RANGES, InvalidLock, PackageLock, manifest_of
 from ckfunc.runtime.npm import AUDIT, NOT_TRUSTED, RESOLVE, UPGRADE, NpmRun, explained, failure_of, run_npm
 from ckfunc.runtime.policy import InstallPolicy, npm_settings
@@ -153,7 +153,7 @@ class Audit:
 
     def summary_lines(self) -> Iterator[Line]:
         """Yield the number of vulnerabilities, and the command that upgrades packages."""
-        own, count = self.own, f"{self.packages} package{'' if self.packages == 1 else 's'}"
+        own, count = self.own, counted(self.packages, "package")
         platform = len(self.vulnerabilities) - len(own)
         if own:
             yield [(_number(len(own)), "failure"), (f" in {count}", "")]

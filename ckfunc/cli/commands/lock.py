@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, LockOutdated, UsageProblem
+from ckfunc.base.text import counted
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_locked
 from ckfunc.cli.options import command
@@ -77,4 +78,4 @@ def _write(app: App, names: Sequence[str], *, upgrade: bool) -> int:
 
 
 def _count(lock: PackageLock) -> str:
-    return f"{len(lock.packages)} package{'' if len(lock.packages) == 1 else 's'}"
+    return counted(len(lock.packages), "package")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from ckfunc.base.text import Line, Segment, printable
+from ckfunc.base.text import Line, Segment, counted, printable
 from ckfunc.deploy.apply.journal import JournalRecord
 from ckfunc.deploy.failure_rate import FunctionVerdict, VersionRuns
 from ckfunc.deploy.observation import Observation, WatchEnding, WatchState, watched_functions
@@ -31,9 +31,8 @@ def state_text(state: WatchState) -> str:
         sum(function.runs for function in state.functions),
         sum(function.failed for function in state.functions),
     )
-    return (
-        f"watching {names_text(state.functions)}: {_counted(runs)}, {failed} failed, {duration_text(state.left_s)} left"
-    )
+    counts = f"{counted(runs, 'run')}, {failed} failed"
+    return f"watching {names_text(state.functions)}: {counts}, {duration_text(state.left_s)} left"
 
 
 def announcement(record: JournalRecord, now: datetime) -> str:
@@ -82,11 +81,11 @@ def _counts(runs: VersionRuns) -> str:
     if runs.verdict is FunctionVerdict.REPLACED:
         return f"someone else has deployed v{runs.replaced_by}, so it was not judged"
     if runs.verdict is FunctionVerdict.TOO_FEW_RUNS:
-        few = f"{_counted(runs.runs)}, {runs.failed} failed"
+        few = f"{counted(runs.runs, 'run')}, {runs.failed} failed"
         return f"{few}; too few to judge, {runs.policy.min_runs} needed"
     earlier = f"{runs.earlier_failed} of {len(runs.earlier)} earlier runs failed"
     return (
-        f"{runs.failed} of {_counted(runs.runs)} failed, {runs.allowed} allowed "
+        f"{runs.failed} of {counted(runs.runs, 'run')} failed, {runs.allowed} allowed "
         f"({percent(runs.policy.max_failures)}; {earlier})"
     )
 
@@ -116,7 +115,3 @@ def _interrupted(observation: Observation) -> str:
     if any(runs.breached for runs in observation.functions) or observation.undone is not None:
         return "Interrupted while reverting the deploy."
     return "Interrupted: the deploy stays as it is, and is no longer watched."
-
-
-def _counted(count: int) -> str:
-    return f"{count} {'run' if count == 1 else 'runs'}"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ckfunc.base.annotations import Annotation, AnnotationLevel
 from ckfunc.base.secrets import Secret
-from ckfunc.base.text import Line, Segment, line_count, printable, styled_diff, unified
+from ckfunc.base.text import Line, Segment, counted, line_count, printable, styled_diff, unified
 from ckfunc.deploy.apply.report import DONE, WRONG, DeployReport, Ending, Item, ItemState
 from ckfunc.deploy.plan.plan import ChangeAction, CreateFunction, Plan, Put, ResourceChange, Step
 from ckfunc.deploy.resources import BY_KIND, FUNCTIONS
@@ -116,8 +116,7 @@ def _change_details(plan: Plan, change: ResourceChange) -> Line:
 def _source_diff(plan: Plan, change: ResourceChange) -> Iterator[Segment]:
     before, after = source_text(change.before), source_text(change.after)
     if not before:
-        count = line_count(after)
-        yield Segment(f"{count} line{'' if count == 1 else 's'}", "muted")
+        yield Segment(counted(line_count(after), "line"), "muted")
         return
     yield from styled_diff(unified(before, after, *side_names(plan, change)))
 
