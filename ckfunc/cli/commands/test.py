@@ -230,7 +230,7 @@ def test(
     for warning in tested.warnings:
         output.warn(warning)
     try:
-        _write(app, report, tested.junit_text())
+        _write(app, report, None if report is None else tested.junit_text())
         _write(app, coverage_file, None if tested.coverage is None else tested.coverage.to_lcov())
     finally:
         _print_results(app, tested)
