@@ -40,6 +40,7 @@ from ckfunc.wire.links import Links
 from ckfunc.wire.reading import required, resource
 
 _NO_STORE = {"cache-control": "no-store", "pragma": "no-cache"}
+_SCRIPT_BODY_BYTES = 8 * MEBIBYTE  # for a script of 1 MiB, however it is escaped
 
 
 def retrieve_authenticated_application(call: Call, services: EmulatorServices) -> Reply:
@@ -247,7 +248,7 @@ ROUTES = (
         "PUT",
         "/runtimes/nodejs/initialization-script",
         update_nodejs_runtime_initialization_script,
-        body_bytes=8 * MEBIBYTE,  # for a script of 1 MiB, however it is escaped
+        body_bytes=_SCRIPT_BODY_BYTES,
     ),
     Route("GET", "/runtimes/nodejs/functions", list_nodejs_runtime_functions),
     Route("POST", "/runtimes/nodejs/functions", create_nodejs_runtime_function),
@@ -258,7 +259,7 @@ ROUTES = (
         "POST",
         "/functions/{id}/versions",
         create_function_version,
-        body_bytes=8 * MEBIBYTE,  # for a script of 1 MiB, however it is escaped
+        body_bytes=_SCRIPT_BODY_BYTES,
     ),
     Route("GET", "/functions/{id}/invocations", list_function_invocations),
     Route("GET", "/function-versions/{id}", retrieve_function_version),
