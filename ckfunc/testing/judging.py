@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from ckfunc.base.documents import matches
-from ckfunc.base.text import did_you_mean
+from ckfunc.base.text import counted, did_you_mean
 from ckfunc.model.application import ApiCall, Status
 from ckfunc.sandbox.acts import SaidMessage, SentNotification
 from ckfunc.testing.case import (
@@ -172,7 +172,7 @@ def _list_misses(
 
 
 def _more(count: int, noun: str) -> str:
-    return f"{count} more {noun}{'s' * (count > 1)} than expected"
+    return f"{counted(count, f'more {noun}')} than expected"
 
 
 def _presence_misses(name: str, step: StepRun, *, online: bool) -> Iterator[Miss]:
