@@ -200,6 +200,18 @@ def read_checked(path: Path) -> Any:
         return None
 
 
+def paths_beginning(text: str) -> list[str]:
+    """Return the paths that begin with a text, as a shell completes them, sorted; directories end with a slash."""
+    head, slash, beginning = text.rpartition("/")
+    try:
+        with os.scandir(f"{head}{slash}" or ".") as entries:
+            names = [f"{entry.name}/" if entry.is_dir() else entry.name for entry in entries]
+    except OSError:
+        return []
+    fitting = (name for name in names if name.startswith(beginning) and (beginning[:1] == "." or name[:1] != "."))
+    return sorted(f"{head}{slash}{name}" for name in fitting if not name.split()[1:])  # shells would split white space
+
+
 def cache_dir() -> Path:
     """Return the cache directory: CKFUNC_CACHE_DIR, or `ckfunc` in the user's cache directory.
 

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ckfunc.base.clock import SystemClock
-from ckfunc.base.containment import STATE_DIRECTORY, require_inside, require_own_state
+from ckfunc.base.containment import require_inside, require_own_state
 from ckfunc.base.errors import CkfuncError, NoProject
 from ckfunc.base.files import cache_dir
 from ckfunc.base.secrets import SHORTEST, Secret, secret_values
 from ckfunc.cli.options import Settings
 from ckfunc.cli.output import Output
-from ckfunc.emulator.data_directory import find_running
+from ckfunc.emulator.data_directory import find_running, project_data
 
 if TYPE_CHECKING:
     from ckfunc.api import Client, Connection
@@ -214,7 +214,7 @@ class App:
     @property
     def emulator_data(self) -> Path:
         """The directory of the project's emulator."""
-        return self.root() / STATE_DIRECTORY / "emulator"
+        return project_data(self.root())
 
     def running_emulator(self) -> str | None:
         """Return the address of this project's emulator if it is running."""

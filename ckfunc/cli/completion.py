@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TypeVar
 
 import click
 
-from ckfunc.base.containment import STATE_DIRECTORY
 from ckfunc.base.errors import CkfuncError
-from ckfunc.emulator.data_directory import stored_names
+from ckfunc.base.files import paths_beginning
+from ckfunc.emulator.data_directory import project_data, stored_names
+
+T = TypeVar("T")
 
 
 def complete_types(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
@@ -37,10 +40,9 @@ def complete_data(_ctx: click.Context, _: click.Parameter, incomplete: str) -> l
     """Return the files that begin with the text after `@`, each with its `@`; directories end with a slash."""
     if not incomplete.startswith("@"):
         return []
-    head, slash, tail = incomplete[1:].rpartition("/")
-    files = _files(f"{head}{slash}", tail)
+    files = paths_beginning(incomplete[1:])
     if len(files) == 1 and files[0].endswith("/"):
-        files += _files(files[0], "")  # otherwise the shell ends the word after the directory
+        files += paths_beginning(files[0])  # otherwise the shell ends the word after the directory
     return [f"@{name}" for name in files]
 
 
@@ -48,37 +50,15 @@ def complete_locked(ctx: click.Context, _: click.Parameter, incomplete: str) -> 
     """Return the packages in functions.lock that begin with `incomplete`."""
     from ckfunc.manifest.lock import read_lock
 
-    try:
-        root = _root(ctx)
-        lock = read_lock(root) if root else None
-    except CkfuncError:
-        return []
+    lock = _of_project(ctx, read_lock)
     return _beginning(sorted(lock.versions()), incomplete) if lock else []
-
-
-def _files(directory: str, beginning: str) -> list[str]:
-    try:
-        with os.scandir(directory or ".") as entries:
-            names = [f"{entry.name}/" if entry.is_dir() else entry.name for entry in entries]
-    except OSError:
-        return []
-    hidden = beginning.startswith(".")
-    # Shells would split a name with white space.
-    fitting = [
-        name for name in names if name.startswith(beginning) and (hidden or name[:1] != ".") and not name.split()[1:]
-    ]
-    return sorted(f"{directory}{name}" for name in fitting)
 
 
 def complete_targets(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
     """Return the targets of the manifest that begin with `incomplete`."""
     from ckfunc.manifest import targets
 
-    try:
-        root = _root(ctx)
-        return _beginning(targets(root) if root else (), incomplete)
-    except CkfuncError:
-        return []
+    return _beginning(_of_project(ctx, targets) or (), incomplete)
 
 
 def complete_users(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
@@ -92,25 +72,17 @@ def complete_channels(ctx: click.Context, _: click.Parameter, incomplete: str) -
 
 
 def _stored(ctx: click.Context, table: str, incomplete: str) -> list[str]:
-    try:
-        root = _root(ctx)
-    except CkfuncError:
-        return []
-    names = stored_names(root / STATE_DIRECTORY / "emulator", table, incomplete) if root else []
+    names = _of_project(ctx, lambda root: stored_names(project_data(root), table, incomplete))
     # Shells would split a name with white space.
-    return [name for name in names if name.isprintable() and not name.split()[1:]]
+    return [name for name in names or () if name.isprintable() and not name.split()[1:]]
 
 
 def complete_snapshots(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
     """Return the names of the snapshots of the project's emulator that begin with `incomplete`."""
     from ckfunc.emulator.data import Snapshots
 
-    try:
-        root = _root(ctx)
-        snapshots = Snapshots(root / STATE_DIRECTORY / "emulator").all() if root else ()
-    except CkfuncError:
-        return []
-    return _beginning((snapshot.name for snapshot in snapshots), incomplete)
+    snapshots = _of_project(ctx, lambda root: Snapshots(project_data(root)).all())
+    return _beginning((snapshot.name for snapshot in snapshots or ()), incomplete)
 
 
 def complete_operations(_ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
@@ -120,10 +92,13 @@ def complete_operations(_ctx: click.Context, _: click.Parameter, incomplete: str
     return _beginning(operation_ids(), incomplete)
 
 
-def _root(ctx: click.Context) -> Path | None:
-    """Return the directory of the project; None without an App. Raises NoProject."""
+def _of_project(ctx: click.Context, read: Callable[[Path], T]) -> T | None:
+    """Return what `read` returns for the project's directory; None without a project, or if it cannot be read."""
     app = ctx.find_root().obj
-    return None if app is None else Path(app.root())
+    try:
+        return None if app is None else read(app.root())
+    except CkfuncError:
+        return None
 
 
 def _known_types() -> list[str]:
@@ -135,11 +110,7 @@ def _known_types() -> list[str]:
 def _manifest_types(ctx: click.Context) -> tuple[str, ...]:
     from ckfunc.manifest import function_types
 
-    try:
-        root = _root(ctx)
-        return function_types(root) if root else ()
-    except CkfuncError:
-        return ()
+    return _of_project(ctx, function_types) or ()
 
 
 def _beginning(names: Iterable[str], incomplete: str) -> list[str]:

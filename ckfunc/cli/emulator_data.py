@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ckfunc.base.containment import STATE_DIRECTORY
 from ckfunc.base.errors import NoProject
 from ckfunc.base.messages import naming, writing
 from ckfunc.base.text import size_text
@@ -50,7 +49,7 @@ def directory(app: App, data_dir: Path | None, *, otherwise: str = "--data-dir D
     if data_dir:
         return app.named(data_dir / "data").parent
     try:
-        return app.root() / STATE_DIRECTORY / "emulator"
+        return app.emulator_data
     except NoProject as problem:
         raise NoProject(problem.message, hint=f"run it in a project, or pass {otherwise}") from None
 

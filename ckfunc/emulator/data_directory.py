@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ckfunc.base.containment import require_plain
+from ckfunc.base.containment import STATE_DIRECTORY, require_plain
 from ckfunc.base.errors import Busy, CkfuncError
 from ckfunc.base.files import locked, read_file, write_atomically
 
@@ -44,6 +44,11 @@ class Address:
     url: str
     pid: int
     database_id: str
+
+
+def project_data(root: Path) -> Path:
+    """Return the data directory of a project's emulator."""
+    return root / STATE_DIRECTORY / "emulator"
 
 
 def write_address(data_dir: Path, url: str, database_id: str) -> None:
