@@ -14,6 +14,7 @@ ESCAPE = "\x1b"
 _SEQUENCES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|O.|[^\x1b])")
 LOOK_S = 0.2
 """The interval at which to check whether to stop."""
+_END_S = 1.0
 
 if sys.platform == "win32":
     import msvcrt
@@ -140,3 +141,19 @@ else:
             return os.tcgetpgrp(handle) == os.getpgrp()
         except OSError:
             return True  # not the controlling terminal, which cannot stop this process
+
+
+@contextmanager
+def keys_thread(read: Callable[[], object], redraw: Callable[[], object], stop: threading.Event) -> Iterator[None]:
+    """Call `read`, which handles keys until `stop` is set, on another thread; set `stop` at the end.
+
+    `redraw` is called when the terminal was resized or restored. For the main thread only.
+    """
+    with key_by_key(redraw), on_resize(redraw):
+        keys = threading.Thread(target=read, name="ckfunc-keys", daemon=True)
+        keys.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            keys.join(_END_S)

@@ -11,7 +11,7 @@ from functools import partial
 from ckfunc.api import Client, Connection
 from ckfunc.api.connection import emulator_connection
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, CkfuncError, NoProject
-from ckfunc.base.keyboard import key_by_key, on_resize
+from ckfunc.base.keyboard import keys_thread
 from ckfunc.base.streams import read_input
 from ckfunc.chat.client import COMMANDS, ChatClient, WantedChannel
 from ckfunc.chat.connection import ChatLogin, NoEmulator, emulator_address, require_emulator
@@ -21,8 +21,6 @@ from ckfunc.chat.lines import ChatView, event_lines, event_record, typing_text
 from ckfunc.chat.loop import ChatItem, ChatLoop, InputEnded, RunFollower, TypedLine, TypedText
 from ckfunc.cli.app import App
 from ckfunc.deploy.stacks import Stacks
-
-KEYS_END_S = 1.0
 
 
 def chat_session(app: App, login: ChatLogin, channel: WantedChannel, url: str | None) -> int:
@@ -61,12 +59,7 @@ def _start_input(
         app.output, username, typed, lambda text: put(TypedText(text)), lambda: put(InputEnded(quit=True))
     )
     ending.callback(app.output.unpin)
-    ending.enter_context(key_by_key(editor.show))
-    ending.enter_context(on_resize(editor.show))
-    keys = threading.Thread(target=editor.read, args=(stop,), name="ckfunc-keys", daemon=True)
-    ending.callback(keys.join, KEYS_END_S)
-    ending.callback(stop.set)
-    keys.start()
+    ending.enter_context(keys_thread(partial(editor.read, stop), editor.show, stop))
     editor.show()
     return editor
 

@@ -3,47 +3,26 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, CkfuncError, UsageProblem
-from ckfunc.base.keyboard import key_by_key, on_resize, pressed_keys
-from ckfunc.base.text import cut
+from ckfunc.base.errors import EXIT_FAILED, CkfuncError, UsageProblem
+from ckfunc.base.keyboard import keys_thread, on_resize
 from ckfunc.cli.app import App
 from ckfunc.cli.commands.watch import Printer, watch_confirmed, watch_project
 from ckfunc.cli.options import FILE, command, keep_invocations_option, open_option, port_option, yes_option
 from ckfunc.logs.entries import LogEntry
-from ckfunc.logs.format import summary
 from ckfunc.model.application import Status
 
 if TYPE_CHECKING:
     from ckfunc.deploy.apply.report import DeployReport
-    from ckfunc.dev.status import DevStatus, Event
+    from ckfunc.dev.status import DevStatus
     from ckfunc.model.outputs import ReadyJson
     from ckfunc.model.project import Target
-
-_KEYS = (
-    "? keys · t choose · r again · c clear · q quit",
-    "? keys · r again · q quit",
-    "? keys · q quit",
-    "? keys",
-    "?",
-)
-"""The keys in the status line: the longest text that fits is shown."""
-
-_HELP = (
-    ("r", "fire the last event again, or a sample when there was none"),
-    ("t", "choose an event to fire: a recent one, or a sample of a type"),
-    ("c", "clear the screen"),
-    ("q", "quit, as Ctrl-C does"),
-    ("?", "show these keys"),
-)
-_LABELS = "123456789abcdefghijklmnoprstuvwxyz"
-"""The keys that choose an event; q always quits."""
 
 
 @command("""
@@ -65,7 +44,7 @@ def dev(app: App, port: int, seed: Path | None, yes: bool, keep_invocations: int
     stdout is `ready http://ADDRESS:PORT`. If the project's emulator is already running, it is used.
     """
     # Not at the top of the module: `ckfunc dev --help` must not load parts of the emulator.
-    from ckfunc.dev.status import DevStatus
+    from ckfunc.dev.status import DevKeys, DevStatus
     from ckfunc.emulator.options import WEB_DIRECTORY, WEB_PATH, EmulatorOptions
     from ckfunc.emulator.stored_data import read_seed_file
 
@@ -93,26 +72,17 @@ def dev(app: App, port: int, seed: Path | None, yes: bool, keep_invocations: int
     app.show_dashboard(url, open_browser=open_dashboard)
     if (app.root() / WEB_DIRECTORY / "index.html").is_file():
         app.output.talk(("chat: ", "title"), f"{url}{WEB_PATH} (web/index.html)")
-    interactive = app.output.interactive and app.output.pinnable
-    status = StatusPrinter(app, DevStatus(target.name), keys=_KEYS if interactive else ())
-    if not interactive:
-        with on_resize(status.show) if app.output.pinnable else nullcontext():
-            try:
-                watch_project(app, status, logs=True, yes=True)
-            finally:
-                app.output.unpin()
-        return EXIT_OK
-    stop = threading.Event()
-    with key_by_key(status.show), on_resize(status.show):
-        keys = threading.Thread(target=Keys(app, status, stop).handle, name="ckfunc-keys", daemon=True)
-        keys.start()
-        try:
-            watch_project(app, status, logs=True, yes=True, quit_on=stop)
-        finally:
-            stop.set()
-            app.output.unpin()
-            keys.join(1.0)
-    return EXIT_OK
+    interactive, stop = app.output.interactive and app.output.pinnable, threading.Event()
+    status = DevStatus(target.name, has_keys=interactive)
+    printer = StatusPrinter(app, status)
+    with ExitStack() as ending:
+        if interactive:
+            keys = DevKeys(app.output, status, printer.show, partial(app.client, lasting=True), app.root(), stop)
+            ending.enter_context(keys_thread(keys.handle, printer.show, stop))
+        elif app.output.pinnable:
+            ending.enter_context(on_resize(printer.show))
+        ending.callback(app.output.unpin)
+        return watch_project(app, printer, logs=True, yes=True, quit_on=stop)
 
 
 def _target(app: App) -> Target:
@@ -131,20 +101,9 @@ def _target(app: App) -> Target:
 class StatusPrinter(Printer):
     """Prints the events of a watch, and shows the state in the status line. Used by several threads."""
 
-    def __init__(self, app: App, status: DevStatus, *, keys: Sequence[str] = ()) -> None:
+    def __init__(self, app: App, status: DevStatus) -> None:
         super().__init__(app)
         self._status = status
-        self._keys = keys
-        self._choosing = ""
-
-    @property
-    def recent(self) -> tuple[Event, ...]:
-        """The events that can be fired again."""
-        return self._status.recent
-
-    def samples(self) -> Iterator[Event]:
-        """Yield the sample events that can be fired."""
-        return self._status.samples(self._app.root())
 
     def deployed(self, report: DeployReport, /, *, changed: bool, first: bool, broken: bool, took_s: float) -> None:
         """Print a deploy and show it in the status line."""
@@ -165,89 +124,6 @@ class StatusPrinter(Printer):
             self._status.ran(entry)
             self.show()
 
-    def choose(self, labels: str) -> None:
-        """Show the keys that choose an event until one is pressed; "" shows the usual keys."""
-        self._choosing = labels
-        self.show()
-
     def show(self) -> None:
         """Draw the status line."""
-        labels = self._choosing
-        keys = (f"{labels[0]}-{labels[-1]} choose · Esc cancel", f"{labels[0]}-{labels[-1]}") if labels else self._keys
-        self._app.output.pin(self._status.segments(), keys)
-
-
-class Keys:
-    """Handles the keys of a terminal until `stop` is set, which q does."""
-
-    def __init__(self, app: App, status: StatusPrinter, stop: threading.Event) -> None:
-        self._app = app
-        self._status = status
-        self._stop = stop
-        self._choices: dict[str, Event] = {}
-        self._does: Mapping[str, Callable[[], object]] = {
-            "r": self._again,
-            "t": self._offer,
-            "c": app.output.clear,
-            "?": self._help,
-            "q": stop.set,
-            "\x04": stop.set,  # Ctrl-D
-        }
-
-    def handle(self) -> None:
-        """Handle each key."""
-        for key in pressed_keys(self._stop):
-            try:
-                self.press(key.lower())
-            except CkfuncError as problem:
-                self._app.output.failure(problem)
-
-    def press(self, key: str) -> None:
-        """Handle a key. Raises CkfuncError."""
-        choices, self._choices = self._choices, {}
-        if choices:
-            self._status.choose("")
-            if key in choices:
-                self._fire(choices[key])
-                return
-            self._app.output.talk(("nothing fired", "muted"))
-            if key not in ("q", "\x04"):
-                return
-        self._does.get(key, lambda: None)()
-
-    def _again(self) -> None:
-        """Fire the last event again, or a sample of the first function's. The log shows the result."""
-        events = (*self._status.recent[:1], *self._samples())
-        if events:
-            self._fire(events[0])
-        else:
-            self._say_nothing()
-
-    def _offer(self) -> None:
-        """List recent events and samples, each with the key that fires it."""
-        self._choices = dict(zip(_LABELS, (*self._status.recent, *self._samples()), strict=False))
-        if not self._choices:
-            self._say_nothing()
-            return
-        for key, event in self._choices.items():
-            description = "a sample" if event.sample else summary(event.args)
-            self._app.output.talk(
-                ("  ", "plain"), (key, "title"), f"  {event.type}", (f"  {cut(description, 60)}", "muted")
-            )
-        self._status.choose("".join(self._choices))
-
-    def _samples(self) -> Iterator[Event]:
-        return self._status.samples()
-
-    def _fire(self, event: Event) -> None:
-        from ckfunc.api.emulator import trigger
-
-        self._app.output.talk(("firing ", "title"), event.type, " (a sample)" if event.sample else "")
-        trigger(self._app.client(lasting=True), event.type, event.args)
-
-    def _help(self) -> None:
-        for key, does in _HELP:
-            self._app.output.talk(("  ", "plain"), (key, "title"), f"  {does}")
-
-    def _say_nothing(self) -> None:
-        self._app.output.talk(("nothing to fire", "muted"), ": functions.yaml has no function of a known type yet")
+        self._app.output.pin(self._status.segments(), self._status.keys())
