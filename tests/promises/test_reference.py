@@ -12,7 +12,7 @@ from cli.conftest import Ckfunc
 from support.emulators import cold_emulator
 from support.project_files import ROOT
 
-from ckfunc.cli.commands.help import FILES, VARIABLES
+from ckfunc.base.roff import FILES, VARIABLES
 from ckfunc.manifest.variables import CONNECTION_NAMES
 
 CONFIGURATION = (ROOT / "docs/configuration.md").read_text(encoding="utf-8")

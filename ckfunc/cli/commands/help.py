@@ -8,36 +8,13 @@ from collections.abc import Iterator, Sequence
 import click
 
 from ckfunc import __version__
-from ckfunc.base.errors import EXIT_CODES, UsageProblem
-from ckfunc.base.roff import code, roff, terms
+from ckfunc.base.errors import UsageProblem
+from ckfunc.base.roff import CommandHelp, manual_page
 from ckfunc.base.text import nearest
 from ckfunc.cli.app import App
 from ckfunc.cli.main import subcommands
 from ckfunc.cli.options import command
 from ckfunc.model.command_outputs import command_schema, commands_with_json
-
-VARIABLES = {
-    "CHATKITTY_CLIENT_ID": "Client id of the application.",
-    "CHATKITTY_CLIENT_SECRET": "Client secret of the application.",
-    "CHATKITTY_API_URL": "Address of the Platform API.",
-    "CHATKITTY_AUTHORIZATION_URL": "Address of the token endpoint.",
-    "CKFUNC_NODE": "Path of another Node to run handlers with (Node 24).",
-    "CKFUNC_CACHE_DIR": "Directory of the cache.",
-    "CKFUNC_KEYRING": "A further keyring to trust, as MODULE.CLASS.",
-    "NO_COLOR": "Turns colors off.",
-    "FORCE_COLOR": "Turns colors on, even without a terminal.",
-    "CI": "If set, ckfunc never asks for input.",
-}
-"""The environment variables of ckfunc."""
-FILES = {
-    "functions.yaml": "The manifest of a project: runtime, functions and targets.",
-    "functions.lock": "The exact versions of npm packages.",
-    "handlers/, tests/": "Handlers and test cases.",
-    ".env, .env.TARGET": "Values of variables, and credentials.",
-    ".ckfunc/": "Types, schemas, the data of the emulator, and journals of deploys.",
-    "~/.cache/ckfunc": "The cache. ~/Library/Caches/ckfunc on macOS, %LOCALAPPDATA%\\ckfunc on Windows.",
-}
-"""The files of a project and of ckfunc."""
 
 
 def complete_commands(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
@@ -72,7 +49,8 @@ def help(  # noqa: A001 - the command's name
     if man and names:
         raise UsageProblem("--man can't be used with a command", hint="`ckfunc help --man` describes all commands")
     if man:
-        app.output.text(manual_page(root))
+        commands = [_described(context) for context in contexts(root)]
+        app.output.text(manual_page(__version__, _described(root, common=True), commands))
     elif schema:
         _print_schema(app, named_command(root, names))
     else:
@@ -116,34 +94,6 @@ def commands_of(root: click.Context, names: Sequence[str]) -> list[str]:
     return subcommands(ctx) if ctx is not None else []
 
 
-def manual_page(root: click.Context) -> str:
-    """Return the manual page of ckfunc in roff, in ASCII."""
-    command = root.command
-    common = [param for param in command.params if is_common(param)]
-    examples = inspect.cleandoc((command.help or "").partition("\b\n")[2]).partition("\n")[2]
-    summary = _paragraphs(command.help or "")[0].rstrip(".")
-    lines = [
-        f'.TH CKFUNC 1 "" "ckfunc {__version__}" "ckfunc manual"',
-        ".SH NAME",
-        f"ckfunc \\- {roff(summary[:1].lower() + summary[1:])}",
-        ".SH SYNOPSIS",
-        ".B ckfunc",
-        "[options] COMMAND [arguments]",
-        ".SH DESCRIPTION",
-        "ckfunc compares a manifest in git with an application, shows the differences and deploys them. Start here:",
-        *code(inspect.cleandoc(examples)),
-        ".SH OPTIONS",
-        "These options can precede or follow the name of the command.",
-        *_options(root, common),
-        ".SH COMMANDS",
-    ]
-    for context in contexts(root):
-        lines += _section(context)
-    lines += [".SH EXIT STATUS", *terms({str(code): meaning for code, meaning in EXIT_CODES.items()})]
-    lines += [".SH ENVIRONMENT", *terms(VARIABLES), ".SH FILES", *terms(FILES)]
-    return "\n".join(lines) + "\n"
-
-
 def is_common(param: click.Parameter) -> bool:
     """Return whether every command has this parameter."""
     return (param.name or "").startswith("common_")
@@ -167,25 +117,13 @@ def within(ctx: click.Context, name: str) -> click.Context | None:
     return None if command is None else click.Context(command, parent=ctx.parent, info_name=f"{ctx.info_name} {name}")
 
 
-def _section(context: click.Context) -> Iterator[str]:
-    """Yield the lines about one command."""
+def _described(context: click.Context, *, common: bool = False) -> CommandHelp:
+    """Return the help of one command, with its own options or those that are common to all commands."""
     command = context.command
-    yield f'.SS "{roff(" ".join([context.command_path, *command.collect_usage_pieces(context)]), bold=False)}"'
-    for number, paragraph in enumerate(_paragraphs(command.help or "")):
-        yield from [".PP"] if number else []
-        yield roff(paragraph)
-    yield from _options(context, [param for param in command.params if not is_common(param)])
-    heading, _, examples = inspect.cleandoc((command.epilog or "").replace("\b\n", "")).partition("\n")
-    if examples:
-        yield from (".PP", roff(heading), *code(inspect.cleandoc(examples)))
-
-
-def _paragraphs(text: str) -> list[str]:
-    """Return the paragraphs of a help, each on one line, without its examples."""
-    return [" ".join(part.split()) for part in inspect.cleandoc(text).split("\n\n") if "\b" not in part]
-
-
-def _options(context: click.Context, params: Sequence[click.Parameter]) -> Iterator[str]:
-    options = [param for param in params if isinstance(param, click.Option)]
-    records = [record for option in options if (record := option.get_help_record(context))]
-    yield from terms(dict(records))
+    options = [each for each in command.params if isinstance(each, click.Option) and is_common(each) is common]
+    return CommandHelp(
+        " ".join([context.command_path, *command.collect_usage_pieces(context)]),
+        inspect.cleandoc(command.help or ""),
+        dict(record for option in options if (record := option.get_help_record(context))),
+        inspect.cleandoc((command.epilog or "").replace("\b\n", "")),
+    )
