@@ -26,11 +26,18 @@ from websockets.typing import Subprotocol
 
 from ckfunc import __version__
 from ckfunc.api.answers import EMULATOR_HEADER, explanation
-from ckfunc.api.connection import EMULATOR_CREDENTIAL, InvalidAddress, emulator_connection, is_loopback_address
+from ckfunc.api.connection import (
+    EMULATOR_CREDENTIAL,
+    Connection,
+    InvalidAddress,
+    emulator_connection,
+    is_loopback_address,
+)
 from ckfunc.api.transport import Transport
-from ckfunc.base.errors import ApiFailure, CkfuncError, UsageProblem
+from ckfunc.base.errors import ApiFailure, CkfuncError, NoProject, UsageProblem
 from ckfunc.base.files import read_file
 from ckfunc.base.text import one_line, printable, shortened
+from ckfunc.model.project import Target
 from ckfunc.wire.stomp import OF_SERVERS, BadFrame, StompFrame, read_frame, write_frame
 
 LONGEST_NAME = 1024
@@ -251,7 +258,51 @@ class NoEmulator(CkfuncError):
     """No emulator answers at an address."""
 
 
-def emulator_address(url: str) -> str:
+@dataclass(frozen=True, slots=True)
+class ChatEmulator:
+    """The emulator to chat on. `find_url` returns its address, or None while it is not running."""
+
+    find_url: Callable[[], str | None]
+
+    @classmethod
+    def at(cls, url: str) -> Self:
+        """Return the emulator at the address that `--url` names. Raises UsageProblem and NoEmulator."""
+        address = _emulator_address(url)
+        _require_emulator(address)
+        return cls(lambda: address)
+
+    @classmethod
+    def of_project(cls, target: Callable[[], Target], find_url: Callable[[], str | None]) -> Self:
+        """Return the emulator of a project. Raises NoProject, and CkfuncError for a target of the real platform."""
+        try:
+            selected = target()
+        except NoProject as problem:
+            hint = "run it in a project, or pass the address of an emulator with --url"
+            raise NoProject(problem.message, hint=hint) from None
+        if not selected.emulator:
+            raise CkfuncError(
+                f"target {selected.name!r} is the real platform; ckfunc chat only talks to the emulator",
+                hint="use --target local, or any target with `emulator: true`",
+            )
+        return cls(find_url)
+
+    def connection(self) -> Connection | None:
+        """Return the connection to the emulator; None while it is not running."""
+        url = self.find_url()
+        return None if url is None else emulator_connection(url)
+
+    def running(self) -> Connection:
+        """Return the connection to the emulator. Raises NoEmulator."""
+        connection = self.connection()
+        if connection is None:
+            raise NoEmulator(
+                "the project's emulator is not running",
+                hint="start it in another terminal with `ckfunc dev` or `ckfunc emulator`, or pass --url URL",
+            )
+        return connection
+
+
+def _emulator_address(url: str) -> str:
     """Return the address of an emulator that `--url` names. Raises UsageProblem."""
     hint = "for example, --url http://127.0.0.1:4310"
     try:
@@ -263,7 +314,7 @@ def emulator_address(url: str) -> str:
     return address
 
 
-def require_emulator(url: str) -> None:
+def _require_emulator(url: str) -> None:
     """Raise NoEmulator unless an emulator answers at an address, without waiting for it to start."""
     transport = Transport(_PROBE_TIMEOUT_S)
     try:

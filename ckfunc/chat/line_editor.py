@@ -1,16 +1,48 @@
-"""A line that is edited key by key, in the status line."""
+"""Typed lines: read from a pipe, or edited key by key in the status line."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
 
-from ckfunc.base.keyboard import ESCAPE, pressed_keys
+from ckfunc.base.keyboard import ESCAPE, keys_thread, pressed_keys
+from ckfunc.base.streams import read_input
 from ckfunc.base.text import cells
 
 _ENTER, _ERASE, _END, _INTERRUPT = "\r\n", "\x7f\b", "\x04", "\x03"
 _ERASE_LINE, _ERASE_WORD, _CLEAR = "\x15", "\x17", "\x0c"
+
+
+@dataclass(frozen=True, slots=True)
+class TypedLine:
+    """A line was typed, or read from a pipe."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TypedText:
+    """The line that is being typed has changed."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class InputEnded:
+    """There are no more lines. With `quit`, the chat ends at once."""
+
+    quit: bool
+
+
+TypedItem: TypeAlias = TypedLine | TypedText | InputEnded
+
+
+def read_lines(put: Callable[[TypedItem], object]) -> None:
+    """Put the lines of standard input, on another thread."""
+    read_input(lambda line: put(TypedLine(line)), lambda: put(InputEnded(quit=False)))
 
 
 class Screen(Protocol):
@@ -28,36 +60,28 @@ class Screen(Protocol):
 
 
 class LineEditor:
-    """Reads keys until `stop` is set, and shows the line in the status line of the screen.
+    """Puts lines as they are typed, with each change, and shows them in the status line of the screen."""
 
-    `typed` gets each line, `changed` the line after each key, and `ended` is called at the end of the input (Ctrl-D).
-    """
-
-    def __init__(
-        self,
-        screen: Screen,
-        prompt: str,
-        typed: Callable[[str], object],
-        changed: Callable[[str], object],
-        ended: Callable[[], object],
-    ) -> None:
+    def __init__(self, screen: Screen, prompt: str, put: Callable[[TypedItem], object]) -> None:
         self._screen = screen
         self.prompt = prompt
-        self._typed = typed
-        self._changed = changed
-        self._ended = ended
+        self._put = put
+        self._stop = threading.Event()
         self._text = ""
         self._note = ""
         self._lock = threading.Lock()
 
-    def read(self, stop: threading.Event) -> None:
-        """Handle keys until `stop` is set, or the input ends."""
-        for key in pressed_keys(stop):
+    def reading(self) -> AbstractContextManager[None]:
+        """Read keys on another thread, until the input ends (Ctrl-D) or the context is left."""
+        return keys_thread(self._read, self.show, self._stop)
+
+    def _read(self) -> None:
+        for key in pressed_keys(self._stop):
             if key == _INTERRUPT or (key == _END and not self._text):
                 break
             self.press(key)
-        if not stop.is_set():
-            self._ended()
+        if not self._stop.is_set():
+            self._put(InputEnded(quit=True))
 
     def press(self, key: str) -> None:
         """Handle one key."""
@@ -65,7 +89,7 @@ class LineEditor:
         if key in _ENTER:
             self._text = ""
             self.show()
-            self._typed(before)
+            self._put(TypedLine(before))
             return
         if key in _ERASE:
             self._text = before[:-1]
@@ -82,7 +106,7 @@ class LineEditor:
             self._text += key
         self.show()
         if self._text != before:
-            self._changed(self._text)
+            self._put(TypedText(self._text))
 
     def note(self, text: str) -> None:
         """Show a short text before the prompt; "" removes it."""

@@ -17,6 +17,7 @@ from ckfunc.base.interrupts import require_uninterrupted
 from ckfunc.chat.client import ChatClient, ChatCommand, ConnectionEnded, parse_line
 from ckfunc.chat.connection import ActionRefused, ChatEnded, ConnectionLost, SessionDenied
 from ckfunc.chat.events import ChannelDeleted, ChatEvent, RunEvent, SessionChange, SessionEvent
+from ckfunc.chat.line_editor import InputEnded, TypedItem, TypedLine, TypedText
 from ckfunc.logs.entries import Item, LogEntry
 from ckfunc.logs.follow import StoppableClock, stream_logs
 from ckfunc.model.application import Status
@@ -37,27 +38,6 @@ _END_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class TypedLine:
-    """A line was typed, or read from a pipe."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class TypedText:
-    """The line that is being typed has changed."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class InputEnded:
-    """There are no more lines. With `quit`, the chat ends at once."""
-
-    quit: bool
-
-
-@dataclass(frozen=True, slots=True)
 class RoundEnded:
     """The runs were read once more. `quiet` means that none is new and none is in progress."""
 
@@ -71,7 +51,7 @@ class RunsEnded:
     reason: CkfuncError
 
 
-ChatItem = ChatEvent | ConnectionEnded | RoundEnded | RunsEnded | TypedLine | TypedText | InputEnded
+ChatItem = ChatEvent | ConnectionEnded | RoundEnded | RunsEnded | TypedItem
 
 
 class ChatPrinter(Protocol):

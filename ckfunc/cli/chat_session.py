@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 import queue
-import threading
-from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 
-from ckfunc.api import Client, Connection
-from ckfunc.api.connection import emulator_connection
-from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, CkfuncError, NoProject
-from ckfunc.base.keyboard import keys_thread
-from ckfunc.base.streams import read_input
+from ckfunc.api import Client
+from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, CkfuncError
 from ckfunc.chat.client import COMMANDS, ChatClient, WantedChannel
-from ckfunc.chat.connection import ChatLogin, NoEmulator, emulator_address, require_emulator
+from ckfunc.chat.connection import ChatEmulator, ChatLogin
 from ckfunc.chat.events import ChatEvent, RunEvent, SessionEvent, TypingEvent
-from ckfunc.chat.line_editor import LineEditor
+from ckfunc.chat.line_editor import LineEditor, read_lines
 from ckfunc.chat.lines import ChatView, event_lines, event_record, typing_text
-from ckfunc.chat.loop import ChatItem, ChatLoop, InputEnded, RunFollower, TypedLine, TypedText
+from ckfunc.chat.loop import ChatItem, ChatLoop, RunFollower
 from ckfunc.cli.app import App
 from ckfunc.deploy.stacks import Stacks
 
 
 def chat_session(app: App, login: ChatLogin, channel: WantedChannel, url: str | None) -> int:
     """Chat until the input ends or the user quits, and return the exit code. `url` None is the project's emulator."""
-    find_url = _find_emulator(app, url)
-    client = _connect(app, find_url)
+    with app.output.progress("connecting"):
+        emulator = (
+            ChatEmulator.at(url) if url is not None else ChatEmulator.of_project(app.target, app.running_emulator)
+        )
+        client = app.connect(emulator.running(), emulator.connection, silent=True)
     items: queue.SimpleQueue[ChatItem] = queue.SimpleQueue()
     talk = ChatClient(login, channel, items.put)
     printer = EventPrinter(app, login.username, client)
@@ -37,68 +35,16 @@ def chat_session(app: App, login: ChatLogin, channel: WantedChannel, url: str | 
             ending.callback(runs.stop)
             ending.callback(talk.disconnect)
             talk.open(client.connection.api_url)
-        printer.editor = _start_input(app, ending, login.username, items.put)
-        loop = ChatLoop(talk, items, printer, find_url, app.clock, app.directory)
+        if app.output.interactive and app.output.pinnable:
+            printer.editor = LineEditor(app.output, login.username, items.put)
+            ending.callback(app.output.unpin)
+            ending.enter_context(printer.editor.reading())
+            printer.editor.show()
+        else:
+            read_lines(items.put)
+        loop = ChatLoop(talk, items, printer, emulator.find_url, app.clock, app.directory)
         loop.run()
     return EXIT_FAILED if loop.failed and printer.editor is None else EXIT_OK
-
-
-def _start_input(
-    app: App, ending: ExitStack, username: str, put: Callable[[TypedLine | TypedText | InputEnded], object]
-) -> LineEditor | None:
-    """Read lines on a thread until `ending` is closed; return the editor if they are typed on a terminal."""
-
-    def typed(text: str) -> None:
-        put(TypedLine(text))
-
-    if not (app.output.interactive and app.output.pinnable):
-        read_input(typed, lambda: put(InputEnded(quit=False)))
-        return None
-    stop = threading.Event()
-    editor = LineEditor(
-        app.output, username, typed, lambda text: put(TypedText(text)), lambda: put(InputEnded(quit=True))
-    )
-    ending.callback(app.output.unpin)
-    ending.enter_context(keys_thread(partial(editor.read, stop), editor.show, stop))
-    editor.show()
-    return editor
-
-
-def _find_emulator(app: App, url: str | None) -> Callable[[], str | None]:
-    """Return what looks up the address of the emulator, which is running now."""
-    if url is not None:
-        address = emulator_address(url)
-        with app.output.progress("connecting"):
-            require_emulator(address)
-        return lambda: address
-    try:
-        target = app.target()
-    except NoProject as problem:
-        raise NoProject(
-            problem.message, hint="run it in a project, or pass the address of an emulator with --url"
-        ) from None
-    if not target.emulator:
-        raise CkfuncError(
-            f"target {target.name!r} is the real platform; ckfunc chat only talks to the emulator",
-            hint="use --target local, or any target with `emulator: true`",
-        )
-    return app.running_emulator
-
-
-def _connect(app: App, find_url: Callable[[], str | None]) -> Client:
-    """Return a client of the running emulator, which follows it to another address. Raises NoEmulator."""
-
-    def current() -> Connection | None:
-        url = find_url()
-        return None if url is None else emulator_connection(url)
-
-    connection = current()
-    if connection is None:
-        raise NoEmulator(
-            "the project's emulator is not running",
-            hint="start it in another terminal with `ckfunc dev` or `ckfunc emulator`, or pass --url URL",
-        )
-    return app.connect(connection, current, silent=True)
 
 
 class EventPrinter:
