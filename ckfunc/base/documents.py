@@ -14,7 +14,8 @@ from ckfunc.base.files import read_file
 
 # Matches strings (kept), comments and commas before a closing bracket (removed). Compiled on first use, because few
 # commands need it.
-_JSONC = r"""("(?:\\.|[^"\\])*") | //[^\n]* | /\*.*?\*/ | ,(?=(?: \s | //[^\n]*+ | (?>/\*.*?\*/) )*+[}\]])"""
+_COMMENTS = r"//[^\n]*(?![^\n]) | /\*[^*]*\*+(?:[^/*][^*]*\*+)*/"
+_JSONC = rf"""("(?:\\.|[^"\\])*") | {_COMMENTS} | ,(?=(?: \s | {_COMMENTS} )*[}}\]])"""
 DEEPEST = 200
 """The maximum nesting of objects and arrays, in requests and in results of handlers."""
 

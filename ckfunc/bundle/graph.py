@@ -15,12 +15,11 @@ from typing import TypeAlias
 
 from ckfunc.manifest.sources import Complaint, read_script
 
-# Possessive, so that long gaps are not scanned again.
-_GAP = r"(?:\s|/\*[^*]*\*+(?:[^/*][^*]*\*+)*/|//[^\n]*\n)*+"
-_CHARACTERS = r"(?:(?!(?P=quote)|\$\{)[^\n])*+"
+_GAP = r"(?:\s|/\*[^*]*\*+(?:[^/*][^*]*\*+)*/|//[^\n]*\n)*"
+_CHARACTERS = r"(?:(?!(?P=quote)|\$\{)[^\n])*"
 _PLACE = rf"\.\.?(?:/{_CHARACTERS})?|/{_CHARACTERS}|[A-Za-z]:[\\/]{_CHARACTERS}|file:{_CHARACTERS}"
 _IMPORT = re.compile(
-    rf"""\b(?P<how>from|import|require)\b{_GAP}(?P<call>\({_GAP})?(?P<quote>["'`])(?P<path>{_PLACE})(?P<end>["'`]|\$\{{)"""
+    rf"""\b(?P<how>from|import|require)\b{_GAP}(?P<call>\({_GAP})?(?P<quote>["'`])(?P<path>{_PLACE})(?P<end>(?P=quote)|\$\{{)"""
 )
 # Imports that a compiler drops.
 _TYPE_IMPORT = re.compile(
@@ -65,7 +64,7 @@ def _specifiers(source: str, code: str) -> list[Specifier]:
         if match["how"] == "from" and match["call"]:
             continue
         computed = match["end"] == "${"
-        if (match["quote"] != match["end"] and not computed) or (computed and match["quote"] != "`"):
+        if computed and match["quote"] != "`":
             continue
         start = match.start("quote")
         line_start = source.rfind("\n", 0, start) + 1

@@ -17,6 +17,8 @@ GOOD = '"""A module of the test."""\n'
         ({"a.py": "import os\n"}, ["ckfunc/a.py:1: the module has no docstring"]),
         ({"a.py": '"""How a deploy begins."""\n'}, ["ckfunc/a.py:1: a module's docstring is a noun phrase or"]),
         ({"a.py": f'"""{"word " * 13}."""\n'}, ["ckfunc/a.py:1: the docstring's first sentence has 14 words"]),
+        ({"a.py": GOOD + 'A = r"[^\\n]*+x"\n'}, ["ckfunc/a.py:2: Python 3.11.2 matches possessive quantifiers"]),
+        ({"a.py": GOOD + 'A = r"(?>a|b)c"\n'}, ["ckfunc/a.py:2: Python 3.11.2 matches possessive quantifiers"]),
         (
             {"a.py": GOOD + "class One: ...\n", "b/c.py": GOOD + "\nclass One: ...\n"},
             ["ckfunc/b/c.py:3: the class name One is taken by ckfunc/a.py:2"],

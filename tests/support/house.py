@@ -12,6 +12,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
 MOST_WORDS = 12
+_POSSESSIVE = re.compile(r"[\])\w.][*+?}]\+|\(\?>")
 _RIDDLE = re.compile(r"(How|What|Which|Where|Whether|Who|Whom|Whose|When|Why)\b")
 
 
@@ -22,6 +23,7 @@ def complaints(root: Path = ROOT) -> Iterator[str]:
     yield from _docstrings(trees)
     yield from _class_names(trees)
     yield from _circles(trees)
+    yield from _possessive(trees)
 
 
 def _docstrings(trees: Mapping[str, ast.Module]) -> Iterator[str]:
@@ -44,6 +46,17 @@ def _class_names(trees: Mapping[str, ast.Module]) -> Iterator[str]:
                 places[node.name].append(f"{path}:{node.lineno}")
     for name, (first, *others) in places.items():
         yield from (f"{other}: the class name {name} is taken by {first}" for other in others)
+
+
+def _possessive(trees: Mapping[str, ast.Module]) -> Iterator[str]:
+    """Find regular expressions that Python before 3.11.5 matches wrongly.
+
+    Source: https://github.com/python/cpython/issues/101955.
+    """
+    for path, tree in trees.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and _POSSESSIVE.search(node.value):
+                yield f"{path}:{node.lineno}: Python 3.11.2 matches possessive quantifiers and atomic groups wrongly"
 
 
 def _circles(trees: Mapping[str, ast.Module]) -> Iterator[str]:
