@@ -1,4 +1,4 @@
-"""Test results as text and as JSON."""
+"""Test results and transcripts of conversations, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ckfunc.base.annotations import Annotation
-from ckfunc.base.clock import elapsed_text
-from ckfunc.base.text import Line, beneath_message, diff_style, escaped, is_frame, printable
-from ckfunc.model.application import ConsoleLine
-from ckfunc.testing.case import CaseOutcome, CaseResult, CaseRun, Miss, Tally
+from ckfunc.base.clock import elapsed_text, timestamp
+from ckfunc.base.text import Line, beneath_message, cells, diff_style, escaped, is_frame, printable
+from ckfunc.model.application import ConsoleLine, Status
+from ckfunc.sandbox.acts import Act, SaidMessage, Verb
+from ckfunc.testing.case import CaseOutcome, CaseResult, CaseRun, Miss, StepRun, Tally
+from ckfunc.testing.judging import shown_error, shown_message, shown_notification
 from ckfunc.testing.redacting import ReplacedSecret
-from ckfunc.testing.transcript import conversation_lines, run_json, step_json
 
 if TYPE_CHECKING:
-    from ckfunc.model.outputs import CaseJson, FailureJson, TestsJson
+    from ckfunc.model.outputs import CaseJson, CaseRunJson, FailureJson, SentMessageJson, StepJson, TestsJson
 
 _MARKS = {
     CaseOutcome.PASSED: ("✓", "success"),
@@ -27,6 +28,30 @@ _MARKS = {
 _MOST_LINES = 60
 """How many lines of a diff, a stack or console output are shown."""
 _LONGEST = 500
+_WIDTH = 80
+_INDENT = 12
+"""The column of texts: after two spaces, the time, and two more spaces."""
+_LABEL = 10
+_MOST_STEPS = 20
+"""How many steps are shown, up to the last one."""
+_COLUMN = 36
+"""The width of each of the two columns that are compared."""
+
+_ACTS = {
+    Verb.INVITES: "{user} invites {text} to {channel}",
+    Verb.SAYS: "{user} in {channel}: {text}",
+    Verb.UPLOADS: "{user} in {channel}: [file {text}]",
+    Verb.STARTS_TYPING: "{user} starts typing in {channel}",
+    Verb.STOPS_TYPING: "{user} stops typing in {channel}",
+    Verb.REPLIES: "{user} in {channel} replies to {about}: {text}",
+    Verb.EDITS: "{user} in {channel} changes {about} to: {text}",
+    Verb.DELETES: "{user} in {channel} deletes {about}",
+    Verb.REACTS: "{user} in {channel} reacts to {about} with {text}",
+    Verb.TRIGGERS: "{user} in {channel} triggers {text}",
+    Verb.SENDS: "{user} in {channel}: {text}",
+    Verb.WAITS: "{text} pass",
+}
+"""Acts as text, if it is not the user, the verb and the channel."""
 
 
 def result_line(result: CaseResult) -> Line:
@@ -183,3 +208,195 @@ def _console(console: Sequence[ConsoleLine]) -> Iterator[Line]:
 def _cut(line: str) -> str:
     shown = _LONGEST - 30
     return line if len(line) <= _LONGEST else f"{line[:shown]} … {len(line) - shown} more characters"
+
+
+def conversation_lines(result: CaseResult) -> Iterator[Line]:
+    """Yield what happened in a conversation, up to the step that failed, and the expectations that it did not meet."""
+    steps = result.observed.steps if result.observed is not None else ()
+    left_out = max(len(steps) - _MOST_STEPS, 0)
+    if left_out:
+        yield [("  ", "plain"), (f"… {left_out} earlier steps", "muted")]
+    for index, step in enumerate(steps[left_out:], left_out):
+        yield from _step_lines(step, last=index == len(steps) - 1)
+    position = f"step {len(steps)}, line {steps[-1].step.line}: " if steps else ""
+    for miss in result.misses:
+        message = printable(miss.message.replace("\n", " "))
+        yield from _labelled("  ✗ ", "failure", f"{position}{message}", "failure")
+        if miss.expected is not None and miss.actual is not None:
+            yield from side_by_side(miss)
+
+
+def _step_lines(step: StepRun, *, last: bool) -> Iterator[Line]:
+    yield from _labelled(f"  {step.time:%H:%M:%S}  ", "muted", described(step.step.act), "title" if last else "plain")
+    for trigger_type, run in step.runs:
+        if run.status is Status.FAILED:
+            yield from _effect("failed", f"{trigger_type}: {shown_error(run)}", "failure")
+        else:
+            yield from _effect("ran", trigger_type, "plain")
+        for call in run.calls:
+            yield from _effect("", f"{call.method} {call.path} -> {call.status or 'no response'}", "muted")
+        if last:
+            yield from _details(run)
+    for message in step.messages:
+        label = "deleted" if message.deleted else "changed" if message.changed else "message"
+        yield from _effect(label, _without_change(message), "plain")
+    for notification in step.notifications:
+        yield from _effect("notified", shown_notification(notification), "muted")
+    if step.refusal is not None:
+        yield from _effect("refused", step.refusal, "warning")
+
+
+def _without_change(message: SaidMessage) -> str:
+    return shown_message(message).removesuffix(" (deleted)").removesuffix(" (changed)")
+
+
+def _details(run: CaseRun) -> Iterator[Line]:
+    """Yield what a run printed, and the stack of its error."""
+    printed = [f"{line.level}: {text}" for line in run.console for text in line.text.splitlines() or [""]]
+    for text in printed[:_MOST_LINES]:
+        yield from _effect("", text, "muted")
+    if run.error is not None:
+        stack = beneath_message(printable(run.stack), printable(f"{run.error_name}: {run.error}"))
+        for text in stack[:_MOST_LINES]:
+            yield from _effect("", text.strip(), "muted" if is_frame(text) else "failure")
+
+
+def _effect(label: str, text: str, style: str) -> Iterator[Line]:
+    return _labelled(f"{' ' * _INDENT}{label:<{_LABEL}}", "muted", text, style)
+
+
+def _labelled(label: str, label_style: str, text: str, style: str) -> Iterator[Line]:
+    """Yield a text after a label, wrapped into the width of a terminal."""
+    width = cells(label)
+    for number, part in enumerate(wrapped(text, _WIDTH - width)):
+        yield [(label if number == 0 else " " * width, label_style), (part, style)]
+
+
+def described(act: Act) -> str:
+    """Return an act as text. The authParams of a connection are not shown, because they can be secret."""
+    about = "a message" if act.about is None else f'"{act.about}"'
+    template = _ACTS.get(act.verb, "{user} {verb} {channel}")
+    if act.verb is Verb.READS and act.about is not None:
+        template = "{user} in {channel} reads {about}"
+    user, channel = act.user or "system", act.channel or ""
+    return template.format(user=user, verb=act.verb, channel=channel, about=about, text=act.text).rstrip()
+
+
+def side_by_side(miss: Miss) -> Iterator[Line]:
+    """Yield expected and actual text in two columns. As in `diff -y`, `|`, `<` and `>` are next to differences."""
+    expected, actual = (_lines(escaped(text)) for text in (miss.expected or "", miss.actual or ""))
+    yield _row("expected", " ", "actual", "muted", "muted")
+    for number, (mark, left, right) in enumerate(_pairs(expected, actual), 1):
+        lefts, rights = (wrapped(text, _COLUMN) if text else [""] for text in (left, right))
+        for index in range(max(len(lefts), len(rights))):
+            pair = (lefts[index] if index < len(lefts) else "", rights[index] if index < len(rights) else "")
+            styles = ("plain", "plain") if mark == " " else ("remove", "create")
+            yield _row(pair[0], mark, pair[1], *styles)
+        if number == _MOST_LINES:
+            yield [("    ", "plain"), ("…", "muted")]
+            return
+
+
+def _pairs(expected: Sequence[str], actual: Sequence[str]) -> Iterator[tuple[str, str, str]]:
+    """Yield rows: a mark, and a line of each text."""
+    for operation, i1, i2, j1, j2 in difflib.SequenceMatcher(None, expected, actual, autojunk=False).get_opcodes():
+        for index in range(max(i2 - i1, j2 - j1)):
+            left = expected[i1 + index] if i1 + index < i2 else None
+            right = actual[j1 + index] if j1 + index < j2 else None
+            mark = " " if operation == "equal" else "|" if None not in (left, right) else "<" if right is None else ">"
+            yield mark, left or "", right or ""
+
+
+def _row(left: str, mark: str, right: str, left_style: str, right_style: str) -> Line:
+    padding = " " * (_COLUMN - cells(left))
+    parts = [("    ", "plain"), (left, left_style), (f"{padding} {mark} ", "muted"), (right, right_style)]
+    return parts if right else [*parts[:2], (f"{padding} {mark}".rstrip(), "muted")]
+
+
+def _lines(text: str) -> list[str]:
+    return [_cut(line) for line in printable(text).splitlines()]
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """Return a text as lines of at most `width` terminal columns, broken at spaces where possible."""
+    lines: list[str] = []
+    for line in _lines(text) or [""]:
+        rest = line
+        while cells(rest) > width:
+            end = _fitting(rest, width)
+            space = rest.rfind(" ", 1, end + 1)
+            at = space if space > 0 and rest[:space].strip() else end
+            lines.append(rest[:at])
+            rest = rest[at:].removeprefix(" ")
+        lines.append(rest)
+    return lines
+
+
+def _fitting(text: str, width: int) -> int:
+    """Return how many characters of a text fit into a width, at least one."""
+    columns = 0
+    for index, character in enumerate(text):
+        columns += cells(character)
+        if columns > width:
+            return max(index, 1)
+    return len(text)
+
+
+def step_json(step: StepRun) -> StepJson:
+    """Return a step and everything that it caused as JSON."""
+    document: StepJson = {
+        "line": step.step.line,
+        "time": timestamp(step.time),
+        "act": described(step.step.act),
+        "messages": [_message_json(message) for message in step.messages],
+        "functions": [{"type": trigger_type, **run_json(run)} for trigger_type, run in step.runs],
+        "notifications": [
+            {
+                "user": notification.user,
+                "channel": notification.channel,
+                "title": notification.title,
+                "body": notification.body,
+            }
+            for notification in step.notifications
+        ],
+        "online": sorted(name for name, online in step.online.items() if online),
+        "typing": list(step.typing),
+    }
+    if step.refusal is not None:
+        document["refused"] = step.refusal
+    return document
+
+
+def _message_json(message: SaidMessage) -> SentMessageJson:
+    document: SentMessageJson = {
+        "channel": message.channel,
+        "user": message.user,
+        "type": message.type.value,
+        "properties": dict(message.properties),
+    }
+    if message.body is not None:
+        document["body"] = message.body
+    else:
+        document["file"] = message.file
+    if message.deleted:
+        document["deleted"] = True
+    elif message.changed:
+        document["changed"] = True
+    return document
+
+
+def run_json(run: CaseRun) -> CaseRunJson:
+    """Return a run of a handler as JSON."""
+    document: CaseRunJson = {
+        "status": run.status.value,
+        "durationMs": round(run.duration_ms, 2),
+        "console": [{"level": line.level, "text": line.text} for line in run.console],
+        "calls": [
+            {"method": call.method, "path": call.path, "body": call.body, "status": call.status} for call in run.calls
+        ],
+    }
+    if run.error is None:
+        document["result"] = run.payload
+    else:
+        document["error"] = {"name": run.error_name, "message": run.error, "stack": run.stack}
+    return document
