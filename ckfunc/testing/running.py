@@ -41,10 +41,9 @@ from ckfunc.testing.case import (
 )
 from ckfunc.testing.coverage import Coverage, CoverageMeter
 from ckfunc.testing.judging import judge, step_misses
-from ckfunc.testing.junit import junit
-from ckfunc.testing.merging import read_report
 from ckfunc.testing.reading import DIRECTORY, CaseScope, find_files, read_cases, read_text_cases, refused, shown_path
 from ckfunc.testing.rendering import annotations_of, failure_lines, json_of, summary_line
+from ckfunc.testing.reports import junit, read_report
 from ckfunc.testing.sharding import CaseKey, Shard, ShardedCases
 
 if TYPE_CHECKING:

@@ -30,7 +30,7 @@ RAISED_BY = {
     "cli/emulator_faults.py": ["emulator faults add"],
     "cli/emulator_lists.py": ["emulator channels"],
     "cli/test_additions.py": ["test add"],
-    "testing/merging.py": ["test merge"],
+    "testing/reports.py": ["test merge"],
     "cli/options.py": ["check", "test", "diff"],
     "model/project.py": ["deploy"],
     "cli/output.py": ["api", "deploy", "rollback", "undo", "emulator import", "emulator reset"],

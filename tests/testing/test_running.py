@@ -16,8 +16,8 @@ from ckfunc.base.text import plain_text
 from ckfunc.model.application import ConsoleLine, Status
 from ckfunc.testing.case import Case, CaseOutcome, CaseResult, CaseRun, Expectation, ExpectedValue, Miss, tally
 from ckfunc.testing.judging import judge
-from ckfunc.testing.junit import junit
 from ckfunc.testing.rendering import failure_lines, json_of, result_line, summary_line
+from ckfunc.testing.reports import junit
 from ckfunc.testing.running import Try, matching, run_all
 
 

@@ -11,9 +11,8 @@ from ckfunc.model.chat import MessageType
 from ckfunc.sandbox.acts import Act, SaidMessage, SentNotification, Verb
 from ckfunc.testing.case import CaseResult, CaseRun, ExpectedMessage, ExpectedText, Miss, StepExpectation, tally
 from ckfunc.testing.judging import judge
-from ckfunc.testing.junit import junit
 from ckfunc.testing.rendering import annotations_of, described, failure_lines, json_of, side_by_side, wrapped
-
+from ckfunc.testing.reports import junit
 
 BODY = "You can ask for /help, and for /hours, on weekdays 時間"
 ANSWER = SaidMessage(2, "desk", None, MessageType.SYSTEM_TEXT, BODY)

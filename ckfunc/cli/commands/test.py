@@ -82,7 +82,7 @@ def merge(app: App, files: tuple[Path, ...], junit: Path | None, lcov: Path | No
     Counts are added up. Exits 1 if the report of a shard is missing, a case is in several reports, or the coverage is
     too low, but not if a case has failed.
     """
-    from ckfunc.testing.merging import merged_files
+    from ckfunc.testing.reports import merged_files
 
     uses_coverage = lcov is not None or threshold is not None
     merged = merged_files(app.directory, files, writes_junit=junit is not None, uses_coverage=uses_coverage)

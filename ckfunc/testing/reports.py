@@ -1,6 +1,6 @@
-"""JUnit reports: results written as XML for CI systems, read, and merged.
+"""Reports of tests for CI systems: written, read, and merged.
 
-Source of the format: https://github.com/testmoapp/junitxml, which lists the features that CI systems support.
+Source of the JUnit format: https://github.com/testmoapp/junitxml, which lists the features that CI systems support.
 """
 
 from __future__ import annotations
@@ -9,13 +9,21 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
-from ckfunc.base.errors import CkfuncError
+from ckfunc.base.errors import CkfuncError, UsageProblem
+from ckfunc.base.files import read_file
+from ckfunc.base.messages import shown_path
 from ckfunc.base.text import Line, printable
 from ckfunc.testing.case import CaseOutcome, CaseResult, Tally, tally
+from ckfunc.testing.coverage import Coverage, merged, read_lcov
 from ckfunc.testing.rendering import plain_failure, summary_line
 from ckfunc.testing.sharding import CaseKey, Shard, ShardedCases, read_shard
+
+if TYPE_CHECKING:
+    from ckfunc.model.outputs import MergedTestsJson
 
 # Source: https://www.w3.org/TR/xml/#charsets.
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -25,17 +33,17 @@ _SHARD = re.compile(r"ckfunc shard (\S+) of (\d+) cases")
 def junit(results: Sequence[CaseResult], seconds: float, part: ShardedCases | None = None) -> str:
     """Return the results as XML: a suite for each file, a test case for each case. `part` is set for a shard."""
     name = "ckfunc" if part is None else f"ckfunc shard {part.shard} of {part.cases} cases"
-    top = ET.Element("testsuites", {"name": name, **counts(tally(results), _broken(results), seconds)})
+    top = ET.Element("testsuites", {"name": name, **_counts(tally(results), _broken(results), seconds)})
     for file, group in groupby(results, key=lambda result: result.case.file):
         in_group = list(group)
         took = sum(result.observed.duration_ms for result in in_group if result.observed) / 1000
-        suite = ET.SubElement(top, "testsuite", {"name": file, **counts(tally(in_group), _broken(in_group), took)})
+        suite = ET.SubElement(top, "testsuite", {"name": file, **_counts(tally(in_group), _broken(in_group), took)})
         for result in in_group:
             _case(suite, result)
-    return document(top)
+    return _document(top)
 
 
-def document(top: ET.Element) -> str:
+def _document(top: ET.Element) -> str:
     """Return the text of a report."""
     ET.indent(top)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(top, encoding="unicode")}\n'
@@ -59,7 +67,7 @@ def _case(suite: ET.Element, result: CaseResult) -> None:
         ET.SubElement(element, "system-out").text = _clean(lines)
 
 
-def counts(counted: Tally, broken: int, seconds: float) -> dict[str, str]:
+def _counts(counted: Tally, broken: int, seconds: float) -> dict[str, str]:
     """Return the attributes with numbers. `broken` of the failed cases could not run."""
     skipped = counted.skipped + counted.left_out
     return {
@@ -204,14 +212,90 @@ def report_text(report: JUnitReport) -> str:
         took = sum(case.seconds for case in results)
         suite = ET.SubElement(top, "testsuite", {"name": name, **_attributes(results, took)})
         suite.extend(case.element for case in results)
-    return document(top)
+    return _document(top)
 
 
 def _attributes(cases: Sequence[JUnitCase], seconds: float) -> dict[str, str]:
-    return counts(_tally(cases), sum(case.has("error") for case in cases), seconds)
+    return _counts(_tally(cases), sum(case.has("error") for case in cases), seconds)
 
 
 def _tally(cases: Sequence[JUnitCase]) -> Tally:
     skipped = sum(case.has("skipped") for case in cases)
     failed = sum(case.has("failure") or case.has("error") for case in cases)
     return Tally(passed=len(cases) - skipped - failed, failed=failed, skipped=skipped)
+
+
+@dataclass(frozen=True, slots=True)
+class MergedReports:
+    """One report, and one coverage; None if the shards have none."""
+
+    report: JUnitReport | None
+    coverage: Coverage | None
+
+    @property
+    def junit_text(self) -> str | None:
+        """The report as JUnit XML."""
+        return None if self.report is None else report_text(self.report)
+
+    @property
+    def lcov_text(self) -> str | None:
+        """The coverage as an lcov file."""
+        return None if self.coverage is None else self.coverage.to_lcov()
+
+    def lines(self) -> Iterator[Line]:
+        """Yield the table of the coverage, and the counts of the report."""
+        if self.coverage is not None:
+            yield from self.coverage.table_lines()
+        if self.coverage is not None and self.report is not None:
+            yield ()
+        if self.report is not None:
+            yield self.report.summary_line()
+
+    def to_json(self) -> MergedTestsJson:
+        """Return the counts and the coverage for `--json`."""
+        document: MergedTestsJson = {}
+        if self.report is not None:
+            counted = self.report.tally
+            document |= {"passed": counted.passed, "failed": counted.failed, "skipped": counted.skipped}
+        if self.coverage is not None:
+            document["coverage"] = self.coverage.to_json()
+        return document
+
+
+def merged_files(directory: Path, files: Sequence[Path], *, writes_junit: bool, uses_coverage: bool) -> MergedReports:
+    """Merge the reports in files, relative to `directory`.
+
+    Raises UsageProblem if a kind of file has no option that uses it, or the other way round; CkfuncError,
+    InvalidReport, InvalidCoverage and IncompleteReports.
+    """
+    texts = [(_text(directory, file), shown_path(directory / file)) for file in files]
+    reports = [read_junit(text, name) for text, name in texts if _is_xml(text)]
+    parts = [read_lcov(text, name) for text, name in texts if not _is_xml(text)]
+    _require(bool(reports), writes_junit, "--junit FILE", "JUnit reports")
+    _require(bool(parts), uses_coverage, "--lcov FILE", "lcov files")
+    return MergedReports(merged_report(reports) if reports else None, merged(parts) if parts else None)
+
+
+def read_report(directory: Path, file: Path) -> JUnitReport:
+    """Return the JUnit report in a file. Raises InvalidReport and CkfuncError."""
+    return read_junit(_text(directory, file), shown_path(directory / file))
+
+
+def _text(directory: Path, file: Path) -> str:
+    try:
+        return read_file(directory / file).decode()
+    except FileNotFoundError:
+        raise CkfuncError(f"{file} does not exist", hint="check the path") from None
+    except UnicodeDecodeError:
+        raise CkfuncError(f"{file} is not UTF-8 text", hint="pass JUnit reports and lcov files") from None
+
+
+def _is_xml(text: str) -> bool:
+    return text.lstrip("\ufeff \t\r\n").startswith("<")
+
+
+def _require(has_input: bool, has_output: bool, option: str, kind: str) -> None:
+    if has_input and not has_output:
+        raise UsageProblem(f"{option} is missing", hint=f"the files include {kind}")
+    if has_output and not has_input:
+        raise UsageProblem(f"there are no {kind} to merge", hint=f"pass some, or remove {option}")

@@ -11,7 +11,7 @@ from testing.files import case, failed, succeeded
 
 from ckfunc.testing.case import CaseOutcome, CaseResult, Expectation, Tally
 from ckfunc.testing.judging import judge
-from ckfunc.testing.junit import IncompleteReports, InvalidReport, junit, merged_report, read_junit, report_text
+from ckfunc.testing.reports import IncompleteReports, InvalidReport, junit, merged_report, read_junit, report_text
 from ckfunc.testing.sharding import Shard, ShardedCases
 
 RESULTS = [
