@@ -11,7 +11,7 @@ from ckfunc.emulator.http.problems import Missing, Refused
 from ckfunc.emulator.services import EmulatorServices, delete_in_steps, result_of
 from ckfunc.emulator.store import channels, messages, users
 from ckfunc.emulator.store.paging import CursorRequest, PageRequest
-from ckfunc.emulator.ui.conversation import channel_title, file_link
+from ckfunc.emulator.ui.chat import channel_title, file_link
 from ckfunc.emulator.ui.invocations import read_cursor
 from ckfunc.emulator.ui.pages import form_route, page, page_route, posted_object, redirect
 from ckfunc.model.chat import ChannelType
