@@ -6,38 +6,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from ckfunc.base.errors import NoProject
 from ckfunc.base.messages import naming, writing
 from ckfunc.base.text import size_text
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_snapshots
-from ckfunc.cli.options import FILE, F, command, group, yes_option
+from ckfunc.cli.options import FILE, argument, command, data_dir_option, group, yes_option
 from ckfunc.model.job import Seeded, snapshot_table
 
 if TYPE_CHECKING:
     from ckfunc.api import Client
     from ckfunc.emulator.stored_data import StoredData
     from ckfunc.model.job import DataSnapshot
-
-# The emulator is imported inside the functions: `ckfunc emulator --help` does not need it.
-
-
-def data_dir_option(function: F) -> F:
-    """Add the option that names the data directory; it may also precede the subcommand."""
-    return click.option(
-        "--data-dir",
-        type=click.Path(path_type=Path, file_okay=False),
-        help="Use the data in this directory (default: the project's).",
-        # `ckfunc emulator --data-dir DIR reset` means the same as the other order.
-        default=lambda: _of_the_group("data_dir"),
-    )(function)
-
-
-def _of_the_group(name: str) -> Any:
-    parent = click.get_current_context().parent
-    return None if parent is None else parent.params.get(name)
 
 
 def directory(app: App, data_dir: Path | None, *, otherwise: str = "--data-dir DIR") -> Path:
@@ -76,35 +56,28 @@ def stored_client(app: App, data_dir: Path | None) -> Client:
     return app.connect(app.emulator_connection(data=stored.directory))
 
 
-@group(
-    """
+@group("""
   ckfunc emulator snapshots                   list snapshots
   ckfunc emulator snapshots save empty-shop   save all data
   ckfunc emulator snapshots restore empty-shop
   ckfunc emulator snapshots remove empty-shop
-    """,
-    invoke_without_command=True,
-)
+""")
 @data_dir_option
-@click.pass_context
-def snapshots(ctx: click.Context, app: App, data_dir: Path | None) -> None:
+def snapshots(app: App, data_dir: Path | None) -> None:
     """List, save and restore snapshots of the emulator's data.
 
     A snapshot is a named copy of all data: users, channels, messages, files, functions, runtime and invocations. The
     emulator may be running.
     """
-    if ctx.invoked_subcommand is not None:
-        return
-
     saved = stored_data(app, data_dir).snapshots()
     empty = (("no snapshots", "muted"), "; `ckfunc emulator snapshots save NAME` saves one")
     app.output.listing(snapshot_table(saved), [_document(snapshot) for snapshot in saved], empty)
 
 
-@command(within=snapshots, name="save")
-@click.argument("name")
+@snapshots.subcommand()
+@argument("name")
 @data_dir_option
-@yes_option("Do not ask for confirmation.")
+@yes_option()
 def save(app: App, name: str, data_dir: Path | None, yes: bool) -> None:
     """Save all data of the emulator as a snapshot.
 
@@ -122,10 +95,10 @@ def save(app: App, name: str, data_dir: Path | None, yes: bool) -> None:
     say_secret(app)
 
 
-@command(within=snapshots, name="restore")
-@click.argument("name", shell_complete=complete_snapshots)
+@snapshots.subcommand()
+@argument("name", complete=complete_snapshots)
 @data_dir_option
-@yes_option("Do not ask for confirmation.")
+@yes_option()
 def restore(app: App, name: str, data_dir: Path | None, yes: bool) -> None:
     """Replace the emulator's data with a snapshot.
 
@@ -143,10 +116,10 @@ def restore(app: App, name: str, data_dir: Path | None, yes: bool) -> None:
     _report(app, "restored ", made)
 
 
-@command(within=snapshots, name="remove")
-@click.argument("name", shell_complete=complete_snapshots)
+@snapshots.subcommand()
+@argument("name", complete=complete_snapshots)
 @data_dir_option
-@yes_option("Do not ask for confirmation.")
+@yes_option()
 def remove(app: App, name: str, data_dir: Path | None, yes: bool) -> None:
     """Delete a snapshot, after a confirmation."""
     stored = stored_data(app, data_dir)
@@ -173,14 +146,12 @@ def _report(app: App, word: str, snapshot: DataSnapshot) -> None:
 def _agreed(app: App, question: str, cancelled: str) -> bool:
     """Ask for confirmation. Raises NeedsYes."""
     return app.output.confirmed(
-        question,
-        cancelled=cancelled,
-        refusal="confirmation is required, but there is no terminal; nothing was changed",
+        question, cancelled=cancelled, refusal="confirmation is required, but there is no terminal; nothing was changed"
     )
 
 
-@command(name="export")
-@click.argument("file", type=FILE)
+@command()
+@argument("file", kind=FILE)
 @data_dir_option
 def export_command(app: App, file: Path, data_dir: Path | None) -> None:
     """Copy all data of the emulator to FILE.
@@ -194,10 +165,10 @@ def export_command(app: App, file: Path, data_dir: Path | None) -> None:
     say_secret(app)
 
 
-@command(name="import")
-@click.argument("file", type=FILE)
+@command()
+@argument("file", kind=FILE)
 @data_dir_option
-@yes_option("Do not ask for confirmation.")
+@yes_option()
 def import_command(app: App, file: Path, data_dir: Path | None, yes: bool) -> None:
     """Replace the emulator's data with an export.
 
@@ -212,9 +183,9 @@ def import_command(app: App, file: Path, data_dir: Path | None, yes: bool) -> No
     app.output.talk(("imported", "success"), f" {app.output.path(source)} into {app.output.path(data)}")
 
 
-@command(name="reset")
+@command()
 @data_dir_option
-@yes_option("Do not ask for confirmation.")
+@yes_option()
 def reset_command(app: App, data_dir: Path | None, yes: bool) -> None:
     """Delete all data of the emulator, after a confirmation.
 
@@ -235,7 +206,6 @@ def reset_command(app: App, data_dir: Path | None, yes: bool) -> None:
 
 
 @command(
-    name="seed",
     epilog="""\b
 A seed, in YAML:
   users:
@@ -253,9 +223,9 @@ A seed, in YAML:
       members: [jane@example.com, agent]
       messages:
         - {user: jane@example.com, body: Hello}
-        - {body: A message from the system}""",
+        - {body: A message from the system}"""
 )
-@click.argument("file", type=FILE)
+@argument("file", kind=FILE)
 @data_dir_option
 def seed_command(app: App, file: Path, data_dir: Path | None) -> None:
     """Add the users, channels, members and messages in FILE.

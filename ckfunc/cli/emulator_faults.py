@@ -5,14 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
 from ckfunc.base.errors import CkfuncError, NotFound, UsageProblem
 from ckfunc.base.text import counted
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_operations
-from ckfunc.cli.emulator_data import data_dir_option, directory
-from ckfunc.cli.options import command, group
+from ckfunc.cli.emulator_data import directory
+from ckfunc.cli.options import argument, data_dir_option, flag, group, integer, option
 from ckfunc.emulator.data_directory import find_running
 from ckfunc.model.fault import fault_table
 from ckfunc.wire.faults import FaultMistake, read_fault_entry, write_active_fault
@@ -20,51 +18,39 @@ from ckfunc.wire.faults import FaultMistake, read_fault_entry, write_active_faul
 if TYPE_CHECKING:
     from ckfunc.api.emulator import FaultControls
 
-# The client is imported inside the functions: `ckfunc emulator --help` does not need it.
 
-
-@group(
-    """
+@group("""
   ckfunc emulator faults                                        list faults
   ckfunc emulator faults add sendChannelMessage --status 429    fail requests
   ckfunc emulator faults add --status 503 --rate 20%            fail some
   ckfunc emulator faults clear                                  remove all
-    """,
-    invoke_without_command=True,
-)
+""")
 @data_dir_option
-@click.pass_context
-def faults(ctx: click.Context, app: App, data_dir: Path | None) -> None:
+def faults(app: App, data_dir: Path | None) -> None:
     """List the faults of a running emulator.
 
     Faults are errors, delays and lost responses of the Platform API. AFFECTED counts the requests that a fault has
     affected, out of those that it could have affected. Faults end with the emulator.
     """
-    if ctx.invoked_subcommand is not None:
-        return
     active = _running_faults(app, data_dir).all()
     empty = (("no faults", "muted"), "; `ckfunc emulator faults add --help` shows examples")
     app.output.listing(fault_table(active), [write_active_fault(fault) for fault in active], empty)
 
 
-@command(
-    """
+@faults.subcommand("""
   ckfunc emulator faults add sendChannelMessage --status 429 --first 2
   ckfunc emulator faults add --status 503 --rate 20%
   ckfunc emulator faults add createUser --lost
   ckfunc emulator faults add --delay 2s
-    """,
-    within=faults,
-    name="add",
-)
-@click.argument("operation", metavar="[OPERATION]", required=False, shell_complete=complete_operations)
-@click.option("--status", type=int, metavar="STATUS", help="Refuse requests with this status: 429, or 500 to 599.")
-@click.option("--retry-after", type=int, metavar="SECONDS", help="Retry-After of the response (default for 429: 1).")
-@click.option("--delay", metavar="TIME", help="Delay requests, for example by 500ms or 2s.")
-@click.option("--lost", is_flag=True, help="Carry requests out, but close the connection without a response.")
-@click.option("--rate", metavar="PERCENT", help="Only affect this percentage of the requests, for example 20%.")
-@click.option("--first", type=int, metavar="N", help="Only affect the first N requests.")
-@click.option("--seed", type=int, metavar="N", help="Seed of the random numbers for --rate (default: 1).")
+""")
+@argument("operation", "[OPERATION]", complete=complete_operations, required=False)
+@option("--status", "STATUS", "Refuse requests with this status: 429, or 500 to 599.", int)
+@option("--retry-after", "SECONDS", "Retry-After of the response (default for 429: 1).", int)
+@option("--delay", "TIME", "Delay requests, for example by 500ms or 2s.")
+@flag("--lost", "Carry requests out, but close the connection without a response.")
+@option("--rate", "PERCENT", "Only affect this percentage of the requests, for example 20%.")
+@option("--first", "N", "Only affect the first N requests.", int)
+@option("--seed", "N", "Seed of the random numbers for --rate (default: 1).", int)
 @data_dir_option
 def add(app: App, /, data_dir: Path | None, **entry: object) -> None:
     """Add a fault to a running emulator.
@@ -81,8 +67,8 @@ def add(app: App, /, data_dir: Path | None, **entry: object) -> None:
     app.output.outcome(write_active_fault(active), ("added ", "success"), description)
 
 
-@command(within=faults, name="clear")
-@click.argument("ids", metavar="[ID]...", nargs=-1, type=click.IntRange(1))
+@faults.subcommand()
+@argument("ids", "[ID]...", integer(1), nargs=-1)
 @data_dir_option
 def clear(app: App, ids: tuple[int, ...], data_dir: Path | None) -> None:
     """Remove faults of a running emulator, by default all. If an ID does not exist, nothing is removed."""

@@ -6,41 +6,32 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
 from ckfunc.base.errors import UsageProblem
 from ckfunc.cli.app import App
-from ckfunc.cli.completion import complete_channels, complete_users
-from ckfunc.cli.emulator_data import data_dir_option, stored_client
-from ckfunc.cli.options import F, command
+from ckfunc.cli.completion import complete_users
+from ckfunc.cli.emulator_data import stored_client
+from ckfunc.cli.options import F, channel_option, choice, command, data_dir_option, integer, option
 
 if TYPE_CHECKING:
     from ckfunc.chat.lists import Listing
 
-# The client and the tables are imported inside the functions: `ckfunc emulator --help` does not need them.
 
 _SEED_HINT = "`ckfunc emulator seed FILE` adds some"
-_limit = click.option(
-    "-n", "limit", type=click.IntRange(1, 2000), default=25, show_default=True, metavar="N", help="List at most N."
+_limit = option("-n", "N", "List at most N.", integer(1, 2000), dest="limit", default=25)
+_page = option(
+    "--page", "PAGE", "Page of the list, from 1 (default: the first).", integer(1), default=1, show_default=False
 )
-_page = click.option(
-    "--page", type=click.IntRange(1), default=1, metavar="PAGE", help="Page of the list, from 1 (default: the first)."
-)
-
-
-def _channel(text: str) -> Callable[[F], F]:
-    return click.option("--channel", metavar="NAME|ID", shell_complete=complete_channels, help=text)
 
 
 def _user(text: str) -> Callable[[F], F]:
-    return click.option("--user", metavar="NAME|ID", shell_complete=complete_users, help=text)
+    return option("--user", "NAME|ID", text, complete=complete_users)
 
 
 @command("""
   ckfunc emulator users                     all users
   ckfunc emulator users --channel support   the members of a channel
 """)
-@_channel("Only members of this channel.")
+@channel_option("Only members of this channel.")
 @_limit
 @_page
 @data_dir_option
@@ -62,9 +53,7 @@ def users(app: App, channel: str | None, limit: int, page: int, data_dir: Path |
   ckfunc emulator channels --user jane      a user's channels
 """)
 @_user("Only channels that this user is a member of.")
-@click.option(
-    "--type", "kind", type=click.Choice(["PUBLIC", "PRIVATE", "DIRECT"], case_sensitive=False), help="Only this type."
-)
+@choice("--type", ["PUBLIC", "PRIVATE", "DIRECT"], "Only this type.", case_sensitive=False, dest="kind")
 @_limit
 @_page
 @data_dir_option
@@ -89,10 +78,10 @@ def channels(app: App, user: str | None, kind: str | None, limit: int, page: int
   ckfunc emulator messages --search refund      with this text
   ckfunc emulator messages --before 4711        older ones
 """)
-@_channel("Only messages of this channel.")
+@channel_option("Only messages of this channel.")
 @_user("Only messages of this user.")
-@click.option("--search", metavar="TEXT", help="Only messages with this text.")
-@click.option("--before", type=click.IntRange(1), metavar="ID", help="Only messages older than this one.")
+@option("--search", "TEXT", "Only messages with this text.")
+@option("--before", "ID", "Only messages older than this one.", integer(1))
 @_limit
 @data_dir_option
 def messages(

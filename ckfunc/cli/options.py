@@ -1,21 +1,33 @@
-"""The declaration of commands, and options that several commands take."""
+"""The declarations of commands, options and arguments.
+
+An option is declared as `--help` prints it, `@option("--jobs", "N", "Replay N at a time.", integer(1, 64))`: its name,
+the placeholder of its value, its text, and the type of the value. `flag`, `choice` and `file_option` are short forms;
+options of several commands are at the end. Other keywords are those of click. The help shows a `default`, unless
+`show_default` is False.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import update_wrapper
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
 import click
 
-from ckfunc.cli.completion import complete_targets
+from ckfunc.cli.completion import complete_channels, complete_only, complete_targets, complete_types
 from ckfunc.emulator.data_directory import KEPT_INVOCATIONS
 
 F = TypeVar("F", bound=Callable[..., Any])
+Complete: TypeAlias = Callable[[click.Context, click.Parameter, str], list[str]]
 
+PATH = click.Path(path_type=Path)
+"""A file or a directory, which need not exist; the same applies to the next two."""
 FILE = click.Path(path_type=Path, dir_okay=False)
-"""A file, which need not exist."""
+DIRECTORY = click.Path(path_type=Path, file_okay=False)
+integer = click.IntRange
+"""`integer(1)` is a whole number of at least 1, `integer(1, 64)` one from 1 to 64."""
 
 
 @dataclass(slots=True)
@@ -45,92 +57,175 @@ def _setting(name: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
     return keep
 
 
-def _common(*names: str, sets: str, **attributes: Any) -> click.Option:
+def _common(setting: str, *names: str, **attributes: Any) -> click.Option:
     # A name of its own: a command may have an argument `directory`.
-    return click.Option([*names, f"common_{sets}"], expose_value=False, callback=_setting(sets), **attributes)
+    return click.Option([*names, f"common_{setting}"], expose_value=False, callback=_setting(setting), **attributes)
 
 
 def common_options() -> list[click.Option]:
     """Return the options that every command takes; they are stored in `App.settings`."""
-    directory = click.Path(path_type=Path)
     return [
         _common(
-            *("-C", "--directory"),
-            sets="directory",
-            type=directory,
-            metavar="DIR",
-            help="Run as if ckfunc was started in DIR.",
+            "directory", "-C", "--directory", type=PATH, metavar="DIR", help="Run as if ckfunc was started in DIR."
         ),
         _common(
-            "--target",
-            sets="target",
+            *("target", "--target"),
             metavar="NAME",
             shell_complete=complete_targets,
             help="Use this target of functions.yaml.",
         ),
-        _common("--json", sets="json", is_flag=True, help="Print data as JSON."),
-        _common("-q", "--quiet", sets="quiet", is_flag=True, help="Only print errors and results."),
-        _common("-v", "--verbose", sets="verbose", is_flag=True, help="Print more details."),
-        _common("--no-color", sets="no_color", is_flag=True, help="Disable color (same as setting NO_COLOR)."),
+        _common("json", "--json", is_flag=True, help="Print data as JSON."),
+        _common("quiet", "-q", "--quiet", is_flag=True, help="Only print errors and results."),
+        _common("verbose", "-v", "--verbose", is_flag=True, help="Print more details."),
+        _common("no_color", "--no-color", is_flag=True, help="Disable color (same as setting NO_COLOR)."),
     ]
 
 
-def command(
-    examples: str = "", *, within: click.Group | None = None, **attributes: Any
-) -> Callable[[Callable[..., Any]], click.Command]:
+def command(examples: str = "", **attributes: Any) -> Callable[[Callable[..., Any]], click.Command]:
     """Make a function a command with the common options, which gets the App as its first argument.
 
-    `examples` ends the help. `within` is the group of a subcommand; `attributes` are those of click.
+    `examples` ends the help; `attributes` are those of click.
     """
+    if examples:
+        attributes["epilog"] = "\b\nExamples:\n" + examples.strip("\n").rstrip()
 
-    def made(function: Callable[..., Any]) -> click.Command:
-        if examples:
-            attributes["epilog"] = "\b\nExamples:\n" + examples.strip("\n").rstrip()
+    def declare(function: Callable[..., Any]) -> click.Command:
         result: click.Command = click.command(**attributes)(click.pass_obj(function))
         result.params += common_options()
-        if within is not None:
-            within.add_command(result)
         return result
 
-    return made
+    return declare
 
 
-def group(examples: str, **attributes: Any) -> Callable[[Callable[..., Any]], click.Group]:
-    """Make a function a command with subcommands; see `command`."""
+class CommandGroup(click.Group):
+    """A command with subcommands."""
 
-    def made(function: Callable[..., Any]) -> click.Group:
-        return cast(click.Group, command(examples, cls=click.Group, **attributes)(function))
+    def subcommand(self, examples: str = "") -> Callable[[Callable[..., Any]], click.Command]:
+        """Make a function a command of this group; see `command`."""
 
-    return made
+        def declare(function: Callable[..., Any]) -> click.Command:
+            result = command(examples)(function)
+            self.add_command(result)
+            return result
+
+        return declare
 
 
-port_option = click.option(
-    "--port",
-    default=4310,
-    show_default=True,
-    type=click.IntRange(0, 65535),
-    metavar="PORT",
-    help="Port to listen on; 0 picks a free one.",
+def group(examples: str, *, invoke_without_command: bool = True) -> Callable[[Callable[..., Any]], CommandGroup]:
+    """Make a function a command with subcommands, which runs if none of them is called; see `command`."""
+
+    def declare(function: Callable[..., Any]) -> CommandGroup:
+        def run(*arguments: Any, **options: Any) -> Any:
+            alone = click.get_current_context().invoked_subcommand is None
+            return function(*arguments, **options) if alone else None
+
+        declared = command(examples, cls=CommandGroup, invoke_without_command=invoke_without_command)
+        return cast(CommandGroup, declared(update_wrapper(run, function)))
+
+    return declare
+
+
+def option(
+    name: str,
+    placeholder: str | None,
+    text: str,
+    kind: click.ParamType[Any] | type | None = None,
+    *,
+    short: str | None = None,
+    dest: str | None = None,
+    complete: Complete | None = None,
+    convert: Callable[[Any], object] | None = None,
+    **attributes: Any,
+) -> Callable[[F], F]:
+    """Add an option with a value to a command.
+
+    `short` is its one-letter name, `dest` the name of the function's parameter if it is not that of the option.
+    `convert` turns a value that was passed into what the function gets, or raises.
+    """
+    if convert is not None:
+        attributes["callback"] = lambda _ctx, _param, value: None if value is None else convert(value)
+    attributes.setdefault("show_default", "default" in attributes)
+    return click.option(
+        *filter(None, (short, name, dest)),
+        metavar=placeholder,
+        type=kind,
+        help=text,
+        shell_complete=complete,
+        **attributes,
+    )
+
+
+def file_option(name: str, text: str, **attributes: Any) -> Callable[[F], F]:
+    """Add an option that names a file; see `option`."""
+    return option(name, "FILE", text, FILE, **attributes)
+
+
+def choice(
+    name: str, values: Sequence[str], text: str, *, case_sensitive: bool = True, **attributes: Any
+) -> Callable[[F], F]:
+    """Add an option that takes one of several values; see `option`."""
+    return option(name, None, text, click.Choice(values, case_sensitive=case_sensitive), **attributes)
+
+
+def flag(name: str, text: str, **attributes: Any) -> Callable[[F], F]:
+    """Add an option without a value; see `option`."""
+    return option(name, None, text, is_flag=True, show_default=False, **attributes)
+
+
+def argument(
+    name: str,
+    placeholder: str | None = None,
+    kind: click.ParamType[Any] | None = None,
+    *,
+    complete: Complete | None = None,
+    **attributes: Any,
+) -> Callable[[F], F]:
+    """Add an argument to a command; `nargs=-1` takes any number of them."""
+    return click.argument(name, metavar=placeholder, type=kind, shell_complete=complete, **attributes)
+
+
+type_argument = argument("trigger_type", "TYPE", complete=complete_types)
+port_option = option("--port", "PORT", "Port to listen on; 0 picks a free one.", integer(0, 65535), default=4310)
+open_option = flag("--open", "Open the dashboard in your browser.", dest="open_dashboard")
+keep_invocations_option = option(
+    "--keep-invocations", "N", "Keep the last N invocations.", integer(1), default=KEPT_INVOCATIONS
 )
-open_option = click.option("--open", "open_dashboard", is_flag=True, help="Open the dashboard in your browser.")
-keep_invocations_option = click.option(
-    "--keep-invocations",
-    type=click.IntRange(min=1),
-    default=KEPT_INVOCATIONS,
-    show_default=True,
-    metavar="N",
-    help="Keep the last N invocations.",
+data_dir_option = option(
+    "--data-dir",
+    None,
+    "Use the data in this directory (default: the project's).",
+    DIRECTORY,
+    # `ckfunc emulator --data-dir DIR reset` means the same as the other order.
+    default=lambda: getattr(click.get_current_context().parent, "params", {}).get("data_dir"),
+    show_default=False,
 )
-format_option = click.option(
-    *("--format", "common_format"),
+allow_removals_option = flag("--allow-removals", "Remove packages and variables that are not in functions.yaml.")
+format_option = choice(
+    "--format",
+    ["github", "gitlab", "sarif"],
+    "Print a report for CI: GitHub annotations, GitLab Code Quality, or SARIF.",
+    dest="common_format",
     expose_value=False,
     callback=_setting("format"),
-    type=click.Choice(["github", "gitlab", "sarif"]),
-    help="Print a report for CI: GitHub annotations, GitLab Code Quality, or SARIF.",
 )
 """A report for continuous integration; it is stored in `App.settings`."""
 
 
-def yes_option(text: str) -> Callable[[F], F]:
+def gate_option(default: str, text: str) -> Callable[[F], F]:
+    """Add the option that selects the gates of a plan."""
+    return option("--gate", "GATES", text, default=default, show_default=False)
+
+
+def yes_option(text: str = "Do not ask for confirmation.") -> Callable[[F], F]:
     """Add the option `--yes` of a command that asks for confirmation."""
-    return click.option("-y", "--yes", is_flag=True, help=text)
+    return flag("--yes", text, short="-y")
+
+
+def channel_option(text: str) -> Callable[[F], F]:
+    """Add the option that selects a channel of the emulator."""
+    return option("--channel", "NAME|ID", text, complete=complete_channels)
+
+
+def only_option(text: str) -> Callable[[F], F]:
+    """Add the option that selects parts of a plan."""
+    return option("--only", "TYPE", text, complete=complete_only, multiple=True)

@@ -6,16 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, CkfuncError, UsageProblem
 from ckfunc.base.files import write_atomically
 from ckfunc.base.interrupts import wait_for_interrupt
 from ckfunc.base.secrets import Secret
 from ckfunc.base.text import escaped, printable
 from ckfunc.cli.app import App
-from ckfunc.cli.completion import complete_channels, complete_types
-from ckfunc.cli.options import command
+from ckfunc.cli.completion import complete_types
+from ckfunc.cli.options import PATH, argument, channel_option, command, flag, integer, option
 from ckfunc.cli.output import NeedsYes
 
 if TYPE_CHECKING:
@@ -23,53 +21,26 @@ if TYPE_CHECKING:
     from ckfunc.testing.drafts import AdditionMaker
     from ckfunc.testing.recording import Addition
 
-# The rooms are imported inside the functions: `--help` and completion need none of them.
 
-
-def _case_name(_ctx: click.Context, _param: click.Parameter, name: str | None) -> str | None:
-    if name is not None and (not name.strip() or escaped(name) != name or set(name) & set("\t\r\n")):
+def _case_name(name: str) -> str:
+    if not name.strip() or escaped(name) != name or set(name) & set("\t\r\n"):
         raise UsageProblem("--name must be one line of plain text", hint='such as --name "a customer asks for help"')
     return name
 
 
-@command(
-    """
+@command("""
   ckfunc test add --invocation 4711 --target production
   ckfunc test add user.sent.message --invocation 4711 --name "no text"
   ckfunc test add --invocation 4711 --file tests/incidents.yaml --yes
   ckfunc test add --channel support --last 20 --target production
-    """,
-    name="add",
-)
-@click.argument("trigger_type", metavar="[TYPE]", required=False, shell_complete=complete_types)
-@click.option(
-    "--invocation",
-    type=click.IntRange(1),
-    metavar="ID",
-    help="The invocation, by the id that `ckfunc logs` shows.",
-)
-@click.option(
-    "--channel",
-    metavar="NAME|ID",
-    shell_complete=complete_channels,
-    help="Instead of an invocation: the newest messages of a channel, as a conversation.",
-)
-@click.option(
-    "--last",
-    type=click.IntRange(1, 200),
-    metavar="N",
-    help="With --channel: the newest N messages, at most 200 (default: 50).",
-)
-@click.option(
-    "--name", metavar="TEXT", callback=_case_name, help="Name of the case (default: from the invocation or channel)."
-)
-@click.option(
-    "--file",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Test file (default: in tests/, named after the type, or conversations.yaml).",
-)
-@click.option("--yes", is_flag=True, help="Write without asking.")
+""")
+@argument("trigger_type", "[TYPE]", complete=complete_types, required=False)
+@option("--invocation", "ID", "The invocation, by the id that `ckfunc logs` shows.", integer(1))
+@channel_option("Instead of an invocation: the newest messages of a channel, as a conversation.")
+@option("--last", "N", "With --channel: the newest N messages, at most 200 (default: 50).", integer(1, 200))
+@option("--name", "TEXT", "Name of the case (default: from the invocation or channel).", convert=_case_name)
+@option("--file", "FILE", "Test file (default: in tests/, named after the type, or conversations.yaml).", PATH)
+@flag("--yes", "Write without asking.")
 def add(
     app: App,
     trigger_type: str | None,
@@ -104,18 +75,13 @@ def add(
     return _offer(app, maker.project, addition, yes=yes)
 
 
-@command(
-    """
+@command("""
   ckfunc test record --name "a customer asks for help"
   ckfunc test record --file tests/support.yaml --yes
-    """,
-    name="record",
-)
-@click.option("--name", metavar="TEXT", callback=_case_name, help="Name of the case (default: from the time).")
-@click.option(
-    "--file", type=click.Path(path_type=Path), metavar="FILE", help="Test file (default: tests/conversations.yaml)."
-)
-@click.option("--yes", is_flag=True, help="Write without asking.")
+""")
+@option("--name", "TEXT", "Name of the case (default: from the time).", convert=_case_name)
+@option("--file", "FILE", "Test file (default: tests/conversations.yaml).", PATH)
+@flag("--yes", "Write without asking.")
 def record(app: App, name: str | None, file: Path | None, yes: bool) -> int:
     """Record what happens on the project's running emulator until Ctrl-C, as a conversation.
 

@@ -1,1 +1,5 @@
-"""Commands, one per module."""
+"""Commands, one per module.
+
+A function imports what `--help` and completion do not need, so that both stay fast: the API client, the manifest, the
+emulator.
+"""

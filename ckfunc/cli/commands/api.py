@@ -12,7 +12,7 @@ from ckfunc.base.secrets import Secret
 from ckfunc.base.text import printable
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_data
-from ckfunc.cli.options import command, yes_option
+from ckfunc.cli.options import argument, command, flag, option, yes_option
 
 if TYPE_CHECKING:
     from ckfunc.api import Client
@@ -24,12 +24,10 @@ if TYPE_CHECKING:
   ckfunc api PATCH /v1/users/7 --data @user.json
   ckfunc api DELETE /v1/users/7
 """)
-@click.argument("method", type=click.Choice(["GET", "POST", "PUT", "PATCH", "DELETE"], case_sensitive=False))
-@click.argument("path", metavar="PATH")
-@click.option(
-    "--data", metavar="JSON", shell_complete=complete_data, help="The body: JSON, @FILE, or - for standard input."
-)
-@click.option("--paginate", is_flag=True, help="Fetch all pages of a list, as one JSON array.")
+@argument("method", kind=click.Choice(["GET", "POST", "PUT", "PATCH", "DELETE"], case_sensitive=False))
+@argument("path", "PATH")
+@option("--data", "JSON", "The body: JSON, @FILE, or - for standard input.", complete=complete_data)
+@flag("--paginate", "Fetch all pages of a list, as one JSON array.")
 @yes_option("Do not ask for confirmation before a write to a protected target.")
 def api(app: App, method: str, path: str, data: str | None, paginate: bool, yes: bool) -> int:
     """Send a request to the Platform API with the target's credentials, and print the JSON response.
@@ -37,7 +35,6 @@ def api(app: App, method: str, path: str, data: str | None, paginate: bool, yes:
     PATH is the part after the host, including the query. Values of environment variables are masked. On a protected
     target, every method but GET asks for confirmation. Exits 1 if the platform returns an error.
     """
-    # Not at the top of the module: `ckfunc api --help` must not load the API client.
     from ckfunc.api.requests import checked_path, not_found_hint, pages, texts_in, without_values
 
     method = method.upper()

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import click
-
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK
 from ckfunc.cli.app import App
-from ckfunc.cli.options import command
-
-# Rooms are imported inside the functions: `ckfunc audit --help` must not load the manifest.
+from ckfunc.cli.options import choice, command
 
 
 @command("""
@@ -16,12 +12,11 @@ from ckfunc.cli.options import command
   ckfunc audit --level high           only high and critical ones
   ckfunc audit --json                 list them as data
 """)
-@click.option(
+@choice(
     "--level",
-    type=click.Choice(["low", "moderate", "high", "critical"]),
+    ["low", "moderate", "high", "critical"],
+    "Only report vulnerabilities of this severity or higher.",
     default="low",
-    show_default=True,
-    help="Only report vulnerabilities of this severity or higher.",
 )
 def audit(app: App, level: str) -> int:
     """Ask the npm registry for known vulnerabilities in the packages of functions.lock.

@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-import click
-
 from ckfunc.base.clock import duration_s
 from ckfunc.base.errors import UsageProblem
 from ckfunc.base.files import cache_dir
 from ckfunc.base.text import size_text
 from ckfunc.cli.app import App
-from ckfunc.cli.options import command, group
-from ckfunc.runtime.cache import (
-    CacheRefused,
-    cleaned_json,
-    entries,
-    info_json,
-    info_lines,
-    removed_lines,
-    used_text,
-)
+from ckfunc.cli.options import flag, group, option
+from ckfunc.runtime.cache import CacheRefused, cleaned_json, entries, info_json, info_lines, removed_lines, used_text
 from ckfunc.runtime.cache import clean as clean_entries
 
 
-@group("""
+@group(
+    """
   ckfunc cache info
   ckfunc cache clean --dry-run
   ckfunc cache clean --older-than 30d
-""")
+    """,
+    invoke_without_command=False,
+)
 def cache(_app: App) -> None:
     """Show and clean the cache.
 
@@ -35,13 +28,10 @@ def cache(_app: App) -> None:
     """
 
 
-@command(
-    """
+@cache.subcommand("""
   ckfunc cache info
   ckfunc cache info --json
-    """,
-    within=cache,
-)
+""")
 def info(app: App) -> None:
     """List cached files with their sizes.
 
@@ -56,16 +46,13 @@ def info(app: App) -> None:
     app.output.lines(info_lines(cached))
 
 
-@command(
-    """
+@cache.subcommand("""
   ckfunc cache clean                   remove everything unused
   ckfunc cache clean --older-than 30d  only files not used for 30 days
   ckfunc cache clean --dry-run         show which files it would remove
-    """,
-    within=cache,
-)
-@click.option("--older-than", metavar="AGE", help="Only remove files not used for this long, such as 12h or 30d.")
-@click.option("--dry-run", is_flag=True, help="Show which files would be removed; remove nothing.")
+""")
+@option("--older-than", "AGE", "Only remove files not used for this long, such as 12h or 30d.")
+@flag("--dry-run", "Show which files would be removed; remove nothing.")
 def clean(app: App, older_than: str | None, dry_run: bool) -> None:
     """Remove cached files that are not in use.
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import click
-
 from ckfunc.base.errors import UsageProblem
 from ckfunc.cli.app import App
-from ckfunc.cli.completion import complete_channels, complete_users
-from ckfunc.cli.options import command
+from ckfunc.cli.completion import complete_users
+from ckfunc.cli.options import channel_option, command, flag, integer, option
 
 
 @command("""
@@ -17,27 +15,12 @@ from ckfunc.cli.options import command
   echo hello | ckfunc chat --as jane          send, show the replies, and end
   ckfunc chat --as jane --json < lines | jq   events as data
 """)
-@click.option(
-    "--as", "username", required=True, metavar="USER", shell_complete=complete_users, help="Chat as this user."
-)
-@click.option(
-    "--channel",
-    metavar="NAME|ID",
-    shell_complete=complete_channels,
-    help="Chat in this channel, and join it if it is public (default: the one with the newest message).",
-)
-@click.option("--create", is_flag=True, help="Create the channel, as a public one, if it does not exist.")
-@click.option("--param", "params", multiple=True, metavar="KEY=VALUE", help="A field of authParams; repeatable.")
-@click.option(
-    "-n",
-    "history",
-    type=click.IntRange(0, 2000),
-    default=10,
-    show_default=True,
-    metavar="N",
-    help="Show the last N messages.",
-)
-@click.option("--url", metavar="URL", help="Address of the emulator (default: the project's running one).")
+@option("--as", "USER", "Chat as this user.", dest="username", complete=complete_users, required=True)
+@channel_option("Chat in this channel, and join it if it is public (default: the one with the newest message).")
+@flag("--create", "Create the channel, as a public one, if it does not exist.")
+@option("--param", "KEY=VALUE", "A field of authParams; repeatable.", dest="params", multiple=True)
+@option("-n", "N", "Show the last N messages.", integer(0, 2000), dest="history", default=10)
+@option("--url", "URL", "Address of the emulator (default: the project's running one).")
 def chat(
     app: App, username: str, channel: str | None, create: bool, params: tuple[str, ...], history: int, url: str | None
 ) -> int:
@@ -47,7 +30,6 @@ def chat(
     a message and each line of standard output an event; at the end of the input, the chat waits until all functions
     have ended. The exit code is 1 if a line could not be sent. After a restart of the emulator, the chat continues.
     """
-    # Not at the top of the module: `ckfunc chat --help` must not load the client and its WebSocket library.
     from ckfunc.chat.client import WantedChannel
     from ckfunc.chat.connection import ChatLogin
     from ckfunc.cli.chat_session import chat_session

@@ -5,18 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import click
-
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, CkfuncError, UsageProblem
 from ckfunc.check.findings import annotations_of, finding_lines
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_types
-from ckfunc.cli.options import command, format_option
+from ckfunc.cli.options import argument, command, flag, format_option
 
 if TYPE_CHECKING:
     from ckfunc.check.project import CheckedProject
-
-# Rooms are imported inside the functions: `ckfunc check --help` must not load the manifest and the bundler.
 
 
 @command("""
@@ -26,8 +22,8 @@ if TYPE_CHECKING:
   ckfunc check --format sarif         a report for CI (github, gitlab, sarif)
   ckfunc check --json                 the errors as a list
 """)
-@click.argument("types", metavar="[TYPE]...", nargs=-1, shell_complete=complete_types)
-@click.option("-w", "--watch", is_flag=True, help="Check again whenever a file changes, until Ctrl-C.")
+@argument("types", "[TYPE]...", complete=complete_types, nargs=-1)
+@flag("--watch", "Check again whenever a file changes, until Ctrl-C.", short="-w")
 @format_option
 def check(app: App, types: tuple[str, ...], watch: bool) -> int:
     """Check the manifest, the syntax of every script, and its types with the TypeScript compiler.

@@ -6,7 +6,7 @@ import click
 from click.shell_completion import get_completion_class
 
 from ckfunc.cli.app import App
-from ckfunc.cli.options import command
+from ckfunc.cli.options import argument, command
 
 # A line up to the cursor, as bash has it: its own words end at an `@` and at other characters too.
 _BASH = """\
@@ -41,7 +41,7 @@ fi
   ckfunc completion zsh >> ~/.zshrc
   ckfunc completion fish >> ~/.config/fish/config.fish
 """)
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@argument("shell", kind=click.Choice(["bash", "zsh", "fish"]))
 def completion(app: App, shell: str) -> None:
     """Print a script for SHELL that completes commands, options, trigger types, targets, channels and users."""
     app.output.text(completion_script(click.get_current_context().find_root().command, shell))

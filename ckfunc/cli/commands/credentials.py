@@ -5,21 +5,17 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-import click
-
 from ckfunc.base.errors import CkfuncError, CredentialsMissing, NoProject, UsageProblem
 from ckfunc.base.secrets import Secret
 from ckfunc.base.text import printable
 from ckfunc.cli.app import ANY_PROJECT, App
-from ckfunc.cli.options import command
+from ckfunc.cli.options import command, flag, option
 from ckfunc.deploy.plan.snapshot import require_application
 from ckfunc.model.project import Target
 
 if TYPE_CHECKING:
     from ckfunc.api.credentials import Login
     from ckfunc.model.outputs import IdentityJson, LoginJson, LogoutJson
-
-# The API client is imported inside the functions: `ckfunc login --help` must not load it.
 
 
 class NoTerminal(UsageProblem):
@@ -31,8 +27,8 @@ class NoTerminal(UsageProblem):
   ckfunc login                                    outside of a project
   pass chatkitty | ckfunc login --client-id ID --secret-stdin
 """)
-@click.option("--client-id", metavar="ID", help="The client id (default: ask for it).")
-@click.option("--secret-stdin", is_flag=True, help="Read the client secret from standard input.")
+@option("--client-id", "ID", "The client id (default: ask for it).")
+@flag("--secret-stdin", "Read the client secret from standard input.")
 def login(app: App, client_id: str | None, secret_stdin: bool) -> None:
     """Ask for the client id and secret of the target, test them, and save them in the system keyring.
 
@@ -88,7 +84,7 @@ def _typed(app: App, client_id: str | None, *, from_stdin: bool) -> Login:
   ckfunc logout --target production
   ckfunc logout --application 42
 """)
-@click.option("--application", metavar="ID", help="Log out of this application (id or key) instead of a target's.")
+@option("--application", "ID", "Log out of this application (id or key) instead of a target's.")
 def logout(app: App, application: str | None) -> None:
     """Remove the credentials of the target from the system keyring."""
     from ckfunc.api.credentials import entry_names, remove_login

@@ -6,17 +6,25 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
-
-import click
+from typing import TYPE_CHECKING
 
 from ckfunc.base.errors import EXIT_OK, CkfuncError, UsageProblem
 from ckfunc.base.interrupts import EXIT_INTERRUPTED
 from ckfunc.base.secrets import Secret
 from ckfunc.base.workers import AT_ONCE
 from ckfunc.cli.app import App
-from ckfunc.cli.completion import complete_only
-from ckfunc.cli.options import FILE, command, yes_option
+from ckfunc.cli.options import (
+    F,
+    allow_removals_option,
+    command,
+    file_option,
+    flag,
+    gate_option,
+    integer,
+    only_option,
+    option,
+    yes_option,
+)
 from ckfunc.cli.plans import gates_of, print_plan, print_report, try_gates
 from ckfunc.deploy.apply.recovery import unfinished
 from ckfunc.deploy.cache import VersionCache
@@ -34,51 +42,19 @@ if TYPE_CHECKING:
     from ckfunc.deploy.observation import Observation
     from ckfunc.deploy.run import DeployOptions
 
-Command = TypeVar("Command", bound=Callable[..., Any])
 
+def _pattern_option(name: str, placeholder: str, text: str, pattern: str, examples: Sequence[str]) -> Callable[[F], F]:
+    """Return an option whose value must match a regular expression, with examples to complete."""
 
-def _pattern_option(
-    name: str, pattern: str, examples: Sequence[str], metavar: str, help_text: str
-) -> Callable[[Command], Command]:
-    """Return an option whose text must match a regular expression, with examples to complete."""
-
-    def matching(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
-        if value is not None and not re.fullmatch(pattern, value):
+    def matching(value: str) -> str:
+        if not re.fullmatch(pattern, value):
             raise UsageProblem(f"invalid {name} value {value!r}", hint=f"examples: {', '.join(examples)}")
         return value
 
-    def complete(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    def complete(_ctx: object, _param: object, incomplete: str) -> list[str]:
         return [example for example in examples if example.startswith(incomplete)]
 
-    return click.option(name, callback=matching, shell_complete=complete, metavar=metavar, help=help_text)
-
-
-def watch_options(command: Command) -> Command:
-    """Add --watch-for, --max-failures and --min-runs to a command."""
-    for option in (
-        click.option(
-            "--min-runs",
-            type=click.IntRange(1, MOST_MIN_RUNS),
-            metavar="N",
-            help="With --watch-for: runs of a new version needed to judge it. Default: 20.",
-        ),
-        _pattern_option(
-            "--max-failures",
-            MAX_FAILURES,
-            ("2%", "0%", "0.5%", "5%"),
-            "PERCENT",
-            "With --watch-for: share of failures allowed on top of the earlier failure rate. Default: 2%.",
-        ),
-        _pattern_option(
-            "--watch-for",
-            rf"{WATCH_FOR}|{NO_WATCH}",
-            ("10m", "90s", "1h30m", NO_WATCH),
-            "DURATION",
-            "Watch new versions; revert the deploy if too many runs fail. Default: watch_for of the target, or none.",
-        ),
-    ):
-        command = option(command)
-    return command
+    return option(name, placeholder, text, convert=matching, complete=complete)
 
 
 @command("""
@@ -96,28 +72,39 @@ def watch_options(command: Command) -> Command:
   ckfunc deploy --resume              after a crash: finish the deploy
   ckfunc deploy --json                the report as data, for scripts
 """)
-@click.option(
-    "--only",
-    multiple=True,
-    metavar="TYPE",
-    shell_complete=complete_only,
-    help="Deploy only these functions, `runtime` or `settings`.",
+@only_option("Deploy only these functions, `runtime` or `settings`.")
+@file_option("--plan", "Deploy a plan that `ckfunc diff --out` saved.", dest="plan_file")
+@flag("--resume", "Finish the last deploy, or its watch, after an interruption.")
+@flag("--dry-run", "Check everything and show the plan; write nothing.")
+@gate_option(
+    "manifest",
+    "Gates that must pass: check, test, replay:50 (comma-separated), or none. Default: gates in functions.yaml.",
 )
-@click.option("--plan", "plan_file", type=FILE, metavar="FILE", help="Deploy a plan that `ckfunc diff --out` saved.")
-@click.option("--resume", is_flag=True, help="Finish the last deploy, or its watch, after an interruption.")
-@click.option("--dry-run", is_flag=True, help="Check everything and show the plan; write nothing.")
-@click.option(
-    "--gate",
-    default="manifest",
-    metavar="GATES",
-    help="Gates that must pass: check, test, replay:50 (comma-separated), or none. Default: gates in functions.yaml.",
+@_pattern_option(
+    "--watch-for",
+    "DURATION",
+    "Watch new versions; revert the deploy if too many runs fail. Default: watch_for of the target, or none.",
+    rf"{WATCH_FOR}|{NO_WATCH}",
+    ("10m", "90s", "1h30m", NO_WATCH),
 )
-@watch_options
+@_pattern_option(
+    "--max-failures",
+    "PERCENT",
+    "With --watch-for: share of failures allowed on top of the earlier failure rate. Default: 2%.",
+    MAX_FAILURES,
+    ("2%", "0%", "0.5%", "5%"),
+)
+@option(
+    "--min-runs",
+    "N",
+    "With --watch-for: runs of a new version needed to judge it. Default: 20.",
+    integer(1, MOST_MIN_RUNS),
+)
 @yes_option("Skip the confirmation, even for a protected target.")
-@click.option("--allow-removals", is_flag=True, help="Remove packages and variables that are not in functions.yaml.")
-@click.option("--allow-other-application", is_flag=True, help="Deploy to an application other than the target's.")
-@click.option("--allow-stale", is_flag=True, help="With --plan: deploy the current state if the plan is stale.")
-@click.option("--concurrency", "at_once", type=click.IntRange(1, 16), metavar="N", help="Make N requests at a time.")
+@allow_removals_option
+@flag("--allow-other-application", "Deploy to an application other than the target's.")
+@flag("--allow-stale", "With --plan: deploy the current state if the plan is stale.")
+@option("--concurrency", "N", "Make N requests at a time.", integer(1, 16), dest="at_once")
 def deploy(
     app: App,
     only: tuple[str, ...],
@@ -152,7 +139,6 @@ def deploy(
             "--resume can't be used with watch options",
             hint="an unfinished deploy is watched with its original options",
         )
-    # What executes a deploy is imported when it starts: --help must not load it.
     from ckfunc.deploy import run
     from ckfunc.pull.update import remember_deployed
 

@@ -8,13 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
 from ckfunc.base.errors import EXIT_FAILED, CkfuncError, UsageProblem
 from ckfunc.base.keyboard import keys_thread, on_resize
 from ckfunc.cli.app import App
 from ckfunc.cli.commands.watch import Printer, watch_confirmed, watch_project
-from ckfunc.cli.options import FILE, command, keep_invocations_option, open_option, port_option, yes_option
+from ckfunc.cli.options import command, file_option, keep_invocations_option, open_option, port_option, yes_option
 from ckfunc.logs.entries import LogEntry
 from ckfunc.model.application import Status
 
@@ -32,7 +30,7 @@ if TYPE_CHECKING:
   ckfunc dev --json | jq              deploys and invocations as data
 """)
 @port_option
-@click.option("--seed", type=FILE, metavar="FILE", help="Add the data in this file, unless it already exists.")
+@file_option("--seed", "Add the data in this file, unless it already exists.")
 @yes_option("Do not ask, even if the emulator target is protected.")
 @keep_invocations_option
 @open_option
@@ -43,7 +41,6 @@ def dev(app: App, port: int, seed: Path | None, yes: bool, keep_invocations: int
     or a sample, c clears the screen, ? lists the keys, q quits. In a pipe, output is plain lines, and the first on
     stdout is `ready http://ADDRESS:PORT`. If the project's emulator is already running, it is used.
     """
-    # Not at the top of the module: `ckfunc dev --help` must not load parts of the emulator.
     from ckfunc.dev.status import DevKeys, DevStatus
     from ckfunc.emulator.options import WEB_DIRECTORY, WEB_PATH, EmulatorOptions
     from ckfunc.emulator.stored_data import read_seed_file

@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import click
-
 from ckfunc.base.errors import EXIT_DIFFERENCES, EXIT_OK, UsageProblem
 from ckfunc.base.messages import writing
 from ckfunc.cli.app import App
-from ckfunc.cli.completion import complete_only, complete_types
-from ckfunc.cli.options import FILE, command, format_option
+from ckfunc.cli.completion import complete_types
+from ckfunc.cli.options import argument, command, file_option, flag, format_option, gate_option, only_option
 from ckfunc.cli.plans import gates_of, print_plan, try_gates
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.gates import require_passed
@@ -34,23 +32,14 @@ from ckfunc.deploy.show.text import plan_annotations
   ckfunc diff user.sent.message@3 user.sent.message
                                       version 3 and the deployed version
 """)
-@click.argument("versions", metavar="[TYPE[@N]]...", nargs=-1, shell_complete=complete_types)
-@click.option("--markdown", is_flag=True, help="Print the plan as Markdown, for a pull request comment.")
-@click.option("--out", type=FILE, metavar="FILE", help="Save the plan to a file, without secrets or sources.")
-@click.option(
-    "--only",
-    multiple=True,
-    metavar="TYPE",
-    shell_complete=complete_only,
-    help="Compare only these functions, `runtime` or `settings`.",
+@argument("versions", "[TYPE[@N]]...", complete=complete_types, nargs=-1)
+@flag("--markdown", "Print the plan as Markdown, for a pull request comment.")
+@file_option("--out", "Save the plan to a file, without secrets or sources.")
+@only_option("Compare only these functions, `runtime` or `settings`.")
+@gate_option(
+    "none", "Also run gates: check, test, replay:50 (comma-separated), or manifest for those in functions.yaml."
 )
-@click.option(
-    "--gate",
-    default="none",
-    metavar="GATES",
-    help="Also run gates: check, test, replay:50 (comma-separated), or manifest for those in functions.yaml.",
-)
-@click.option("--exit-code", is_flag=True, help="Exit 3 if anything differs, 0 if nothing does.")
+@flag("--exit-code", "Exit 3 if anything differs, 0 if nothing does.")
 @format_option
 def diff(
     app: App,
@@ -98,7 +87,6 @@ def _plan(app: App, only: tuple[str, ...], out: Path | None, *, whole: bool) -> 
 
     Unless `whole` is set, variables that have no value here are not compared.
     """
-    # What prepares a deploy is imported when it starts: --help must not load it.
     from ckfunc.deploy import run
 
     place = None if out is None else app.named(out)

@@ -5,48 +5,41 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import click
-
 from ckfunc.base.errors import CkfuncError, UsageProblem
 from ckfunc.cli.app import App
-from ckfunc.cli.emulator_data import (
-    directory,
-    export_command,
-    import_command,
-    reset_command,
-    seed_command,
-    snapshots,
-)
+from ckfunc.cli.emulator_data import directory, export_command, import_command, reset_command, seed_command, snapshots
 from ckfunc.cli.emulator_faults import faults
 from ckfunc.cli.emulator_lists import channels, messages, users
-from ckfunc.cli.options import FILE, group, keep_invocations_option, open_option, port_option
+from ckfunc.cli.options import (
+    DIRECTORY,
+    file_option,
+    flag,
+    group,
+    keep_invocations_option,
+    open_option,
+    option,
+    port_option,
+)
 from ckfunc.emulator.data_directory import UnusableDirectory
 from ckfunc.emulator.store.trouble import UnwritableDatabase
 
-# The emulator is imported inside the function: `ckfunc emulator --help` does not need it.
 
-
-@group(
-    """
+@group("""
   ckfunc emulator                     for this project
   ckfunc emulator --port 0            on any free port
   ckfunc emulator --ephemeral         save nothing
   ckfunc emulator --seed people.yaml  with users and messages
   ckfunc emulator messages -n 5       list messages, users or channels
   ckfunc emulator snapshots save v1   save its data under a name
-    """,
-    invoke_without_command=True,
-)
-@click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Listen on this address.")
+""")
+@option("--host", "ADDRESS", "Listen on this address.", default="127.0.0.1")
 @port_option
-@click.option("--data-dir", type=click.Path(path_type=Path, file_okay=False), help="Store data in this directory.")
-@click.option("--ephemeral", is_flag=True, help="Do not save data.")
-@click.option("--seed", type=FILE, metavar="FILE", help="Add the users, channels and messages in this file.")
+@option("--data-dir", None, "Store data in this directory.", DIRECTORY)
+@flag("--ephemeral", "Do not save data.")
+@file_option("--seed", "Add the users, channels and messages in this file.")
 @keep_invocations_option
 @open_option
-@click.pass_context
 def emulator(
-    ctx: click.Context,
     app: App,
     host: str,
     port: int,
@@ -62,8 +55,6 @@ def emulator(
     `emulator`; the application's id is 1. Data is stored in the project's .ckfunc/emulator/ by default. The
     dashboard is at /, and the API is described at /docs.
     """
-    if ctx.invoked_subcommand is not None:
-        return
     from ckfunc.emulator.options import EmulatorOptions
     from ckfunc.emulator.stored_data import read_seed_file
 

@@ -13,7 +13,7 @@ from ckfunc.base.roff import CommandHelp, manual_page
 from ckfunc.base.text import nearest
 from ckfunc.cli.app import App
 from ckfunc.cli.main import subcommands
-from ckfunc.cli.options import command
+from ckfunc.cli.options import argument, command, flag
 from ckfunc.model.command_outputs import command_schema, commands_with_json
 
 
@@ -23,25 +23,21 @@ def complete_commands(ctx: click.Context, _: click.Parameter, incomplete: str) -
     return [name for name in commands if name.startswith(incomplete)]
 
 
-@command(
-    """
+@command("""
   ckfunc help                         all commands
   ckfunc help deploy                  the same as `ckfunc deploy --help`
   ckfunc help emulator seed           a subcommand
   ckfunc help --man | man -l -        the manual page
   ckfunc help deploy --schema         the JSON Schema of its --json output
-    """,
-    name="help",
-)
-@click.argument("names", metavar="[COMMAND]...", nargs=-1, shell_complete=complete_commands)
-@click.option("--man", is_flag=True, help="Print the manual page, in roff.")
-@click.option("--schema", is_flag=True, help="Print the JSON Schema of the command's --json output.")
-@click.pass_context
+""")
+@argument("names", "[COMMAND]...", complete=complete_commands, nargs=-1)
+@flag("--man", "Print the manual page, in roff.")
+@flag("--schema", "Print the JSON Schema of the command's --json output.")
 def help(  # noqa: A001 - the command's name
-    ctx: click.Context, app: App, names: tuple[str, ...], man: bool, schema: bool
+    app: App, names: tuple[str, ...], man: bool, schema: bool
 ) -> None:
     """Show the help of a command, or list all commands."""
-    root = ctx.find_root()
+    root = click.get_current_context().find_root()
     if man and schema:
         raise UsageProblem(
             "--man and --schema can't be used together", hint="`ckfunc help --man` describes all commands"

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import click
 
 from ckfunc.base.errors import UsageProblem
 from ckfunc.base.git import repository_of
 from ckfunc.cli.app import App
 from ckfunc.cli.commands.types import show_written
-from ckfunc.cli.options import command
-
-if TYPE_CHECKING:
-    from ckfunc.scaffold.writing import Written
+from ckfunc.cli.options import DIRECTORY, argument, choice, command, flag, option
+from ckfunc.scaffold.writing import Written
 
 
 @command("""
@@ -25,15 +20,11 @@ if TYPE_CHECKING:
   ckfunc init --ci gitlab --branch release
                                       deploys the branch `release`
 """)
-@click.argument("directory", metavar="[DIR]", required=False, type=click.Path(path_type=Path, file_okay=False))
-@click.option(
-    "--ci", type=click.Choice(["github", "gitlab"]), help="Add a CI pipeline (only that, in an existing project)."
-)
-@click.option(
-    "--branch", metavar="NAME", help="With --ci: the branch to deploy (default: the repository's default branch)."
-)
-@click.option("--install", metavar="SPEC", help="With --ci: what pip installs (default: where this ckfunc comes from).")
-@click.option("--force", is_flag=True, help="Overwrite files that exist.")
+@argument("directory", "[DIR]", DIRECTORY, required=False)
+@choice("--ci", ["github", "gitlab"], "Add a CI pipeline (only that, in an existing project).")
+@option("--branch", "NAME", "With --ci: the branch to deploy (default: the repository's default branch).")
+@option("--install", "SPEC", "With --ci: what pip installs (default: where this ckfunc comes from).")
+@flag("--force", "Overwrite files that exist.")
 def init(
     app: App, directory: Path | None, ci: str | None, branch: str | None, install: str | None, force: bool
 ) -> None:
@@ -45,7 +36,6 @@ def init(
     """
     if not ci and (branch or install):
         raise UsageProblem("--branch and --install need --ci", hint="for example, `ckfunc init --ci github`")
-    # Not at the top of the module: `ckfunc init --help` must not load the manifest and the templates.
     from ckfunc.scaffold import ci as pipelines
     from ckfunc.scaffold import project as projects
 

@@ -6,12 +6,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-import click
-
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, UsageProblem
 from ckfunc.cli.app import App
-from ckfunc.cli.completion import complete_types
-from ckfunc.cli.options import command
+from ckfunc.cli.options import command, integer, option, type_argument
 from ckfunc.deploy.history import require_handler
 from ckfunc.emulator.data_directory import DATABASE
 from ckfunc.logs.finding import read_invocation
@@ -28,23 +25,16 @@ _DEBUGGERS_LOOK_AT = 9229
   ckfunc invoke user.sent.message --from-invocation 4711 --target production
   ckfunc invoke user.sent.message --inspect               wait for a debugger
 """)
-@click.argument("trigger_type", metavar="TYPE", shell_complete=complete_types)
-@click.option(
-    "--event", metavar="FILE", help="File with the event as JSON, or - for standard input (default: a sample event)."
-)
-@click.option(
-    "--from-invocation",
-    type=click.IntRange(1),
-    metavar="ID",
-    help="Use the event of a recorded invocation (`ckfunc logs` shows its ID).",
-)
-@click.option(
+@type_argument
+@option("--event", "FILE", "File with the event as JSON, or - for standard input (default: a sample event).")
+@option("--from-invocation", "ID", "Use the event of a recorded invocation (`ckfunc logs` shows its ID).", integer(1))
+@option(
     "--inspect",
-    type=click.IntRange(1, 65535),
+    "[PORT]",
+    f"Open Node's debugger port on 127.0.0.1 (default: {_DEBUGGERS_LOOK_AT}) and wait, without a time limit.",
+    integer(1, 65535),
     is_flag=False,
     flag_value=_DEBUGGERS_LOOK_AT,
-    metavar="[PORT]",
-    help=f"Open Node's debugger port on 127.0.0.1 (default: {_DEBUGGERS_LOOK_AT}) and wait, without a time limit.",
 )
 def invoke(app: App, trigger_type: str, event: str | None, from_invocation: int | None, inspect: int | None) -> int:
     """Run the working copy of a handler once, and show the result.

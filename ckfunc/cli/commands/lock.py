@@ -5,19 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import click
-
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, LockOutdated, UsageProblem
 from ckfunc.base.text import counted
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_locked
-from ckfunc.cli.options import command
+from ckfunc.cli.options import argument, command, flag
 
 if TYPE_CHECKING:
     from ckfunc.model.lock import PackageLock
     from ckfunc.model.outputs import LockCheckJson
-
-# Rooms are imported inside the functions: `ckfunc lock --help` must not load the manifest.
 
 
 @command("""
@@ -27,9 +23,9 @@ if TYPE_CHECKING:
   ckfunc lock --check                 exit 1 if it is out of date, for CI
   ckfunc lock --json                  list the changes as data
 """)
-@click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=complete_locked)
-@click.option("--upgrade", is_flag=True, help="Use the newest versions that fit, of all packages or of NAME.")
-@click.option("--check", is_flag=True, help="Write nothing; exit 1 if functions.lock is missing or out of date.")
+@argument("names", "[NAME]...", complete=complete_locked, nargs=-1)
+@flag("--upgrade", "Use the newest versions that fit, of all packages or of NAME.")
+@flag("--check", "Write nothing; exit 1 if functions.lock is missing or out of date.")
 def lock(app: App, names: tuple[str, ...], upgrade: bool, check: bool) -> int:
     """Write functions.lock: the exact version and checksum of every npm package, direct and transitive.
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
-import click
-
 from ckfunc.base.errors import UsageProblem
 from ckfunc.base.interrupts import require_uninterrupted
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_types
-from ckfunc.cli.options import command
+from ckfunc.cli.options import argument, choice, command, flag, integer, option
 from ckfunc.cli.output import Output
 from ckfunc.logs.entries import Filter, Gap, Item, LogEntry, Recovered, Trouble, parse_filter
 from ckfunc.logs.finding import deployed_functions, read_invocation, recent, require_deployed, undeployed
@@ -37,27 +35,20 @@ USUAL_COUNT = 25
   ckfunc logs --since 10m --status FAILED      recent failures
   ckfunc logs --json | jq .result              one object per line
 """)
-@click.argument("names", metavar="[TYPE | ID]...", nargs=-1, shell_complete=complete_types)
-@click.option("-f", "--follow", is_flag=True, help="Wait for new invocations until Ctrl-C.")
-@click.option(
-    "-n",
+@argument("names", "[TYPE | ID]...", complete=complete_types, nargs=-1)
+@flag("--follow", "Wait for new invocations until Ctrl-C.", short="-f")
+@option(
     "--lines",
-    "limit",
-    type=click.IntRange(0),
-    default=None,
-    metavar="N",
-    help="Show at most N past invocations (default: 25, or all with --since).",
+    "N",
+    "Show at most N past invocations (default: 25, or all with --since).",
+    integer(0),
+    short="-n",
+    dest="limit",
 )
-@click.option("--since", metavar="WHEN", help="Not older than this: 10m, 2h, 1d, today, yesterday, or an ISO time.")
-@click.option("--until", metavar="WHEN", help="Not newer than this; same formats as --since.")
-@click.option(
-    "--status",
-    type=click.Choice(["RUNNING", "SUCCEEDED", "FAILED"], case_sensitive=False),
-    help="Only invocations with this status.",
-)
-@click.option(
-    "--version", "version", type=click.IntRange(1), metavar="NUMBER", help="Only invocations of this version."
-)
+@option("--since", "WHEN", "Not older than this: 10m, 2h, 1d, today, yesterday, or an ISO time.")
+@option("--until", "WHEN", "Not newer than this; same formats as --since.")
+@choice("--status", ["RUNNING", "SUCCEEDED", "FAILED"], "Only invocations with this status.", case_sensitive=False)
+@option("--version", "NUMBER", "Only invocations of this version.", integer(1))
 def logs(
     app: App,
     names: tuple[str, ...],

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import click
-
 from ckfunc.base.text import nearest
 from ckfunc.cli.app import App
 from ckfunc.cli.commands.types import show_written
 from ckfunc.cli.completion import complete_known_types
-from ckfunc.cli.options import command
+from ckfunc.cli.options import argument, command, flag
 from ckfunc.model.triggers import BY_TYPE
 
 
@@ -16,14 +14,13 @@ from ckfunc.model.triggers import BY_TYPE
   ckfunc new user.sent.message
   ckfunc new user.received.notification --force
 """)
-@click.argument("trigger_type", metavar="TYPE", shell_complete=complete_known_types)
-@click.option("--force", is_flag=True, help="Overwrite the handler file if it exists.")
+@argument("trigger_type", "TYPE", complete=complete_known_types)
+@flag("--force", "Overwrite the handler file if it exists.")
 def new(app: App, trigger_type: str, force: bool) -> None:
     """Add a handler for TYPE: handlers/….ts and an entry in functions.yaml, which keeps its comments and formatting.
 
     ckfunc warns about a TYPE that it does not know.
     """
-    # Not at the top of the module: `ckfunc new --help` must not load the manifest and the templates.
     from ckfunc.scaffold.project import add_handler
 
     root = app.root()

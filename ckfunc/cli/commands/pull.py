@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import click
-
 from ckfunc.base.containment import require_own_state
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, NoProject, UsageProblem
 from ckfunc.cli.app import App
-from ckfunc.cli.options import command, yes_option
+from ckfunc.cli.options import command, flag, option, yes_option
 from ckfunc.model.project import Target
 
 if TYPE_CHECKING:
@@ -19,8 +17,6 @@ if TYPE_CHECKING:
 NEW_TARGET = "production"
 """The name of a new project's target without --target."""
 
-# ckfunc.pull is imported inside the functions: `ckfunc pull --help` must not load the manifest and the API client.
-
 
 @command("""
   ckfunc pull                              create a project, or merge
@@ -28,8 +24,8 @@ NEW_TARGET = "production"
   ckfunc pull --application 42             with its login from the keyring
   ckfunc pull --target production --yes    into this project, without asking
 """)
-@click.option("--application", metavar="ID", help="The application's id or key, for a new project.")
-@click.option("--with-values", is_flag=True, help="Write the values of variables to .env, readable only by you.")
+@option("--application", "ID", "The application's id or key, for a new project.")
+@flag("--with-values", "Write the values of variables to .env, readable only by you.")
 @yes_option("Do not ask for confirmation before changing an existing project.")
 def pull(app: App, application: str | None, with_values: bool, yes: bool) -> int:
     """Create a project from an application that was built in the ChatKitty dashboard.
@@ -87,11 +83,7 @@ def _update(app: App, *, with_values: bool, yes: bool) -> int:
     client, project = app.client(), replace(app.scripts(), target=app.target())
     with app.output.progress("comparing"):
         pull = prepare_pull(
-            client,
-            project,
-            app.environ,
-            is_javascript=app.workspace.node.is_javascript,
-            with_values=with_values,
+            client, project, app.environ, is_javascript=app.workspace.node.is_javascript, with_values=with_values
         )
     update = pull.update
     if pull.is_empty:

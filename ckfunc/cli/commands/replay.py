@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import click
-
 from ckfunc.base.errors import EXIT_DIFFERENCES, EXIT_OK, UsageProblem
 from ckfunc.base.text import is_id, printable
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_types
-from ckfunc.cli.options import command
+from ckfunc.cli.options import argument, command, flag, integer, option
 from ckfunc.deploy.history import require_handler
 from ckfunc.logs.entries import parse_since
 from ckfunc.replay.report import replay_json, replay_lines
 
 if TYPE_CHECKING:
     from ckfunc.model.outputs import ReplayJson
-
-# The rooms are imported inside the function: `--help` and completion need none of them.
 
 
 @command("""
@@ -28,15 +24,13 @@ if TYPE_CHECKING:
   ckfunc replay user.sent.message --exit-code         3 if any differs
   ckfunc replay 4711                                  a single invocation
 """)
-@click.argument("selected", metavar="TYPE|ID", shell_complete=complete_types)
-@click.option("--last", type=click.IntRange(1), default=None, metavar="N", help="Replay the newest N (default: 50).")
-@click.option(
-    "--since", metavar="WHEN", help="Replay those not older than this: 10m, 2h, 1d, yesterday, or an ISO time."
-)
-@click.option("--failed", is_flag=True, help="Only replay failed invocations.")
-@click.option("--exit-code", is_flag=True, help="Exit 3 if anything differs.")
-@click.option("--jobs", type=click.IntRange(1, 64), default=None, metavar="N", help="Replay N at a time.")
-@click.option("--network", is_flag=True, help="Allow network access (side effects are real).")
+@argument("selected", "TYPE|ID", complete=complete_types)
+@option("--last", "N", "Replay the newest N (default: 50).", integer(1))
+@option("--since", "WHEN", "Replay those not older than this: 10m, 2h, 1d, yesterday, or an ISO time.")
+@flag("--failed", "Only replay failed invocations.")
+@flag("--exit-code", "Exit 3 if anything differs.")
+@option("--jobs", "N", "Replay N at a time.", integer(1, 64))
+@flag("--network", "Allow network access (side effects are real).")
 def replay(
     app: App,
     selected: str,

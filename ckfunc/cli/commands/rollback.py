@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import click
-
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, CkfuncError, UsageProblem
 from ckfunc.base.text import printable
 from ckfunc.cli.app import App
-from ckfunc.cli.completion import complete_types
-from ckfunc.cli.options import command, yes_option
+from ckfunc.cli.options import command, integer, option, type_argument, yes_option
 from ckfunc.cli.plans import local_script
 from ckfunc.deploy.apply.report import WRONG
 from ckfunc.deploy.cache import VersionCache
@@ -26,9 +23,9 @@ if TYPE_CHECKING:
   ckfunc rollback user.sent.message --to 3
   ckfunc rollback user.sent.message --to 3 --yes
 """)
-@click.argument("trigger_type", metavar="TYPE", shell_complete=complete_types)
-@click.option("--to", type=click.IntRange(1), metavar="N", help="The version to deploy again.")
-@yes_option("Do not ask for confirmation.")
+@type_argument
+@option("--to", "N", "The version to deploy again.", integer(1))
+@yes_option()
 def rollback(app: App, trigger_type: str, to: int | None, yes: bool) -> int:
     """Deploy the script of an older version of TYPE again, as a new version, and verify it.
 
@@ -39,7 +36,6 @@ def rollback(app: App, trigger_type: str, to: int | None, yes: bool) -> int:
         raise UsageProblem(
             "rollback takes a TYPE without a version", hint="for example, `ckfunc rollback TYPE --to NUMBER`"
         )
-    # What executes a deploy is imported when it starts: --help must not load it.
     from ckfunc.deploy import run
 
     root, target, client = app.root(), app.target(), app.client()

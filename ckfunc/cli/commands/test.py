@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, UsageProblem
 from ckfunc.base.files import write_atomically
 from ckfunc.base.messages import writing
 from ckfunc.cli.app import App
-from ckfunc.cli.options import FILE, F, command, format_option
+from ckfunc.cli.options import FILE, PATH, argument, command, file_option, flag, format_option, integer, option
 from ckfunc.cli.test_additions import add, record
 
 if TYPE_CHECKING:
@@ -25,14 +25,10 @@ if TYPE_CHECKING:
 DEFAULT_LCOV = Path("coverage", "lcov.info")
 """The lcov file, relative to the project."""
 
-# The rooms are imported inside the functions: `--help` and completion need none of them.
 
-
-def _shard(_ctx: click.Context, _param: click.Parameter, text: str | None) -> Shard | None:
+def _shard(text: str) -> Shard:
     from ckfunc.testing.sharding import MOST_SHARDS, read_shard
 
-    if text is None:
-        return None
     shard = read_shard(text)
     if shard is None:
         raise UsageProblem(
@@ -42,39 +38,29 @@ def _shard(_ctx: click.Context, _param: click.Parameter, text: str | None) -> Sh
     return shard
 
 
-def lcov_option(text: str) -> Callable[[F], F]:
-    """Add the option of an lcov file."""
-    return click.option("--lcov", type=FILE, metavar="FILE", help=text)
-
-
-def _number(_ctx: click.Context, _param: click.Parameter, percent: float | None) -> float | None:
-    if percent is not None and math.isnan(percent):  # FloatRange accepts it, and no coverage is below it
+def _number(percent: float) -> float:
+    if math.isnan(percent):  # FloatRange accepts it, and no coverage is below it
         raise click.BadParameter("nan is not in the range 0<=x<=100.")
     return percent
 
 
-def threshold_option(function: F) -> F:
-    """Add the option of the required coverage."""
-    return click.option(
-        "--coverage-threshold",
-        "threshold",
-        type=click.FloatRange(0, 100),
-        callback=_number,
-        metavar="PERCENT",
-        help="Exit with 1 if fewer lines are covered.",
-    )(function)
+threshold_option = option(
+    "--coverage-threshold",
+    "PERCENT",
+    "Exit with 1 if fewer lines are covered.",
+    click.FloatRange(0, 100),
+    dest="threshold",
+    convert=_number,
+)
 
 
-@command(
-    """
+@command("""
   ckfunc test merge shards/*.xml --junit junit.xml
   ckfunc test merge shards/*.info --lcov lcov.info --coverage-threshold 80
-    """,
-    name="merge",
-)
-@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=FILE)
-@click.option("--junit", type=FILE, metavar="FILE", help="Write the merged JUnit report to this file.")
-@lcov_option("Write the merged coverage to this lcov file.")
+""")
+@argument("files", "FILE...", FILE, nargs=-1, required=True)
+@file_option("--junit", "Write the merged JUnit report to this file.")
+@file_option("--lcov", "Write the merged coverage to this lcov file.")
 @threshold_option
 def merge(app: App, files: tuple[Path, ...], junit: Path | None, lcov: Path | None, threshold: float | None) -> None:
     """Merge the JUnit reports and lcov files of shards into one of each.
@@ -157,30 +143,14 @@ A test file, tests/start.yaml:
     """,
     cls=_Test,
 )
-@click.argument("paths", metavar="[PATH]...", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--filter", "selector", metavar="TEXT", help="Only cases whose file, name or type contains TEXT.")
-@click.option(
-    "-j",
-    "--jobs",
-    type=click.IntRange(1, 64),
-    metavar="N",
-    help="Run N cases at a time (default: the number of processors).",
-)
-@click.option("--junit", type=FILE, metavar="FILE", help="Also write the results as JUnit XML.")
-@click.option(
-    "--shard",
-    metavar="I/N",
-    callback=_shard,
-    help="Only run part I of N, to split the cases between machines.",
-)
-@click.option(
-    "--durations",
-    type=FILE,
-    metavar="FILE",
-    help="With --shard: balance by the durations in this JUnit report.",
-)
-@click.option("--coverage", is_flag=True, help="Measure line coverage: print a table, and write coverage/lcov.info.")
-@lcov_option("Measure line coverage, and write it to this lcov file.")
+@argument("paths", "[PATH]...", PATH, nargs=-1)
+@option("--filter", "TEXT", "Only cases whose file, name or type contains TEXT.", dest="selector")
+@option("--jobs", "N", "Run N cases at a time (default: the number of processors).", integer(1, 64), short="-j")
+@file_option("--junit", "Also write the results as JUnit XML.")
+@option("--shard", "I/N", "Only run part I of N, to split the cases between machines.", convert=_shard)
+@file_option("--durations", "With --shard: balance by the durations in this JUnit report.")
+@flag("--coverage", "Measure line coverage: print a table, and write coverage/lcov.info.")
+@file_option("--lcov", "Measure line coverage, and write it to this lcov file.")
 @threshold_option
 @format_option
 def test(

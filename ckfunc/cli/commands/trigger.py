@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import click
-
 from ckfunc.base.documents import read_data
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, CkfuncError, UsageProblem
 from ckfunc.base.text import printable
 from ckfunc.cli.app import App
 from ckfunc.cli.commands.logs import print_item, stacks_of
-from ckfunc.cli.completion import complete_data, complete_types
-from ckfunc.cli.options import command
+from ckfunc.cli.completion import complete_data
+from ckfunc.cli.options import command, option, type_argument
 from ckfunc.logs.entries import LogEntry
 from ckfunc.logs.finding import reason_nothing_ran
 from ckfunc.logs.format import session_line
@@ -28,14 +26,8 @@ _EXAMPLE = '{"username": "jane"}'
   ckfunc trigger user.sent.message --data @event.json
   ckfunc trigger user.sent.message --data - < event.json
 """)
-@click.argument("trigger_type", metavar="TYPE", shell_complete=complete_types)
-@click.option(
-    "--data",
-    metavar="JSON",
-    default=None,
-    shell_complete=complete_data,
-    help="The event: JSON, @FILE, or - for standard input.",
-)
+@type_argument
+@option("--data", "JSON", "The event: JSON, @FILE, or - for standard input.", complete=complete_data)
 def trigger(app: App, trigger_type: str, data: str | None) -> int:
     """Fire an event of TYPE in the emulator, and show the result of its function.
 

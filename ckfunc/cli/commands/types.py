@@ -7,11 +7,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK
 from ckfunc.cli.app import App
-from ckfunc.cli.options import command
+from ckfunc.cli.options import command, flag
 from ckfunc.scaffold.writing import Written, written_json, written_lines, written_rows
 
 if TYPE_CHECKING:
@@ -23,15 +21,14 @@ if TYPE_CHECKING:
   ckfunc types --check                list outdated files
   ckfunc types --no-install           use installed packages
 """)
-@click.option("--check", is_flag=True, help="List files that are out of date; exit 1 if there are any.")
-@click.option("--install/--no-install", default=True, help="Download packages whose types are missing (default).")
+@flag("--check", "List files that are out of date; exit 1 if there are any.")
+@flag("--install/--no-install", "Download packages whose types are missing (default).", default=True)
 def types(app: App, check: bool, install: bool) -> int:
     """Write type stubs, JSON schemas of functions.yaml and test files, and links to packages, for editors and tsc.
 
     Packages of the runtime are linked into node_modules from the cache that handlers use. Other packages there are
     left alone.
     """
-    # Not at the top of the module: `ckfunc types --help` must not load the manifest and the templates.
     from ckfunc.scaffold.types import Progress, stale_types, tsconfig_advice, write_types
 
     output, root, load = app.output, app.root(), partial(app.workspace.load, lenient=True)

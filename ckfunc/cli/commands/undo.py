@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import click
-
 from ckfunc.base.errors import EXIT_OK, InvalidFiles, UsageProblem
 from ckfunc.base.secrets import Secret, secret_values
 from ckfunc.cli.app import App
-from ckfunc.cli.options import FILE, command, yes_option
+from ckfunc.cli.options import command, file_option, flag, yes_option
 from ckfunc.cli.plans import print_plan, print_report
 from ckfunc.deploy.apply.recovery import prepare_undo
 from ckfunc.deploy.apply.report import Ending, nothing_done
@@ -23,10 +21,10 @@ from ckfunc.deploy.show.text import plan_lines
   ckfunc undo --target production --yes
   ckfunc undo --env-file old.env      with the former values of variables
 """)
-@yes_option("Do not ask for confirmation.")
-@click.option("--dry-run", is_flag=True, help="Show the changes; write nothing.")
-@click.option("--env-file", type=FILE, metavar="FILE", help="Former values of changed variables, as NAME=value lines.")
-@click.option("--keep-environment", is_flag=True, help="Leave the variables as they are.")
+@yes_option()
+@flag("--dry-run", "Show the changes; write nothing.")
+@file_option("--env-file", "Former values of changed variables, as NAME=value lines.")
+@flag("--keep-environment", "Leave the variables as they are.")
 def undo(app: App, yes: bool, dry_run: bool, env_file: Path | None, keep_environment: bool) -> int:
     """Revert the last deploy from this checkout, whether it finished or not.
 
@@ -35,7 +33,6 @@ def undo(app: App, yes: bool, dry_run: bool, env_file: Path | None, keep_environ
     changed. A function that the deploy created stays, because the API cannot remove it. Refused if someone has
     deployed since. To revert an undo, run it again; an undo that was interrupted or failed in part is continued.
     """
-    # What executes a deploy is imported when it starts: --help must not load it.
     from ckfunc.deploy import run
 
     root, target, client = app.root(), app.target(), app.client()

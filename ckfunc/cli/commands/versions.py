@@ -7,12 +7,10 @@ from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING
 
-import click
-
 from ckfunc.base.text import printable
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_types
-from ckfunc.cli.options import command
+from ckfunc.cli.options import argument, command, flag, integer, option, type_argument
 from ckfunc.cli.plans import local_script
 from ckfunc.deploy.apply.journal import deployed_at
 from ckfunc.deploy.cache import VersionCache
@@ -32,9 +30,9 @@ if TYPE_CHECKING:
   ckfunc versions user.sent.message --blame      with commits
   ckfunc versions user.sent.message -n 100 --json
 """)
-@click.argument("trigger_type", metavar="TYPE", shell_complete=complete_types)
-@click.option("-n", "limit", type=click.IntRange(1), default=20, show_default=True, metavar="N", help="List at most N.")
-@click.option("--blame", "blamed", is_flag=True, help="Find the git commit of each version, by content.")
+@type_argument
+@option("-n", "N", "List at most N.", integer(1), dest="limit", default=20)
+@flag("--blame", "Find the git commit of each version, by content.", dest="blamed")
 def versions(app: App, trigger_type: str, limit: int, blamed: bool) -> None:
     """List the versions of the function of TYPE: number, time, digest of the script, and state.
 
@@ -84,7 +82,7 @@ def _commits(app: App, here: Script | None, found: list[FunctionVersion]) -> dic
   ckfunc show user.sent.message@3           version 3
   ckfunc show user.sent.message@3 > old.ts
 """)
-@click.argument("version", metavar="TYPE[@N]", shell_complete=complete_types)
+@argument("version", "TYPE[@N]", complete=complete_types)
 def show(app: App, version: str) -> None:
     """Print the script of the deployed version of TYPE, or of version N."""
     version_reference = reference(version)

@@ -5,14 +5,12 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-import click
-
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, CkfuncError
 from ckfunc.base.interrupts import require_uninterrupted
 from ckfunc.base.text import USUAL_COLUMNS
 from ckfunc.cli.app import App
 from ckfunc.cli.commands.logs import print_item, stacks_of
-from ckfunc.cli.options import command, yes_option
+from ckfunc.cli.options import allow_removals_option, command, flag, yes_option
 from ckfunc.logs.entries import Gap, LogEntry
 from ckfunc.logs.follow import StoppableClock, stream_logs
 from ckfunc.watch import Stop, batches
@@ -22,7 +20,6 @@ if TYPE_CHECKING:
     from ckfunc.logs.entries import Item
     from ckfunc.model.project import Target
 
-# Rooms are imported inside the functions: `ckfunc watch --help` must not load deploy and the API client.
 
 LOGS_END_S = 0.5
 """The time that the end of a watch waits for its log."""
@@ -33,9 +30,9 @@ LOGS_END_S = 0.5
   ckfunc watch --no-logs              without the invocations
   ckfunc watch --target production    asks once if protected
 """)
-@click.option("--no-logs", is_flag=True, help="Do not stream invocations.")
+@flag("--no-logs", "Do not stream invocations.")
 @yes_option("Do not ask for confirmation before watching a protected target.")
-@click.option("--allow-removals", is_flag=True, help="Remove packages and variables that are not in functions.yaml.")
+@allow_removals_option
 def watch(app: App, no_logs: bool, yes: bool, allow_removals: bool) -> int:
     """Deploy changes as soon as they are saved and stream invocations, until Ctrl-C.
 
