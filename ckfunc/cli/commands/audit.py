@@ -6,18 +6,15 @@ from ckfunc.base.errors import EXIT_FAILED, EXIT_OK
 from ckfunc.cli.app import App
 from ckfunc.cli.options import choice, command
 
+_LEVELS = ("low", "moderate", "high", "critical")
+
 
 @command("""
   ckfunc audit                        list every known vulnerability
   ckfunc audit --level high           only high and critical ones
   ckfunc audit --json                 list them as data
 """)
-@choice(
-    "--level",
-    ["low", "moderate", "high", "critical"],
-    "Only report vulnerabilities of this severity or higher.",
-    default="low",
-)
+@choice("--level", _LEVELS, "Only report vulnerabilities of this severity or higher.", default="low")
 def audit(app: App, level: str) -> int:
     """Ask the npm registry for known vulnerabilities in the packages of functions.lock.
 
