@@ -13,7 +13,7 @@ from pathlib import Path
 from ckfunc.base.errors import CkfuncError, SystemRefusal
 
 _TARGETED = "chat|deploy|diff|logs|pull|replay|rollback|show|trigger|undo|versions|watch"
-_COMMAND = re.compile(
+_COMMAND = (  # compiled on first use, because few commands print a hint
     rf"`ckfunc ({_TARGETED}|emulator (?:channels|export|import|messages|reset|seed|users)|emulator)(?=[ `])([^`]*)`"
 )
 
@@ -55,7 +55,7 @@ def completed(hint: str, target: str | None, data_dir: Path | None) -> str:
             return command[0]
         return f"`ckfunc {name} {option} {shlex.quote(value)}{rest}`"
 
-    return _COMMAND.sub(with_option, hint)
+    return re.sub(_COMMAND, with_option, hint)
 
 
 @contextmanager

@@ -15,26 +15,27 @@ STYLES = ("plain", "title", "create", "update", "remove", "success", "failure", 
 Line: TypeAlias = Sequence[tuple[str, str]]
 """Segments, or plain pairs of a text and a style."""
 
+# Patterns are compiled on first use, because that takes milliseconds.
+
 # Terminal controls except tab and newline; characters that reorder or hide text: bidirectional controls, spaces of
 # no width, fillers, tags and other characters that Unicode gives no glyph; halves of surrogate pairs.
-_CONTROLS = re.compile(
+_CONTROLS = (
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f\u2028-\u202e"
     "\u2060-\u206f\u3164\ufe00-\ufe0d\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff\ud800-\udfff\U00013430-\U0001345f"
     "\U0001bca0-\U0001bcaf\U0001d159\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
-_UNDECODED = re.compile("[\udc80-\udcff]")
+_UNDECODED = "[\udc80-\udcff]"
 # Joiners belong to emoji, and to words in Arabic and Indic scripts: they are kept between two such characters.
 _JOINED = "\u0590-\u18af\u2190-\u2bff\ufb50-\ufdff\ufe0f\ufe70-\ufefc\U0001f000-\U0001faff"
-_JOINERS = re.compile(f"[\u200c\u200d](?:(?<![{_JOINED}].)|(?![{_JOINED}]))")
+_JOINERS = f"[\u200c\u200d](?:(?<![{_JOINED}].)|(?![{_JOINED}]))"
 # A variation selector (text or emoji) is kept after a character that can be either, and in a keycap.
-_SELECTORS = re.compile(
-    "[\ufe0e\ufe0f](?:(?<![#*0-9\xa9\xae\u203c-\u3299\U0001f000-\U0001faff].)|(?<=[#*0-9].)(?!\u20e3))"
-)
+_SELECTORS = "[\ufe0e\ufe0f](?:(?<![#*0-9\xa9\xae\u203c-\u3299\U0001f000-\U0001faff].)|(?<=[#*0-9].)(?!\u20e3))"
 # Complete escape sequences. They are removed before control characters, so that their parameters go too.
-_SEQUENCES = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-Z\\-_]")
+_SEQUENCES = r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-Z\\-_]"
 
-_HIDDEN = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ufffe\uffff\ud800-\udfff]"
+_HIDDEN = (
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff"
+    "\ufff9-\ufffb\ufffe\uffff\ud800-\udfff]"
 )
 
 _MAX_WORD = 80  # Longer words are slow to compare, and are not misspelt names.
@@ -72,9 +73,9 @@ def printable(text: str) -> str:
     UTF-8, which Python represents as surrogates (PEP 383), are shown as `\\xff`.
     """
     if not text.isascii():
-        text = _UNDECODED.sub(lambda match: f"\\x{ord(match[0]) - 0xDC00:02x}", text)
-    text = _CONTROLS.sub("", _SEQUENCES.sub("", text.replace("\r\n", "\n")))
-    return text if text.isascii() else _SELECTORS.sub("", _JOINERS.sub("", text))
+        text = re.sub(_UNDECODED, lambda match: f"\\x{ord(match[0]) - 0xDC00:02x}", text)
+    text = re.sub(_CONTROLS, "", re.sub(_SEQUENCES, "", text.replace("\r\n", "\n")))
+    return text if text.isascii() else re.sub(_SELECTORS, "", re.sub(_JOINERS, "", text))
 
 
 def escaped(text: str) -> str:
@@ -82,7 +83,7 @@ def escaped(text: str) -> str:
 
     Tabs and line ends are kept.
     """
-    return _HIDDEN.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+    return re.sub(_HIDDEN, lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def one_line(text: str) -> str:

@@ -72,9 +72,6 @@ COMMAND_FILES = {"login": "credentials", "logout": "credentials", "whoami": "cre
 """Modules in ckfunc/cli/commands with several commands of one subject."""
 
 _LONGEST_VALUE = 60
-_GIVEN = re.compile("(.+?) is not (?:a valid|in the range|one of) ", re.DOTALL)
-_EXTRA = re.compile(r"unexpected extra arguments? \((.*)\)", re.DOTALL)
-_NO_COMMAND = re.compile(r"No such command '([^']*)'")
 
 
 class Commands(click.Group):
@@ -221,9 +218,9 @@ def _explained(error: click.ClickException, ctx: click.Context | None) -> tuple[
         sentence = f"{_name(error.param)} is missing"
     elif isinstance(error, click.BadParameter):
         sentence = f"{_name(error.param)} {_wanted(error)}"
-    elif match := _EXTRA.search(message):
+    elif match := re.search(r"unexpected extra arguments? \((.*)\)", message, re.DOTALL):
         sentence = f"unexpected argument: {match[1]}"
-    elif (match := _NO_COMMAND.search(message)) and ctx is not None:
+    elif (match := re.search("No such command '([^']*)'", message)) and ctx is not None:
         sentence = f"there is no command '{ctx.info_name} {match[1]}'"
         close = nearest(match[1], subcommands(ctx))
         meant = close and f"`{ctx.command_path} {close}`"
@@ -248,7 +245,8 @@ def _name(param: click.Parameter | None) -> str:
 def _wanted(error: click.BadParameter) -> str:
     """Return the problem with a value: what its type accepts, or click's message."""
     kind = error.param.type if error.param is not None else None
-    actual = f", not {cut(quoted[1], _LONGEST_VALUE)}" if (quoted := _GIVEN.match(error.message)) else ""
+    quoted = re.match("(.+?) is not (?:a valid|in the range|one of) ", error.message, re.DOTALL)
+    actual = f", not {cut(quoted[1], _LONGEST_VALUE)}" if quoted else ""
     if isinstance(kind, click.Choice):
         *first, last = map(str, kind.choices)
         return f"must be {', '.join(first)} or {last}{actual}"
