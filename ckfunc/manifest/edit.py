@@ -18,9 +18,8 @@ from ckfunc.base.errors import CkfuncError, InvalidManifest, NoProject, Problem
 from ckfunc.base.files import write_atomically
 from ckfunc.manifest.definition import FUNCTION_TYPE, HANDLER_PATH, MANIFEST_NAME
 from ckfunc.manifest.kinds import Rule
-from ckfunc.manifest.scalars import scalar
 from ckfunc.manifest.sources import Complaint, read_text, without_bom
-from ckfunc.manifest.tree import Mapping, Node, Scalar, Sequence, parse, refused
+from ckfunc.manifest.tree import Mapping, Node, Scalar, Sequence, parse, refused, scalar
 
 
 class CannotAdd(CkfuncError):

@@ -11,8 +11,7 @@ from ckfunc.base.errors import Problem
 from ckfunc.base.text import did_you_mean
 from ckfunc.manifest.definition import MANIFEST_NAME
 from ckfunc.manifest.kinds import Data, Entries, Field, Flag, Items, Kind, Number, Rule, Section, Text, Whole
-from ckfunc.manifest.scalars import boolean, json_value, retyped_as
-from ckfunc.manifest.tree import Mapping, Node, Scalar, Sequence
+from ckfunc.manifest.tree import Mapping, Node, Scalar, Sequence, boolean, json_value, retyped_as
 
 _BOOLEAN_WORDS = {"yes", "no", "on", "off", "true", "false", "1", "0", "y", "n"}
 

@@ -20,7 +20,7 @@ from ckfunc.deploy.resources import SETTINGS, newlines
 from ckfunc.manifest import environment_texts, load, setting_paths
 from ckfunc.manifest.definition import MANIFEST_NAME
 from ckfunc.manifest.edit import scalar_text, with_changes
-from ckfunc.manifest.scalars import scalar
+from ckfunc.manifest.tree import scalar
 from ckfunc.manifest.variables import whole_reference
 from ckfunc.model.project import Project, Target
 from ckfunc.pull.merge import read_base, store_base

@@ -15,9 +15,8 @@ from ckfunc.base.errors import CkfuncError, InvalidManifest, Problem, UsageProbl
 from ckfunc.base.secrets import Secret
 from ckfunc.base.text import Line
 from ckfunc.manifest.edit import append, checked, data, end_of, spaced
-from ckfunc.manifest.scalars import scalar
 from ckfunc.manifest.sources import Complaint, read_text, without_bom
-from ckfunc.manifest.tree import MAX_DEPTH, Scalar, parse
+from ckfunc.manifest.tree import MAX_DEPTH, Scalar, parse, scalar
 from ckfunc.manifest.tree import Mapping as Tree
 from ckfunc.manifest.tree import Sequence as TreeList
 from ckfunc.model.application import ApiCall, Invocation, InvocationDetail, Status

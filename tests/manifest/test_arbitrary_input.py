@@ -14,8 +14,8 @@ from manifest.projects import EXAMPLE, HANDLER, project
 from ckfunc.base.errors import CkfuncError, InvalidManifest
 from ckfunc.manifest import json_schema, load, targets, watched_files
 from ckfunc.manifest.edit import with_function
-from ckfunc.manifest.scalars import retyped_as
 from ckfunc.manifest.targets import TargetNeeded
+from ckfunc.manifest.tree import retyped_as
 
 _WORDS = st.sampled_from(
     [

@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ckfunc.manifest.edit import CannotChange, ManifestChange, with_changes
-from ckfunc.manifest.scalars import scalar
-from ckfunc.manifest.tree import Mapping, Scalar, parse
+from ckfunc.manifest.tree import Mapping, Scalar, parse, scalar
 
 BLOCK = """\
 # the head
