@@ -20,7 +20,7 @@ from ckfunc.base.errors import ApiFailure, CkfuncError, CredentialsMissing, Inva
 from ckfunc.base.files import cache_dir
 from ckfunc.base.git import GitMissing, GitRefused, git, trust_command
 from ckfunc.base.text import Line, counted, printable
-from ckfunc.bundle.workspace import Workspace
+from ckfunc.bundle.project import Workspace
 from ckfunc.deploy.plan.snapshot import require_application
 from ckfunc.manifest.targets import GUESTS_ALLOWED
 from ckfunc.model.project import Target

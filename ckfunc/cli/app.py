@@ -24,7 +24,7 @@ from ckfunc.emulator.data_directory import find_running, project_data
 if TYPE_CHECKING:
     from ckfunc.api import Client, Connection
     from ckfunc.api.credentials import ConnectionVariables, FoundConnection
-    from ckfunc.bundle.workspace import Workspace
+    from ckfunc.bundle.project import Workspace
     from ckfunc.check.project import CheckedProject
     from ckfunc.emulator.emulator import Emulator
     from ckfunc.emulator.options import CaseDraft, ConversationDrafts, EmulatorOptions, WorkingCopy
@@ -107,7 +107,7 @@ class App:
     def workspace(self) -> Workspace:
         """The project's files, and the tools that bundle and compile its scripts."""
         if self._workspace is None:
-            from ckfunc.bundle.workspace import Selection, Workspace
+            from ckfunc.bundle.project import Selection, Workspace
 
             selection = Selection(self.root, lambda: self.settings.target, self.environ)
             self._workspace = Workspace(selection, self.output.detail, self.output.warn)

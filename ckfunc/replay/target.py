@@ -15,7 +15,7 @@ from ckfunc.api import Client
 from ckfunc.api.connection import emulator_connection
 from ckfunc.base.secrets import Secret
 from ckfunc.base.text import is_id, printable
-from ckfunc.bundle.workspace import Selection, Workspace
+from ckfunc.bundle.project import Selection, Workspace
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.gates import GateOutcome
 from ckfunc.deploy.history import function_of, require_handler, version_of

@@ -17,7 +17,7 @@ from ckfunc.base.errors import CkfuncError
 from ckfunc.base.files import write_atomically
 from ckfunc.base.messages import shown_path
 from ckfunc.base.secrets import Secret
-from ckfunc.bundle.workspace import Selection, Workspace
+from ckfunc.bundle.project import Selection, Workspace
 from ckfunc.emulator.options import CaseDraft, ConversationDraft
 from ckfunc.logs.finding import read_invocation
 from ckfunc.manifest import emulator_target
