@@ -16,8 +16,6 @@ from ckfunc.model.project import ManifestFunction, ManifestRuntime, Project, Scr
 from ckfunc.model.triggers import display_name
 
 if TYPE_CHECKING:
-    from ckfunc.deploy.cache import VersionCache
-    from ckfunc.deploy.resources import Remote
     from ckfunc.model.application import Function, FunctionVersion
     from ckfunc.model.outputs import ComparisonJson
 

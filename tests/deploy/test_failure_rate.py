@@ -9,7 +9,7 @@ from fractions import Fraction
 
 import pytest
 
-from ckfunc.deploy.failure_rate import FunctionVerdict, VersionRuns
+from ckfunc.deploy.observation import FunctionVerdict, VersionRuns
 from ckfunc.model.application import Invocation, Status
 from ckfunc.model.project import WatchPolicy, duration_text, percent
 

@@ -16,7 +16,7 @@ from ckfunc.api.client import Client
 from ckfunc.api.connection import Connection
 from ckfunc.api.emulator import trigger
 from ckfunc.base.secrets import Secret
-from ckfunc.deploy.failure_rate import VersionRuns
+from ckfunc.deploy.observation import VersionRuns
 from ckfunc.logs.finding import recent
 from ckfunc.model.application import Invocation, Status
 from ckfunc.model.project import WatchPolicy

@@ -19,8 +19,15 @@ from ckfunc.base.secrets import Secret
 from ckfunc.deploy import run
 from ckfunc.deploy.apply import journal, watch_record
 from ckfunc.deploy.apply.journal import JournalRecord
-from ckfunc.deploy.failure_rate import FunctionVerdict
-from ckfunc.deploy.observation import Observation, WatchContext, WatchEnding, WatchState, open_watch, watch_deploy
+from ckfunc.deploy.observation import (
+    FunctionVerdict,
+    Observation,
+    WatchContext,
+    WatchEnding,
+    WatchState,
+    open_watch,
+    watch_deploy,
+)
 from ckfunc.deploy.plan.plan import Plan
 from ckfunc.deploy.resources import ENVIRONMENT
 from ckfunc.emulator.store import functions, invocations

@@ -10,8 +10,14 @@ from datetime import datetime
 
 from ckfunc.base.text import Line, Segment, counted, printable
 from ckfunc.deploy.apply.journal import JournalRecord
-from ckfunc.deploy.failure_rate import FunctionVerdict, VersionRuns
-from ckfunc.deploy.observation import Observation, WatchEnding, WatchState, watched_functions
+from ckfunc.deploy.observation import (
+    FunctionVerdict,
+    Observation,
+    VersionRuns,
+    WatchEnding,
+    WatchState,
+    watched_functions,
+)
 from ckfunc.deploy.show.text import item_lines, warning_lines
 from ckfunc.logs.format import failure_lines
 from ckfunc.model.application import Invocation
