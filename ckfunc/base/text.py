@@ -9,8 +9,19 @@ from typing import NamedTuple, TypeAlias
 USUAL_COLUMNS = 80
 """The width of output that goes to no terminal."""
 
-STYLES = ("plain", "title", "create", "update", "remove", "success", "failure", "warning", "place", "muted")
-"""Names of styles; `cli.output` maps them to colours."""
+STYLES = {
+    "plain": "",
+    "title": "1",
+    "create": "32",
+    "update": "33",
+    "remove": "31",
+    "success": "32",
+    "failure": "31",
+    "warning": "33",
+    "place": "36",
+    "muted": "2",
+}
+"""Names of styles, each with its parameter of the sequence that selects it in a terminal (ECMA-48, SGR)."""
 
 Line: TypeAlias = Sequence[tuple[str, str]]
 """Segments, or plain pairs of a text and a style."""
@@ -56,6 +67,19 @@ class Segment(NamedTuple):
     style: str = "plain"
 
 
+def styled(segments: Iterable[tuple[str, str] | str], *, color: bool) -> str:
+    """Return a line as it is printed, without control characters; with `color`, in its styles."""
+    return "".join(
+        _styled(printable(segment[0]), segment[1], color) if isinstance(segment, tuple) else printable(segment)
+        for segment in segments
+    )
+
+
+def _styled(text: str, style: str, color: bool) -> str:
+    code = STYLES.get(style)
+    return f"\x1b[{code}m{text}\x1b[0m" if color and code and text else text
+
+
 def plain(line: Line) -> str:
     """Return the text of a line without its styles."""
     return "".join(text for text, _ in line)
@@ -72,6 +96,8 @@ def printable(text: str) -> str:
     Tabs, newlines and the joiners of emoji and some scripts are kept. Bytes of file names and arguments that are not
     UTF-8, which Python represents as surrogates (PEP 383), are shown as `\\xff`.
     """
+    if text.isascii() and text.isprintable():
+        return text
     if not text.isascii():
         text = re.sub(_UNDECODED, lambda match: f"\\x{ord(match[0]) - 0xDC00:02x}", text)
     text = re.sub(_CONTROLS, "", re.sub(_SEQUENCES, "", text.replace("\r\n", "\n")))

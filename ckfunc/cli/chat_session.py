@@ -57,14 +57,16 @@ class EventPrinter:
         self._stacks = Stacks(client, app.scripts, fresh=True)
         self._typing: set[str] = set()
         output = app.output
-        self._view = partial(ChatView, username, flat=output.width() is None, details=output.verbose, zone=None)
+        self._view = partial(
+            ChatView, username, flat=output.width() is None, details=output.settings.verbose, zone=None
+        )
 
     def show(self, event: ChatEvent, /) -> None:
         """Print an event."""
         output = self._app.output
         if isinstance(event, TypingEvent) and self.editor is not None:
             self._note(self.editor, event)
-        elif output.json:
+        elif output.settings.json:
             output.record(event_record(event))
         else:
             if isinstance(event, RunEvent):

@@ -71,7 +71,7 @@ def snapshots(app: App, data_dir: Path | None) -> None:
     """
     saved = stored_data(app, data_dir).snapshots()
     empty = (("no snapshots", "muted"), "; `ckfunc emulator snapshots save NAME` saves one")
-    app.output.listing(snapshot_table(saved), [_document(snapshot) for snapshot in saved], empty)
+    app.output.result([_document(snapshot) for snapshot in saved], snapshot_table(saved), empty)
 
 
 @snapshots.subcommand()
@@ -87,7 +87,7 @@ def save(app: App, name: str, data_dir: Path | None, yes: bool) -> None:
     stored = stored_data(app, data_dir)
     with naming("cannot save the snapshot"):
         replace = any(snapshot.name == name for snapshot in stored.snapshots())
-        if replace and not yes and not _agreed(app, f"Replace snapshot {name}?", "Nothing was saved."):
+        if replace and not _agreed(app, f"Replace snapshot {name}?", "Nothing was saved.", yes=yes):
             return
         with app.output.progress("saving"):
             made = stored.save(name, replace=replace)
@@ -109,7 +109,7 @@ def restore(app: App, name: str, data_dir: Path | None, yes: bool) -> None:
     with naming("cannot restore the snapshot"):
         snapshot = stored.snapshot(name)
         question = f"Replace all data in {app.output.path(stored.directory)} with snapshot {snapshot.name}?"
-        if stored.exists and not yes and not _agreed(app, question, "Nothing was restored."):
+        if stored.exists and not _agreed(app, question, "Nothing was restored.", yes=yes):
             return
         with app.output.progress("restoring"):
             made = stored.restore(name)
@@ -125,7 +125,7 @@ def remove(app: App, name: str, data_dir: Path | None, yes: bool) -> None:
     stored = stored_data(app, data_dir)
     with naming("cannot remove the snapshot"):
         snapshot = stored.snapshot(name)
-        if not yes and not _agreed(app, f"Delete snapshot {snapshot.name}?", "Nothing was deleted."):
+        if not _agreed(app, f"Delete snapshot {snapshot.name}?", "Nothing was deleted.", yes=yes):
             return
         removed = stored.remove(name)
     _report(app, "deleted ", removed)
@@ -143,11 +143,10 @@ def _report(app: App, word: str, snapshot: DataSnapshot) -> None:
     app.output.outcome(_document(snapshot), (word, "success"), description)
 
 
-def _agreed(app: App, question: str, cancelled: str) -> bool:
-    """Ask for confirmation. Raises NeedsYes."""
-    return app.output.confirmed(
-        question, cancelled=cancelled, refusal="confirmation is required, but there is no terminal; nothing was changed"
-    )
+def _agreed(app: App, question: str, cancelled: str, *, yes: bool) -> bool:
+    """Ask for confirmation unless `yes` is set. Raises NeedsYes."""
+    refusal = "confirmation is required, but there is no terminal; nothing was changed"
+    return app.output.confirmed(question, yes=yes, cancelled=cancelled, refusal=refusal)
 
 
 @command()
@@ -178,7 +177,7 @@ def import_command(app: App, file: Path, data_dir: Path | None, yes: bool) -> No
     stored, source = stored_data(app, data_dir), app.directory / file
     data = stored.directory
     with naming(f"cannot import {app.output.path(source)}"):
-        if not stored.import_from(source, lambda: yes or _deletion_agreed(app, "Replace", data, "imported")):
+        if not stored.import_from(source, lambda: _deletion_agreed(app, "Replace", data, "imported", yes=yes)):
             return
     app.output.talk(("imported", "success"), f" {app.output.path(source)} into {app.output.path(data)}")
 
@@ -196,7 +195,7 @@ def reset_command(app: App, data_dir: Path | None, yes: bool) -> None:
     data = app.output.path(stored.directory)
     with naming(f"cannot reset {data}"):
         exists = stored.exists
-        if exists and not yes and not _deletion_agreed(app, "Delete", stored.directory, "deleted"):
+        if exists and not _deletion_agreed(app, "Delete", stored.directory, "deleted", yes=yes):
             return
         stored.reset()
     if exists:
@@ -240,10 +239,11 @@ def seed_command(app: App, file: Path, data_dir: Path | None) -> None:
     app.output.outcome(_document(seeded), ("seeded: ", "success"), added)
 
 
-def _deletion_agreed(app: App, verb: str, data: Path, done: str) -> bool:
+def _deletion_agreed(app: App, verb: str, data: Path, done: str, *, yes: bool) -> bool:
     """Ask for confirmation before data is deleted; after a no, print that nothing was `done`. Raises NeedsYes."""
     return app.output.confirmed(
         f"{verb} all data of the emulator in {app.output.path(data)}?",
+        yes=yes,
         shown=[(("`ckfunc emulator export FILE` saves a copy of the data", "muted"),)],
         cancelled=f"Nothing was {done}.",
         refusal=f"{verb.lower().removesuffix('e')}ing the emulator's data requires confirmation; nothing was changed",

@@ -34,7 +34,7 @@ def faults(app: App, data_dir: Path | None) -> None:
     """
     active = _running_faults(app, data_dir).all()
     empty = (("no faults", "muted"), "; `ckfunc emulator faults add --help` shows examples")
-    app.output.listing(fault_table(active), [write_active_fault(fault) for fault in active], empty)
+    app.output.result([write_active_fault(fault) for fault in active], fault_table(active), empty)
 
 
 @faults.subcommand("""

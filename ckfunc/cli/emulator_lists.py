@@ -102,7 +102,7 @@ def messages(
     client = stored_client(app, data_dir)
     with app.output.progress("reading"):
         listing = messages_listing(
-            client, limit, MessageChoice(channel, user, search, before), titled=not app.output.json
+            client, limit, MessageChoice(channel, user, search, before), titled=not app.settings.json
         )
     _print(app, listing, rest_first=bool(listing.rows))
 
@@ -111,6 +111,6 @@ def _print(app: App, listing: Listing, *, rest_first: bool = False) -> None:
     """Print a list as a table, or as JSON, and the message about its rest."""
     if rest_first and listing.rest:
         app.output.talk(*listing.rest)
-    app.output.listing(listing.lines(app.output.width()), listing.documents)
+    app.output.result(listing.documents, listing.lines(app.output.width()))
     if listing.rest and not rest_first:
         app.output.talk(*listing.rest)

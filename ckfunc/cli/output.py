@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import errno
 import json
-import os
-import shutil
 import sys
 import threading
 import time
@@ -23,8 +21,8 @@ from ckfunc.base.errors import CkfuncError, InvalidFiles, InvalidManifest, Inval
 from ckfunc.base.messages import completed, from_here, shown_path
 from ckfunc.base.secrets import Secret
 from ckfunc.base.streams import ReaderGone, discard_rest, reader_left, write_text
-from ckfunc.base.text import USUAL_COLUMNS, cells, one_line, plain, printable, status_line
-from ckfunc.cli.terminal import StatusLine, show_on, spinner
+from ckfunc.base.text import cells, one_line, plain, printable, status_line, styled
+from ckfunc.cli.terminal import StatusLine, columns, show_on, spinner, terminal_columns
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -32,6 +30,7 @@ if TYPE_CHECKING:
     from ckfunc.api import Wait
     from ckfunc.base.annotations import Annotation
     from ckfunc.cli.options import Settings
+    from ckfunc.model.project import Target
 
 LONG_S = 0.5
 """The duration after which a spinner is shown."""
@@ -41,18 +40,6 @@ _ANSWERS = {"y": True, "yes": True, "n": False, "no": False, "": False}
 
 Segment: TypeAlias = tuple[str, str] | str
 """A piece of text, with the name of its style or without one."""
-
-STYLES: dict[str, dict[str, Any]] = {
-    "create": {"fg": "green"},
-    "update": {"fg": "yellow"},
-    "remove": {"fg": "red"},
-    "success": {"fg": "green"},
-    "failure": {"fg": "red"},
-    "warning": {"fg": "yellow"},
-    "place": {"fg": "cyan"},
-    "title": {"bold": True},
-    "muted": {"dim": True},
-}
 
 
 class UnwritableOutput(CkfuncError):
@@ -70,7 +57,7 @@ class Output:
         self.root: Path | None = None
         """The directory of the project, once it is known."""
         self.path = shown_path
-        self._settings = settings
+        self.settings = settings
         self._environ = environ
         self._lock = threading.RLock()
         self._reader_gone = False
@@ -79,27 +66,7 @@ class Output:
         self._news: str | None = None
         self._spinner: Progress | None = None
         self._timer: threading.Timer | None = None
-        self._status = StatusLine(self._lock, _terminal_columns)
-
-    @property
-    def json(self) -> bool:
-        """Whether results are printed as JSON."""
-        return self._settings.json
-
-    @property
-    def format(self) -> str | None:
-        """The report for continuous integration that replaces the text, if one is wanted."""
-        return self._settings.format
-
-    @property
-    def verbose(self) -> bool:
-        """Whether details are printed."""
-        return self._settings.verbose
-
-    @property
-    def quiet(self) -> bool:
-        """Whether only errors and results are printed."""
-        return self._settings.quiet
+        self._status = StatusLine(self._lock)
 
     @property
     def interactive(self) -> bool:
@@ -129,17 +96,14 @@ class Output:
             shown += "" if shown.endswith("\n") else "\n"
         self._put_out(sys.stdout, shown)
 
-    @property
-    def annotates(self) -> bool:
-        """Whether places in files are printed as annotations, because of --format or by GitHub Actions."""
-        return self.format is not None or self._environ.get("GITHUB_ACTIONS") == "true"
-
     def annotate(self, notes: Iterable[Annotation], root: Path) -> None:
-        """Print annotations of the project in `root`: as the result with --format, else as messages."""
+        """Print annotations of the project in `root`: as the result with --format, on GitHub Actions as messages."""
+        if self.settings.format is None and self._environ.get("GITHUB_ACTIONS") != "true":
+            return
         from ckfunc.base.annotations import FORMATS, in_repository
 
-        report = FORMATS[self.format or "github"](in_repository(notes, root, self._environ))
-        self._put_out(sys.stdout if self.format else sys.stderr, report)
+        report = FORMATS[self.settings.format or "github"](in_repository(notes, root, self._environ))
+        self._put_out(sys.stdout if self.settings.format else sys.stderr, report)
 
     def document(self, value: Any) -> None:
         """Print one JSON document, indented, in ASCII, which every encoding can represent."""
@@ -150,10 +114,15 @@ class Output:
         self.line(json.dumps(value, separators=(",", ":")))
         self.flush()
 
-    def listing(self, lines: Sequence[Iterable[Segment]], documents: Any, empty: Iterable[Segment] = ()) -> None:
-        """Print lines, or with --json the documents of a list; for an empty list, the message `empty`."""
-        if self.json:
-            self.document(documents)
+    def data(self, document: Any) -> None:
+        """Print a document with --json, otherwise nothing."""
+        if self.settings.json:
+            self.document(document)
+
+    def result(self, document: Any, lines: Iterable[Iterable[Segment]], empty: Iterable[Segment] = ()) -> None:
+        """Print lines, or with --json a document; for an empty sequence of lines, the message `empty`."""
+        if self.settings.json:
+            self.document(document)
         elif lines:
             self.lines(lines)
         elif empty:
@@ -161,7 +130,7 @@ class Output:
 
     def outcome(self, document: Any, *segments: Segment) -> None:
         """Print a message, or with --json a document."""
-        if self.json:
+        if self.settings.json:
             self.document(document)
         else:
             self.talk(*segments)
@@ -187,7 +156,7 @@ class Output:
 
     def talk(self, *segments: Segment) -> None:
         """Print a message; nothing with --quiet."""
-        if not self._settings.quiet:
+        if not self.settings.quiet:
             self._write(sys.stderr, segments)
 
     def talks(self, lines: Iterable[Iterable[Segment]]) -> None:
@@ -197,7 +166,7 @@ class Output:
 
     def detail(self, text: str) -> None:
         """Print a message with --verbose; otherwise show it next to the spinner, if there is one."""
-        if self._settings.verbose:
+        if self.settings.verbose:
             self.talk((printable(text), "muted"))
         elif self._news is not None and text.strip():
             self._news = one_line(text)
@@ -207,14 +176,11 @@ class Output:
 
     def warn(self, text: str) -> None:
         """Print a warning; nothing with --quiet."""
-        self.talk(
-            ("warning: ", "warning"),
-            self._advice(text),
-        )
+        self.talk(("warning: ", "warning"), self._advice(text))
 
     def _advice(self, text: str) -> str:
         """Return a text whose commands have the target and data directory of this command."""
-        return printable(from_here(completed(text, self._settings.target, self._settings.data_dir)))
+        return printable(from_here(completed(text, self.settings.target, self.settings.data_dir)))
 
     def waiting(self, wait: Wait) -> None:
         """Print that a request will be retried."""
@@ -228,7 +194,7 @@ class Output:
     @contextmanager
     def progress(self, text: str) -> Iterator[None]:
         """Show a spinner on a terminal after half a second."""
-        if self._settings.quiet or self._settings.verbose or not sys.stderr.isatty() or self._environ.get("CI"):
+        if self.settings.quiet or self.settings.verbose or not sys.stderr.isatty() or self._environ.get("CI"):
             yield
             return
         self._expect(text)
@@ -279,15 +245,18 @@ class Output:
         self,
         question: str,
         *,
+        yes: bool,
         shown: Iterable[Iterable[Segment]] = (),
         cancelled: str = "Nothing was written.",
         refusal: str = "confirmation is required, but there is no terminal; nothing was written",
         hint: str = "rerun with --yes",
     ) -> bool:
-        """Ask for confirmation before a write; after a no, print that it was cancelled.
+        """Ask for confirmation before a write unless `yes` is set; after a no, print that it was cancelled.
 
         Raises NeedsYes, before anything is printed, if there is no terminal.
         """
+        if yes:
+            return True
         if not self.interactive:
             raise NeedsYes(refusal, hint=hint)
         agreed = self.confirm(question, shown)
@@ -295,23 +264,17 @@ class Output:
             self.talk(f"Cancelled. {cancelled}")
         return agreed
 
-    def confirmed_for(
-        self, target: str, question: str, *, hint: str, shown: Iterable[Iterable[Segment]] = (), cancelled: str = ""
-    ) -> bool:
-        """Ask for confirmation before a write to a protected target. Raises NeedsYes."""
-        return self.confirmed(
-            question,
-            shown=shown,
-            cancelled=cancelled or f"Nothing was deployed to {target}.",
-            refusal=f"target {target!r} is protected and requires confirmation",
-            hint=hint,
-        )
+    def confirmed_for(self, target: Target, question: str, *, yes: bool, **texts: Any) -> bool:
+        """Ask for confirmation before a write to a target if it is protected; `texts` are those of `confirmed`."""
+        texts = {"cancelled": f"Nothing was deployed to {target.name}.", **texts}
+        refusal = f"target {target.name!r} is protected and requires confirmation"
+        return self.confirmed(question, yes=yes or not target.protected, refusal=refusal, **texts)
 
     def reviewed(self, question: str, shown: Sequence[Iterable[Segment]], *, yes: bool, **texts: str) -> bool:
         """Print what will be written, and ask for confirmation unless `yes`; `texts` are those of `confirmed`."""
         if yes or not self.interactive:
             self.talks(shown)
-        return yes or self.confirmed(question, shown=shown, **texts)
+        return self.confirmed(question, yes=yes, shown=shown, **texts)
 
     def ask(self, question: str, *, hidden: bool = False) -> str:
         """Ask for a text on the terminal; with `hidden`, the input is not echoed."""
@@ -334,13 +297,13 @@ class Output:
     @property
     def pinnable(self) -> bool:
         """Whether a status line can be shown at the bottom of the terminal."""
-        plain = self._settings.quiet or self._settings.json or self._environ.get("TERM") == "dumb"
+        plain = self.settings.quiet or self.settings.json or self._environ.get("TERM") == "dumb"
         return not plain and not self._environ.get("CI") and sys.stdout.isatty() and sys.stderr.isatty()
 
     @property
     def pin_width(self) -> int:
         """The width of the status line: one column less than the terminal's, because the cursor stays on the line."""
-        return _terminal_columns() - 1
+        return terminal_columns() - 1
 
     def pin(self, segments: Sequence[Segment], keys: Sequence[str] = ()) -> None:
         """Show a status line at the bottom of the terminal, cut to its width; without a terminal, do nothing.
@@ -351,8 +314,8 @@ class Output:
         if not self.pinnable:
             return
         pairs = [(segment, "plain") if isinstance(segment, str) else segment for segment in segments]
-        line, color = status_line(pairs, keys, self.pin_width), self.uses_color(sys.stderr)
-        self._status.show("".join(_styled(segment, color) for segment in line), cells(plain(line)))
+        line = status_line(pairs, keys, self.pin_width)
+        self._status.show(self._styled(line, sys.stderr), cells(plain(line)))
 
     def unpin(self) -> None:
         """Remove the status line permanently."""
@@ -371,28 +334,17 @@ class Output:
             for problem in error.problems:
                 self._write(sys.stderr, ("  ", printable(str(problem))))
                 self._frame(error, problem)
-            self._annotate_mistakes(error)
+            if self.root is not None and self.settings.format is None:  # with --format, a failure has no report
+                from ckfunc.base.annotations import of_mistakes
+
+                rule = "manifest" if isinstance(error, InvalidManifest) else "script"
+                self.annotate(of_mistakes(error.problems, rule), self.root)
         if error.hint:
             self.hint(error.hint)
 
-    def _annotate_mistakes(self, error: InvalidFiles) -> None:
-        """Print mistakes in files as messages on GitHub Actions; with --format, a failure has no report."""
-        if self.root is None or self.format is not None or not self.annotates:
-            return
-        from ckfunc.base.annotations import of_mistakes
-
-        rule = "manifest" if isinstance(error, InvalidManifest) else "script"
-        self.annotate(of_mistakes(error.problems, rule), self.root)
-
     def hint(self, text: str) -> None:
         """Print a hint; its commands get the target and data directory of this command."""
-        self._write(
-            sys.stderr,
-            (
-                ("hint: ", "muted"),
-                self._advice(text),
-            ),
-        )
+        self._write(sys.stderr, (("hint: ", "muted"), self._advice(text)))
 
     def _frame(self, error: InvalidFiles, problem: Problem) -> None:
         """Show the line of a script on a terminal. Lines of other files may contain secrets."""
@@ -400,7 +352,7 @@ class Output:
             return
         from ckfunc.check.findings import frame
 
-        for line in frame(self.root, (problem.path, problem.line, problem.column), _columns() - 2):
+        for line in frame(self.root, (problem.path, problem.line, problem.column), columns() - 2):
             self._write(sys.stderr, ("  ", *line))
 
     def interrupted(self) -> None:
@@ -428,20 +380,24 @@ class Output:
 
     def width(self) -> int | None:
         """Return the width of the terminal for results; None if stdout is no terminal."""
-        return _columns() if sys.stdout.isatty() else None
+        return columns() if sys.stdout.isatty() else None
 
     def uses_color(self, stream: TextIO) -> bool:
         """Return whether to use color on a stream. Source of the variables: no-color.org, force-color.org."""
-        if self._settings.no_color or self._environ.get("NO_COLOR"):
+        if self.settings.no_color or self._environ.get("NO_COLOR"):
             return False
         if (forced := self._environ.get("FORCE_COLOR")) and forced.lower() not in ("0", "false"):
             return True
         return stream.isatty() and self._environ.get("TERM") != "dumb"
 
     def _write(self, stream: TextIO, segments: Iterable[Segment]) -> None:
+        self._put_out(stream, self._styled(segments, stream) + "\n")
+
+    def _styled(self, segments: Iterable[Segment], stream: TextIO) -> str:
         color = self.uses_color(stream)
-        text = "".join(_styled(segment, color) for segment in segments)
-        self._put_out(stream, text + "\n")
+        if color:
+            _enable_windows_colors()
+        return styled(segments, color=color)
 
     def _put_out(self, stream: TextIO, text: str) -> None:
         with self._lock, self._status.aside(stream):
@@ -477,31 +433,8 @@ class Output:
             raise self._unwritable
 
 
-def _styled(segment: Segment, color: bool) -> str:
-    text, style = (segment, "plain") if isinstance(segment, str) else segment
-    if not (text.isascii() and text.isprintable()):
-        text = printable(text)  # in case the command has not done so
-    attributes = STYLES.get(style)
-    if not (color and attributes and text):
-        return text
-    _enable_windows_colors()
-    return click.style(text, **attributes)
-
-
 @lru_cache
 def _enable_windows_colors() -> None:
     """Enable color codes in older Windows consoles."""
     if sys.platform == "win32":
         import_module("colorama").just_fix_windows_console()  # a dependency of click on Windows
-
-
-def _terminal_columns() -> int:
-    """Return the current width of the terminal, which may differ from COLUMNS at the start of the command."""
-    try:
-        return os.get_terminal_size(sys.stderr.fileno()).columns or _columns()
-    except (OSError, ValueError):
-        return _columns()
-
-
-def _columns() -> int:
-    return shutil.get_terminal_size((USUAL_COLUMNS, 24)).columns

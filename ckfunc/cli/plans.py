@@ -14,7 +14,7 @@ from ckfunc.deploy.apply.report import DeployReport
 from ckfunc.deploy.gates import GateOutcome, GateVerdict, parse_gates, run_gates
 from ckfunc.deploy.history import handler_of
 from ckfunc.deploy.plan.plan import Plan
-from ckfunc.deploy.show.documents import plan_json, plan_markdown, verdicts_markdown, with_observation
+from ckfunc.deploy.show.documents import plan_json, plan_markdown, report_json, verdicts_markdown
 from ckfunc.deploy.show.text import plan_lines, report_lines, verdict_lines
 
 if TYPE_CHECKING:
@@ -70,14 +70,8 @@ def print_plan(
     """Print a plan and the verdicts of the gates: as JSON with --json, as a comment with `markdown`, else as text."""
     if markdown:
         output.text(plan_markdown(plan, verdict=verdicts_markdown(verdicts or ())))
-    elif output.json:
-        planned = plan_json(plan)
-        if verdicts is not None:
-            planned["gates"] = [verdict.to_json() for verdict in verdicts]
-        output.document(planned)
     else:
-        output.lines(plan_lines(plan))
-        output.lines(verdict_lines(verdicts or ()))
+        output.result(plan_json(plan, verdicts), [*plan_lines(plan), *verdict_lines(verdicts or ())])
 
 
 def print_report(
@@ -92,16 +86,13 @@ def print_report(
 
     `undone` is what an undo reverted.
     """
-    if output.json:
-        document = with_observation(report.to_json(), observation)
-        if verdicts is not None:
-            document["gates"] = [verdict.to_json() for verdict in verdicts]
-        output.document(document)
+    if output.settings.json:
+        output.document(report_json(report, observation, verdicts))
         return
-    if (output.quiet and report.ok) or report.declined:
+    if (output.settings.quiet and report.ok) or report.declined:
         return
     width = output.width() or USUAL_COLUMNS
-    output.lines(report_lines(report, width=width, only_failures=output.quiet, undone=undone))
+    output.lines(report_lines(report, width=width, only_failures=output.settings.quiet, undone=undone))
 
 
 def local_script(app: App, trigger_type: str) -> Script | None:

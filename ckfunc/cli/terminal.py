@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TextIO
+
+from ckfunc.base.text import USUAL_COLUMNS
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -15,15 +19,24 @@ _ERASE_LINE = "\r\x1b[2K"
 _CLEAR = "\x1b[2J\x1b[3J\x1b[H"
 
 
+def columns() -> int:
+    """Return the width for results: COLUMNS, or else the width of the terminal."""
+    return shutil.get_terminal_size((USUAL_COLUMNS, 24)).columns
+
+
+def terminal_columns() -> int:
+    """Return the current width of the terminal, which may differ from COLUMNS at the start of the command."""
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns or columns()
+    except (OSError, ValueError):
+        return columns()
+
+
 class StatusLine:
-    """One line on stderr, which must be a terminal. Everything that prints holds `lock`.
+    """One line on stderr, which must be a terminal. Everything that prints holds `lock`."""
 
-    `columns` returns the width of the terminal.
-    """
-
-    def __init__(self, lock: threading.RLock, columns: Callable[[], int]) -> None:
+    def __init__(self, lock: threading.RLock) -> None:
         self._lock = lock
-        self._columns = columns
         self._text = ""
         self._width = 0
         self._closed = False
@@ -65,7 +78,7 @@ class StatusLine:
 
     def _erase(self) -> str:
         """Return the codes that erase the line, including rows that a narrower terminal has wrapped it into."""
-        wrapped = max(self._width - 1, 0) // max(self._columns(), 1) if self._text else 0
+        wrapped = max(self._width - 1, 0) // max(terminal_columns(), 1) if self._text else 0
         return f"\r\x1b[{wrapped}A\x1b[J" if wrapped else _ERASE_LINE
 
     def _draw(self, text: str) -> None:

@@ -115,13 +115,13 @@ def _offer(app: App, project: Project, addition: Addition, *, yes: bool) -> int:
     output, path = app.output, addition.path
     with output.progress("running the case"):
         result = run_last_case(project, app.toolchain(), path, addition.text)
-    if output.json:
+    if output.settings.json:
         output.document(addition.to_json(result, written=yes))
-    elif not (yes and output.quiet):
+    elif not (yes and output.settings.quiet):
         output.talk(("case for ", "title"), output.path(path))
         output.text(printable(addition.case_text))
         output.talks(addition.lines(result))
-    if not yes and not output.confirmed("Write this?", hint="review the case, then rerun with --yes"):
+    if not output.confirmed("Write this?", yes=yes, hint="review the case, then rerun with --yes"):
         return EXIT_FAILED
     write_atomically(path, addition.text)
     output.talk(("written", "success"), f" to {output.path(path)}")

@@ -56,8 +56,7 @@ def resume_watch(app: App, *, dry_run: bool) -> int | None:
         app.output.talk(("resuming ", "title"), described)
         observation = _watch(app, record)
     document = observation.resumed_json(project.target.name, ok=dry_run or observation.exit_code == EXIT_OK)
-    if app.output.json:
-        app.output.document(document)
+    app.output.data(document)
     if dry_run:
         return EXIT_OK
     if observation.exit_code != EXIT_INTERRUPTED:
@@ -76,7 +75,7 @@ def _watch(app: App, record: JournalRecord, former_values: Mapping[str, Secret] 
     def show(news: WatchState | Trouble | Recovered | Gap) -> None:
         if not isinstance(news, WatchState):
             output.talk(*notice(news))
-        elif not output.verbose:
+        elif not output.settings.verbose:
             output.detail(state_text(news))
 
     if announced := announcement(record, app.clock.now()):
@@ -85,7 +84,7 @@ def _watch(app: App, record: JournalRecord, former_values: Mapping[str, Secret] 
     with output.progress("watching"):
         context = WatchContext(app.root(), app.target(), app.client(), app.clock, show, former_values)
         observation = watch_deploy(record, context)
-    if not output.json:
+    if not output.settings.json:
         _print(app, observation)
     if observation.problem is not None:
         output.failure(observation.problem)
@@ -95,6 +94,6 @@ def _watch(app: App, record: JournalRecord, former_values: Mapping[str, Secret] 
 
 
 def _print(app: App, observation: Observation) -> None:
-    if app.output.quiet and observation.exit_code == 0:
+    if app.settings.quiet and observation.exit_code == 0:
         return
     app.output.lines(observation_lines(observation, width=app.output.width() or USUAL_COLUMNS))

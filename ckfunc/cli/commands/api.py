@@ -72,9 +72,7 @@ def _confirmed(app: App, method: str, path: str) -> bool:
     except NoProject:  # no manifest, so nothing says that the application is protected
         return True
     question, hint = f"Send {method} {path} to {target.name}?", "rerun with --yes to send the request"
-    return not target.protected or app.output.confirmed_for(
-        target.name, question, hint=hint, cancelled="Nothing was sent."
-    )
+    return app.output.confirmed_for(target, question, yes=False, hint=hint, cancelled="Nothing was sent.")
 
 
 def _client(app: App) -> Client:

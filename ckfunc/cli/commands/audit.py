@@ -26,11 +26,8 @@ def audit(app: App, level: str) -> int:
 
     with app.output.progress("auditing"):
         audited = audit_project(app.root(), app.workspace.install_policy(), app.output.talk).at_least(level)
-    if app.output.json:
-        app.output.document(audited.to_json())
-    else:
-        if audited.vulnerabilities:
-            app.output.lines(audited.lines())
-            app.output.flush()
+    app.output.result(audited.to_json(), audited.lines() if audited.vulnerabilities else ())
+    if not app.settings.json:
+        app.output.flush()
         app.output.talks(audited.summary_lines())
     return EXIT_FAILED if audited.own else EXIT_OK

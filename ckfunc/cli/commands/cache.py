@@ -39,11 +39,7 @@ def info(app: App) -> None:
     """
     directory = cache_dir()
     cached = entries(directory)
-    if app.output.json:
-        app.output.document(info_json(directory, cached))
-        return
-    app.output.line(str(directory))
-    app.output.lines(info_lines(cached))
+    app.output.result(info_json(directory, cached), [(str(directory),), *info_lines(cached)])
 
 
 @cache.subcommand("""
@@ -64,7 +60,7 @@ def clean(app: App, older_than: str | None, dry_run: bool) -> None:
     directory = cache_dir()
     with CacheRefused.reported(directory):
         removed, used = clean_entries(directory, older_than_s=age_s, dry_run=dry_run)
-    if app.output.json:
+    if app.settings.json:
         app.output.document(cleaned_json(directory, removed, used, dry_run=dry_run))
         return
     app.output.lines(removed_lines(removed))

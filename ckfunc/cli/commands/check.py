@@ -31,7 +31,7 @@ def check(app: App, types: tuple[str, ...], watch: bool) -> int:
     Strictness is set in the project's tsconfig.json. Needs no credentials, no values of variables, and no network once
     the compiler is cached. Exits 1 if there are errors.
     """
-    if watch and app.output.format is not None:
+    if watch and app.settings.format is not None:
         raise UsageProblem("--format is for a single check", hint="leave out --watch")
     return _watch(app, types) if watch else _check(app, types)
 
@@ -43,12 +43,11 @@ def _check(app: App, types: Sequence[str]) -> int:
         checked = app.check(types)
     for warning in checked.warnings:
         app.output.warn(str(warning))
-    if app.output.annotates:
-        app.output.annotate(annotations_of(checked.problems, checked.warnings), checked.root)
-    if app.output.json:
+    app.output.annotate(annotations_of(checked.problems, checked.warnings), checked.root)
+    if app.settings.json:
         app.output.document([problem.to_json() for problem in checked.problems])
     else:
-        if app.output.format is None:
+        if app.settings.format is None:
             app.output.lines(finding_lines(checked.problems, checked.root, app.output.width()))
         _print_summary(app, checked, app.clock.monotonic_s() - began)
     return EXIT_OK if checked.ok else EXIT_FAILED
@@ -71,7 +70,7 @@ def _watch(app: App, types: Sequence[str]) -> int:
             continue
         for warning in recheck.new_warnings:
             output.warn(str(warning))
-        if output.json:
+        if output.settings.json:
             output.record([problem.to_json() for problem in recheck.checked.problems])
             continue
         output.lines(finding_lines(recheck.checked.problems, recheck.checked.root, output.width()))

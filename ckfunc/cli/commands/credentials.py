@@ -114,9 +114,6 @@ def whoami(app: App) -> None:
         credentials = app.credentials(root, target)
     application = app.connect(credentials.connection).application()
     shown: IdentityJson = {**described(target, application, credentials.connection), "credentials": credentials.source}
-    if app.output.json:
-        app.output.document(shown)
-        return
     width = max(map(len, shown))
-    for name, value in shown.items():
-        app.output.line((f"{name.replace('_', ' '):<{width}}  ", "muted"), printable(str(value)))
+    names = {name: (f"{name.replace('_', ' '):<{width}}  ", "muted") for name in shown}
+    app.output.result(shown, [(names[name], printable(str(value))) for name, value in shown.items()])

@@ -33,7 +33,7 @@ from ckfunc.deploy.plan import saved
 from ckfunc.deploy.plan.checks import require_installable, requirements_check
 from ckfunc.deploy.plan.plan import Plan
 from ckfunc.deploy.resources import ENVIRONMENT
-from ckfunc.deploy.show.documents import plan_json, refused_json, with_observation
+from ckfunc.deploy.show.documents import plan_json, refused_json, report_json
 from ckfunc.deploy.show.text import plan_lines, step_text, verdict_lines
 from ckfunc.model.project import MAX_FAILURES, MOST_MIN_RUNS, NO_WATCH, WATCH_FOR
 
@@ -178,16 +178,16 @@ def deploy(
         )
     remember_deployed(project, client.identity, report)
     shown_verdicts = verdicts if gates else None
-    if not app.output.json:
+    if not app.settings.json:
         print_report(app.output, report, verdicts=shown_verdicts)
     observation = _watched(app, options, report, former_values)
-    if app.output.json:
+    if app.settings.json:
         print_report(app.output, report, verdicts=shown_verdicts, observation=observation)
     code = report.exit_code if observation is None else observation.exit_code
     if report.attempted and code != EXIT_INTERRUPTED:
         app.output.flush()
         failed = "the deploy is complete" if code == EXIT_OK else "the deploy had failed before"
-        document = with_observation(report.to_json(), observation)
+        document = report_json(report, observation)
         run_hook("after_deploy", project.hooks.after_deploy, document, project.root, failed=failed)
     return code
 
@@ -242,16 +242,8 @@ def _confirmation(
                 raise CkfuncError(
                     "the project was changed while its gates ran; nothing was written", hint="run the command again"
                 )
-        agreed = (
-            yes
-            or not plan.target.protected
-            or app.output.confirmed_for(
-                plan.target.name,
-                f"Deploy this to {plan.target.name}?",
-                shown=plan_lines(plan),
-                hint="rerun with --yes to deploy to it",
-            )
-        )
+        question, hint = f"Deploy this to {plan.target.name}?", "rerun with --yes to deploy to it"
+        agreed = app.output.confirmed_for(plan.target, question, yes=yes, shown=plan_lines(plan), hint=hint)
         if agreed:
             with app.output.paused():
                 run_hook(
@@ -267,7 +259,7 @@ def _confirmation(
 
 
 def _print_verdicts(app: App, plan: Plan, verdicts: Sequence[GateVerdict]) -> None:
-    if not app.output.json:
-        app.output.lines(verdict_lines([verdict for verdict in verdicts if not (verdict.ok and app.output.quiet)]))
+    if not app.settings.json:
+        app.output.lines(verdict_lines([verdict for verdict in verdicts if not (verdict.ok and app.settings.quiet)]))
     elif any(not verdict.ok for verdict in verdicts):
         app.output.document(refused_json(plan, verdicts))

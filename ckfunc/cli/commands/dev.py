@@ -47,7 +47,7 @@ def dev(app: App, port: int, seed: Path | None, yes: bool, keep_invocations: int
 
     target = _target(app)
     project = app.workspace.sources()  # mistakes in the manifest are reported before anything starts
-    if not yes and not watch_confirmed(app, project.target):
+    if not watch_confirmed(app, project.target, yes=yes):
         return EXIT_FAILED
     running = app.running_emulator()
     if running is not None and seed is not None:
@@ -57,7 +57,7 @@ def dev(app: App, port: int, seed: Path | None, yes: bool, keep_invocations: int
         )
     planted = read_seed_file(app.directory / seed)[0] if seed else None
     url = running or app.start_emulator(EmulatorOptions(port=port, seed=planted, keep_invocations=keep_invocations))
-    if app.output.json:
+    if app.settings.json:
         first: ReadyJson = {"ready": url}
         app.output.record(first)
     else:

@@ -57,11 +57,11 @@ def diff(
     With one TYPE@N, compare that version with the working copy; with two, compare them with each other. TYPE alone is
     the deployed version. Nothing is written to the platform.
     """
-    if app.output.format is not None and (versions or markdown):
+    if app.settings.format is not None and (versions or markdown):
         raise UsageProblem(
             "--format can't be used with TYPE@N or --markdown", hint="for example, `ckfunc diff --format github`"
         )
-    if markdown and (versions or app.output.json):
+    if markdown and (versions or app.settings.json):
         raise UsageProblem(
             "--markdown can't be used with TYPE@N or --json", hint="for example, `ckfunc diff --markdown`"
         )
@@ -74,10 +74,9 @@ def diff(
     gates = gates_of(app, gate)
     plan = _plan(app, only, out, whole=exit_code or out is not None)
     verdicts = try_gates(app, gates, plan) if gates else None
-    if app.output.format is None:
+    if app.settings.format is None:
         print_plan(app.output, plan, markdown=markdown, verdicts=verdicts)
-    if app.output.annotates:
-        app.output.annotate(plan_annotations(plan), app.root())
+    app.output.annotate(plan_annotations(plan), app.root())
     require_passed(verdicts or (), deploys=False)
     return EXIT_DIFFERENCES if exit_code and not plan.is_empty else EXIT_OK
 
@@ -112,10 +111,6 @@ def _compare_versions(app: App, versions: tuple[str, ...], *, exit_code: bool) -
     before = deployed_script(client, first, cache)
     after = deployed_script(client, second[0], cache) if second else working_copy(app.scripts(), first.type)
     compared = compare(before, after)
-    if app.output.json:
-        app.output.document(compared.to_json())
-    elif compared.equal:
-        app.output.talk((f"no differences between {compared.before} and {compared.after}", "muted"))
-    else:
-        app.output.lines(compared.lines())
+    none = f"no differences between {compared.before} and {compared.after}"
+    app.output.result(compared.to_json(), list(compared.lines()), [(none, "muted")])
     return EXIT_DIFFERENCES if exit_code and not compared.equal else EXIT_OK

@@ -22,9 +22,8 @@ def doctor(app: App) -> int:
     findings = []
     for finding in setup_findings(app):
         findings.append(finding)
-        if not (app.output.json or (app.output.quiet and finding.verdict != FAIL)):
+        if not (app.settings.json or (app.settings.quiet and finding.verdict != FAIL)):
             app.output.lines(finding.lines())
             app.output.flush()
-    if app.output.json:
-        app.output.document([finding.to_json() for finding in findings])
+    app.output.data([finding.to_json() for finding in findings])
     return EXIT_FAILED if any(finding.verdict == FAIL for finding in findings) else EXIT_OK

@@ -54,7 +54,7 @@ def init(
         for warning in warnings:
             app.output.warn(warning)
     show_written(app, top, written)
-    if app.output.json:
+    if app.settings.json:
         return
     app.output.talk()
     if ci is None:

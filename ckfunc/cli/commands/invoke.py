@@ -56,12 +56,9 @@ def invoke(app: App, trigger_type: str, event: str | None, from_invocation: int 
         sandbox.add_mentioned(event_data)
         live.begins()
         ran = sandbox.run(trigger_type, event_data, live.console)
-    if app.output.json:
-        app.output.document(ran.to_json(trigger_type))
-    else:
-        app.output.lines(run_lines(ran.invocation, ran.detail, app.output.width()))
-        if ran.allowed is not None:
-            app.output.line(*session_line(allowed=ran.allowed, reason=ran.reason))
+    session = [] if ran.allowed is None else [session_line(allowed=ran.allowed, reason=ran.reason)]
+    lines = [*run_lines(ran.invocation, ran.detail, app.output.width()), *session]
+    app.output.result(ran.to_json(trigger_type), lines)
     return EXIT_FAILED if ran.invocation.status is Status.FAILED else EXIT_OK
 
 
@@ -110,6 +107,6 @@ class _Live:
     def console(self, line: ConsoleLine) -> None:
         """Print a line of the handler's output."""
         self._waiting.close()
-        if not self._output.json:
+        if not self._output.settings.json:
             self._output.lines(console_lines(line))
             self._output.flush()

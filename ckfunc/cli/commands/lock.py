@@ -47,7 +47,7 @@ def _check(app: App) -> int:
     try:
         count, problems = _count(require_lock(app.root())), []
     except LockOutdated as error:
-        if not app.output.json:
+        if not app.settings.json:
             raise
         count, problems = "", [str(problem) for problem in error.problems]
     checked: LockCheckJson = {"current": not problems, "problems": problems}
@@ -61,7 +61,7 @@ def _write(app: App, names: Sequence[str], *, upgrade: bool) -> int:
     output, root = app.output, app.root()
     with output.progress("resolving"):
         update = update_lock(root, app.workspace.install_policy(), names, upgrade=upgrade)
-    if output.json:
+    if output.settings.json:
         output.document(update.to_json())
         return EXIT_OK
     for change in update.changes:

@@ -128,7 +128,7 @@ def _print_whole(app: App, ids: Sequence[int]) -> None:
         entries = [read_invocation(client, invocation_id, target=app.target().name) for invocation_id in ids]
     stacks = stacks_of(app, client, project=app.project)
     for entry in entries:
-        if app.output.json:
+        if app.settings.json:
             app.output.line(json_line(entry))
         else:
             app.output.lines(whole(stacks.mapped(entry), zone=None))
@@ -148,8 +148,8 @@ def print_item(output: Output, item: Item, *, dated: bool = False, stacks: Stack
     """
     if isinstance(item, Trouble | Recovered | Gap):
         output.talk(*notice(item))
-    elif output.json:
+    elif output.settings.json:
         output.line(json_line(item))
     else:
         shown = item if stacks is None else stacks.mapped(item)
-        output.lines(lines(shown, width=output.width(), zone=None, dated=dated, calls=output.verbose))
+        output.lines(lines(shown, width=output.width(), zone=None, dated=dated, calls=output.settings.verbose))

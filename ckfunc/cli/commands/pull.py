@@ -71,7 +71,7 @@ def _create(app: App, application: str | None, *, with_values: bool) -> int:
         schemas=app.schemas(),
     )
     _show(app, created.pulled)
-    if not app.output.json:
+    if not app.settings.json:
         app.output.talk(("next: ", "title"), created.next_step)
     return EXIT_OK
 
@@ -90,7 +90,7 @@ def _update(app: App, *, with_values: bool, yes: bool) -> int:
         if not update.conflicts:
             pull.remember(project)
         _show(app, pull.pulled)
-        if not app.output.json and not update.unmarked_conflicts:
+        if not app.settings.json and not update.unmarked_conflicts:
             app.output.talk(("nothing to pull", "muted"))
         return EXIT_FAILED if update.conflicts else EXIT_OK
     if not app.output.reviewed("Write this?", list(pull.lines()), yes=yes, hint="rerun with --yes to write it"):
@@ -102,7 +102,7 @@ def _update(app: App, *, with_values: bool, yes: bool) -> int:
 
 
 def _show(app: App, pulled: Pulled) -> None:
-    if app.output.json:
+    if app.settings.json:
         app.output.document(pulled.to_json())
         return
     app.output.talks(pulled.file_lines())

@@ -70,7 +70,7 @@ def replay(
     with output.progress("replaying"), pairs:
         report = pairs.replay(trigger_type, rows, jobs)
     redaction = target.redaction(app.secrets())
-    if output.json:
+    if output.settings.json:
         document: ReplayJson = {
             "target": project.target.name,
             "type": printable(trigger_type),

@@ -74,10 +74,7 @@ def merge(app: App, files: tuple[Path, ...], junit: Path | None, lcov: Path | No
     merged = merged_files(app.directory, files, writes_junit=junit is not None, uses_coverage=uses_coverage)
     _write(app, junit, merged.junit_text)
     _write(app, lcov, merged.lcov_text)
-    if app.output.json:
-        app.output.document(merged.to_json())
-    elif not app.output.quiet:
-        app.output.lines(merged.lines())
+    app.output.result(merged.to_json(), () if app.settings.quiet else merged.lines())
     if merged.coverage is not None and threshold is not None:
         merged.coverage.require(threshold)
 
@@ -211,19 +208,18 @@ def test(
 
 def _print_results(app: App, tested: CaseResults) -> None:
     output = app.output
-    if output.annotates:
-        output.annotate(tested.annotations(), app.root())
-    if output.format is not None:
+    output.annotate(tested.annotations(), app.root())
+    if output.settings.format is not None:
         output.talk(*tested.summary_line())
         return
-    if output.json:
+    if output.settings.json:
         output.document(tested.to_json())
         return
     for number, lines in enumerate(tested.failures()):
-        if number or not output.quiet:
+        if number or not output.settings.quiet:
             output.line()
         output.lines(lines)
-    if output.quiet:
+    if output.settings.quiet:
         return
     if tested.coverage is not None:
         output.line()
@@ -252,7 +248,7 @@ class _Progress:
         from ckfunc.testing.rendering import result_line
 
         self._waiting.close()
-        if self._output.json or self._output.format or self._output.quiet or result.left_out:
+        if self._output.settings.json or self._output.settings.format or self._output.settings.quiet or result.left_out:
             return
         if result.case.file != self._file:
             self._file = result.case.file

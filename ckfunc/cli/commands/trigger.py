@@ -45,7 +45,7 @@ def trigger(app: App, trigger_type: str, data: str | None) -> int:
     client = app.client()  # may start an emulator, which has a progress message of its own
     with app.output.progress("running"):
         answer = fire(client, trigger_type, event)
-    if app.output.json:
+    if app.settings.json:
         app.output.document(answer)
     else:
         _print(app, trigger_type, answer)
@@ -70,7 +70,7 @@ def _print(app: App, trigger_type: str, answer: Mapping[str, Any]) -> None:
     if run is None:
         sentence, hint = reason_nothing_ran(app.client(), trigger_type, lambda: function_types(app.root()))
         output.talk(("nothing ran", "warning"), f": {printable(sentence)}")
-        if not output.quiet:
+        if not output.settings.quiet:
             output.hint(hint)
     else:
         invocation, detail = read_invocation(run), answer.get("detail")

@@ -39,7 +39,7 @@ def types(app: App, check: bool, install: bool) -> int:
     else:
         progress = Progress(output.progress, output.detail, output.warn)
         written, links = write_types(root, load, app.schemas(), progress, install=install)
-        shown = links if output.json else tuple(link for link in links if link.action != "unchanged")
+        shown = links if output.settings.json else tuple(link for link in links if link.action != "unchanged")
         show_written(app, root, (*written, *shown))
     for notice in tsconfig_advice(root):
         app.output.warn(notice)
@@ -47,7 +47,7 @@ def types(app: App, check: bool, install: bool) -> int:
 
 
 def _show_stale(app: App, stale: Mapping[str, str]) -> None:
-    if app.output.json:
+    if app.settings.json:
         checked: StaleTypesJson = {
             "current": not stale,
             "stale": [{"path": name, "reason": why} for name, why in stale.items()],
@@ -63,7 +63,7 @@ def _show_stale(app: App, stale: Mapping[str, str]) -> None:
 def show_written(app: App, root: Path, written: Iterable[Written], also: Iterable[tuple[str, str]] = ()) -> None:
     """Print the files that a command wrote below `root`, each with its action."""
     rows = written_rows(root, written, also)
-    if app.output.json:
+    if app.settings.json:
         app.output.document(written_json(root, rows))
     else:
         app.output.talks(written_lines(rows))

@@ -45,9 +45,9 @@ def undo(app: App, yes: bool, dry_run: bool, env_file: Path | None, keep_environ
     for note in prepared.notes:
         app.output.warn(note)
     if plan.is_empty:
-        if app.output.json:
+        if app.settings.json:
             print_report(app.output, nothing_done(plan, Ending.COMPLETE, ""))
-        elif not app.output.quiet:
+        elif not app.settings.quiet:
             app.output.line(f"Nothing to revert on {target.name}: it is as it was before {undone}.")
         return EXIT_OK
     if dry_run:
@@ -56,7 +56,7 @@ def undo(app: App, yes: bool, dry_run: bool, env_file: Path | None, keep_environ
         return EXIT_OK
     question = f"Revert {undone} on {target.name}?"
     cancelled = f"Nothing was reverted on {target.name}."
-    if yes or app.output.confirmed(question, shown=plan_lines(plan), cancelled=cancelled):
+    if app.output.confirmed(question, yes=yes, shown=plan_lines(plan), cancelled=cancelled):
         with app.output.progress("undoing"):
             context = run.DeployContext(root, cache, clock=app.clock, command="undo", undoes=prepared.record)
             report = run.carry_out(plan, client, context, prepared.begun)

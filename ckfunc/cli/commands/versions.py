@@ -47,7 +47,7 @@ def versions(app: App, trigger_type: str, limit: int, blamed: bool) -> None:
     commits = _commits(app, here, listed) if blamed else {}
     noted = deployed_at(root, app.target().name, trigger_type)
     table = VersionTable(function, listed, local, commits if blamed else None, noted)
-    if app.output.json:
+    if app.settings.json:
         app.output.document(table.to_json())
         return
     if not listed:
@@ -89,7 +89,7 @@ def show(app: App, version: str) -> None:
     client = app.client()
     function = function_of(client, version_reference.type)
     script = version_of(client, function, version_reference.number, VersionCache(app.root()))
-    if app.output.json:
+    if app.settings.json:
         document: ScriptJson = {**version_json(function, script), "script": script.handler_script}
         app.output.document(document)
         return

@@ -59,7 +59,7 @@ def watch_project(
     from ckfunc.dev.watcher import Watcher, WatchTools, watchable
 
     project = watchable(app.project)
-    if not yes and not watch_confirmed(app, project.target):
+    if not watch_confirmed(app, project.target, yes=yes):
         return EXIT_FAILED
     client = app.client(lasting=True)
     stop, wake = Stop(quit_on), threading.Event()
@@ -94,11 +94,11 @@ def watch_project(
     return EXIT_OK
 
 
-def watch_confirmed(app: App, target: Target) -> bool:
+def watch_confirmed(app: App, target: Target, *, yes: bool) -> bool:
     """Ask whether to deploy every change to `target` if it is protected. Raises NeedsYes."""
     question = f"Deploy every change to {target.name} until you stop this command?"
     hint = "rerun with --yes to deploy every change to it"
-    return not target.protected or app.output.confirmed_for(target.name, question, hint=hint)
+    return app.output.confirmed_for(target, question, yes=yes, hint=hint)
 
 
 class Printer:
@@ -114,10 +114,10 @@ class Printer:
         from ckfunc.deploy.show.text import item_lines, report_summary, without_unchanged
 
         output, shown = self._app.output, without_unchanged(report)
-        if output.json:
+        if output.settings.json:
             output.record(shown.to_json())
             return
-        if report.declined or (report.ok and output.quiet):
+        if report.declined or (report.ok and output.settings.quiet):
             return
         when = (f"{self._app.clock.now().astimezone():%H:%M:%S}  ", "muted")
         took = (f"  ({took_s * 1000:.0f} ms)", "muted")

@@ -28,6 +28,7 @@ from ckfunc.deploy.show.text import (
 )
 
 if TYPE_CHECKING:
+    from ckfunc.deploy.apply.report import DeployReport
     from ckfunc.deploy.observation import Observation
     from ckfunc.model.outputs import ChangeJson, PlanJson, RefusedDeployJson, ReportJson
 
@@ -37,10 +38,10 @@ _SOURCE_CHANGES = {ChangeAction.CREATE: "new", ChangeAction.UPDATE: "changed", C
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~@&$:-])")
 
 
-def plan_json(plan: Plan) -> PlanJson:
-    """Return the plan as JSON, without secrets, with source diffs as text."""
+def plan_json(plan: Plan, verdicts: Sequence[GateVerdict] | None = None) -> PlanJson:
+    """Return the plan as JSON, without secrets, with source diffs as text, and with the verdicts of gates."""
     counts = Counter(change.action for change in plan.changes)
-    return {
+    document: PlanJson = {
         "target": plan.target.name,
         "application": plan.application_id,
         "summary": {
@@ -53,14 +54,22 @@ def plan_json(plan: Plan) -> PlanJson:
         "unmanaged": [{"kind": entry.kind, "name": printable(entry.name)} for entry in plan.unmanaged],
         "warnings": [printable(warning) for warning in plan.warnings],
     }
+    if verdicts is not None:
+        document["gates"] = [verdict.to_json() for verdict in verdicts]
+    return document
 
 
-def with_observation(report: ReportJson, observation: Observation | None) -> ReportJson:
-    """Return the JSON of a deploy's report with the result of its watch; None if it was not watched."""
+def report_json(
+    report: DeployReport, observation: Observation | None = None, verdicts: Sequence[GateVerdict] | None = None
+) -> ReportJson:
+    """Return the JSON of a deploy's report with the results of its watch and its gates, if it had any."""
+    document = report.to_json()
     if observation is not None:
-        report["ok"] = report["ok"] and observation.exit_code == EXIT_OK
-        report["watch"] = observation.to_json()
-    return report
+        document["ok"] = document["ok"] and observation.exit_code == EXIT_OK
+        document["watch"] = observation.to_json()
+    if verdicts is not None:
+        document["gates"] = [verdict.to_json() for verdict in verdicts]
+    return document
 
 
 def refused_json(plan: Plan, verdicts: Sequence[GateVerdict]) -> RefusedDeployJson:
