@@ -1,12 +1,14 @@
-"""Test cases: event or conversation, initial data, expected outcome, and results."""
+"""Test cases: event or conversation, initial data, expected outcome, results, and shards."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from math import fsum
+from typing import Any, TypeAlias
 
 from ckfunc.base.secrets import Secret
 from ckfunc.model.application import ApiCall, ConsoleLine, Status
@@ -14,11 +16,18 @@ from ckfunc.model.fault import Fault
 from ckfunc.model.job import Seed
 from ckfunc.sandbox.acts import Act, SaidMessage, SentNotification
 
+CaseKey: TypeAlias = tuple[str, str]
+"""The file and the name of a case, which identify it on every machine."""
+
 CONVERSATION = "conversation"
 """The type of a case with a conversation instead of an event."""
 
 DEFAULT_NOW = datetime(2026, 1, 15, 9, 30, tzinfo=UTC)
 """The default time of a handler's clock: just before the message of the sample events."""
+
+MOST_SHARDS = 1000
+_SET_UP_S = 0.1
+"""What a case takes besides its functions: its data and its process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +157,11 @@ class Case:
     faults: tuple[Fault, ...] = ()
     steps: tuple[Step, ...] = ()
 
+    @property
+    def key(self) -> CaseKey:
+        """What identifies the case on every machine."""
+        return self.file, self.name
+
 
 @dataclass(frozen=True, slots=True)
 class CaseRun:
@@ -256,3 +270,50 @@ def tally(results: Iterable[CaseResult]) -> Tally:
         skipped=verdicts.count(CaseOutcome.SKIPPED),
         left_out=verdicts.count(CaseOutcome.LEFT_OUT),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """A part of the cases: the one with this number, from 1, of `total`."""
+
+    number: int
+    total: int
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.total}"
+
+    def of(self, cases: Sequence[Case], durations_s: Mapping[CaseKey, float]) -> tuple[Case, ...]:
+        """Return the cases of this shard, in order. Every case is in exactly one shard of the same total.
+
+        The result depends on nothing else: the longest case goes first, each to the shard with the least to do. A case
+        without a recorded duration counts as the average of the others.
+        """
+        average = fsum(durations_s.values()) / len(durations_s) if durations_s else 0.0
+
+        def duration_s(case: Case) -> float:
+            return _SET_UP_S + durations_s.get(case.key, average)
+
+        loads = [0.0] * self.total
+        chosen: set[CaseKey] = set()
+        for case in sorted(cases, key=lambda case: (-duration_s(case), case.key)):
+            least = loads.index(min(loads))
+            loads[least] += duration_s(case)
+            if least == self.number - 1:
+                chosen.add(case.key)
+        return tuple(case for case in cases if case.key in chosen)
+
+
+@dataclass(frozen=True, slots=True)
+class ShardedCases:
+    """A shard, and the number of cases in all shards."""
+
+    shard: Shard
+    cases: int
+
+
+def read_shard(text: str) -> Shard | None:
+    """Return the shard in a text such as 2/5, or None if it is none."""
+    match = re.fullmatch(r"([1-9][0-9]{0,3})/([1-9][0-9]{0,3})", text)
+    if match is None or not int(match[1]) <= int(match[2]) <= MOST_SHARDS:
+        return None
+    return Shard(int(match[1]), int(match[2]))

@@ -17,10 +17,9 @@ from ckfunc.base.errors import CkfuncError, UsageProblem
 from ckfunc.base.files import read_file
 from ckfunc.base.messages import shown_path
 from ckfunc.base.text import Line, printable
-from ckfunc.testing.case import CaseOutcome, CaseResult, Tally, tally
+from ckfunc.testing.case import CaseKey, CaseOutcome, CaseResult, Shard, ShardedCases, Tally, read_shard, tally
 from ckfunc.testing.coverage import Coverage, merged, read_lcov
 from ckfunc.testing.rendering import plain_failure, summary_line
-from ckfunc.testing.sharding import CaseKey, Shard, ShardedCases, read_shard
 
 if TYPE_CHECKING:
     from ckfunc.model.outputs import MergedTestsJson

@@ -30,10 +30,13 @@ from ckfunc.scaffold.templates import sample_event
 from ckfunc.testing.case import (
     DEFAULT_NOW,
     Case,
+    CaseKey,
     CaseOutcome,
     CaseResult,
     CaseRun,
     Miss,
+    Shard,
+    ShardedCases,
     Step,
     StepRun,
     Tally,
@@ -44,7 +47,6 @@ from ckfunc.testing.judging import judge, step_misses
 from ckfunc.testing.reading import DIRECTORY, CaseScope, find_files, read_cases, read_text_cases, refused, shown_path
 from ckfunc.testing.rendering import annotations_of, failure_lines, json_of, summary_line
 from ckfunc.testing.reports import junit, read_report
-from ckfunc.testing.sharding import CaseKey, Shard, ShardedCases
 
 if TYPE_CHECKING:
     from ckfunc.model.outputs import TestsJson

@@ -21,8 +21,8 @@ from ckfunc.base.files import cache_dir
 from ckfunc.cli.app import App
 from ckfunc.emulator.emulator import Emulator
 from ckfunc.sandbox.acts import Act, UploadedFile, Verb
+from ckfunc.testing.case import Shard
 from ckfunc.testing.running import CaseOptions, run_tests, working_copy
-from ckfunc.testing.sharding import Shard
 
 EXAMPLE = Path(__file__).parent.parent.parent / "example-project"
 JANE, BOB = "jane@corp.test", "bob@corp.test"

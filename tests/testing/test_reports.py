@@ -9,10 +9,9 @@ import pytest
 from support.reports import junit_errors
 from testing.files import case, failed, succeeded
 
-from ckfunc.testing.case import CaseOutcome, CaseResult, Expectation, Tally
+from ckfunc.testing.case import CaseOutcome, CaseResult, Expectation, Shard, ShardedCases, Tally
 from ckfunc.testing.judging import judge
 from ckfunc.testing.reports import IncompleteReports, InvalidReport, junit, merged_report, read_junit, report_text
-from ckfunc.testing.sharding import Shard, ShardedCases
 
 RESULTS = [
     judge(case(name="passes", line=2), succeeded(console=("hello",))),

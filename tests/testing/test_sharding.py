@@ -7,8 +7,7 @@ import random
 import pytest
 from testing.files import case
 
-from ckfunc.testing.case import Case
-from ckfunc.testing.sharding import CaseKey, Shard, read_shard
+from ckfunc.testing.case import Case, CaseKey, Shard, read_shard
 
 CASES = tuple(case(file=f"tests/{index % 7}.yaml", name=f"case {index}") for index in range(100))
 DURATIONS: dict[CaseKey, float] = {

@@ -18,16 +18,15 @@ from ckfunc.cli.options import FILE, PATH, argument, command, file_option, flag,
 from ckfunc.cli.test_additions import add, record
 
 if TYPE_CHECKING:
-    from ckfunc.testing.case import CaseResult
+    from ckfunc.testing.case import CaseResult, Shard
     from ckfunc.testing.running import CaseResults
-    from ckfunc.testing.sharding import Shard
 
 DEFAULT_LCOV = Path("coverage", "lcov.info")
 """The lcov file, relative to the project."""
 
 
 def _shard(text: str) -> Shard:
-    from ckfunc.testing.sharding import MOST_SHARDS, read_shard
+    from ckfunc.testing.case import MOST_SHARDS, read_shard
 
     shard = read_shard(text)
     if shard is None:
