@@ -17,18 +17,18 @@ from ckfunc.emulator.data_directory import DATABASE
 from ckfunc.emulator.store import (
     application,
     channels,
-    history,
     invocations,
     messages,
     notifications,
+    sessions,
     steps,
     users,
 )
 from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.database_file import copied
-from ckfunc.emulator.store.history import Occurrence
 from ckfunc.emulator.store.invocations import FunctionRun, RunFilter
 from ckfunc.emulator.store.paging import CursorRequest, PageRequest
+from ckfunc.emulator.store.sessions import Occurrence
 from ckfunc.model.application import ApiCall, InvocationDetail, Status
 from ckfunc.model.chat import Channel, Message, User
 from ckfunc.model.page import Cursor
@@ -272,11 +272,11 @@ class _HistoryReader:
                     yield RecordedStep(invocation.created_time, act)
 
     def _occurred(self) -> Iterator[RecordedStep]:
-        occurrences = _read_together(history.occurrences(self._database, self._since))
+        occurrences = _read_together(sessions.occurrences(self._database, self._since))
         started = {str(run.invocation.args.get("username")) for run, _ in self._runs if run.type == START_SESSION}
         ends = {(occurrence.user, occurrence.time) for occurrence in occurrences if occurrence.kind == "disconnects"}
         open_now = Counter(
-            (occurrence.user, occurrence.channel_id) for occurrence in history.open_at(self._database, self._since)
+            (occurrence.user, occurrence.channel_id) for occurrence in sessions.open_at(self._database, self._since)
         )
         for occurrence in occurrences:
             key = (occurrence.user, occurrence.channel_id)
@@ -336,7 +336,7 @@ class _HistoryReader:
     def _connected(self, steps: Iterable[RecordedStep]) -> Iterator[RecordedStep]:
         """Yield the steps, with connections of users who were connected before, or who used no client."""
         connected: set[str] = set()
-        for occurrence in history.open_at(self._database, self._since):
+        for occurrence in sessions.open_at(self._database, self._since):
             connected.add(occurrence.user)
             channel = None if occurrence.channel_id is None else self._names.get(occurrence.channel_id)
             yield RecordedStep(self._since, Act(Verb(occurrence.kind), occurrence.user, channel))

@@ -17,7 +17,6 @@ from ckfunc.emulator.store import (
     channels,
     deletion,
     files,
-    history,
     memberships,
     messages,
     reading,
@@ -240,7 +239,7 @@ class TypingUsers:
         if running is not None:
             running.cancel()
         else:
-            history.begin_typing(context.database, user.id, channel_id)
+            sessions.begin_typing(context.database, user.id, channel_id)
             _publish_typing(context, user, channel_id, "started")
         call_later = self.call_later or asyncio.get_running_loop().call_later
         self._ends[key] = call_later(TYPING_PAUSE_S, self.stop, context, user, channel_id)
@@ -250,7 +249,7 @@ class TypingUsers:
         running = self._ends.pop((user.id, channel_id), None)
         if running is not None:
             running.cancel()
-            history.end_typing(context.database, user.id, channel_id)
+            sessions.end_typing(context.database, user.id, channel_id)
             _publish_typing(context, user, channel_id, "stopped")
 
     def close(self) -> None:

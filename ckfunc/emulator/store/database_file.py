@@ -16,7 +16,6 @@ from ckfunc.emulator.store import (
     conversations,
     files,
     functions,
-    history,
     imports,
     invocations,
     jobs,
@@ -51,7 +50,7 @@ SCHEMA: tuple[str, ...] = (
     imports.STEPS_SCHEMA,
     conversations.SCHEMA,
     memberships.BLOCKS_SCHEMA,
-    history.TYPING_SCHEMA,
+    sessions.TYPING_SCHEMA,
 )
 
 _CLIENTS_ADDED = ";".join(
@@ -62,7 +61,7 @@ MIGRATIONS: tuple[str, ...] = (
     invocations.CALLS_ADDED,
     imports.STEPS_SCHEMA,
     _CLIENTS_ADDED,
-    history.TYPING_SCHEMA,
+    sessions.TYPING_SCHEMA,
     files.PARTS_ADDED,
 )
 """SQL that brings a database from one version of its format to the next: the first script from 1 to 2, and so on."""
