@@ -13,7 +13,6 @@ from ckfunc.emulator.actions.context import ActionContext
 from ckfunc.emulator.dispatch.topics import Origin
 from ckfunc.emulator.http.auth import API_KEY, check_client_origin, check_host
 from ckfunc.emulator.http.problems import Denied, HttpProblem, Missing, Refused, Unstorable
-from ckfunc.emulator.realtime import subscriptions
 from ckfunc.emulator.realtime.actions import perform
 from ckfunc.emulator.realtime.relays import relayed
 from ckfunc.emulator.realtime.requests import (
@@ -22,6 +21,9 @@ from ckfunc.emulator.realtime.requests import (
     BadConversation,
     ClientRequest,
     SlowClient,
+    Subscription,
+    Subscriptions,
+    check_topic,
     error_body,
     read_action,
     read_auth_params,
@@ -31,7 +33,6 @@ from ckfunc.emulator.realtime.requests import (
     wants_heartbeats,
 )
 from ckfunc.emulator.realtime.socket import MOST_UNSENT_BYTES, PATH, ClientSocket, Inbox, Outbox, SocketRequest
-from ckfunc.emulator.realtime.subscriptions import Subscription, Subscriptions
 from ckfunc.emulator.services import EmulatorServices
 from ckfunc.emulator.store import sessions, users
 from ckfunc.emulator.store.application import APPLICATION_ID
@@ -265,7 +266,7 @@ class ClientSession:
 
     def _subscribe_topic(self, frame: StompFrame, destination: str, name: str) -> None:
         user = self._user()
-        channel = subscriptions.check_topic(self._services.database, read_topic(destination), user)
+        channel = check_topic(self._services.database, read_topic(destination), user)
         chat = None if channel is None else actions.open_chat(self._context(user), self.session_id, user, channel)
         self._subscriptions.add(name, Subscription(self, name, destination, chat))
         self._done(frame)
