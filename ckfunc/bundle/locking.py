@@ -12,8 +12,7 @@ from ckfunc.base.errors import CkfuncError, InvalidManifest, LockOutdated, Probl
 from ckfunc.base.files import cache_dir, write_atomically
 from ckfunc.base.text import nearest
 from ckfunc.manifest import managed_packages
-from ckfunc.manifest.lock import lock_text, read_lock
-from ckfunc.manifest.project import lock_problems
+from ckfunc.manifest.project import lock_problems, lock_text, read_lock
 from ckfunc.model.lock import LOCK_NAME, PLATFORM_RANGES, LockChange, PackageLock, lock_changes
 from ckfunc.runtime.locks import Audit, audit, resolve
 from ckfunc.runtime.policy import InstallPolicy

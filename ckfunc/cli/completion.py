@@ -48,7 +48,7 @@ def complete_data(_ctx: click.Context, _: click.Parameter, incomplete: str) -> l
 
 def complete_locked(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
     """Return the packages in functions.lock that begin with `incomplete`."""
-    from ckfunc.manifest.lock import read_lock
+    from ckfunc.manifest.project import read_lock
 
     lock = _of_project(ctx, read_lock)
     return _beginning(sorted(lock.versions()), incomplete) if lock else []

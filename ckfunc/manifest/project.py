@@ -1,25 +1,29 @@
-"""Loader of a project's manifest for one target."""
+"""Loader of a project: its manifest for one target, and functions.lock."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import ckfunc.manifest.targets as targeting
+from ckfunc.base.documents import InvalidJson, read_document
 from ckfunc.base.errors import CkfuncError, InvalidManifest, LockOutdated, NoProject, Problem
 from ckfunc.base.text import did_you_mean
 from ckfunc.manifest.definition import MANIFEST, MANIFEST_NAME
-from ckfunc.manifest.lock import drift, read_lock
 from ckfunc.manifest.sources import Complaint, Spelling, read_text, without_bom
 from ckfunc.manifest.tree import parse, refused
 from ckfunc.manifest.validation import Branch, Leaf, validate
 from ckfunc.manifest.variables import env_files, references
-from ckfunc.model.lock import LOCK_NAME, PackageLock
+from ckfunc.model.lock import LOCK_NAME, PLATFORM_RANGES, InvalidLock, PackageLock
 from ckfunc.model.project import Hooks, ManifestRuntime, Project, Target
 from ckfunc.model.triggers import BY_TYPE
 
 _MAX_WARNINGS = 20
+_CONFLICT = "<<<<<<<"
+_LOCK = "run `ckfunc lock`"
+_RESTORE = "restore it from git, or replace it with `ckfunc lock --upgrade`"
 
 
 def find_root(start: Path) -> Path:
@@ -276,7 +280,7 @@ def _lock(root: Path, manifest: Branch) -> tuple[PackageLock | None, tuple[Probl
         lock = read_lock(root)
     except InvalidManifest as problem:
         return None, problem.problems
-    return lock, () if lock is None else tuple(drift(manifest, _dependencies(manifest), lock))
+    return lock, () if lock is None else tuple(_drift(manifest, _dependencies(manifest), lock))
 
 
 def _gates(target: Branch | None, manifest: Branch) -> tuple[str, ...]:
@@ -351,3 +355,53 @@ def _locations(root: Path, path: str) -> Iterator[Path]:
         return
     if actual.is_relative_to(root):
         yield actual
+
+
+def read_lock(root: Path) -> PackageLock | None:
+    """Return the lock of a project, or None if it has no functions.lock. Raises InvalidManifest."""
+    path = root / LOCK_NAME
+    if not path.is_symlink() and not path.exists():
+        return None
+    text = read_text(path, LOCK_NAME)
+    if isinstance(text, Complaint):
+        raise refused(Problem(LOCK_NAME, text.line, text.column, text.message, _RESTORE))
+    try:
+        return PackageLock.of(read_document(without_bom(text)))
+    except InvalidJson as error:
+        if _CONFLICT in text:
+            hint = f"take one side (`git checkout --ours {LOCK_NAME}`) and {_LOCK}"
+            raise refused(Problem(LOCK_NAME, 0, 0, "the file has merge conflicts", hint)) from None
+        raise refused(Problem(LOCK_NAME, error.line, error.column, "the file is not JSON", _RESTORE)) from None
+    except InvalidLock as error:
+        raise refused(Problem(LOCK_NAME, 0, 0, f"the file {error}", _RESTORE)) from None
+    except ValueError:
+        raise refused(Problem(LOCK_NAME, 0, 0, "the file is not a lock", _RESTORE)) from None
+
+
+def lock_text(lock: PackageLock) -> str:
+    """Return the content of functions.lock."""
+    return json.dumps(lock.to_json(), indent=2, ensure_ascii=False) + "\n"
+
+
+def _drift(manifest: Branch, dependencies: Mapping[str, str] | None, lock: PackageLock) -> Iterator[Problem]:
+    """Yield a problem for each dependency of the manifest that the lock was not made for, and the reverse."""
+    runtime = manifest.branch("runtime")
+    section = runtime.branch("dependencies") if runtime else None
+    keys = section.keys if section else {}
+    heading = (runtime.keys.get("dependencies") if runtime else None) or manifest.node
+    if dependencies is None:
+        hint = f"add `dependencies` under `runtime`, or remove {LOCK_NAME}"
+        message = f"the project has a {LOCK_NAME}, but {MANIFEST_NAME} does not manage its packages"
+        yield Problem(MANIFEST_NAME, heading.line, heading.column, message, hint)
+        return
+    for name, version in dependencies.items():
+        locked, place = lock.dependencies.get(name), keys.get(name, heading)
+        if locked != version:
+            message = f"{name} {version} is not in {LOCK_NAME}" + (f", which has {locked}" if locked else "")
+            yield Problem(MANIFEST_NAME, place.line, place.column, message, _LOCK)
+    for name in sorted(lock.dependencies.keys() - dependencies.keys() - PLATFORM_RANGES.keys()):
+        message = f"{LOCK_NAME} has {name}, which is not a dependency any more"
+        yield Problem(MANIFEST_NAME, heading.line, heading.column, message, _LOCK)
+    for name, version in PLATFORM_RANGES.items():
+        if lock.dependencies.get(name) != version:
+            yield Problem(LOCK_NAME, 0, 0, f"it has no {name} {version}, which the platform installs", _LOCK)

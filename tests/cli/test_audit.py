@@ -13,7 +13,7 @@ from cli.conftest import Ckfunc, written
 from support.loopback import Reply
 from support.npm_registry import Serve, own_npm, package
 
-from ckfunc.manifest.lock import lock_text
+from ckfunc.manifest.project import lock_text
 from ckfunc.model.application import DEFAULT_PACKAGES
 from ckfunc.model.lock import PLATFORM_RANGES, PackageLock
 
