@@ -1,27 +1,59 @@
-"""`ckfunc emulator`: run the local platform; manage its data and its faults."""
+"""`ckfunc emulator`: run the local platform, list its data, manage its faults."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ckfunc.base.errors import CkfuncError, UsageProblem
+from ckfunc.base.errors import CkfuncError, NotFound, UsageProblem
+from ckfunc.base.text import counted
 from ckfunc.cli.app import App
-from ckfunc.cli.emulator_data import directory, export_command, import_command, reset_command, seed_command, snapshots
-from ckfunc.cli.emulator_faults import faults
-from ckfunc.cli.emulator_lists import channels, messages, users
+from ckfunc.cli.completion import complete_operations, complete_users
+from ckfunc.cli.emulator_data import (
+    directory,
+    export_command,
+    import_command,
+    reset_command,
+    seed_command,
+    snapshots,
+    stored_client,
+)
 from ckfunc.cli.options import (
     DIRECTORY,
+    F,
+    argument,
+    channel_option,
+    choice,
+    data_dir_option,
     file_option,
     flag,
     group,
+    integer,
     keep_invocations_option,
     open_option,
     option,
     port_option,
 )
-from ckfunc.emulator.data_directory import UnusableDirectory
+from ckfunc.emulator.data_directory import UnusableDirectory, find_running
 from ckfunc.emulator.store.trouble import UnwritableDatabase
+from ckfunc.model.fault import fault_table
+from ckfunc.wire.faults import FaultMistake, read_fault_entry, write_active_fault
+
+if TYPE_CHECKING:
+    from ckfunc.api.emulator import FaultControls
+    from ckfunc.chat.lists import Listing
+
+_SEED_HINT = "`ckfunc emulator seed FILE` adds some"
+_limit = option("-n", "N", "List at most N.", integer(1, 2000), dest="limit", default=25)
+_page = option(
+    "--page", "PAGE", "Page of the list, from 1 (default: the first).", integer(1), default=1, show_default=False
+)
+
+
+def _user(text: str) -> Callable[[F], F]:
+    return option("--user", "NAME|ID", text, complete=complete_users)
 
 
 @group("""
@@ -85,8 +117,169 @@ def emulator(
     app.output.interrupted()
 
 
-for subcommand in (
-    *(users, channels, messages, snapshots, faults),
-    *(export_command, import_command, reset_command, seed_command),
-):
+@emulator.subcommand("""
+  ckfunc emulator users                     all users
+  ckfunc emulator users --channel support   the members of a channel
+""")
+@channel_option("Only members of this channel.")
+@_limit
+@_page
+@data_dir_option
+def users(app: App, channel: str | None, limit: int, page: int, data_dir: Path | None) -> None:
+    """List the users of the emulator.
+
+    The emulator may be running.
+    """
+    from ckfunc.chat.lists import users_listing
+
+    client = stored_client(app, data_dir)
+    with app.output.progress("reading"):
+        listing = users_listing(client, limit, page, channel, _SEED_HINT)
+    _print_list(app, listing)
+
+
+@emulator.subcommand("""
+  ckfunc emulator channels                  all channels
+  ckfunc emulator channels --user jane      a user's channels
+""")
+@_user("Only channels that this user is a member of.")
+@choice("--type", ["PUBLIC", "PRIVATE", "DIRECT"], "Only this type.", case_sensitive=False, dest="kind")
+@_limit
+@_page
+@data_dir_option
+def channels(app: App, user: str | None, kind: str | None, limit: int, page: int, data_dir: Path | None) -> None:
+    """List the channels of the emulator.
+
+    A direct channel is named by its members. The emulator may be running.
+    """
+    from ckfunc.chat.lists import channels_listing
+
+    if user is not None and kind is not None:
+        raise UsageProblem("--user and --type can't be used together", hint="use only one of them")
+    client = stored_client(app, data_dir)
+    with app.output.progress("reading"):
+        listing = channels_listing(client, limit, page, user, kind, _SEED_HINT)
+    _print_list(app, listing)
+
+
+@emulator.subcommand("""
+  ckfunc emulator messages                      of every channel
+  ckfunc emulator messages --channel support    of one channel
+  ckfunc emulator messages --search refund      with this text
+  ckfunc emulator messages --before 4711        older ones
+""")
+@channel_option("Only messages of this channel.")
+@_user("Only messages of this user.")
+@option("--search", "TEXT", "Only messages with this text.")
+@option("--before", "ID", "Only messages older than this one.", integer(1))
+@_limit
+@data_dir_option
+def messages(
+    app: App,
+    channel: str | None,
+    user: str | None,
+    search: str | None,
+    before: int | None,
+    limit: int,
+    data_dir: Path | None,
+) -> None:
+    """List the newest messages of the emulator.
+
+    The last line is the newest message. The emulator may be running.
+    """
+    from ckfunc.chat.lists import MessageChoice, messages_listing
+
+    client = stored_client(app, data_dir)
+    with app.output.progress("reading"):
+        listing = messages_listing(
+            client, limit, MessageChoice(channel, user, search, before), titled=not app.settings.json
+        )
+    _print_list(app, listing, rest_first=bool(listing.rows))
+
+
+def _print_list(app: App, listing: Listing, *, rest_first: bool = False) -> None:
+    """Print a list as a table, or as JSON, and the message about its rest."""
+    if rest_first and listing.rest:
+        app.output.talk(*listing.rest)
+    app.output.result(listing.documents, listing.lines(app.output.width()))
+    if listing.rest and not rest_first:
+        app.output.talk(*listing.rest)
+
+
+@group("""
+  ckfunc emulator faults                                        list faults
+  ckfunc emulator faults add sendChannelMessage --status 429    fail requests
+  ckfunc emulator faults add --status 503 --rate 20%            fail some
+  ckfunc emulator faults clear                                  remove all
+""")
+@data_dir_option
+def faults(app: App, data_dir: Path | None) -> None:
+    """List the faults of a running emulator.
+
+    Faults are errors, delays and lost responses of the Platform API. AFFECTED counts the requests that a fault has
+    affected, out of those that it could have affected. Faults end with the emulator.
+    """
+    active = _running_faults(app, data_dir).all()
+    empty = (("no faults", "muted"), "; `ckfunc emulator faults add --help` shows examples")
+    app.output.result([write_active_fault(fault) for fault in active], fault_table(active), empty)
+
+
+@faults.subcommand("""
+  ckfunc emulator faults add sendChannelMessage --status 429 --first 2
+  ckfunc emulator faults add --status 503 --rate 20%
+  ckfunc emulator faults add createUser --lost
+  ckfunc emulator faults add --delay 2s
+""")
+@argument("operation", "[OPERATION]", complete=complete_operations, required=False)
+@option("--status", "STATUS", "Refuse requests with this status: 429, or 500 to 599.", int)
+@option("--retry-after", "SECONDS", "Retry-After of the response (default for 429: 1).", int)
+@option("--delay", "TIME", "Delay requests, for example by 500ms or 2s.")
+@flag("--lost", "Carry requests out, but close the connection without a response.")
+@option("--rate", "PERCENT", "Only affect this percentage of the requests, for example 20%.")
+@option("--first", "N", "Only affect the first N requests.", int)
+@option("--seed", "N", "Seed of the random numbers for --rate (default: 1).", int)
+@data_dir_option
+def add(app: App, /, data_dir: Path | None, **entry: object) -> None:
+    """Add a fault to a running emulator.
+
+    It affects requests to the Platform API. OPERATION is the id of an operation, as /docs lists them; by default, all
+    are affected. If several faults apply to a request, the oldest one takes effect.
+    """
+    try:
+        fault = read_fault_entry(entry)
+    except FaultMistake as mistake:
+        raise UsageProblem(mistake.message, hint=mistake.hint or "see `ckfunc emulator faults add --help`") from None
+    active = _running_faults(app, data_dir).add(fault)
+    description = f"fault {active.id}: {fault.effect}, {fault.requests} of {fault.operation or 'all operations'}"
+    app.output.outcome(write_active_fault(active), ("added ", "success"), description)
+
+
+@faults.subcommand()
+@argument("ids", "[ID]...", integer(1), nargs=-1)
+@data_dir_option
+def clear(app: App, ids: tuple[int, ...], data_dir: Path | None) -> None:
+    """Remove faults of a running emulator, by default all. If an ID does not exist, nothing is removed."""
+    running = _running_faults(app, data_dir)
+    try:
+        removed = running.remove(ids) if ids else running.clear()
+    except NotFound as error:
+        raise NotFound(error.message, hint="`ckfunc emulator faults` lists the faults", status=error.status) from None
+    count = (("removed ", "success"), counted(len(removed), "fault"))
+    documents = [write_active_fault(fault) for fault in removed]
+    app.output.outcome(documents, *(count if removed else (("no faults", "muted"),)))
+
+
+def _running_faults(app: App, data_dir: Path | None) -> FaultControls:
+    """Return the faults of the emulator that is running. Raises CkfuncError if none is."""
+    from ckfunc.api.emulator import FaultControls
+
+    data = directory(app, data_dir)
+    url = find_running(data)
+    if url is None:
+        hint = "start one with `ckfunc emulator` or `ckfunc dev`; faults end with the emulator"
+        raise CkfuncError(f"no emulator is running for {app.output.path(data)}", hint=hint)
+    return FaultControls(app.connect(app.emulator_connection(url)))
+
+
+for subcommand in (faults, snapshots, export_command, import_command, reset_command, seed_command):
     emulator.add_command(subcommand)
