@@ -68,7 +68,13 @@ COMMANDS: dict[str, str] = {
     "help": "Show the help of a command.",
 }
 
-COMMAND_FILES = {"login": "credentials", "logout": "credentials", "whoami": "credentials", "show": "versions"}
+COMMAND_FILES = {
+    "audit": "lock",
+    "login": "credentials",
+    "logout": "credentials",
+    "whoami": "credentials",
+    "show": "versions",
+}
 """Modules in ckfunc/cli/commands with several commands of one subject."""
 
 _LONGEST_VALUE = 60
