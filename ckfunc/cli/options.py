@@ -1,9 +1,9 @@
 """The declarations of commands, options and arguments.
 
 An option is declared as `--help` prints it, `@option("--jobs", "N", "Replay N at a time.", integer(1, 64))`: its name,
-the placeholder of its value, its text, and the type of the value. `flag`, `choice` and `file_option` are short forms;
-options of several commands are at the end. Other keywords are those of click. The help shows a `default`, unless
-`show_default` is False.
+the placeholder of its value, its text, and the type of the value. `flag` and `choice` are short forms; options of
+several commands are at the end. Other keywords are those of click. The help shows a `default`, unless `show_default`
+is False.
 """
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ def _setting(name: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
     return keep
 
 
-def _common(setting: str, *names: str, **attributes: Any) -> click.Option:
+def _common(*names: str, **attributes: Any) -> click.Option:
+    setting = names[-1].removeprefix("--").replace("-", "_")
     # A name of its own: a command may have an argument `directory`.
     return click.Option([*names, f"common_{setting}"], expose_value=False, callback=_setting(setting), **attributes)
 
@@ -65,19 +66,12 @@ def _common(setting: str, *names: str, **attributes: Any) -> click.Option:
 def common_options() -> list[click.Option]:
     """Return the options that every command takes; they are stored in `App.settings`."""
     return [
-        _common(
-            "directory", "-C", "--directory", type=PATH, metavar="DIR", help="Run as if ckfunc was started in DIR."
-        ),
-        _common(
-            *("target", "--target"),
-            metavar="NAME",
-            shell_complete=complete_targets,
-            help="Use this target of functions.yaml.",
-        ),
-        _common("json", "--json", is_flag=True, help="Print data as JSON."),
-        _common("quiet", "-q", "--quiet", is_flag=True, help="Only print errors and results."),
-        _common("verbose", "-v", "--verbose", is_flag=True, help="Print more details."),
-        _common("no_color", "--no-color", is_flag=True, help="Disable color (same as setting NO_COLOR)."),
+        _common("-C", "--directory", type=PATH, metavar="DIR", help="Run as if ckfunc was started in DIR."),
+        _common("--target", metavar="NAME", shell_complete=complete_targets, help="Use this target of functions.yaml."),
+        _common("--json", is_flag=True, help="Print data as JSON."),
+        _common("-q", "--quiet", is_flag=True, help="Only print errors and results."),
+        _common("-v", "--verbose", is_flag=True, help="Print more details."),
+        _common("--no-color", is_flag=True, help="Disable color (same as setting NO_COLOR)."),
     ]
 
 
@@ -153,11 +147,6 @@ def option(
         shell_complete=complete,
         **attributes,
     )
-
-
-def file_option(name: str, text: str, **attributes: Any) -> Callable[[F], F]:
-    """Add an option that names a file; see `option`."""
-    return option(name, "FILE", text, FILE, **attributes)
 
 
 def choice(

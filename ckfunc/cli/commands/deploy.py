@@ -14,10 +14,10 @@ from ckfunc.base.secrets import Secret
 from ckfunc.base.workers import AT_ONCE
 from ckfunc.cli.app import App
 from ckfunc.cli.options import (
+    FILE,
     F,
     allow_removals_option,
     command,
-    file_option,
     flag,
     gate_option,
     integer,
@@ -73,7 +73,7 @@ def _pattern_option(name: str, placeholder: str, text: str, pattern: str, exampl
   ckfunc deploy --json                the report as data, for scripts
 """)
 @only_option("Deploy only these functions, `runtime` or `settings`.")
-@file_option("--plan", "Deploy a plan that `ckfunc diff --out` saved.", dest="plan_file")
+@option("--plan", "FILE", "Deploy a plan that `ckfunc diff --out` saved.", FILE, dest="plan_file")
 @flag("--resume", "Finish the last deploy, or its watch, after an interruption.")
 @flag("--dry-run", "Check everything and show the plan; write nothing.")
 @gate_option(

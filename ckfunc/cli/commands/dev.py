@@ -12,7 +12,7 @@ from ckfunc.base.errors import EXIT_FAILED, CkfuncError, UsageProblem
 from ckfunc.base.keyboard import keys_thread, on_resize
 from ckfunc.cli.app import App
 from ckfunc.cli.commands.watch import Printer, watch_confirmed, watch_project
-from ckfunc.cli.options import command, file_option, keep_invocations_option, open_option, port_option, yes_option
+from ckfunc.cli.options import FILE, command, keep_invocations_option, open_option, option, port_option, yes_option
 from ckfunc.logs.entries import LogEntry
 from ckfunc.model.application import Status
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
   ckfunc dev --json | jq              deploys and invocations as data
 """)
 @port_option
-@file_option("--seed", "Add the data in this file, unless it already exists.")
+@option("--seed", "FILE", "Add the data in this file, unless it already exists.", FILE)
 @yes_option("Do not ask, even if the emulator target is protected.")
 @keep_invocations_option
 @open_option

@@ -9,7 +9,7 @@ from ckfunc.base.errors import EXIT_DIFFERENCES, EXIT_OK, UsageProblem
 from ckfunc.base.messages import writing
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_types
-from ckfunc.cli.options import argument, command, file_option, flag, format_option, gate_option, only_option
+from ckfunc.cli.options import FILE, argument, command, flag, format_option, gate_option, only_option, option
 from ckfunc.cli.plans import gates_of, print_plan, try_gates
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.gates import require_passed
@@ -34,7 +34,7 @@ from ckfunc.deploy.show.text import plan_annotations
 """)
 @argument("versions", "[TYPE[@N]]...", complete=complete_types, nargs=-1)
 @flag("--markdown", "Print the plan as Markdown, for a pull request comment.")
-@file_option("--out", "Save the plan to a file, without secrets or sources.")
+@option("--out", "FILE", "Save the plan to a file, without secrets or sources.", FILE)
 @only_option("Compare only these functions, `runtime` or `settings`.")
 @gate_option(
     "none", "Also run gates: check, test, replay:50 (comma-separated), or manifest for those in functions.yaml."

@@ -22,12 +22,12 @@ from ckfunc.cli.emulator_data import (
 )
 from ckfunc.cli.options import (
     DIRECTORY,
+    FILE,
     F,
     argument,
     channel_option,
     choice,
     data_dir_option,
-    file_option,
     flag,
     group,
     integer,
@@ -68,7 +68,7 @@ def _user(text: str) -> Callable[[F], F]:
 @port_option
 @option("--data-dir", None, "Store data in this directory.", DIRECTORY)
 @flag("--ephemeral", "Do not save data.")
-@file_option("--seed", "Add the users, channels and messages in this file.")
+@option("--seed", "FILE", "Add the users, channels and messages in this file.", FILE)
 @keep_invocations_option
 @open_option
 def emulator(

@@ -18,18 +18,7 @@ from ckfunc.base.secrets import Secret
 from ckfunc.base.text import escaped, printable
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_types
-from ckfunc.cli.options import (
-    FILE,
-    PATH,
-    argument,
-    channel_option,
-    command,
-    file_option,
-    flag,
-    format_option,
-    integer,
-    option,
-)
+from ckfunc.cli.options import FILE, PATH, argument, channel_option, command, flag, format_option, integer, option
 from ckfunc.cli.output import NeedsYes
 
 if TYPE_CHECKING:
@@ -76,8 +65,8 @@ threshold_option = option(
   ckfunc test merge shards/*.info --lcov lcov.info --coverage-threshold 80
 """)
 @argument("files", "FILE...", FILE, nargs=-1, required=True)
-@file_option("--junit", "Write the merged JUnit report to this file.")
-@file_option("--lcov", "Write the merged coverage to this lcov file.")
+@option("--junit", "FILE", "Write the merged JUnit report to this file.", FILE)
+@option("--lcov", "FILE", "Write the merged coverage to this lcov file.", FILE)
 @threshold_option
 def merge(app: App, files: tuple[Path, ...], junit: Path | None, lcov: Path | None, threshold: float | None) -> None:
     """Merge the JUnit reports and lcov files of shards into one of each.
@@ -272,11 +261,11 @@ A test file, tests/start.yaml:
 @argument("paths", "[PATH]...", PATH, nargs=-1)
 @option("--filter", "TEXT", "Only cases whose file, name or type contains TEXT.", dest="selector")
 @option("--jobs", "N", "Run N cases at a time (default: the number of processors).", integer(1, 64), short="-j")
-@file_option("--junit", "Also write the results as JUnit XML.")
+@option("--junit", "FILE", "Also write the results as JUnit XML.", FILE)
 @option("--shard", "I/N", "Only run part I of N, to split the cases between machines.", convert=_shard)
-@file_option("--durations", "With --shard: balance by the durations in this JUnit report.")
+@option("--durations", "FILE", "With --shard: balance by the durations in this JUnit report.", FILE)
 @flag("--coverage", "Measure line coverage: print a table, and write coverage/lcov.info.")
-@file_option("--lcov", "Measure line coverage, and write it to this lcov file.")
+@option("--lcov", "FILE", "Measure line coverage, and write it to this lcov file.", FILE)
 @threshold_option
 @format_option
 def test(

@@ -7,7 +7,7 @@ from pathlib import Path
 from ckfunc.base.errors import EXIT_OK, InvalidFiles, UsageProblem
 from ckfunc.base.secrets import Secret, secret_values
 from ckfunc.cli.app import App
-from ckfunc.cli.options import command, file_option, flag, yes_option
+from ckfunc.cli.options import FILE, command, flag, option, yes_option
 from ckfunc.cli.plans import print_plan, print_report
 from ckfunc.deploy.apply.recovery import prepare_undo
 from ckfunc.deploy.apply.report import Ending, nothing_done
@@ -23,7 +23,7 @@ from ckfunc.deploy.show.text import plan_lines
 """)
 @yes_option()
 @flag("--dry-run", "Show the changes; write nothing.")
-@file_option("--env-file", "Former values of changed variables, as NAME=value lines.")
+@option("--env-file", "FILE", "Former values of changed variables, as NAME=value lines.", FILE)
 @flag("--keep-environment", "Leave the variables as they are.")
 def undo(app: App, yes: bool, dry_run: bool, env_file: Path | None, keep_environment: bool) -> int:
     """Revert the last deploy from this checkout, whether it finished or not.
