@@ -27,7 +27,7 @@ from ckfunc.model.project import Target
 from ckfunc.model.triggers import START_SESSION
 from ckfunc.runtime.confinement import isolation
 from ckfunc.runtime.install import scripts_warning
-from ckfunc.runtime.node import node_executable, node_version, npm_script
+from ckfunc.runtime.node import NODE_MAJOR, node_executable, node_version, npm_script
 from ckfunc.runtime.policy import npm_settings
 from ckfunc.scaffold.packages import all_packages
 from ckfunc.scaffold.types import policy_of
@@ -35,7 +35,6 @@ from ckfunc.scaffold.types import policy_of
 if TYPE_CHECKING:
     from ckfunc.model.outputs import DiagnosisJson
 
-NODE_MAJOR = 24
 WARN_SKEW_S = 30.0
 FAIL_SKEW_S = 300.0
 _TIMEOUT_S = 10.0

@@ -24,7 +24,7 @@ from ckfunc.base.files import locked
 from ckfunc.base.text import counted, digest
 from ckfunc.model.lock import LOCK_NAME, PackageLock, manifest_of
 from ckfunc.runtime.cache import MARKER, CacheRefused, hold, prune_old
-from ckfunc.runtime.node import node_executable, node_version
+from ckfunc.runtime.node import node_major
 from ckfunc.runtime.npm import (
     EDIT,
     INSTALL,
@@ -278,8 +278,7 @@ def skipped_scripts(directory: Path) -> tuple[str, ...]:
 def _directory(
     dependencies: Mapping[str, str], cache: Path, policy: InstallPolicy, settings: NpmSettings, *, tool: bool = False
 ) -> Path:
-    major = node_version(node_executable()).partition(".")[0]
-    machines = [major, sys.platform, machine(), _libc()]
+    machines = [node_major(), sys.platform, machine(), _libc()]
     allowed = policy.scripts_for(dependencies)
     # The contents of a tool are the same from every registry.
     chosen = settings.identity if dependencies and not tool else ()

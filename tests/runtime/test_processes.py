@@ -14,7 +14,15 @@ import pytest
 from ckfunc.base.errors import NodeMissing
 from ckfunc.model.execution import Compiled
 from ckfunc.runtime.frames import BrokenStream, Decoder, encode
-from ckfunc.runtime.node import bare_environment, node_executable, node_version, npm_script, shim_directory
+from ckfunc.runtime.node import (
+    NODE_MAJOR,
+    bare_environment,
+    node_executable,
+    node_major,
+    node_version,
+    npm_script,
+    shim_directory,
+)
 from ckfunc.runtime.processes import Warden, death, kill_group, resident_bytes, start_group
 from ckfunc.runtime.scripts import CompiledCode, forget_old, place
 
@@ -46,7 +54,7 @@ def test_an_invalid_frame_is_refused(data):
 
 
 def test_the_default_node_is_the_one_installed_with_ckfunc():
-    assert node_version(node_executable()).startswith("v24.")
+    assert node_version(node_executable()).startswith(f"v{NODE_MAJOR}.")
     assert npm_script().is_file()
 
 
@@ -54,6 +62,7 @@ def test_another_node_can_be_selected(monkeypatch, tmp_path):
     real = node_executable()
     monkeypatch.setenv("CKFUNC_NODE", str(real))
     assert node_executable() == real
+    assert node_major() == node_version(real).partition(".")[0]
     assert npm_script().is_file()
     monkeypatch.setenv("CKFUNC_NODE", str(tmp_path / "absent"))
     with pytest.raises(NodeMissing, match="which is not a program"):
