@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_WIRING = "ckfunc.emulator.wiring"
+_SERVICES = "ckfunc.emulator.services"
 _SERVING = "ckfunc.emulator.asgi"
 _ANY = ("", "0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
 
@@ -251,7 +251,7 @@ class Emulator:
                 if not isinstance(environment, HandlerError):
                     hosts.boot_ahead(environment)
                 # Node needs the loop to boot, and importing the rest takes equally long.
-                await asyncio.to_thread(import_module, _WIRING)
+                await asyncio.to_thread(import_module, _SERVICES)
             services = self._services_of(opened, hosts)
             await asyncio.to_thread(import_module, _SERVING)  # meanwhile, the process of the first function boots
             server = self._server_of(services)
@@ -272,7 +272,7 @@ class Emulator:
             await serving
 
     def _services_of(self, opened: AsyncExitStack, hosts: HostPool) -> EmulatorServices:
-        from ckfunc.emulator.wiring import open_services
+        from ckfunc.emulator.services import open_services
 
         return open_services(
             opened,

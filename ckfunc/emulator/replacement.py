@@ -11,26 +11,11 @@ from pathlib import Path
 from ckfunc.base.errors import CkfuncError
 from ckfunc.emulator.data import NoSnapshot, copy_data, described, export_data
 from ckfunc.emulator.data_directory import write_address
-from ckfunc.emulator.dispatch.dispatcher import STOPPED
 from ckfunc.emulator.http.problems import Missing, Refused, Unstorable
-from ckfunc.emulator.jobs import INTERRUPTED
-from ckfunc.emulator.services import EmulatorServices
-from ckfunc.emulator.store import application, files, imports, invocations, jobs, sessions, steps
-from ckfunc.emulator.store.database import Database
+from ckfunc.emulator.services import EmulatorServices, make_ready
 from ckfunc.emulator.store.database_file import open_data, overwrite
 from ckfunc.emulator.store.trouble import refused_by
 from ckfunc.model.job import DataSnapshot
-
-
-def make_ready(database: Database) -> None:
-    """Add what every emulator has, and end what an earlier emulator has left unfinished."""
-    application.create_if_missing(database)
-    invocations.end_abandoned(database, STOPPED)
-    sessions.end_all(database)
-    steps.run(imports.undo_unfinished(database, database.transaction))
-    files.discard_unfinished(database)
-    steps.run(files.delete_discarded(database))
-    jobs.fail_abandoned(database, INTERRUPTED)
 
 
 async def save(services: EmulatorServices, name: str, *, replace: bool) -> DataSnapshot:

@@ -1,4 +1,4 @@
-"""The services of one emulator, shared by everything that answers requests."""
+"""The services of one emulator, opened with its data."""
 
 from __future__ import annotations
 
@@ -7,28 +7,34 @@ import logging
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from ckfunc.base.clock import SystemClock
 from ckfunc.emulator.actions.context import ActionContext
 from ckfunc.emulator.actions.users import TypingUsers
 from ckfunc.emulator.data import Snapshots
-from ckfunc.emulator.dispatch.dispatcher import Dispatcher
+from ckfunc.emulator.data_directory import DATABASE
+from ckfunc.emulator.dispatch.dispatcher import STOPPED, Dispatcher
 from ckfunc.emulator.dispatch.topics import Topics
 from ckfunc.emulator.http.auth import Tokens
 from ckfunc.emulator.http.calls import Call
 from ckfunc.emulator.http.faults import Faults
 from ckfunc.emulator.http.problems import Broken, HttpProblem, Refused, Unstorable
 from ckfunc.emulator.http.request_log import RequestLog
-from ckfunc.emulator.jobs import Jobs
-from ckfunc.emulator.options import ConversationDrafts, DraftCase, WorkingCopy
-from ckfunc.emulator.store import files, seeds
+from ckfunc.emulator.jobs import INTERRUPTED, Jobs
+from ckfunc.emulator.options import ConversationDrafts, DraftCase, EmulatorOptions, WorkingCopy
+from ckfunc.emulator.store import application, files, imports, invocations, jobs, seeds, sessions, steps
 from ckfunc.emulator.store.database import Database
+from ckfunc.emulator.store.database_file import Checkpoints, copied, open_data
 from ckfunc.emulator.store.steps import Steps, release_space
-from ckfunc.emulator.store.trouble import damage, misread, trouble_with
+from ckfunc.emulator.store.trouble import UNREADABLE, damage, failure_of, misread, trouble_with
 from ckfunc.model.job import Seed, Seeded
+from ckfunc.runtime.compiler import CompilerProcess
+from ckfunc.runtime.policy import Policy
 from ckfunc.runtime.pool import HostPool
 
 T = TypeVar("T")
@@ -185,3 +191,86 @@ async def delete_in_steps(database: Database, steps: Steps) -> None:
     """Take the steps of a deletion, then return its disk space; other requests are answered in between."""
     for part in (steps, files.delete_discarded(database), release_space(database)):
         await result_of(part, database)
+
+
+def open_services(
+    opened: AsyncExitStack,
+    data_dir: Path | None,
+    options: EmulatorOptions,
+    *,
+    url: str,
+    hosts: HostPool,
+    cache: Path,
+    on_event: Callable[[str], None],
+) -> EmulatorServices:
+    """Open the data of `data_dir` and start the services that use it.
+
+    Without `data_dir`, the data is in memory. `on_event` never raises. Everything is closed with `opened`, the hosts
+    too. Raises UnusableDatabase and SeedRefused.
+    """
+    path = None if data_dir is None else data_dir / DATABASE
+    database = opened.enter_context(closing(_opened(path, options.copy_of)))
+    try:
+        make_ready(database)
+        if options.seed is not None:
+            seeds.apply(database, options.seed)
+    except UNREADABLE as error:
+        raise failure_of(path, error) from None
+    database.group_commits(asyncio.get_running_loop().call_soon)
+    if path is not None:
+        opened.callback(Checkpoints(database, path).close)
+    tokens = Tokens(SystemClock(), options.token_lifetime_s)
+    compiler = options.compiler or opened.enter_context(CompilerProcess())
+    opened.push_async_callback(hosts.close)  # before the database
+    dispatcher = Dispatcher(
+        database,
+        hosts=hosts,
+        compiler=compiler,
+        base_url=url,
+        on_event=on_event,
+        keep_invocations=options.keep_invocations,
+        spares=options.spares,
+    )
+    opened.push_async_callback(dispatcher.close)
+    if options.ahead is None:
+        dispatcher.boot_ahead()
+    background = Jobs(database, path, on_event)
+    opened.push_async_callback(background.close)
+    snapshots = opened.enter_context(closing(Snapshots(data_dir)))
+    web = WebPage(options.web, partial(_chat_client, cache, on_event, options.policy))
+    return EmulatorServices(
+        database,
+        tokens,
+        dispatcher,
+        background,
+        hosts,
+        data_dir,
+        web,
+        snapshots,
+        draft_case=options.draft_case,
+        conversations=options.conversations,
+        working_copy=options.working_copy,
+        unwritable=options.unwritable,
+    )
+
+
+def _chat_client(cache: Path, on_event: Callable[[str], None], policy: Policy) -> bytes:
+    # Not at the top of the module: an emulator starts without the bundler.
+    from ckfunc.bundle.esbuild import chat_client
+
+    return chat_client(cache, on_event, policy())
+
+
+def _opened(path: Path | None, copy_of: Path | None) -> Database:
+    return open_data(path) if copy_of is None else copied(copy_of / DATABASE)
+
+
+def make_ready(database: Database) -> None:
+    """Add what every emulator has, and end what an earlier emulator has left unfinished."""
+    application.create_if_missing(database)
+    invocations.end_abandoned(database, STOPPED)
+    sessions.end_all(database)
+    steps.run(imports.undo_unfinished(database, database.transaction))
+    files.discard_unfinished(database)
+    steps.run(files.delete_discarded(database))
+    jobs.fail_abandoned(database, INTERRUPTED)
