@@ -1,4 +1,4 @@
-"""Text of a chat: rows of tables, styled lines of events, JSON of events."""
+"""Text of chats: tables of lists, styled lines of events, JSON of events."""
 
 from __future__ import annotations
 
@@ -6,8 +6,20 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from ckfunc.api import Client
+from ckfunc.api.lists import (
+    ListItem,
+    MessageFilter,
+    PagePart,
+    channel_of,
+    find_channel,
+    find_user,
+    list_channels,
+    list_users,
+    newest_messages,
+)
 from ckfunc.base.clock import timestamp
 from ckfunc.base.text import Line, Segment, cells, cut, escaped, size_text, table
 from ckfunc.chat.events import (
@@ -29,14 +41,17 @@ from ckfunc.logs.format import failure_lines, outcome, record
 from ckfunc.logs.format import lines as log_lines
 from ckfunc.model.application import Status
 from ckfunc.model.chat import Channel, Message, User
+from ckfunc.model.page import Page
 from ckfunc.wire.messages import write_file
 
 if TYPE_CHECKING:
     from ckfunc.model.outputs import ChatEventJson, MessageEventJson, SessionEventJson
 
-USER_HEADINGS = ("ID", "NAME", "DISPLAY NAME", "KIND", "PRESENCE")
-CHANNEL_HEADINGS = ("ID", "TYPE", "NAME", "LAST MESSAGE")
-MESSAGE_HEADINGS = ("ID", "TIME", "CHANNEL", "USER", "MESSAGE")
+T = TypeVar("T")
+
+_USER_HEADINGS = ("ID", "NAME", "DISPLAY NAME", "KIND", "PRESENCE")
+_CHANNEL_HEADINGS = ("ID", "TYPE", "NAME", "LAST MESSAGE")
+_MESSAGE_HEADINGS = ("ID", "TIME", "CHANNEL", "USER", "MESSAGE")
 
 _SYSTEM = "system"
 """The sender of messages without a user."""
@@ -54,7 +69,7 @@ _PRESENCE = {
 }
 
 
-def user_cells(user: User) -> list[Segment]:
+def _user_cells(user: User) -> list[Segment]:
     """Return a user as a row."""
     kind = "guest" if user.is_guest else user.type.value.lower()
     presence = Segment("online", "success") if user.presence.online else Segment("offline", "muted")
@@ -68,7 +83,7 @@ def user_cells(user: User) -> list[Segment]:
     ]
 
 
-def channel_cells(channel: Channel) -> list[Segment]:
+def _channel_cells(channel: Channel) -> list[Segment]:
     """Return a channel as a row; a direct channel is named by its members."""
     last = channel.last_received_message
     text = "" if last is None else f"{_local_time(last)}  {_sender(last)}: {_message_text(last)}"
@@ -80,7 +95,7 @@ def channel_cells(channel: Channel) -> list[Segment]:
     ]
 
 
-def message_cells(message: Message, titles: Mapping[int, str]) -> list[Segment]:
+def _message_cells(message: Message, titles: Mapping[int, str]) -> list[Segment]:
     """Return a message as a row; `titles` are the names of channels, by id."""
     return [
         Segment(str(message.id), "muted"),
@@ -91,7 +106,7 @@ def message_cells(message: Message, titles: Mapping[int, str]) -> list[Segment]:
     ]
 
 
-def fitting_table(headings: Sequence[str], rows: Sequence[Line], width: int | None) -> list[Line]:
+def _fitting_table(headings: Sequence[str], rows: Sequence[Line], width: int | None) -> list[Line]:
     """Return a table whose last column is cut at `width` columns (None: never)."""
     lines: list[Line] = []
     for line in table(headings, rows):
@@ -107,6 +122,85 @@ def channel_title(channel: Channel) -> str:
         return _name_text(channel.name)
     names = ", ".join(_name_text(member.name) for member in channel.members)
     return cut(names, _LONGEST_NAME) or f"channel {channel.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A part of a list. `rest` is a message about the other parts, if there are any, or about an empty list."""
+
+    headings: Sequence[str]
+    rows: Sequence[Line]
+    documents: Sequence[Mapping[str, Any]]
+    rest: Line = ()
+
+    def lines(self, width: int | None) -> Sequence[Line]:
+        """Return the table, at most `width` columns wide; nothing for an empty list."""
+        return _fitting_table(self.headings, self.rows, width) if self.rows else ()
+
+
+@dataclass(frozen=True, slots=True)
+class MessageChoice:
+    """The messages to list: of a channel and of a user (name or id), with a text, and older than `before` (an id)."""
+
+    channel: str | None = None
+    user: str | None = None
+    text: str | None = None
+    before: int | None = None
+
+
+def users_listing(client: Client, size: int, page: int, channel: str | None, hint: str) -> Listing:
+    """Read a page (from 1) of the users, or of the members of a channel (name or id). `hint` is for an empty list."""
+    channel_id = None if channel is None else find_channel(client, channel).id
+    part = list_users(client, PagePart(size, page - 1), channel_id=channel_id)
+    return _listing(part, _USER_HEADINGS, _user_cells, "users", hint if channel is None else "")
+
+
+def channels_listing(client: Client, size: int, page: int, user: str | None, kind: str | None, hint: str) -> Listing:
+    """Read a page (from 1) of the channels, of a user (name or id), or of a type. `hint` is for an empty list."""
+    user_id = None if user is None else find_user(client, user).id
+    part = list_channels(client, PagePart(size, page - 1), user_id=user_id, kind=kind)
+    return _listing(part, _CHANNEL_HEADINGS, _channel_cells, "channels", hint if user is kind is None else "")
+
+
+def messages_listing(client: Client, most: int, choice: MessageChoice, *, titled: bool) -> Listing:
+    """Read the newest messages that `choice` selects, oldest first.
+
+    If `titled`, rows of different channels have their names.
+    """
+    channel_id = None if choice.channel is None else find_channel(client, choice.channel).id
+    username = None if choice.user is None else find_user(client, choice.user).name
+    part = newest_messages(client, most, MessageFilter(channel_id, username, choice.text, choice.before))
+    shown = part.items[::-1]
+    ids = {listed.item.channel_id for listed in shown} if channel_id is None and titled else set()
+    channels = [channel for each in ids if (channel := channel_of(client, each)) is not None]
+    titles = {channel.id: channel_title(channel) for channel in channels}
+    rows = [_message_cells(listed.item, titles) for listed in shown]
+    rest: Line = () if shown else [("no messages", "muted")]
+    if part.more:
+        older = f"`ckfunc emulator messages --before {shown[0].item.id}` lists them"
+        rest = [(f"older messages are not shown: {older}", "muted")]
+    return Listing(_MESSAGE_HEADINGS, rows, [listed.document for listed in shown], rest)
+
+
+def _listing(
+    page: Page[ListItem[T]], headings: Sequence[str], cells_of: Callable[[T], Line], name: str, hint: str
+) -> Listing:
+    rows = [cells_of(listed.item) for listed in page.items]
+    return Listing(headings, rows, [listed.document for listed in page.items], _rest(page, name, hint))
+
+
+def _rest(page: Page[Any], name: str, hint: str) -> Line:
+    """Return a message about the other pages, or about an empty list."""
+    if page.total_pages > 1 and page.items:
+        more = "" if page.number + 1 == page.total_pages else f"; --page {page.number + 2} shows the next"
+        text = f"page {page.number + 1} of {page.total_pages}, {page.total_elements} {name} in total{more}"
+        return [(text, "muted")]
+    if not page.items and page.total_elements:
+        pages = "is 1 page" if page.total_pages == 1 else f"are {page.total_pages} pages"
+        return [(f"no {name} on page {page.number + 1}: there {pages}", "muted")]
+    if not page.items:
+        return [(f"no {name}", "muted"), (f"; {hint}" if hint else "", "plain")]
+    return ()
 
 
 @dataclass(frozen=True, slots=True)

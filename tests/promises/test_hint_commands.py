@@ -23,7 +23,7 @@ RAISED_BY = {
     "testing/recording.py": ["test add"],
     "chat/client.py": ["chat"],
     "logs/entries.py": ["logs"],
-    "chat/lists.py": ["emulator users", "emulator channels"],
+    "chat/lines.py": ["emulator users", "emulator channels"],
     "cli/chat_session.py": ["chat"],
     "chat/connection.py": ["chat"],
     "cli/emulator_data.py": ["emulator import", "emulator reset"],

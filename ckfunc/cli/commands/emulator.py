@@ -43,7 +43,7 @@ from ckfunc.wire.faults import FaultMistake, read_fault_entry, write_active_faul
 
 if TYPE_CHECKING:
     from ckfunc.api.emulator import FaultControls
-    from ckfunc.chat.lists import Listing
+    from ckfunc.chat.lines import Listing
 
 _SEED_HINT = "`ckfunc emulator seed FILE` adds some"
 _limit = option("-n", "N", "List at most N.", integer(1, 2000), dest="limit", default=25)
@@ -130,7 +130,7 @@ def users(app: App, channel: str | None, limit: int, page: int, data_dir: Path |
 
     The emulator may be running.
     """
-    from ckfunc.chat.lists import users_listing
+    from ckfunc.chat.lines import users_listing
 
     client = stored_client(app, data_dir)
     with app.output.progress("reading"):
@@ -152,7 +152,7 @@ def channels(app: App, user: str | None, kind: str | None, limit: int, page: int
 
     A direct channel is named by its members. The emulator may be running.
     """
-    from ckfunc.chat.lists import channels_listing
+    from ckfunc.chat.lines import channels_listing
 
     if user is not None and kind is not None:
         raise UsageProblem("--user and --type can't be used together", hint="use only one of them")
@@ -187,7 +187,7 @@ def messages(
 
     The last line is the newest message. The emulator may be running.
     """
-    from ckfunc.chat.lists import MessageChoice, messages_listing
+    from ckfunc.chat.lines import MessageChoice, messages_listing
 
     client = stored_client(app, data_dir)
     with app.output.progress("reading"):
