@@ -225,14 +225,6 @@ class Sandbox:
         self._emulator.restore(self._start)
         self._generation += reload
 
-    def replace_hosts(self) -> None:
-        """Start new Node processes for the next runs."""
-
-        async def renew(services: Any) -> None:
-            services.hosts.renew()
-
-        self._emulator.within(renew)
-
     def reset_hosts(self) -> None:
         """Reset Node for the next runs. Processes without leftover work are reset, all others are replaced."""
 

@@ -248,7 +248,6 @@ def _run(run: ChainedRun) -> dict[str, Any]:
     return {"type": run.type, "status": Status.FAILED.value}
 
 
-MOST_MESSAGES = 200
 _MOST_MEMBERS = 100
 _PAGE = 100
 _MOST_PAGES = 10
