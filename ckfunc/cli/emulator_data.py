@@ -249,3 +249,6 @@ def _deletion_agreed(app: App, verb: str, data: Path, done: str, *, yes: bool) -
         refusal=f"{verb.lower().removesuffix('e')}ing the emulator's data requires confirmation; nothing was changed",
         hint="rerun with --yes; `ckfunc emulator export FILE` saves a copy of the data",
     )
+
+
+DATA_COMMANDS = (snapshots, export_command, import_command, reset_command, seed_command)

@@ -11,15 +11,7 @@ from ckfunc.base.errors import CkfuncError, NotFound, UsageProblem
 from ckfunc.base.text import counted
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_operations, complete_users
-from ckfunc.cli.emulator_data import (
-    directory,
-    export_command,
-    import_command,
-    reset_command,
-    seed_command,
-    snapshots,
-    stored_client,
-)
+from ckfunc.cli.emulator_data import DATA_COMMANDS, directory, stored_client
 from ckfunc.cli.options import (
     DIRECTORY,
     FILE,
@@ -281,5 +273,5 @@ def _running_faults(app: App, data_dir: Path | None) -> FaultControls:
     return FaultControls(app.connect(app.emulator_connection(url)))
 
 
-for subcommand in (faults, snapshots, export_command, import_command, reset_command, seed_command):
+for subcommand in (faults, *DATA_COMMANDS):
     emulator.add_command(subcommand)
