@@ -41,21 +41,15 @@ def types(app: App, check: bool, install: bool) -> int:
         written, links = write_types(root, load, app.schemas(), progress, install=install)
         shown = links if output.settings.json else tuple(link for link in links if link.action != "unchanged")
         show_written(app, root, (*written, *shown))
-    for notice in tsconfig_advice(root):
-        app.output.warn(notice)
+    output.warn(*tsconfig_advice(root))
     return EXIT_FAILED if stale else EXIT_OK
 
 
 def _show_stale(app: App, stale: Mapping[str, str]) -> None:
+    checked: StaleTypesJson = {"current": not stale, "stale": [{"path": p, "reason": why} for p, why in stale.items()]}
+    app.output.result(checked, [(name, (f"  ({why})", "muted")) for name, why in stale.items()])
     if app.settings.json:
-        checked: StaleTypesJson = {
-            "current": not stale,
-            "stale": [{"path": name, "reason": why} for name, why in stale.items()],
-        }
-        app.output.document(checked)
         return
-    for name, why in stale.items():
-        app.output.line(name, (f"  ({why})", "muted"))
     outdated = (("the types are not up to date", "failure"), ": run `ckfunc types`")
     app.output.talk(*(outdated if stale else [("the types are up to date", "success")]))
 
