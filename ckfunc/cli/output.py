@@ -174,9 +174,10 @@ class Output:
                 if self._spinner is not None:
                     show_on(self._spinner, self._news)
 
-    def warn(self, text: str) -> None:
-        """Print a warning; nothing with --quiet."""
-        self.talk(("warning: ", "warning"), self._advice(text))
+    def warn(self, *warnings: object) -> None:
+        """Print warnings; nothing with --quiet."""
+        for warning in warnings:
+            self.talk(("warning: ", "warning"), self._advice(str(warning)))
 
     def _advice(self, text: str) -> str:
         """Return a text whose commands have the target and data directory of this command."""

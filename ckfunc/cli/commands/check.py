@@ -41,8 +41,7 @@ def _check(app: App, types: Sequence[str]) -> int:
     began = app.clock.monotonic_s()
     with app.output.progress("checking"):
         checked = app.check(types)
-    for warning in checked.warnings:
-        app.output.warn(str(warning))
+    app.output.warn(*checked.warnings)
     app.output.annotate(annotations_of(checked.problems, checked.warnings), checked.root)
     if app.settings.json:
         app.output.document([problem.to_json() for problem in checked.problems])
@@ -68,8 +67,7 @@ def _watch(app: App, types: Sequence[str]) -> int:
         if isinstance(recheck, CkfuncError):
             output.failure(recheck)
             continue
-        for warning in recheck.new_warnings:
-            output.warn(str(warning))
+        output.warn(*recheck.new_warnings)
         if output.settings.json:
             output.record([problem.to_json() for problem in recheck.checked.problems])
             continue

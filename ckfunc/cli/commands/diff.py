@@ -90,8 +90,8 @@ def _plan(app: App, only: tuple[str, ...], out: Path | None, *, whole: bool) -> 
 
     place = None if out is None else app.named(out)
     project = app.project() if whole else replace(app.scripts(), target=app.target())
-    for warning in () if whole else project.warnings:
-        app.output.warn(str(warning))
+    if not whole:
+        app.output.warn(*project.warnings)
     client = app.client()
     with app.output.progress("comparing"):
         plan = run.plan(project, client, VersionCache(project.root), run.DeployOptions(only=only))

@@ -51,8 +51,7 @@ def init(
         )
         written += pipelines.write_pipeline(top, ci, pipeline, force=force)
         steps = tuple(pipelines.next_steps(ci, pipeline))
-        for warning in warnings:
-            app.output.warn(warning)
+        app.output.warn(*warnings)
     show_written(app, top, written)
     if app.settings.json:
         return

@@ -106,6 +106,5 @@ def _show(app: App, pulled: Pulled) -> None:
         app.output.document(pulled.to_json())
         return
     app.output.talks(pulled.file_lines())
-    for note in pulled.notes:
-        app.output.warn(note)
+    app.output.warn(*pulled.notes)
     app.output.talks(pulled.conflict_lines())

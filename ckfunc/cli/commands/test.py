@@ -312,8 +312,7 @@ def test(
             ),
             on_result=progress.result,
         )
-    for warning in tested.warnings:
-        output.warn(warning)
+    output.warn(*tested.warnings)
     try:
         _write(app, report, None if report is None else tested.junit_text())
         _write(app, coverage_file, None if tested.coverage is None else tested.coverage.to_lcov())

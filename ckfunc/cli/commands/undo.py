@@ -42,8 +42,7 @@ def undo(app: App, yes: bool, dry_run: bool, env_file: Path | None, keep_environ
             root, target, client, cache, supplied=_supplied(app, env_file), keep_environment=keep_environment
         )
     plan, undone = prepared.plan, f"the {prepared.record.described(app.clock.now())}"
-    for note in prepared.notes:
-        app.output.warn(note)
+    app.output.warn(*prepared.notes)
     if plan.is_empty:
         if app.settings.json:
             print_report(app.output, nothing_done(plan, Ending.COMPLETE, ""))

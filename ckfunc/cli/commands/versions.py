@@ -72,8 +72,7 @@ def _commits(app: App, here: Script | None, found: list[FunctionVersion]) -> dic
 
     with app.output.progress("reading the history of the handler"):
         commits, warnings = blame_versions(app.root(), here, found, app.workspace.bundler())
-    for warning in warnings:
-        app.output.warn(warning)
+    app.output.warn(*warnings)
     return commits
 
 
