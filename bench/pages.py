@@ -109,12 +109,14 @@ def _fill(path: Path) -> None:
             )
             database.execute(
                 "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)"
-                " INSERT INTO invocations SELECT i, ?, i, 1, ?, CASE i % 50 WHEN 0 THEN 'FAILED' ELSE 'SUCCEEDED' END,"
-                " '{\"payload\":1}', '2026-11-27T10:' || printf('%02d', (i / 60) % 60) || ':' || printf('%02d', i % 60)"
-                " || '.000Z' FROM n",
+                " INSERT INTO invocations SELECT i, ?, i, 1, ?,"
+                " printf('2026-11-27T10:%02d:%02d.000Z', (i / 60) % 60, i % 60) FROM n",
                 (INVOCATIONS, made.id, event),
             )
-            database.execute("INSERT INTO invocation_details SELECT id, '[]', 1.0, '[]', 0 FROM invocations")
+            database.execute(
+                "INSERT INTO invocation_details SELECT id, '[]', 1.0, '[]', 0,"
+                " CASE id % 50 WHEN 0 THEN 'FAILED' ELSE 'SUCCEEDED' END, '{\"payload\":1}' FROM invocations"
+            )
 
 
 def _size(url: str) -> int:

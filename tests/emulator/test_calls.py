@@ -17,7 +17,9 @@ from ckfunc.emulator.dispatch.recording import MOST_BODY_BYTES, MOST_CALLS
 from ckfunc.emulator.store import invocations
 from ckfunc.emulator.store.database import open_database
 from ckfunc.emulator.store.database_file import MIGRATIONS, SCHEMA
-from ckfunc.model.application import ApiCall
+from ckfunc.emulator.store.paging import PageRequest
+from ckfunc.model.application import ApiCall, Status
+from ckfunc.model.execution import HandlerError
 
 TYPE = "some.event"
 FETCH = """
@@ -217,3 +219,34 @@ def test_a_database_of_the_first_format_can_store_calls_after_migration(tmp_path
         assert (detail.calls, detail.calls_omitted) == ((ApiCall("GET", "/users", None, 200),), 4)
         assert not invocations.has_no_calls(database, 1)
         assert not invocations.has_no_calls(database, 2)
+
+
+def test_runs_of_the_first_format_have_their_results_after_migration(tmp_path: Path) -> None:
+    path = tmp_path / "emulator.db"
+    open_database(path, SCHEMA, MIGRATIONS).close()
+    with closing(sqlite3.connect(path)) as older:
+        make_first_format(older)
+        older.execute("INSERT INTO functions VALUES (1, 'a.b', 'N', NULL, 1, 1, 0)")
+        results = (("SUCCEEDED", '{"payload": 7}'), ("FAILED", '{"error": {}}'), ("RUNNING", "{}"))
+        for number, (status, result) in enumerate(results, 1):
+            older.execute(
+                "INSERT INTO invocations VALUES (?, 1, ?, 1, '{}', ?, ?, '2024-01-01T00:00:00.000Z')",
+                (number, number, status, result),
+            )
+            if status != "RUNNING":
+                older.execute("INSERT INTO invocation_details VALUES (?, '[]', 2.5)", (number,))
+        older.commit()
+    with closing(open_database(path, SCHEMA, MIGRATIONS)) as database:
+        page = invocations.page(database, 1, PageRequest(0, 10, "id ASC"))
+        assert [(run.status, run.result) for run in page.items] == [
+            (Status.SUCCEEDED, {"payload": 7}),
+            (Status.FAILED, {"error": {}}),
+            (Status.RUNNING, {}),
+        ]
+        assert page.total_elements == 3
+        assert invocations.end_abandoned(database, HandlerError("EmulatorStopped", "it stopped")) == 1
+        assert invocations.end_abandoned(database, HandlerError("EmulatorStopped", "it stopped")) == 0
+        abandoned = invocations.find(database, 3)
+        assert abandoned is not None
+        assert (abandoned.status, abandoned.result["error"]["message"]) == (Status.FAILED, "it stopped")
+        assert invocations.begin(database, 1, 1, {}).id == 4

@@ -115,7 +115,7 @@ _VERSION_COLUMNS = {"id": "id", "versionNumber": "version_number"}
 _INVOCATION_COLUMNS = {
     "id": "id",
     "versionNumber": "version_number",
-    "status": "status",
+    "status": invocations.STATUS,
     "createdTime": "created_time",
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import tempfile
 import uuid
@@ -63,6 +64,7 @@ MIGRATIONS: tuple[str, ...] = (
     _CLIENTS_ADDED,
     sessions.TYPING_SCHEMA,
     files.PARTS_ADDED,
+    invocations.RESULTS_MOVED,
 )
 """SQL that brings a database from one version of its format to the next: the first script from 1 to 2, and so on."""
 
@@ -78,7 +80,7 @@ class Checkpoints:
     """
 
     def __init__(self, database: Database, path: Path) -> None:
-        self._path, self._log = path, log_of(path)
+        self._path, self._log = path, str(log_of(path))
         self._thread = ThreadPoolExecutor(1, "ckfunc-checkpoints")
         self._size_before = 0
         self._database = database
@@ -115,12 +117,12 @@ def log_of(path: Path) -> Path:
 
 def is_long(log: Path) -> bool:
     """Return whether a write-ahead log is due for a checkpoint."""
-    return _size_bytes(log) > LOG_BYTES
+    return _size_bytes(str(log)) > LOG_BYTES
 
 
-def _size_bytes(log: Path) -> int:
+def _size_bytes(log: str) -> int:
     try:
-        return log.stat().st_size
+        return os.stat(log).st_size  # noqa: PTH116 - after each commit
     except OSError:
         return 0
 

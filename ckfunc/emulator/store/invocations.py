@@ -25,26 +25,25 @@ from ckfunc.model.page import CursorPage, Page
 
 SCHEMA = """
 CREATE TABLE invocations (
-  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  id INTEGER PRIMARY KEY,
   function_id INTEGER NOT NULL REFERENCES functions (id),
   ordinal INTEGER NOT NULL,
   version_number INTEGER NOT NULL,
   args TEXT NOT NULL,
-  status TEXT NOT NULL,
-  result TEXT NOT NULL,
   created_time TEXT NOT NULL
 ) STRICT;
 CREATE INDEX invocations_of_function ON invocations (function_id, id);
-CREATE UNIQUE INDEX invocations_counted ON invocations (function_id, ordinal);
-CREATE INDEX invocations_running ON invocations (id) WHERE status = 'RUNNING';
 CREATE TABLE invocation_details (
   invocation_id INTEGER PRIMARY KEY REFERENCES invocations (id),
   console TEXT NOT NULL,
   duration_ms REAL NOT NULL,
   calls TEXT NOT NULL DEFAULT '[]',
-  calls_omitted INTEGER NOT NULL DEFAULT 0
+  calls_omitted INTEGER NOT NULL DEFAULT 0,
+  status TEXT NOT NULL DEFAULT '',
+  result TEXT NOT NULL DEFAULT ''
 ) STRICT
 """
+"""A run is a row when it begins, and another row when it ends: each page that a commit changes costs time."""
 
 CALLS_ADDED = """
 ALTER TABLE invocation_details ADD COLUMN calls TEXT NOT NULL DEFAULT '[]';
@@ -52,9 +51,26 @@ ALTER TABLE invocation_details ADD COLUMN calls_omitted INTEGER NOT NULL DEFAULT
 """
 """Migrates a database from version 1 to 2."""
 
+RESULTS_MOVED = """
+ALTER TABLE invocation_details ADD COLUMN status TEXT NOT NULL DEFAULT '';
+ALTER TABLE invocation_details ADD COLUMN result TEXT NOT NULL DEFAULT '';
+UPDATE invocation_details SET (status, result) = (SELECT status, result FROM invocations WHERE id = invocation_id);
+DROP INDEX invocations_counted;
+DROP INDEX invocations_running;
+ALTER TABLE invocations DROP COLUMN status;
+ALTER TABLE invocations DROP COLUMN result
+"""
+"""Migrates a database in which `invocations` had the status and the result of a run."""
+
 _text = json.JSONEncoder(ensure_ascii=False).encode  # json.dumps would create an encoder for each text
 
-_COLUMNS = "id, version_number, status, args, result, created_time"
+_DETAILS = "invocation_id, console, duration_ms, calls, calls_omitted, status, result"
+STATUS = "coalesce(status, 'RUNNING')"
+"""SQL of a run's status."""
+
+_RESULT = "coalesce(result, '{}')"
+_COLUMNS = f"id, version_number, {STATUS}, args, {_RESULT}, created_time"
+_RUNS = "invocations LEFT JOIN invocation_details ON invocation_id = id"
 
 
 def begin(database: Database, function_id: int, version_number: int, args: Mapping[str, Any]) -> Invocation:
@@ -62,9 +78,8 @@ def begin(database: Database, function_id: int, version_number: int, args: Mappi
     now = database.now()
     with database.grouped():
         invocation_id = database.insert(
-            "INSERT INTO invocations (function_id, ordinal, version_number, args, status, result, created_time) VALUES"
-            " (?, coalesce((SELECT max(ordinal) FROM invocations WHERE function_id = ?), 0) + 1, ?, ?, 'RUNNING', '{}',"
-            " ?)",
+            "INSERT INTO invocations (function_id, ordinal, version_number, args, created_time) VALUES (?, coalesce("
+            "(SELECT ordinal FROM invocations WHERE function_id = ? ORDER BY id DESC LIMIT 1), 0) + 1, ?, ?, ?)",
             function_id,
             function_id,
             version_number,
@@ -81,12 +96,16 @@ def end(
     console = json.dumps([[line.level, line.text] for line in outcome.console]) if outcome.console else "[]"
     with database.grouped():
         database.execute(
-            "UPDATE invocations SET status = ?, result = ? WHERE id = ?",
-            (outcome.status.value, _result(outcome), invocation_id),
-        )
-        database.execute(
-            "INSERT INTO invocation_details VALUES (?, ?, ?, ?, ?)",
-            (invocation_id, console, outcome.duration_ms, _calls_text(calls) if calls else "[]", calls_omitted),
+            f"INSERT INTO invocation_details ({_DETAILS}) VALUES (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - a constant
+            (
+                invocation_id,
+                console,
+                outcome.duration_ms,
+                _calls_text(calls) if calls else "[]",
+                calls_omitted,
+                outcome.status.value,
+                _result(outcome),
+            ),
         )
 
 
@@ -106,19 +125,20 @@ def has_no_calls(database: Database, invocation_id: int) -> bool:
 
 def end_abandoned(database: Database, reason: HandlerError) -> int:
     """Fail all runs that an earlier process left RUNNING, and return their number."""
+    # The two counts are quick: usually every run has ended.
+    if database.value("SELECT (SELECT count(*) FROM invocations) = (SELECT count(*) FROM invocation_details)"):
+        return 0
     outcome = Outcome(None, reason)
-    with database.transaction():
-        database.execute(
-            "INSERT INTO invocation_details SELECT id, '[]', 0.0, '[]', 0 FROM invocations WHERE status = 'RUNNING'"
-        )
-        return database.execute(
-            "UPDATE invocations SET status = 'FAILED', result = ? WHERE status = 'RUNNING'", (_result(outcome),)
-        ).rowcount
+    return database.execute(
+        f"INSERT INTO invocation_details ({_DETAILS}) SELECT id, '[]', 0.0, '[]', 0, ?, ? FROM {_RUNS}"  # noqa: S608
+        " WHERE invocation_id IS NULL",
+        (outcome.status.value, _result(outcome)),
+    ).rowcount
 
 
 def find(database: Database, invocation_id: int) -> Invocation | None:
     """Return a run, or None."""
-    row = database.one(f"SELECT {_COLUMNS} FROM invocations WHERE id = ?", invocation_id)  # noqa: S608 - a constant
+    row = database.one(f"SELECT {_COLUMNS} FROM {_RUNS} WHERE id = ?", invocation_id)  # noqa: S608 - a constant
     return None if row is None else _invocation(row)
 
 
@@ -127,7 +147,7 @@ def page(database: Database, function_id: int, request: PageRequest) -> Page[Inv
     return select_page(
         database,
         _COLUMNS,
-        "invocations WHERE function_id = ?",
+        f"{_RUNS} WHERE function_id = ?",
         (function_id,),
         request=request,
         read=_invocation,
@@ -137,8 +157,8 @@ def page(database: Database, function_id: int, request: PageRequest) -> Page[Inv
 
 
 _COUNT = (
-    "SELECT coalesce((SELECT max(ordinal) FROM invocations WHERE function_id = ?)"
-    " - (SELECT min(ordinal) FROM invocations WHERE function_id = ?) + 1, 0)"
+    "SELECT coalesce((SELECT ordinal FROM invocations WHERE function_id = ? ORDER BY id DESC LIMIT 1)"
+    " - (SELECT ordinal FROM invocations WHERE function_id = ? ORDER BY id LIMIT 1) + 1, 0)"
 )
 
 
@@ -165,9 +185,9 @@ def runs(
     database: Database, request: CursorRequest, run_filter: RunFilter
 ) -> Generator[None, None, CursorPage[FunctionRun]]:
     """Return a page of the runs of all functions, newest first. Statuses and texts are searched in small steps."""
-    source, parameters = "invocations WHERE TRUE", tuple[Any, ...]()
+    source, parameters = f"{_RUNS} WHERE TRUE", tuple[Any, ...]()
     if run_filter.function_id is not None:
-        source, parameters = "invocations WHERE function_id = ?", (run_filter.function_id,)
+        source, parameters = f"{_RUNS} WHERE function_id = ?", (run_filter.function_id,)
 
     def read(rows: Sequence[sqlite3.Row]) -> tuple[FunctionRun, ...]:
         return _function_runs(database, rows)
@@ -182,7 +202,7 @@ def runs(
         columns,
         source,
         parameters,
-        condition=f"{_STATUS_IS[run_filter.status]} AND {version} AND args || result LIKE ? ESCAPE '!'",
+        condition=f"{_STATUS_IS[run_filter.status]} AND {version} AND args || {_RESULT} LIKE ? ESCAPE '!'",
         value=f"%{escaped}%",
         request=request,
         read=read,
@@ -190,18 +210,21 @@ def runs(
     return page
 
 
-_STATUS_IS: Mapping[Status | None, str] = {None: "TRUE", **{status: f"status = '{status.value}'" for status in Status}}
+_STATUS_IS: Mapping[Status | None, str] = {
+    None: "TRUE",
+    **{status: f"{STATUS} = '{status.value}'" for status in Status},
+}
 
 
 def run(database: Database, invocation_id: int) -> FunctionRun | None:
     """Return a run with its function, or None."""
-    sql = f"SELECT {_COLUMNS}, function_id FROM invocations WHERE id = ?"  # noqa: S608 - a constant
+    sql = f"SELECT {_COLUMNS}, function_id FROM {_RUNS} WHERE id = ?"  # noqa: S608 - a constant
     return next(iter(_function_runs(database, database.all(sql, invocation_id))), None)
 
 
 def latest_statuses(database: Database, function_id: int, most: int) -> list[tuple[datetime, Status]]:
     """Return when the latest runs of a function began, and their statuses, newest first."""
-    sql = "SELECT created_time, status FROM invocations WHERE function_id = ? ORDER BY id DESC LIMIT ?"
+    sql = f"SELECT created_time, {STATUS} FROM {_RUNS} WHERE function_id = ? ORDER BY id DESC LIMIT ?"  # noqa: S608
     return [(parse_timestamp(row[0]), Status(row[1])) for row in database.all(sql, function_id, most)]
 
 
@@ -216,8 +239,8 @@ def prune(database: Database, keep: int) -> bool:
     """Delete at most ROWS runs older than the last `keep`, and return whether there may be more."""
     with database.transaction():
         old = database.all(
-            "SELECT id FROM invocations WHERE id <= (SELECT max(id) FROM invocations) - ? AND status <> 'RUNNING'"
-            " ORDER BY id LIMIT ?",
+            "SELECT invocation_id FROM invocation_details WHERE invocation_id <= (SELECT max(id) FROM invocations) - ?"
+            " ORDER BY invocation_id LIMIT ?",
             keep,
             ROWS,
         )
