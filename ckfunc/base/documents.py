@@ -6,6 +6,7 @@ import json
 import math
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -48,6 +49,45 @@ class InvalidJson(ValueError):
         else:
             self.problem, self.line, self.column = "it is empty", 1, 1
             super().__init__(self.problem)
+
+
+def json_writer(
+    *,
+    ensure_ascii: bool = True,
+    separators: tuple[str, str] = (", ", ": "),
+    default: Callable[[Any], Any] | None = None,
+) -> Callable[[Any], str]:
+    """Return a function that writes JSON as `json.dumps` does with these options, in half of the time.
+
+    A JSONEncoder builds an encoder in C for each text; this function builds one. Circular documents raise
+    RecursionError.
+    """
+    encoder = json.JSONEncoder(ensure_ascii=ensure_ascii, separators=separators, default=default, check_circular=False)
+    make: Callable[..., Any] | None = getattr(json.encoder, "c_make_encoder", None)  # None without C extensions
+    if make is None:
+        return encoder.encode
+    text = json.encoder.encode_basestring_ascii if ensure_ascii else json.encoder.encode_basestring
+    item, key = separators
+    encode = make(None, encoder.default, text, None, key, item, False, False, True)
+
+    def write(document: Any) -> str:
+        return "".join(encode(document, 0))
+
+    return write
+
+
+def json_reader(decoder: json.JSONDecoder) -> Callable[[str], Any]:
+    """Return a function that reads JSON as `decoder.decode` does, in half of the time if there is no space around."""
+    read = decoder.raw_decode
+
+    def decode(text: str) -> Any:
+        try:
+            document, end = read(text)
+        except ValueError:
+            return decoder.decode(text)  # text that begins with white space, or an error with its position
+        return document if end == len(text) else decoder.decode(text)
+
+    return decode
 
 
 def read_document(data: str | bytes) -> Any:

@@ -12,13 +12,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from ckfunc.base.documents import DEEPEST, deeper_than
+from ckfunc.base.documents import DEEPEST, deeper_than, json_reader, json_writer
 from ckfunc.model.application import ConsoleLine
 from ckfunc.model.execution import ExecutedRanges, HandlerError
 
 LONGEST = 64 * 1024 * 1024
 _PREFIX = struct.Struct(">II")
-_encoder = json.JSONEncoder(separators=(",", ":"))
+_header = json_reader(json.JSONDecoder())
+_header_text = json_writer(separators=(",", ":"))
 
 
 class BrokenStream(Exception):
@@ -27,7 +28,7 @@ class BrokenStream(Exception):
 
 def encode(header: Mapping[str, Any], body: str = "") -> bytes:
     """Return a frame. A lone surrogate in `body` is written as `?`."""
-    head = _encoder.encode(header).encode()
+    head = _header_text(header).encode()
     tail = body.encode("utf-8", "replace")
     return _PREFIX.pack(4 + len(head) + len(tail), len(head)) + head + tail
 
@@ -41,25 +42,28 @@ class Decoder:
 
     def feed(self, data: bytes) -> Iterator[tuple[dict[str, Any], str]]:
         """Yield (header, body) of each frame that `data` completes. Raises BrokenStream."""
-        buffer = self._bytes
-        buffer += data
-        seal, start = self._seal, 0
+        buffer: bytes | bytearray = data  # most data is complete frames
+        if self._bytes:
+            buffer = self._bytes
+            buffer += data
+        seal, seal_bytes, size, start = self._seal, len(self._seal), len(buffer), 0
         try:
-            while len(buffer) > start:
-                head_at = start + len(seal) + _PREFIX.size
-                if not seal.startswith(bytes(buffer[start : start + len(seal)])):
+            while size > start:
+                prefix_at = start + seal_bytes
+                head_at = prefix_at + _PREFIX.size
+                if not seal.startswith(bytes(buffer[start:prefix_at])):
                     raise BrokenStream("a frame does not begin with the seal")
-                if len(buffer) < head_at:
+                if size < head_at:
                     break
-                length, head_length = _PREFIX.unpack_from(buffer, start + len(seal))
+                length, head_length = _PREFIX.unpack_from(buffer, prefix_at)
                 if length > LONGEST or head_length + 4 > length:
                     raise BrokenStream("a frame has an invalid length")
                 body_at = head_at + head_length
                 end = head_at + length - 4
-                if len(buffer) < end:
+                if size < end:
                     break
                 try:
-                    header = json.loads(buffer[head_at:body_at].decode())
+                    header = _header(buffer[head_at:body_at].decode())
                     body = buffer[body_at:end].decode()
                 except (ValueError, RecursionError) as error:
                     raise BrokenStream("a frame is not valid JSON") from error
@@ -68,7 +72,10 @@ class Decoder:
                 start = end
                 yield header, body
         finally:
-            del buffer[:start]
+            if isinstance(buffer, bytearray):
+                del buffer[:start]
+            elif start < size:
+                self._bytes += buffer[start:]
 
 
 _LEVELS = frozenset({"log", "info", "debug", "warn", "error", "trace"})
@@ -175,4 +182,4 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a JSON value")
 
 
-_decode = json.JSONDecoder(parse_constant=_no_constant).decode
+_decode = json_reader(json.JSONDecoder(parse_constant=_no_constant))

@@ -6,7 +6,6 @@ A process is replaced if it is broken or out of date.
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import shutil
 import tempfile
@@ -16,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from ckfunc.base.documents import json_writer
 from ckfunc.base.errors import CkfuncError, SystemRefusal
 from ckfunc.model.application import ConsoleLine
 from ckfunc.model.execution import Determinism, Environment, HandlerError, HandlerVersion, Limits, Outcome
@@ -38,7 +38,7 @@ _MOST_ATTEMPTS = 3  # processes that are tried for a run before it fails because
 
 _MOST_LOADS = 200  # Node never unloads a module, so a process is replaced after this many versions
 
-_event_text = json.JSONEncoder(separators=(",", ":"), default=dict).encode
+_event_text = json_writer(separators=(",", ":"), default=dict)
 
 
 @dataclass(slots=True)

@@ -6,11 +6,12 @@ received. Names inside user data are never changed.
 
 from __future__ import annotations
 
-import json
 import re
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any
+
+from ckfunc.base.documents import json_writer
 
 JSON = "application/json"
 VENDOR_JSON = "application/vnd.chatkitty+json"
@@ -60,12 +61,12 @@ def camel(name: str) -> str:
     return _LOWER.sub(lambda match: match[1].upper(), name)
 
 
-_COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+_compact = json_writer(ensure_ascii=False, separators=(",", ":"))
 
 
 def compact_json(document: Any) -> bytes:
     """Return a document as the shortest JSON, in UTF-8."""
-    return _COMPACT.encode(document).encode("utf-8", "replace")
+    return _compact(document).encode("utf-8", "replace")
 
 
 def spelled(document: Any, dialect: Dialect) -> Any:

@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl
 
 from multipart import MultipartError, MultipartSegment, ParserLimitReached, PushMultipartParser
 
-from ckfunc.base.documents import DEEPEST, deeper_than, finite, json_error, no_constant
+from ckfunc.base.documents import DEEPEST, deeper_than, finite, json_error, json_reader, no_constant
 from ckfunc.emulator.http.problems import Refused
 from ckfunc.emulator.store.files import StoredFile
 
@@ -37,6 +37,7 @@ def _itself(document: dict[str, Any]) -> dict[str, Any]:
     return document
 
 
+_read = json_reader(DECODER)
 _LARGE_DECODER = json.JSONDecoder(parse_constant=no_constant, parse_float=finite, object_hook=_itself)
 
 FILE_BYTES = 32 * MEBIBYTE
@@ -103,7 +104,7 @@ def read_json(body: bytes, content_type: str | None) -> Any:
     try:
         text = body.decode("utf-8")
         # A hook lets other threads run between two objects; without one the parser holds the interpreter lock.
-        document = (_LARGE_DECODER if len(body) > _LARGE_BYTES else DECODER).decode(text)
+        document = _LARGE_DECODER.decode(text) if len(body) > _LARGE_BYTES else _read(text)
     except UnicodeDecodeError as error:
         raise Refused(f"the body is not UTF-8 (byte {error.start})") from None
     except RecursionError:

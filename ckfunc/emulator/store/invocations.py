@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from ckfunc.base.clock import parse_timestamp, timestamp
+from ckfunc.base.documents import json_reader, json_writer
 from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.paging import (
     CursorRequest,
@@ -62,7 +63,8 @@ ALTER TABLE invocations DROP COLUMN result
 """
 """Migrates a database in which `invocations` had the status and the result of a run."""
 
-_text = json.JSONEncoder(ensure_ascii=False).encode  # json.dumps would create an encoder for each text
+_text = json_writer(ensure_ascii=False)
+_document = json_reader(json.JSONDecoder())
 
 _DETAILS = "invocation_id, console, duration_ms, calls, calls_omitted, status, result"
 STATUS = "coalesce(status, 'RUNNING')"
@@ -276,7 +278,7 @@ def details(database: Database, ids: list[int]) -> list[InvocationDetail]:
 
 def result_of(outcome: Outcome) -> dict[str, Any]:
     """Return an outcome in the platform's format."""
-    result: dict[str, Any] = json.loads(_result(outcome))
+    result: dict[str, Any] = _document(_result(outcome))
     return result
 
 
