@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
@@ -20,7 +19,7 @@ from ckfunc.emulator.http.request_log import RecordedRequest
 from ckfunc.emulator.http.routing import Access, Route, Router, answer_format, segments_of
 from ckfunc.emulator.realtime import streams
 from ckfunc.emulator.resources import application, channels, controls, files, jobs, messages, openapi, users
-from ckfunc.emulator.server import HttpServer, most_files
+from ckfunc.emulator.server import Exchange, HttpServer, most_files
 from ckfunc.emulator.services import EmulatorServices
 from ckfunc.emulator.store.application import APPLICATION_ID
 from ckfunc.emulator.store.trouble import misread
@@ -122,7 +121,7 @@ class AsgiApp:
             return
         if request.fault is not None and request.fault.lost:
             self._note_unanswered(request)
-            scope["extensions"][CONNECTION]["close"]()
+            scope["extensions"][CONNECTION].close()
             await _left(receive)
             return
         if request.noted is not None:
@@ -131,7 +130,7 @@ class AsgiApp:
             reply = replace(reply, headers={**reply.headers, **page_headers(headers.get("origin"))})
         head = scope["method"] == "HEAD"
         if reply.stream is None:
-            content = await self._send(reply, dialect, media_type, head, send)
+            content = await self._send(reply, dialect, media_type, head, scope["extensions"][CONNECTION])
             if request.recorded is not None:
                 self._services.requests.end(request.recorded, reply.status, content)
         else:
@@ -227,7 +226,7 @@ class AsgiApp:
 
     async def _reply(self, route: Route, call: Call) -> Reply:
         reply = route.handler(call, self._services)
-        return await reply if inspect.isawaitable(reply) else reply
+        return reply if isinstance(reply, Reply) else await reply
 
     async def _inject_fault(self, request: _IncomingRequest, operation: str) -> None:
         """Delay a request, or refuse it, if a fault applies. Raises FaultAnswer, or ConnectionError if the client left.
@@ -260,14 +259,13 @@ class AsgiApp:
             return self._dashboard.problem_page(problem)
         return Reply(problem.document(), problem.status, problem.headers)
 
-    async def _send(self, reply: Reply, dialect: Dialect, media_type: str, head: bool, send: Send) -> bytes:
+    async def _send(self, reply: Reply, dialect: Dialect, media_type: str, head: bool, exchange: Exchange) -> bytes:
         content = reply.content
         if content is None:
             content = b"" if reply.document is None else compact_json(spelled(reply.document, dialect))
         headers = self._headers(reply, media_type)
         headers.append((b"content-length", str(len(content)).encode()))
-        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-        await send({"type": "http.response.body", "body": b"" if head else content})
+        await exchange.respond(reply.status, headers, b"" if head else content)
         return content
 
     async def _send_stream(

@@ -6,12 +6,13 @@ import asyncio
 import json
 import socket
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
 import uvicorn
 from httptools import HttpParserError
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from ckfunc.emulator.http.faults import CONNECTION
 from ckfunc.emulator.http.problems import HttpProblem, Refused
@@ -224,7 +225,6 @@ class LimitedConnection(HttpToolsProtocol):
         self._head_bytes = 0
         self._began_s = self._heard_s
         super().on_message_begin()
-        self.scope["extensions"] = {CONNECTION: {"close": self.transport.close}}
 
     def on_url(self, url: bytes) -> None:
         """Receive a piece of the request's target."""
@@ -244,6 +244,7 @@ class LimitedConnection(HttpToolsProtocol):
         super().on_headers_complete()
         if not (self.parser.should_upgrade() and self._should_upgrade()):  # an upgrade reads its headers again
             self.headers = []  # trailers would be added to the headers of a request that is being answered
+            self.scope["extensions"] = {CONNECTION: Exchange(self.cycle)}  # type: ignore[dict-item]  # not a dict
 
     def on_body(self, body: bytes) -> None:
         """Receive a piece of the body."""
@@ -303,6 +304,42 @@ class LimitedConnection(HttpToolsProtocol):
                 self.refuse(TooSlow(f"nothing of the body arrived for {SILENCE_TIMEOUT_S:.0f} seconds"))
         elif not self._asked and now_s - self._heard_s > IDLE_TIMEOUT_S:
             self.transport.close()
+
+
+class Exchange:
+    """A request and its answer."""
+
+    __slots__ = ("_cycle",)
+
+    def __init__(self, cycle: RequestResponseCycle) -> None:
+        self._cycle = cycle
+
+    def close(self) -> None:
+        """Close the connection without an answer."""
+        self._cycle.transport.close()
+
+    async def respond(self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> None:
+        """Send a complete answer, unless the client has left. Raises ValueError for a header with a line break.
+
+        For answers in one piece, this takes a third of the time of two ASGI messages.
+        """
+        cycle = self._cycle
+        if cycle.flow.write_paused and not cycle.disconnected:
+            await cycle.flow.drain()
+        if cycle.disconnected:
+            return
+        parts = [STATUS_LINE[status]]
+        for name, value in (*cycle.default_headers, *headers):
+            if b"\r" in value or b"\n" in value:
+                raise ValueError(f"the header {name!r} has a line break")
+            parts += name, b": ", value, b"\r\n"
+        parts += (b"\r\n", body) if cycle.keep_alive else (b"connection: close\r\n\r\n", body)
+        cycle.response_started = cycle.response_complete = True
+        cycle.message_event.set()
+        cycle.transport.write(b"".join(parts))
+        if not cycle.keep_alive:
+            cycle.transport.close()
+        cycle.on_response()
 
 
 class JoinedWrites:

@@ -93,6 +93,30 @@ def test_trailers_do_not_become_headers(emulator: Emulator) -> None:
     assert (status, document["error"]) == (400, "unsupported_grant_type")
 
 
+@pytest.mark.parametrize(
+    "first_line", [b"GET /emulator/health HTTP/1.0", b"GET /nothing HTTP/1.1\r\nconnection: close"]
+)
+def test_a_connection_is_closed_after_the_answer_if_the_client_asks_for_it(
+    emulator: Emulator, first_line: bytes
+) -> None:
+    with closing(connected(emulator)) as connection:
+        connection.sendall(first_line + b"\r\nhost: 127.0.0.1\r\n\r\n")
+        received = b"".join(iter(lambda: connection.recv(65536), b""))
+    head, _, body = received.partition(b"\r\n\r\n")
+    assert b"\r\nconnection: close" in head
+    assert f"\r\ncontent-length: {len(body)}".encode() in head
+    assert json.loads(body)
+
+
+def test_the_answer_to_head_has_the_length_of_the_body_and_no_body(emulator: Emulator) -> None:
+    with closing(connected(emulator)) as connection:
+        connection.sendall(b"HEAD /emulator/health HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n")
+        received = b"".join(iter(lambda: connection.recv(65536), b""))
+    head, _, body = received.partition(b"\r\n\r\n")
+    assert int(head.split(b"content-length: ")[1].split(b"\r\n")[0]) > 10
+    assert body == b""
+
+
 def test_a_thousand_pipelined_requests_are_all_answered(emulator: Emulator) -> None:
     count = 1000
     with closing(connected(emulator)) as connection:

@@ -14,7 +14,7 @@ from ckfunc.model.fault import ActiveFault, Fault
 MOST_FAULTS = 100
 
 CONNECTION = "ckfunc.connection"
-"""The extension of an ASGI scope whose `close` closes the connection of a request without an answer."""
+"""The extension of an ASGI scope with the Exchange of the request (see `server`)."""
 
 
 class FaultAnswer(HttpProblem):
