@@ -77,7 +77,8 @@ def ago(moment: datetime, now: datetime, zone: tzinfo | None = None) -> str:
 
 def timestamp(moment: datetime) -> str:
     """Return `moment` in the format of the Platform API: UTC, milliseconds, `Z`."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+    utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return utc.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def parse_timestamp(text: str) -> datetime:

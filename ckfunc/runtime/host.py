@@ -432,8 +432,9 @@ class Host:
 
     def _unfinished(self) -> Iterator[ConsoleLine]:
         """Yield unfinished lines on descriptors 1 and 2 when a run ends, if it is the only run."""
-        if sum(request.runs for request in self._requests.values()) == 1:
-            for written in self._written.values():
+        unfinished = [written for written in self._written.values() if written.unfinished]
+        if unfinished and sum(request.runs for request in self._requests.values()) == 1:
+            for written in unfinished:
                 yield from written.rest()
 
     def _print_stray(self, line: ConsoleLine) -> None:

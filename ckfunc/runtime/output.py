@@ -50,6 +50,8 @@ class Lines:
 
     def unfinished(self) -> list[ConsoleLine]:
         """Return and clear the unfinished lines."""
+        if not self._begun:
+            return []
         lines = [ConsoleLine(stream, text) for stream, text in self._begun.items()]
         self._begun.clear()
         return lines
@@ -63,21 +65,22 @@ class WrittenOutput:
     def __init__(self, level: str) -> None:
         self._level = level
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        self._rest = ""
+        self.unfinished = ""
+        """The beginning of a line."""
         self._blank = 0
         self._reporting = False
 
     def take(self, data: bytes) -> Iterator[ConsoleLine]:
         """Yield the lines that `data` completes. Very long lines are split."""
-        *lines, self._rest = (self._rest + self._decoder.decode(data)).split("\n")
+        *lines, self.unfinished = (self.unfinished + self._decoder.decode(data)).split("\n")
         for text in lines:
             yield from self._line(text)
-        if len(self._rest) > self._LONGEST:
+        if len(self.unfinished) > self._LONGEST:
             yield from self.rest()
 
     def rest(self) -> Iterator[ConsoleLine]:
         """Yield the unfinished line."""
-        text, self._rest = self._rest, ""
+        text, self.unfinished = self.unfinished, ""
         if text:
             yield from self._line(text)
 

@@ -221,10 +221,13 @@ def test_tokens_expire_exactly_and_many_sign_ins_keep_the_newest_token_valid() -
     tokens.check(f"Bearer {last}")
 
 
-def test_the_depth_of_an_event_chain_is_eventually_discarded() -> None:
+def test_the_depth_of_an_event_chain_is_discarded_after_many_chained_events() -> None:
     depths = Depths()
     depths.note(1, 5)
     assert (depths.below(None), depths.below(1), depths.below(2)) == (0, 6, 1)
     for number in range(2, 30_000):
         depths.note(number, 0)
+    assert depths.below(1) == 6
+    for number in range(2, 30_000):
+        depths.note(number, 1)
     assert depths.below(1) == 1

@@ -6,8 +6,8 @@ import asyncio
 import logging
 import sqlite3
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from contextlib import nullcontext, suppress
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from ckfunc.base.errors import CkfuncError
@@ -165,8 +165,9 @@ class Dispatcher:
             return None
         await self._stored(started)
         outcome = await self._execute(started)
+        begun = started.invocation
         result = invocations.result_of(outcome)
-        invocation = replace(started.invocation, status=outcome.status, result=result)
+        invocation = Invocation(begun.id, begun.version_number, outcome.status, begun.args, result, begun.created_time)
         calls = self.recorder.shown(invocation.id)
         detail = InvocationDetail(invocation.id, outcome.console, outcome.duration_ms, *calls)
         return FinishedRun(invocation, detail, outcome)
@@ -294,8 +295,11 @@ class Dispatcher:
 
     async def _execute(self, started: _Started) -> Outcome:
         try:
-            async with nullcontext() if self.next_conditions is None else self._turn:
+            if self.next_conditions is None:
                 outcome = await self._outcome(started)
+            else:
+                async with self._turn:
+                    outcome = await self._outcome(started)
         except asyncio.CancelledError:
             self._end(started, Outcome(None, STOPPED, tuple(started.console)))
             raise

@@ -199,7 +199,9 @@ class Depths:
         return 0 if caller is None else 1 + self._of.get(caller, 0)
 
     def note(self, invocation_id: int, depth: int) -> None:
-        """Remember a run's depth; a call of its handler may arrive after its end."""
+        """Remember a run's depth; a call of its handler may arrive after its end. Most runs have depth 0."""
+        if depth == 0:
+            return
         self._of[invocation_id] = depth
         if len(self._of) > _MOST_REMEMBERED:
             del self._of[next(iter(self._of))]
