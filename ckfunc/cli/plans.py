@@ -18,7 +18,6 @@ from ckfunc.deploy.show.documents import plan_json, plan_markdown, report_json, 
 from ckfunc.deploy.show.text import plan_lines, report_lines, verdict_lines
 
 if TYPE_CHECKING:
-    from ckfunc.deploy.observation import Observation
     from ckfunc.model.project import Script
 
 
@@ -74,25 +73,13 @@ def print_plan(
         output.result(plan_json(plan, verdicts), [*plan_lines(plan), *verdict_lines(verdicts or ())])
 
 
-def print_report(
-    output: Output,
-    report: DeployReport,
-    *,
-    verdicts: Sequence[GateVerdict] | None = None,
-    undone: str | None = None,
-    observation: Observation | None = None,
-) -> None:
-    """Print the result of a deploy; with --json, also that of gates and a watch. With --quiet, print only failures.
-
-    `undone` is what an undo reverted.
-    """
+def print_report(output: Output, report: DeployReport, *, undone: str | None = None) -> None:
+    """Print the result of a deploy. With --quiet, print only failures. `undone` is what an undo reverted."""
     if output.settings.json:
-        output.document(report_json(report, observation, verdicts))
-        return
-    if (output.settings.quiet and report.ok) or report.declined:
-        return
-    width = output.width() or USUAL_COLUMNS
-    output.lines(report_lines(report, width=width, only_failures=output.settings.quiet, undone=undone))
+        output.document(report_json(report))
+    elif not ((output.settings.quiet and report.ok) or report.declined):
+        width = output.width() or USUAL_COLUMNS
+        output.lines(report_lines(report, width=width, only_failures=output.settings.quiet, undone=undone))
 
 
 def local_script(app: App, trigger_type: str) -> Script | None:

@@ -11,7 +11,7 @@ from ckfunc.base.secrets import Secret
 from ckfunc.base.text import USUAL_COLUMNS
 from ckfunc.cli.app import App
 from ckfunc.deploy.apply.journal import JournalRecord
-from ckfunc.deploy.gates import run_hook
+from ckfunc.deploy.gates import run_after_deploy
 from ckfunc.deploy.observation import (
     Observation,
     WatchContext,
@@ -61,7 +61,7 @@ def resume_watch(app: App, *, dry_run: bool) -> int | None:
         return EXIT_OK
     if observation.exit_code != EXIT_INTERRUPTED:
         app.output.flush()
-        run_hook("after_deploy", project.hooks.after_deploy, document, project.root, failed="the watch is over")
+        run_after_deploy(project, document, failed="the watch is over")
     return observation.exit_code
 
 

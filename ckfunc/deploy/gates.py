@@ -9,17 +9,17 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from ckfunc.base.clock import Clock
 from ckfunc.base.errors import CkfuncError, InvalidFiles, UsageProblem
 from ckfunc.base.text import cut, printable
 from ckfunc.deploy.plan.plan import Plan
 from ckfunc.deploy.resources import FUNCTIONS
-from ckfunc.model.project import GATE
+from ckfunc.model.project import GATE, Project
 
 if TYPE_CHECKING:
-    from ckfunc.model.outputs import GateJson
+    from ckfunc.model.outputs import GateJson, PlanJson, ReportJson, ResumedWatchJson
 
 MANIFEST = "manifest"
 """Selects the gates of functions.yaml."""
@@ -129,7 +129,17 @@ class HookFailed(CkfuncError):
     """A hook ended with an error."""
 
 
-def run_hook(name: str, command: str | None, document: Any, root: Path, *, failed: str) -> None:
+def run_before_deploy(project: Project, document: PlanJson) -> None:
+    """Run the hook that precedes the first write of a plan. Raises HookFailed."""
+    _run_hook("before_deploy", project.hooks.before_deploy, document, project.root, failed="nothing was written")
+
+
+def run_after_deploy(project: Project, document: ReportJson | ResumedWatchJson, *, failed: str) -> None:
+    """Run the hook that follows a deploy and its watch. Raises HookFailed, with a message that ends with `failed`."""
+    _run_hook("after_deploy", project.hooks.after_deploy, document, project.root, failed=failed)
+
+
+def _run_hook(name: str, command: str | None, document: object, root: Path, *, failed: str) -> None:
     """Run a command of functions.yaml in the shell, in the project's directory. Raises HookFailed.
 
     Its standard input is `document` as JSON. Its output goes to standard error, so that standard output only has the

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Protocol
 
 from ckfunc.base.clock import Clock, SystemClock
+from ckfunc.base.errors import CkfuncError
 from ckfunc.base.secrets import Secret
 from ckfunc.base.workers import AT_ONCE
 from ckfunc.deploy.apply import journal as journals
@@ -17,10 +20,11 @@ from ckfunc.deploy.apply.report import WRONG, DeployReport, Ending, Item, nothin
 from ckfunc.deploy.apply.steps import OnStep, apply
 from ckfunc.deploy.apply.verify import read_back
 from ckfunc.deploy.cache import VersionCache, deployed_literals, store_literals
+from ckfunc.deploy.gates import GateVerdict, require_passed
 from ckfunc.deploy.history import Rollback, function_of, prepare_rollback, rolled_back
 from ckfunc.deploy.plan import plan as planning
 from ckfunc.deploy.plan import saved as saving
-from ckfunc.deploy.plan.checks import Check, allow_removals, require_valid
+from ckfunc.deploy.plan.checks import Check, allow_removals, require_installable, require_valid
 from ckfunc.deploy.plan.plan import Plan, require_known, select
 from ckfunc.deploy.plan.saved import SavedPlan
 from ckfunc.deploy.plan.snapshot import guard, overview, with_versions
@@ -101,6 +105,56 @@ def prepare(
         require_valid(deploy_plan, check)
         allow_removals(deploy_plan, allowed=options.allow_removals)
     return deploy_plan
+
+
+class PlanScreen(Protocol):
+    """The terminal of a deploy."""
+
+    def detail(self, text: str, /) -> None:
+        """Print a detail with --verbose."""
+
+    def warn(self, text: str, /) -> None:
+        """Print a warning."""
+
+    def paused(self) -> AbstractContextManager[None]:
+        """Leave the terminal to another program."""
+
+
+@dataclass(slots=True)
+class DeployConditions:
+    """Conditions of a deploy: its packages exist, its gates pass, the user agrees, and the hook succeeds.
+
+    `try_gates` runs the gates, if there are any. `reload` reads the project again. `agree` asks the user, and `hook`
+    runs the command that precedes the first write.
+    """
+
+    project: Project
+    try_gates: Callable[[Plan], tuple[GateVerdict, ...]] | None
+    reload: Callable[[], Project]
+    agree: Callable[[Plan], bool]
+    hook: Callable[[Plan], object]
+    screen: PlanScreen
+    verdicts: tuple[GateVerdict, ...] = ()
+    former_values: Mapping[str, Secret] = field(default_factory=dict)
+    """The variables before the deploy."""
+
+    def hold(self, plan: Plan) -> bool:
+        """Check the conditions in this order; return whether the user agrees. Raises CkfuncError."""
+        have = plan.have.get(ENVIRONMENT, {})
+        self.former_values = {name: value for name, value in have.items() if isinstance(value, Secret)}
+        require_installable(self.project, plan, self.screen.detail, self.screen.warn)
+        if self.try_gates is not None:
+            self.verdicts = self.try_gates(plan)
+            require_passed(self.verdicts)
+            # Gates read the files again: what passed must be what is deployed.
+            if self.reload() != self.project:
+                problem = "the project was changed while its gates ran; nothing was written"
+                raise CkfuncError(problem, hint="run the command again")
+        agreed = self.agree(plan)
+        if agreed:
+            with self.screen.paused():
+                self.hook(plan)
+        return agreed
 
 
 def deploy(

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ckfunc.base.errors import EXIT_OK, CkfuncError, UsageProblem
+from ckfunc.base.errors import EXIT_OK, UsageProblem
 from ckfunc.base.interrupts import EXIT_INTERRUPTED
-from ckfunc.base.secrets import Secret
 from ckfunc.base.workers import AT_ONCE
 from ckfunc.cli.app import App
 from ckfunc.cli.options import (
@@ -28,18 +28,15 @@ from ckfunc.cli.options import (
 from ckfunc.cli.plans import gates_of, print_plan, print_report, try_gates
 from ckfunc.deploy.apply.recovery import unfinished
 from ckfunc.deploy.cache import VersionCache
-from ckfunc.deploy.gates import GateVerdict, require_passed, run_hook
+from ckfunc.deploy.gates import GateVerdict, require_passed, run_after_deploy, run_before_deploy
 from ckfunc.deploy.plan import saved
 from ckfunc.deploy.plan.checks import require_installable, requirements_check
 from ckfunc.deploy.plan.plan import Plan
-from ckfunc.deploy.resources import ENVIRONMENT
 from ckfunc.deploy.show.documents import plan_json, refused_json, report_json
 from ckfunc.deploy.show.text import plan_lines, step_text, verdict_lines
 from ckfunc.model.project import MAX_FAILURES, MOST_MIN_RUNS, NO_WATCH, WATCH_FOR
 
 if TYPE_CHECKING:
-    from ckfunc.deploy.apply.report import DeployReport
-    from ckfunc.deploy.observation import Observation
     from ckfunc.deploy.run import DeployOptions
 
 
@@ -164,43 +161,39 @@ def deploy(
         require_passed(tried or ())
         app.output.talk(("dry run: ", "title"), "nothing was written")
         return EXIT_OK
-    verdicts: list[GateVerdict] = []
-    former_values: dict[str, Secret] = {}
+    conditions = run.DeployConditions(
+        project,
+        try_gates=partial(_tried, app, gates) if gates else None,
+        reload=app.workspace.load,
+        agree=partial(_agreed, app, yes=yes),
+        hook=lambda plan: run_before_deploy(project, plan_json(plan)),
+        screen=app.output,
+    )
     with app.output.progress("deploying"):
         report = run.deploy(
             project,
             client,
             check=check,
-            confirm=_confirmation(app, gates, verdicts, former_values, yes=yes),
+            confirm=conditions.hold,
             on_step=lambda step: app.output.detail(step_text(step)),
             options=options,
             clock=app.clock,
         )
     remember_deployed(project, client.identity, report)
-    shown_verdicts = verdicts if gates else None
+    observation = None
     if not app.settings.json:
-        print_report(app.output, report, verdicts=shown_verdicts)
-    observation = _watched(app, options, report, former_values)
-    if app.settings.json:
-        print_report(app.output, report, verdicts=shown_verdicts, observation=observation)
+        print_report(app.output, report)
+    if options.watch is not None and report.ok:
+        from ckfunc.cli.watched_deploys import watch_deployed
+
+        observation = watch_deployed(app, options, report, conditions.former_values)
+    app.output.data(report_json(report, observation, conditions.verdicts if gates else None))
     code = report.exit_code if observation is None else observation.exit_code
     if report.attempted and code != EXIT_INTERRUPTED:
         app.output.flush()
         failed = "the deploy is complete" if code == EXIT_OK else "the deploy had failed before"
-        document = report_json(report, observation)
-        run_hook("after_deploy", project.hooks.after_deploy, document, project.root, failed=failed)
+        run_after_deploy(project, report_json(report, observation), failed=failed)
     return code
-
-
-def _watched(
-    app: App, options: DeployOptions, report: DeployReport, former_values: Mapping[str, Secret]
-) -> Observation | None:
-    """Watch a complete deploy if it is to be watched, and return the result."""
-    if options.watch is None or not report.ok:
-        return None
-    from ckfunc.cli.watched_deploys import watch_deployed
-
-    return watch_deployed(app, options, report, former_values)
 
 
 def _of_saved_plan(app: App, options: DeployOptions, path: Path) -> DeployOptions:
@@ -221,45 +214,17 @@ def _of_unfinished(app: App, options: DeployOptions) -> DeployOptions:
     return replace(options, resume=record, only=record.only, watch=policy)
 
 
-def _confirmation(
-    app: App, gates: Sequence[str], verdicts: list[GateVerdict], former_values: dict[str, Secret], *, yes: bool
-) -> Callable[[Plan], bool]:
-    """Return a function that lets a plan through once its packages exist, its gates pass and the user agrees.
-
-    `verdicts` receives the verdicts of the gates, `former_values` the variables before the deploy.
-    """
-
-    def confirm(plan: Plan) -> bool:
-        have = plan.have.get(ENVIRONMENT, {})
-        former_values.update({name: value for name, value in have.items() if isinstance(value, Secret)})
-        require_installable(app.project(), plan, app.output.detail, app.output.warn)
-        if gates:
-            verdicts.extend(try_gates(app, gates, plan))
-            _print_verdicts(app, plan, verdicts)
-            require_passed(verdicts)
-            # Gates read the files again: what passed must be what is deployed.
-            if app.workspace.load() != app.project():
-                raise CkfuncError(
-                    "the project was changed while its gates ran; nothing was written", hint="run the command again"
-                )
-        question, hint = f"Deploy this to {plan.target.name}?", "rerun with --yes to deploy to it"
-        agreed = app.output.confirmed_for(plan.target, question, yes=yes, shown=plan_lines(plan), hint=hint)
-        if agreed:
-            with app.output.paused():
-                run_hook(
-                    "before_deploy",
-                    app.project().hooks.before_deploy,
-                    plan_json(plan),
-                    app.project().root,
-                    failed="nothing was written",
-                )
-        return agreed
-
-    return confirm
-
-
-def _print_verdicts(app: App, plan: Plan, verdicts: Sequence[GateVerdict]) -> None:
+def _tried(app: App, gates: Sequence[str], plan: Plan) -> tuple[GateVerdict, ...]:
+    """Run the gates, print their verdicts, and return them."""
+    verdicts = try_gates(app, gates, plan)
     if not app.settings.json:
         app.output.lines(verdict_lines([verdict for verdict in verdicts if not (verdict.ok and app.settings.quiet)]))
     elif any(not verdict.ok for verdict in verdicts):
         app.output.document(refused_json(plan, verdicts))
+    return verdicts
+
+
+def _agreed(app: App, plan: Plan, *, yes: bool) -> bool:
+    """Ask whether to deploy a plan to a protected target. Raises NeedsYes."""
+    question, hint = f"Deploy this to {plan.target.name}?", "rerun with --yes to deploy to it"
+    return app.output.confirmed_for(plan.target, question, yes=yes, shown=plan_lines(plan), hint=hint)
