@@ -7,7 +7,7 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from importlib import import_module
@@ -193,14 +193,12 @@ class Output:
             self.talk(("retrying", "warning"), f" in {wait.seconds:.1f} s: {printable(wait.reason)}")
 
     @contextmanager
-    def progress(self, text: str) -> Iterator[None]:
-        """Show a spinner on a terminal after half a second."""
-        if self.settings.quiet or self.settings.verbose or not sys.stderr.isatty() or self._environ.get("CI"):
-            yield
-            return
-        self._expect(text)
+    def progress(self, text: str) -> Iterator[Callable[[], object]]:
+        """Show a spinner on a terminal after half a second, until the end or a call of what is yielded."""
+        if not (self.settings.quiet or self.settings.verbose or self._environ.get("CI")) and sys.stderr.isatty():
+            self._expect(text)
         try:
-            yield
+            yield self._settle
         finally:
             self._settle()
 

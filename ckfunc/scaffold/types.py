@@ -42,7 +42,7 @@ _READS_EXPORTS = {"bundler", "node16", "node18", "node20", "nodenext", "preserve
 class Progress:
     """Callbacks that show progress: a long step, a detail, a warning."""
 
-    step: Callable[[str], AbstractContextManager[None]]
+    step: Callable[[str], AbstractContextManager[object]]
     detail: Callable[[str], None]
     warn: Callable[[str], None]
 

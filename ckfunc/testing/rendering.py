@@ -54,6 +54,20 @@ _ACTS = {
 """Acts as text, if it is not the user, the verb and the channel."""
 
 
+class ResultLines:
+    """The list of results: a heading for each file, and a line for each case."""
+
+    def __init__(self) -> None:
+        self._file = ""
+
+    def next(self, result: CaseResult) -> Iterator[Line]:
+        """Yield the lines of the next case."""
+        if result.case.file != self._file:
+            self._file = result.case.file
+            yield [(self._file, "title")]
+        yield result_line(result)
+
+
 def result_line(result: CaseResult) -> Line:
     """Return the line of a case in the list of results."""
     mark, style = _MARKS[result.verdict]

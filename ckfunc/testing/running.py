@@ -142,9 +142,16 @@ class CaseResults:
             line if self.part is None else [*line, (f" (shard {self.part.shard} of {self.part.cases} cases)", "muted")]
         )
 
-    def failures(self) -> Iterator[Iterator[Line]]:
-        """Yield the lines of each failed case."""
-        return (failure_lines(result) for result in self.results if result.bad)
+    def lines(self, *, quiet: bool) -> Iterator[Line]:
+        """Yield the failed cases, and unless `quiet` the coverage and the summary, with empty lines between them."""
+        parts = [failure_lines(result) for result in self.results if result.bad]
+        if not quiet:
+            parts += [] if self.coverage is None else [self.coverage.table_lines()]
+            parts.append(iter([self.summary_line()]))
+        for number, part in enumerate(parts):
+            if number or not quiet:
+                yield []
+            yield from part
 
     def annotations(self) -> Iterator[Annotation]:
         """Yield an annotation for each failed case."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, UsageProblem
@@ -50,12 +49,20 @@ def invoke(app: App, trigger_type: str, event: str | None, from_invocation: int 
     require_handler(project, trigger_type)
     event_data = _event(app, trigger_type, event, from_invocation)
     data = app.emulator_data if (app.emulator_data / DATABASE).is_file() else None
-    live = _Live(app, inspect)
-    made = Sandbox.for_one_run(app.toolchain(), scripts_of(project), data=data, inspect_port=inspect)
-    with live.waiting(), made as sandbox:
+    sandboxed = Sandbox.for_one_run(app.toolchain(), scripts_of(project), data=data, inspect_port=inspect)
+    with app.output.progress("running") as end_progress, sandboxed as sandbox:
+
+        def print_console(line: ConsoleLine) -> None:
+            end_progress()
+            if not app.settings.json:
+                app.output.lines(console_lines(line))
+                app.output.flush()
+
         sandbox.add_mentioned(event_data)
-        live.begins()
-        ran = sandbox.run(trigger_type, event_data, live.console)
+        if inspect is not None:
+            end_progress()
+            _print_debugger(app, inspect)
+        ran = sandbox.run(trigger_type, event_data, print_console)
     session = [] if ran.allowed is None else [session_line(allowed=ran.allowed, reason=ran.reason)]
     lines = [*run_lines(ran.invocation, ran.detail, app.output.width()), *session]
     app.output.result(ran.to_json(trigger_type), lines)
@@ -76,37 +83,10 @@ def _event(app: App, trigger_type: str, event: str | None, from_invocation: int 
     return read_event(None if event == "-" else app.directory / event, trigger_type)
 
 
-class _Live:
-    """Prints the progress of a run; with --json, nothing."""
-
-    def __init__(self, app: App, inspect_port: int | None) -> None:
-        self._output = app.output
-        self._inspect_port = inspect_port
-        self._waiting = ExitStack()
-
-    @contextmanager
-    def waiting(self) -> Iterator[None]:
-        """Show progress until there is output."""
-        with self._waiting:
-            self._waiting.enter_context(self._output.progress("running"))
-            yield
-
-    def begins(self) -> None:
-        """Print the address for a debugger."""
-        if self._inspect_port is None:
-            return
-        self._waiting.close()
-        where = f"127.0.0.1:{self._inspect_port}"
-        self._output.talk(("waiting for a debugger ", "title"), f"at {where}; Ctrl-C cancels")
-        self._output.talk("  Chrome: chrome://inspect, then `inspect` under Remote Target")
-        self._output.talk(
-            f"  VS Code: the command `Debug: Attach to Node Process`, or a launch entry with port {where}"
-        )
-        self._output.talk("  execution pauses at the line that calls your handler: step into it")
-
-    def console(self, line: ConsoleLine) -> None:
-        """Print a line of the handler's output."""
-        self._waiting.close()
-        if not self._output.settings.json:
-            self._output.lines(console_lines(line))
-            self._output.flush()
+def _print_debugger(app: App, port: int) -> None:
+    """Print how a debugger connects to a run that waits for it."""
+    address = f"127.0.0.1:{port}"
+    app.output.talk(("waiting for a debugger ", "title"), f"at {address}; Ctrl-C cancels")
+    app.output.talk("  Chrome: chrome://inspect, then `inspect` under Remote Target")
+    app.output.talk(f"  VS Code: the command `Debug: Attach to Node Process`, or a launch entry with port {address}")
+    app.output.talk("  execution pauses at the line that calls your handler: step into it")

@@ -45,28 +45,21 @@ def rollback(app: App, trigger_type: str, to: int | None, yes: bool) -> int:
     outcome: RollbackJson = {"target": target.name, "type": name, "from": now, "to": old, "result": "unchanged"}
     if prepared.changes_nothing:
         app.output.talk(f"v{now} and v{old} have the same script: nothing to do")
-        if app.settings.json:
-            app.output.document(outcome)
+        app.output.data(outcome)
         return EXIT_OK
     shown = list(compare(named_version(name, prepared.current), named_version(name, prepared.target)).lines())
     question = f"Deploy v{old} again, as v{now + 1} of {name}?"
     if not app.output.reviewed(question, shown, yes=yes, cancelled=f"Nothing was deployed to {target.name}."):
-        if app.settings.json:
-            outcome["result"] = "declined"
-            app.output.document(outcome)
+        app.output.data({**outcome, "result": "declined"})
         return EXIT_FAILED
     item = run.roll_back(prepared, root, target, client, app.clock)
     if item.result in WRONG:
-        if app.settings.json:
-            outcome["result"], outcome["note"] = item.result.value, item.note
-            app.output.document(outcome)
+        app.output.data({**outcome, "result": item.result.value, "note": item.note})
         raise CkfuncError(item.note or "the version was not created", hint=item.hint)
-    if app.settings.json:
-        outcome["result"], outcome["version"] = "updated", item.new_version
-        app.output.document(outcome)
-    elif not app.settings.quiet:
-        where = f"{name}  v{now} → v{item.new_version}"
-        app.output.line(("  ~ ", "update"), where, (f"  the script of v{old}", "muted"))
+    where = f"{name}  v{now} → v{item.new_version}"
+    line = (("  ~ ", "update"), where, (f"  the script of v{old}", "muted"))
+    document = {**outcome, "result": "updated", "version": item.new_version}
+    app.output.result(document, [] if app.settings.quiet else [line])
     here = local_script(app, trigger_type)
     if here is not None and newlines(here.text) != newlines(prepared.target.handler_script):
         app.output.talk(

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +24,6 @@ if TYPE_CHECKING:
     from ckfunc.testing.case import CaseResult, Shard
     from ckfunc.testing.drafts import AdditionMaker
     from ckfunc.testing.recording import Addition
-    from ckfunc.testing.running import CaseResults
 
 DEFAULT_LCOV = Path("coverage", "lcov.info")
 """The lcov file, relative to the project."""
@@ -175,7 +172,9 @@ def _maker(app: App, file: Path | None, name: str | None) -> AdditionMaker:
     """Return what makes cases for the project's tests."""
     from ckfunc.testing.drafts import AdditionMaker
 
-    return AdditionMaker(app.tested_project(), app.named, file, name, tuple(_own_values(app)))
+    project, environment = app.tested_project(), app.workspace.sources().runtime.environment or {}
+    own = [(name, Secret(value)) for name, value in app.environ.items() if name.startswith("CHATKITTY_CLIENT_")]
+    return AdditionMaker(project, app.named, file, name, (*environment.items(), *own))
 
 
 def _offer(app: App, project: Project, addition: Addition, *, yes: bool) -> int:
@@ -196,12 +195,6 @@ def _offer(app: App, project: Project, addition: Addition, *, yes: bool) -> int:
     write_atomically(path, addition.text)
     output.talk(("written", "success"), f" to {output.path(path)}")
     return EXIT_OK
-
-
-def _own_values(app: App) -> Iterator[tuple[str, Secret]]:
-    """Yield the environment values of the target and the credentials that are known here."""
-    yield from (app.workspace.sources().runtime.environment or {}).items()
-    yield from ((name, Secret(value)) for name, value in app.environ.items() if name.startswith("CHATKITTY_CLIENT_"))
 
 
 class _Test(click.Command):
@@ -287,6 +280,7 @@ def test(
     run, and the expected consequences of each step. The environment is that of the target `local` unless you pass
     --target. Exits 1 if a case fails, or if there are no cases.
     """
+    from ckfunc.testing.rendering import ResultLines
     from ckfunc.testing.running import CaseOptions, recorded_durations_s, run_tests
 
     if durations is not None and shard is None:
@@ -296,8 +290,15 @@ def test(
     measures = coverage or lcov or threshold is not None
     coverage_file = app.named(lcov or app.root() / DEFAULT_LCOV) if measures else None
     durations_s = {} if durations is None else recorded_durations_s(app.directory, durations)
-    progress = _Progress(app)
-    with progress.waiting():
+    progress = ResultLines()
+
+    def print_result(result: CaseResult) -> None:
+        end_progress()
+        if not (output.settings.json or output.settings.format or output.settings.quiet or result.left_out):
+            output.lines(progress.next(result))
+            output.flush()
+
+    with output.progress("running the tests") as end_progress:
         tested = run_tests(
             app.tested_project(app.settings.target),
             app.toolchain(),
@@ -310,65 +311,18 @@ def test(
                 shard=shard,
                 durations_s=durations_s,
             ),
-            on_result=progress.result,
+            on_result=print_result,
         )
     output.warn(*tested.warnings)
     try:
         _write(app, report, None if report is None else tested.junit_text())
         _write(app, coverage_file, None if tested.coverage is None else tested.coverage.to_lcov())
     finally:
-        _print_results(app, tested)
+        output.annotate(tested.annotations(), app.root())
+        if output.settings.format is not None:
+            output.talk(*tested.summary_line())
+        else:
+            output.result(tested.to_json(), tested.lines(quiet=output.settings.quiet))
     if tested.coverage is not None and threshold is not None:
         tested.coverage.require(threshold)
     return EXIT_OK if tested.ok else EXIT_FAILED
-
-
-def _print_results(app: App, tested: CaseResults) -> None:
-    output = app.output
-    output.annotate(tested.annotations(), app.root())
-    if output.settings.format is not None:
-        output.talk(*tested.summary_line())
-        return
-    if output.settings.json:
-        output.document(tested.to_json())
-        return
-    for number, lines in enumerate(tested.failures()):
-        if number or not output.settings.quiet:
-            output.line()
-        output.lines(lines)
-    if output.settings.quiet:
-        return
-    if tested.coverage is not None:
-        output.line()
-        output.lines(tested.coverage.table_lines())
-    output.line()
-    output.line(*tested.summary_line())
-
-
-class _Progress:
-    """Prints each result as soon as it is known: a heading per file, a line per case."""
-
-    def __init__(self, app: App) -> None:
-        self._output = app.output
-        self._waiting = ExitStack()
-        self._file = ""
-
-    @contextmanager
-    def waiting(self) -> Iterator[None]:
-        """Show progress until the first result."""
-        with self._waiting:
-            self._waiting.enter_context(self._output.progress("running the tests"))
-            yield
-
-    def result(self, result: CaseResult) -> None:
-        """Print one result."""
-        from ckfunc.testing.rendering import result_line
-
-        self._waiting.close()
-        if self._output.settings.json or self._output.settings.format or self._output.settings.quiet or result.left_out:
-            return
-        if result.case.file != self._file:
-            self._file = result.case.file
-            self._output.line((self._file, "title"))
-        self._output.line(*result_line(result))
-        self._output.flush()
