@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -20,21 +21,27 @@ from ckfunc.base.errors import (
     Unreachable,
     UnreadableAnswer,
 )
+from ckfunc.base.interrupts import require_uninterrupted
 from ckfunc.bundle.project import InvalidModules
 from ckfunc.deploy import run
 from ckfunc.deploy.apply.report import WRONG, DeployReport, Ending
 from ckfunc.deploy.plan.checks import NeedsFlag, require_installable, requirements_check
 from ckfunc.deploy.plan.plan import Plan
 from ckfunc.deploy.resources import FUNCTIONS
+from ckfunc.logs.entries import Gap, Item, LogEntry
+from ckfunc.logs.follow import StoppableClock, stream_logs
 from ckfunc.manifest import watched_files
 from ckfunc.model.project import Project, Script
 from ckfunc.pull.update import remember_deployed
 from ckfunc.runtime.compiler import CachingCompiler
 from ckfunc.scaffold.stubs import Schemas, Scope, scope_of
 from ckfunc.scaffold.types import refresh_types
+from ckfunc.watch import Stop, batches
 
 FIRST_RETRY_S = 1.0
 LONGEST_RETRY_S = 30.0
+LOG_END_S = 0.5
+"""The time that the end of a watch waits for its log."""
 
 
 class Listener(Protocol):
@@ -60,6 +67,18 @@ class Listener(Protocol):
 
     def warn(self, text: str, /) -> None:
         """Receive a warning."""
+
+    def ran(self, entry: LogEntry, /) -> object:
+        """Receive an invocation, after the log has shown it."""
+
+
+@dataclass(frozen=True, slots=True)
+class WatchLog:
+    """The log of a watch: `show` receives its items, `check` is called between requests, `failed` when it ends."""
+
+    show: Callable[[Item], object]
+    check: Callable[[], object]
+    failed: Callable[[CkfuncError], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +108,13 @@ class Watcher:
         project: Project,
         tools: WatchTools,
         listener: Listener,
-        wake: threading.Event,
         *,
         allow_removals: bool = False,
     ) -> None:
         self._project = project
         self._tools = tools
         self._listener = listener
-        self._wake = wake
+        self._wake = threading.Event()
         self._scope: Scope | None = None
         self._deployed_versions: dict[str, int] = {}
         self._writing = threading.Lock()
@@ -122,6 +140,31 @@ class Watcher:
     def types(self) -> tuple[str, ...]:
         """Return the trigger types of the project's functions."""
         return self._project.types
+
+    def run(self, client: Client, log: WatchLog | None, stop: Stop) -> None:
+        """Deploy now and after every change, and follow the log if there is one, until `stop` is set."""
+        streaming = None
+        if log is not None:
+            clock = StoppableClock(self._tools.clock, log.check, stop)
+            streaming = stream_logs(client, self.types, clock, partial(self._show, log), log.failed)
+        self._wake.set()  # the first deploy comes after the watch has begun, so that no change is missed
+        try:
+            for batch in batches(self.files, self._project.root, stop, wake=self._wake):
+                self.react(batch)
+            require_uninterrupted()
+        finally:
+            stop.set()
+            self.close()
+            if streaming is not None:
+                # The log may be waiting for a response; Ctrl-C must not wait for it too.
+                streaming.join(LOG_END_S)
+
+    def _show(self, log: WatchLog, item: Item) -> None:
+        log.show(item)
+        if isinstance(item, LogEntry):
+            self._listener.ran(item)
+        elif isinstance(item, Gap) and item.type is None:
+            self._wake.set()  # the emulator's data was replaced, and its functions with it
 
     def react(self, batch: Collection[Path]) -> None:
         """Load, check and deploy. Only raises errors that no change of a file can fix."""

@@ -6,23 +6,17 @@ import threading
 from typing import TYPE_CHECKING
 
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, CkfuncError
-from ckfunc.base.interrupts import require_uninterrupted
 from ckfunc.base.text import USUAL_COLUMNS
 from ckfunc.cli.app import App
 from ckfunc.cli.commands.logs import print_item, stacks_of
 from ckfunc.cli.options import allow_removals_option, command, flag, yes_option
-from ckfunc.logs.entries import Gap, LogEntry
-from ckfunc.logs.follow import StoppableClock, stream_logs
-from ckfunc.watch import Stop, batches
+from ckfunc.logs.entries import LogEntry
+from ckfunc.watch import Stop
 
 if TYPE_CHECKING:
     from ckfunc.deploy.apply.report import DeployReport
     from ckfunc.logs.entries import Item
     from ckfunc.model.project import Target
-
-
-LOGS_END_S = 0.5
-"""The time that the end of a watch waits for its log."""
 
 
 @command("""
@@ -56,41 +50,25 @@ def watch_project(
     A protected target needs one confirmation, before anything is deployed: it covers every deploy of the watch. Raises
     NeedsYes.
     """
-    from ckfunc.dev.watcher import Watcher, WatchTools, watchable
+    from ckfunc.dev.watcher import Watcher, WatchLog, WatchTools, watchable
 
     project = watchable(app.project)
     if not watch_confirmed(app, project.target, yes=yes):
         return EXIT_FAILED
     client = app.client(lasting=True)
-    stop, wake = Stop(quit_on), threading.Event()
-    workshop = WatchTools(app.workspace.load, app.client, app.workspace.compiler(), app.schemas, app.clock)
-    watcher = Watcher(project, workshop, printer, wake, allow_removals=allow_removals)
+    tools = WatchTools(app.workspace.load, app.client, app.workspace.compiler(), app.schemas, app.clock)
+    watcher = Watcher(project, tools, printer, allow_removals=allow_removals)
     app.output.talk(("watching ", "title"), f"{len(project.watched)} files, target {project.target.name}; Ctrl-C ends")
     stacks = stacks_of(app, client, project=watcher.project, fresh=True)
 
     def show(item: Item) -> None:
         print_item(app.output, item, stacks=stacks)
         app.output.flush()
-        if isinstance(item, LogEntry):
-            printer.ran(item)
-        elif isinstance(item, Gap) and item.type is None:
-            wake.set()  # the emulator's data was replaced, and its functions with it
 
-    clock = StoppableClock(app.clock, app.output.require_reader, stop)
-    streaming = stream_logs(client, watcher.types, clock, show, app.output.failure) if logs else None
+    log = WatchLog(show, app.output.require_reader, app.output.failure) if logs else None
     # Start Node now, so that the first save does not wait for it.
     threading.Thread(target=app.workspace.node.compile, args=([("warm-up.ts", "")],), daemon=True).start()
-    wake.set()  # the first deploy comes after the watch has begun, so that no change is missed
-    try:
-        for batch in batches(watcher.files, project.root, stop, wake=wake):
-            watcher.react(batch)
-        require_uninterrupted()
-    finally:
-        stop.set()
-        watcher.close()
-        if streaming is not None:
-            # The log may be waiting for a response; Ctrl-C must not wait for it too.
-            streaming.join(LOGS_END_S)
+    watcher.run(client, log, Stop(quit_on))
     return EXIT_OK
 
 
