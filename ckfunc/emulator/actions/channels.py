@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from ckfunc.emulator.actions.context import ActionContext
+from ckfunc.emulator.http.problems import Missing, Refused
 from ckfunc.emulator.store import channels, conversations, deletion, memberships, sessions
 from ckfunc.emulator.store.steps import Steps
 from ckfunc.model.chat import BlockRecord, Channel, ChannelEvent, ChannelType, Invite, NewChannel, Thread, User
-from ckfunc.wire.channels import write_channel, write_event
+from ckfunc.wire.channels import DIRECT_MEMBERS_LIMIT, write_channel, write_event
 from ckfunc.wire.clients import client_channel, client_channel_block, client_event, client_thread, client_user
 from ckfunc.wire.users import write_user
 
@@ -19,8 +20,11 @@ _INVITED = "user.received.channel_invite"
 
 
 def create(context: ActionContext, new: NewChannel, creator: User | None, members: Sequence[User]) -> Channel:
-    """Create a channel with these members, or return the equivalent one that exists, unchanged."""
+    """Create a channel with its creator and members, or return the equivalent one that exists. Raises Refused."""
     database = context.database
+    members = members if creator is None else [*members, creator]
+    if new.type is ChannelType.DIRECT and len({member.id for member in members}) > DIRECT_MEMBERS_LIMIT:
+        raise Refused(f"a direct channel has at most {DIRECT_MEMBERS_LIMIT} members, including its creator")
     newest = database.value("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'channels'")
     channel = channels.create(database, new, creator, members)
     created = channel.id > newest
@@ -114,19 +118,20 @@ def remove_member(context: ActionContext, channel: Channel, user: User) -> None:
 
 
 def add_moderator(context: ActionContext, channel: Channel, user: User) -> None:
-    """Make a member of a channel its moderator; an existing moderator stays one."""
+    """Make a member of a channel its moderator; an existing moderator stays one. Raises Refused for others."""
+    if not channels.is_member(context.database, channel.id, user.id):
+        raise Refused(f"user {user.id} is not a member of channel {channel.id}; only members can moderate it")
     memberships.add_moderator(context.database, channel.id, user.id)
     _answer(context, channel, "channel.moderator_added")
     context.publish_user(f"channels/{channel.id}", "moderators", "channel.moderator.added", user)
 
 
-def remove_moderator(context: ActionContext, channel: Channel, user: User) -> bool:
-    """Make a moderator an ordinary member; return whether the user was a moderator."""
-    removed = memberships.remove_moderator(context.database, channel.id, user.id)
-    if removed:
-        _answer(context, channel, "channel.moderator_deleted")
-        context.publish_user(f"channels/{channel.id}", "moderators", "channel.moderator.deleted", user)
-    return removed
+def remove_moderator(context: ActionContext, channel: Channel, user: User) -> None:
+    """Make a moderator an ordinary member. Raises Missing if the user is no moderator."""
+    if not memberships.remove_moderator(context.database, channel.id, user.id):
+        raise Missing(f"user {user.id} is not a moderator of channel {channel.id}")
+    _answer(context, channel, "channel.moderator_deleted")
+    context.publish_user(f"channels/{channel.id}", "moderators", "channel.moderator.deleted", user)
 
 
 def invite(context: ActionContext, channel: Channel, invitee: User) -> Invite:

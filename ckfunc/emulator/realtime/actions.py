@@ -25,7 +25,7 @@ from ckfunc.model.chat import (
     User,
     UserReference,
 )
-from ckfunc.wire.channels import DIRECT_MEMBERS_LIMIT, patched_channel, read_keys, read_new_channel
+from ckfunc.wire.channels import patched_channel, read_keys, read_new_channel
 from ckfunc.wire.messages import patched_message, read_client_message, read_file
 from ckfunc.wire.reading import label, optional_label, required, resource, user_data
 from ckfunc.wire.users import patched_user, read_reference
@@ -94,9 +94,6 @@ def _create_channel(request: ClientRequest, _at: Destination) -> None:
         raise Denied("users cannot create channels in this application")
     new = read_new_channel({name: value for name, value in request.body.items() if name != "creator"})
     members = [access.referred_user(request.database, reference) for reference in new.members]
-    members.append(request.user)
-    if new.type is ChannelType.DIRECT and len({member.id for member in members}) > DIRECT_MEMBERS_LIMIT:
-        raise Refused(f"a direct channel has at most {DIRECT_MEMBERS_LIMIT} members, including its creator")
     channel_actions.create(request.context, new, request.user, members)
 
 
@@ -141,18 +138,15 @@ def _leave(request: ClientRequest, at: Destination) -> None:
 
 
 def _add_moderator(request: ClientRequest, at: Destination) -> None:
-    channel = access.group_channel(access.moderated_channel(request.database, at.id, request.user), "has no moderators")
-    user = _referred(request, request.body)
-    if not channels.is_member(request.database, channel.id, user.id):
-        raise Refused(f"user {user.id} is not a member of channel {channel.id}; only members can moderate it")
-    channel_actions.add_moderator(request.context, channel, user)
+    channel_actions.add_moderator(request.context, _with_moderators(request, at), _referred(request, request.body))
 
 
 def _remove_moderator(request: ClientRequest, at: Destination) -> None:
-    channel = access.group_channel(access.moderated_channel(request.database, at.id, request.user), "has no moderators")
-    user = _referred(request, request.body)
-    if not channel_actions.remove_moderator(request.context, channel, user):
-        raise Missing(f"user {user.id} is not a moderator of channel {channel.id}")
+    channel_actions.remove_moderator(request.context, _with_moderators(request, at), _referred(request, request.body))
+
+
+def _with_moderators(request: ClientRequest, at: Destination) -> Channel:
+    return access.group_channel(access.moderated_channel(request.database, at.id, request.user), "has no moderators")
 
 
 def _invite(request: ClientRequest, at: Destination) -> None:

@@ -16,7 +16,6 @@ from ckfunc.emulator.store import application, channels, memberships, sessions, 
 from ckfunc.model.chat import ChannelType
 from ckfunc.wire.applications import write_application
 from ckfunc.wire.channels import (
-    DIRECT_MEMBERS_LIMIT,
     patched_channel,
     read_new_channel,
     read_new_invite,
@@ -56,10 +55,6 @@ def create_channel(call: Call, services: EmulatorServices) -> Reply:
         access.referred_user(services.database, reference, f"entry {index} of 'members'")
         for index, reference in enumerate(new.members)
     ]
-    if creator is not None:
-        members.append(creator)
-    if new.type is ChannelType.DIRECT and len({member.id for member in members}) > DIRECT_MEMBERS_LIMIT:
-        raise Refused(f"a direct channel has at most {DIRECT_MEMBERS_LIMIT} members, including its creator")
     return Reply(write_channel(actions.create(services.context(call), new, creator, members), call.links))
 
 
@@ -136,8 +131,6 @@ def add_channel_moderator(call: Call, services: EmulatorServices) -> Reply:
     """Make a member of a channel its moderator, and answer with the user; an existing moderator stays one."""
     channel = access.group_channel(access.channel(services.database, call.id()), "has no moderators")
     user = access.referred_user(services.database, read_reference(call.json()), "the body")
-    if not channels.is_member(services.database, channel.id, user.id):
-        raise Refused(f"user {user.id} is not a member of channel {channel.id}; only members can moderate it")
     actions.add_moderator(services.context(call), channel, user)
     return Reply(write_user(user, call.links))
 
@@ -146,8 +139,7 @@ def remove_channel_moderator(call: Call, services: EmulatorServices) -> Reply:
     """Make a moderator an ordinary member, and answer with the channel."""
     channel = access.channel(services.database, call.id())
     user = access.user(services.database, call.id("user_id"))
-    if not actions.remove_moderator(services.context(call), channel, user):
-        raise Missing(f"user {user.id} is not a moderator of channel {channel.id}")
+    actions.remove_moderator(services.context(call), channel, user)
     return Reply(write_channel(channel, call.links))
 
 
