@@ -178,11 +178,6 @@ def annotations_of(results: Iterable[CaseResult]) -> Iterator[Annotation]:
             yield Annotation(result.case.file, line, 1, "test", f"{result.case.name}: {reasons}")
 
 
-def plain_failure(result: CaseResult) -> str:
-    """Return the text of `failure_lines`, without styles."""
-    return "\n".join("".join(text for text, _ in line) for line in failure_lines(result))
-
-
 def _compared(miss: Miss) -> Iterator[Line]:
     if miss.expected is None or miss.actual is None:
         return

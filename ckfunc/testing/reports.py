@@ -16,10 +16,10 @@ from xml.etree import ElementTree as ET
 from ckfunc.base.errors import CkfuncError, UsageProblem
 from ckfunc.base.files import read_file
 from ckfunc.base.messages import shown_path
-from ckfunc.base.text import Line, printable
+from ckfunc.base.text import Line, plain, printable
 from ckfunc.testing.case import CaseKey, CaseOutcome, CaseResult, Shard, ShardedCases, Tally, read_shard, tally
 from ckfunc.testing.coverage import Coverage, merged, read_lcov
-from ckfunc.testing.rendering import plain_failure, summary_line
+from ckfunc.testing.rendering import failure_lines, summary_line
 
 if TYPE_CHECKING:
     from ckfunc.model.outputs import MergedTestsJson
@@ -57,7 +57,7 @@ def _case(suite: ET.Element, result: CaseResult) -> None:
         kind = "error" if result.verdict is CaseOutcome.BROKEN else "failure"
         first = result.misses[0] if result.misses else None
         details = {"message": _clean(first.message), "type": first.what} if first else {}
-        ET.SubElement(element, kind, details).text = _clean(plain_failure(result))
+        ET.SubElement(element, kind, details).text = _clean("\n".join(map(plain, failure_lines(result))))
     elif result.verdict is not CaseOutcome.PASSED:
         reason = case.skip if result.verdict is CaseOutcome.SKIPPED else "left out by `only`"
         ET.SubElement(element, "skipped", {"message": _clean(reason)} if reason else {})
