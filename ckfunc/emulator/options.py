@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from ckfunc.api.connection import is_loopback
 from ckfunc.emulator.data_directory import KEPT_INVOCATIONS
-from ckfunc.emulator.http.auth import DEFAULT_LIFETIME_S
+from ckfunc.emulator.http.auth import DEFAULT_LIFETIME_S, is_loopback
 from ckfunc.model.execution import HandlerError, Limits
 from ckfunc.model.job import Seed
 from ckfunc.runtime.policy import Policy, no_policy
@@ -139,4 +138,4 @@ class EmulatorOptions:
     @property
     def is_public(self) -> bool:
         """Whether other machines can reach the emulator."""
-        return not is_loopback(self.host.strip("[]"))
+        return not is_loopback(self.host)

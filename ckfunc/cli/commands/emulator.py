@@ -80,7 +80,6 @@ def emulator(
     dashboard is at /, and the API is described at /docs.
     """
     from ckfunc.emulator.options import EmulatorOptions
-    from ckfunc.emulator.stored_data import read_seed_file
 
     if data_dir and ephemeral:
         raise UsageProblem("--data-dir and --ephemeral can't be used together", hint="--ephemeral saves no data")
@@ -98,7 +97,11 @@ def emulator(
         app.output.talk(("emulator: ", "title"), f"{where}; client id and secret are `emulator`; Ctrl-C stops it")
         app.show_dashboard(url, open_browser=open_dashboard)
 
-    planted = read_seed_file(app.directory / seed)[0] if seed else None
+    planted = None
+    if seed:
+        from ckfunc.emulator.stored_data import read_seed_file  # imports the client of the API
+
+        planted = read_seed_file(app.directory / seed)[0]
     try:
         app.emulator(data, replace(options, seed=planted)).run_forever(ready)
     except (UnusableDirectory, UnwritableDatabase) as problem:
