@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ckfunc.api.client import Client
-from ckfunc.base.errors import UnreadableAnswer, UsageProblem
+from ckfunc.base.errors import NotFound, UnreadableAnswer, UsageProblem
 from ckfunc.base.secrets import Secret
 from ckfunc.base.text import nearest
 from ckfunc.wire.contract import operations
@@ -27,7 +27,18 @@ def checked_path(path: str) -> str:
     return path if path.startswith("/") else f"/{path}"
 
 
-def not_found_hint(client: Client, method: str, path: str) -> str | None:
+def send(client: Client, method: str, path: str, body: Any) -> Any:
+    """Send a request and return its response, with masked values of environment variables. Raises ApiFailure."""
+    secret = path.partition("?")[0].rstrip("/").endswith("/environment-variables")
+    try:
+        answer = client.session.call(method, path, body, secrets=tuple(map(Secret, _texts(body))) if secret else ())
+    except NotFound as problem:
+        problem.hint = _hint(client, method, path) or problem.hint
+        raise
+    return _without_values(answer)
+
+
+def _hint(client: Client, method: str, path: str) -> str | None:
     """Return a hint for a path that was not found, or None if the API has the operation."""
     requested = f"/{path.partition('?')[0].strip('/').removeprefix('v1/')}"
     patterns = {each.path: re.compile(re.sub(r"\\{[^}]*\\}", "[^/]+", re.escape(each.path))) for each in operations()}
@@ -43,22 +54,22 @@ def not_found_hint(client: Client, method: str, path: str) -> str | None:
     return f"did you mean /v1{close}? {all_paths}" if close else all_paths
 
 
-def without_values(document: Any) -> Any:
+def _without_values(document: Any) -> Any:
     """Return a document with the values of environment variables masked."""
     if isinstance(document, list):
-        return [without_values(item) for item in document]
+        return [_without_values(item) for item in document]
     if not isinstance(document, dict):
         return document
     return {
         name: {variable: str(Secret(str(text))) for variable, text in value.items()}
         if name in _ENVIRONMENT_FIELDS and isinstance(value, dict)
-        else without_values(value)
+        else _without_values(value)
         for name, value in document.items()
     }
 
 
 def pages(client: Client, path: str) -> Iterator[Any]:
-    """Yield the items of a list, following the links to further pages. Raises UnreadableAnswer."""
+    """Yield the items of a list, with masked values, following the links to further pages. Raises UnreadableAnswer."""
     seen: set[str] = set()
     while path not in seen and len(seen) < _MAX_PAGES:
         seen.add(path)
@@ -69,7 +80,7 @@ def pages(client: Client, path: str) -> Iterator[Any]:
                 return
             raise UnreadableAnswer("the response is not a paginated list", hint="run the command without --paginate")
         for items in embedded.values():
-            yield from items if isinstance(items, list) else ()
+            yield from map(_without_values, items if isinstance(items, list) else ())
         following = _next_path(answer, client.connection.api_url)
         if following is None:
             return
@@ -91,10 +102,10 @@ def _next_path(page: dict[str, Any], api_url: str) -> str | None:
     return f"{path}?{parts.query}" if parts.query else path
 
 
-def texts_in(document: Any) -> tuple[str, ...]:
+def _texts(document: Any) -> tuple[str, ...]:
     """Return every text in a document, without keys."""
     if isinstance(document, dict):
-        return tuple(text for value in document.values() for text in texts_in(value))
+        return tuple(text for value in document.values() for text in _texts(value))
     if isinstance(document, list):
-        return tuple(text for value in document for text in texts_in(value))
+        return tuple(text for value in document for text in _texts(value))
     return (document,) if isinstance(document, str) else ()

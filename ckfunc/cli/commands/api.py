@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ckfunc.base.documents import read_data
-from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, ApiFailure, NoProject, NotFound, UsageProblem
-from ckfunc.base.secrets import Secret
+from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, NoProject, UsageProblem
 from ckfunc.base.text import printable
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_data
@@ -35,33 +34,24 @@ def api(app: App, method: str, path: str, data: str | None, paginate: bool, yes:
     PATH is the part after the host, including the query. Values of environment variables are masked. On a protected
     target, every method but GET asks for confirmation. Exits 1 if the platform returns an error.
     """
-    from ckfunc.api.requests import checked_path, not_found_hint, pages, texts_in, without_values
+    from ckfunc.api.requests import checked_path, pages, send
 
     method = method.upper()
     path = checked_path(path)
     if paginate and (method != "GET" or data is not None):
         raise UsageProblem("--paginate only works with GET", hint="for example, `ckfunc api GET /v1/users --paginate`")
     body = None if data is None else read_data(data, "body", '{"name": "jane"}')
-    secret = path.partition("?")[0].rstrip("/").endswith("/environment-variables")
     if method != "GET" and not yes and not _confirmed(app, method, path):
         return EXIT_FAILED
     client = _client(app)
     if paginate:
         with app.output.progress("reading pages"):
-            items = [without_values(page) for page in pages(client, path)]
+            items = list(pages(client, path))
         app.output.document(items)
-        return EXIT_OK
-    try:
-        answer = client.session.call(method, path, body, secrets=tuple(map(Secret, texts_in(body))) if secret else ())
-    except ApiFailure as problem:
-        if isinstance(problem, NotFound):
-            problem.hint = not_found_hint(client, method, path) or problem.hint
-        app.output.failure(problem)
-        return EXIT_FAILED
-    if isinstance(answer, str):
+    elif isinstance(answer := send(client, method, path, body), str):
         app.output.text(printable(answer))
     elif answer is not None:
-        app.output.document(without_values(answer))
+        app.output.document(answer)
     return EXIT_OK
 
 
