@@ -36,6 +36,13 @@ def catch_interrupts() -> None:
         sys.unraisablehook = _on_unraisable
 
 
+def caused_by_interrupt(error: BaseException | None) -> bool:
+    """Return whether an exception is or stems from Ctrl-C: Python 3.11 replaces it while a class is created."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__
+    return error is not None
+
+
 def end_on_interrupt() -> None:
     """Let Ctrl-C end the process immediately from now on, because nothing is left to clean up."""
     if signal.getsignal(signal.SIGINT) in (_on_interrupt, signal.default_int_handler):

@@ -7,7 +7,6 @@ import os
 import re
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -19,12 +18,9 @@ from ckfunc.base.errors import (
     EXIT_OK,
     EXIT_USAGE,
     CkfuncError,
-    NoHome,
-    SystemRefusal,
     UsageProblem,
 )
-from ckfunc.base.files import cache_dir
-from ckfunc.base.interrupts import EXIT_INTERRUPTED, end_on_interrupt
+from ckfunc.base.interrupts import EXIT_INTERRUPTED, caused_by_interrupt, end_on_interrupt
 from ckfunc.base.streams import ReaderGone, open_missing
 from ckfunc.base.text import cut, nearest, printable
 from ckfunc.cli.app import App
@@ -168,7 +164,7 @@ def _exit_code(app: App, error: BaseException, args: list[str]) -> int:
     if isinstance(error, CkfuncError):
         output.failure(error)
         return error.exit_code
-    if isinstance(error, KeyboardInterrupt | click.Abort) or _interrupt_behind(error):
+    if isinstance(error, click.Abort) or caused_by_interrupt(error):
         if error.__cause__ is None:  # otherwise click has ended the line
             output.interrupted()
         return EXIT_INTERRUPTED
@@ -178,29 +174,15 @@ def _exit_code(app: App, error: BaseException, args: list[str]) -> int:
     if isinstance(error, click.ClickException):
         output.failure(usage_problem(error, args))
         return EXIT_USAGE
-    if isinstance(error, OSError) and (refusal := _refusal(error)):
-        output.discard()
-        output.failure(refusal)
-        return EXIT_FAILED
+    if isinstance(error, OSError):
+        from ckfunc.runtime.cache import refusal_of
+
+        if (refusal := refusal_of(error)) is not None:
+            output.discard()
+            output.failure(refusal)
+            return EXIT_FAILED
     output.bug(error, args, app.secrets())
     return EXIT_BUG
-
-
-def _refusal(error: OSError) -> CkfuncError | None:
-    """Return the expected failure for an OSError; None if it may be a bug."""
-    from ckfunc.runtime.cache import CacheRefused
-
-    with suppress(NoHome):
-        if error.filename and (in_cache := CacheRefused.of(error, cache_dir())):
-            return in_cache
-    return SystemRefusal.of(error)
-
-
-def _interrupt_behind(error: BaseException | None) -> bool:
-    """Return whether the cause is Ctrl-C: Python 3.11 replaces the exception while a class is created."""
-    while error is not None and not isinstance(error, KeyboardInterrupt):
-        error = error.__cause__
-    return error is not None
 
 
 def usage_problem(error: click.ClickException, args: Sequence[str]) -> UsageProblem:

@@ -16,8 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from ckfunc.base.errors import CkfuncError
-from ckfunc.base.files import hold_shared, lock_alone, locked
+from ckfunc.base.errors import CkfuncError, NoHome, SystemRefusal
+from ckfunc.base.files import cache_dir, hold_shared, lock_alone, locked
 from ckfunc.base.text import Line, shortened, size_text
 
 if TYPE_CHECKING:
@@ -66,6 +66,14 @@ class CacheRefused(CkfuncError):
             if (refused := cls.of(error, cache)) is None:
                 raise
             raise refused from error
+
+
+def refusal_of(error: OSError) -> CkfuncError | None:
+    """Return the expected failure for an OSError, of the cache or of the system; None if it may be a bug."""
+    with contextlib.suppress(NoHome):
+        if error.filename and (in_cache := CacheRefused.of(error, cache_dir())):
+            return in_cache
+    return SystemRefusal.of(error)
 
 
 _ELSEWHERE = "set CKFUNC_CACHE_DIR to a directory that can be written to"
