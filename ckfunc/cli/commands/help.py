@@ -33,9 +33,7 @@ def complete_commands(ctx: click.Context, _: click.Parameter, incomplete: str) -
 @argument("names", "[COMMAND]...", complete=complete_commands, nargs=-1)
 @flag("--man", "Print the manual page, in roff.")
 @flag("--schema", "Print the JSON Schema of the command's --json output.")
-def help(  # noqa: A001 - the command's name
-    app: App, names: tuple[str, ...], man: bool, schema: bool
-) -> None:
+def help(app: App, names: tuple[str, ...], man: bool, schema: bool) -> None:  # noqa: A001 - the command's name
     """Show the help of a command, or list all commands."""
     root = click.get_current_context().find_root()
     if man and schema:
