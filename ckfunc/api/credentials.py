@@ -20,7 +20,7 @@ from ckfunc.api.connection import (
 from ckfunc.base.errors import CkfuncError, CredentialsMissing
 from ckfunc.base.secrets import Secret, revealed
 from ckfunc.model.application import Application
-from ckfunc.model.project import Target
+from ckfunc.model.project import ANY_PROJECT, Target
 
 if TYPE_CHECKING:
     from ckfunc.model.outputs import ApplicationJson
@@ -137,6 +137,15 @@ def entry_names(root: Path, target: Target, api_url: str, authorization_url: str
 def application_entry(application: str, api_url: str, authorization_url: str) -> str:
     """Return the name of the keyring entry of an application; `application` is its id or key."""
     return f"application {application.casefold()} at {api_url} ({authorization_url})"
+
+
+def new_entry_names(
+    root: Path, target: Target, application: Application, api_url: str, authorization_url: str
+) -> tuple[str, ...]:
+    """Return the names of the keyring entries of a new login, which belongs to the target or to `application`."""
+    if target.application is None and target.name != ANY_PROJECT:
+        return entry_names(root, target, api_url, authorization_url)
+    return tuple(application_entry(name, api_url, authorization_url) for name in (str(application.id), application.key))
 
 
 def store_login(names: tuple[str, ...], login: Login) -> str:

@@ -21,7 +21,7 @@ from ckfunc.base.files import cache_dir
 from ckfunc.base.git import GitMissing, GitRefused, git, trust_command
 from ckfunc.base.text import Line, counted, printable
 from ckfunc.bundle.project import Workspace
-from ckfunc.deploy.plan.snapshot import require_application
+from ckfunc.deploy.plan.snapshot import require_login
 from ckfunc.manifest.targets import GUESTS_ALLOWED
 from ckfunc.model.project import Target
 from ckfunc.model.triggers import START_SESSION
@@ -278,8 +278,7 @@ def _reachability(project: ProjectSetup, connection: FoundConnection) -> Iterato
 
 def _login(project: ProjectSetup, connection: FoundConnection, target: Target) -> Diagnosis:
     application = project.connect(connection.connection).application()
-    by_id = target.application is None or target.application.isdecimal()
-    require_application(target, str(application.id) if by_id else application.key)
+    require_login(target, application)
     return Diagnosis("login", OK, f"application {application.id} ({application.key})")
 
 

@@ -16,7 +16,7 @@ from ckfunc.base.clock import SystemClock
 from ckfunc.base.containment import require_inside, require_own_state
 from ckfunc.base.errors import CkfuncError, NoProject
 from ckfunc.base.files import cache_dir
-from ckfunc.base.secrets import SHORTEST, Secret, secret_values
+from ckfunc.base.secrets import SHORTEST, Secret
 from ckfunc.cli.options import Settings
 from ckfunc.cli.output import Output
 from ckfunc.emulator.data_directory import find_running, project_data
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
     from ckfunc.model.project import Project, Target
     from ckfunc.sandbox.scripts import Toolchain
     from ckfunc.scaffold.stubs import Schemas
-
-ANY_PROJECT = "any project"
-"""The name of the target of a login outside of a project."""
 
 
 class App:
@@ -162,14 +159,11 @@ class App:
         from ckfunc.api.credentials import ConnectionVariables
         from ckfunc.manifest import connection_variables
 
-        origins: dict[str, str] = {}
-        return ConnectionVariables(
-            secret_values(connection_variables(root, target.name, self.environ, origins)), origins
-        )
+        return ConnectionVariables(*connection_variables(root, target.name, self.environ))
 
     def place(self) -> tuple[Path, Target]:
         """Return the project and its target; outside of a project, the directory and a target named ANY_PROJECT."""
-        from ckfunc.model.project import Target
+        from ckfunc.model.project import ANY_PROJECT, Target
 
         try:
             return self.root(), self.target()

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ckfunc.base.errors import InvalidFiles, Problem
+from ckfunc.base.secrets import Secret, secret_values
 from ckfunc.manifest.sources import Complaint, newlines, read_text, without_bom
 
 NAME = r"[A-Za-z_][A-Za-z0-9_]*"
@@ -79,16 +80,17 @@ def lookup(
 
 
 def connection_variables(
-    root: Path, target: str, environ: Mapping[str, str], origins: dict[str, str] | None = None
-) -> dict[str, str]:
-    """Return the variables with the platform's addresses and credentials; precedence and `origins` are as in `lookup`.
+    root: Path, target: str, environ: Mapping[str, str]
+) -> tuple[dict[str, Secret], dict[str, str]]:
+    """Return the variables with the platform's addresses and credentials, and their origins; see `lookup`.
 
     Raises InvalidFiles for a .env file that cannot be read.
     """
+    origins: dict[str, str] = {}
     values, problems = lookup(CONNECTION_NAMES, root, target, environ, origins)
     if problems:
         raise InvalidFiles("the credentials cannot be read", problems, hint="nothing was sent")
-    return values
+    return secret_values(values), origins
 
 
 def _exists(path: Path) -> bool:

@@ -121,6 +121,10 @@ class ManifestRuntime:
         return self.lock.resolved(self.dependencies)
 
 
+ANY_PROJECT = "any project"
+"""The name of the target of a login outside of a project."""
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """A target of deploys. `application` is the key or id of the application that it is bound to, or None."""

@@ -173,7 +173,7 @@ def test_an_env_file_that_is_a_pipe_is_read_once(tmp_path: Path) -> None:
     assert revealed(load(root, "local", {}).runtime.environment) == {"A": "1"}
     writer.join()
     assert revealed(load(root, "local", {}).runtime.environment) == {"A": "1"}
-    assert connection_variables(root, "local", {}) == {"CHATKITTY_CLIENT_ID": "id"}
+    assert revealed(connection_variables(root, "local", {})[0]) == {"CHATKITTY_CLIENT_ID": "id"}
 
 
 @pytest.mark.parametrize("text", ["X: 1\nY=2\n", "X='1\nY=2\n", "=3\nY=2\n"])

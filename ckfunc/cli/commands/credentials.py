@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from ckfunc.base.errors import CkfuncError, CredentialsMissing, NoProject, UsageProblem
 from ckfunc.base.secrets import Secret
 from ckfunc.base.text import printable
-from ckfunc.cli.app import ANY_PROJECT, App
+from ckfunc.cli.app import App
 from ckfunc.cli.options import command, flag, option
-from ckfunc.deploy.plan.snapshot import require_application
-from ckfunc.model.project import Target
+from ckfunc.deploy.plan.snapshot import require_login
+from ckfunc.model.project import ANY_PROJECT, Target
 
 if TYPE_CHECKING:
     from ckfunc.api.credentials import Login
@@ -35,7 +35,7 @@ def login(app: App, client_id: str | None, secret_stdin: bool) -> None:
     They are never written to a file. Environment variables and .env files take precedence. A login for a target with
     an application in functions.yaml is valid in every project.
     """
-    from ckfunc.api.credentials import application_entry, described, entry_names, keyring_name, store_login
+    from ckfunc.api.credentials import described, keyring_name, new_entry_names, store_login
 
     root, target = app.place()
     if target.emulator:
@@ -47,11 +47,9 @@ def login(app: App, client_id: str | None, secret_stdin: bool) -> None:
     keyring_name()  # before anything is typed: without a keyring it would be in vain
     typed = _typed(app, client_id, from_stdin=secret_stdin)
     client = app.connect(typed.connection(*addresses))
-    application, want = client.application(), target.application
-    require_application(target, str(application.id) if want is None or want.isdecimal() else application.key)
-    both = tuple(application_entry(name, *addresses) for name in (str(application.id), application.key))
-    bound = want is not None or target.name == ANY_PROJECT
-    keyring = store_login(both if bound else entry_names(root, target, *addresses), typed)
+    application = client.application()
+    require_login(target, application)
+    keyring = store_login(new_entry_names(root, target, application, *addresses), typed)
     document: LoginJson = {**described(target, application, client.connection), "keyring": keyring}
     named = f"application {application.id} ({printable(application.key)})"
     app.output.outcome(document, ("logged in", "success"), f" to {named} for {target.name}, saved in {keyring}")

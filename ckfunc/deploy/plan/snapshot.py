@@ -12,7 +12,7 @@ from ckfunc.base.errors import AmbiguousFunction, WrongApplication
 from ckfunc.base.workers import AT_ONCE, each
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.resources import SETTINGS, Part, Remote, Snapshot
-from ckfunc.model.application import ApplicationSettings, Function, FunctionVersion, Runtime
+from ckfunc.model.application import Application, ApplicationSettings, Function, FunctionVersion, Runtime
 from ckfunc.model.project import Target
 
 
@@ -116,6 +116,12 @@ def require_application(target: Target, actual: str) -> None:
     same = int(want) == int(actual) if want.isdecimal() and actual.isdecimal() else want.casefold() == actual.casefold()
     if not same:
         raise WrongApplication(target.name, want, actual)
+
+
+def require_login(target: Target, application: Application) -> None:
+    """Refuse a login for an application other than the target's. Raises WrongApplication."""
+    by_id = target.application is None or target.application.isdecimal()
+    require_application(target, str(application.id) if by_id else application.key)
 
 
 def guard(target: Target, snapshot: Snapshot, client: Remote, cache: VersionCache) -> None:
