@@ -205,7 +205,7 @@ def _explained(error: click.ClickException, ctx: click.Context | None) -> tuple[
     elif isinstance(error, click.MissingParameter):
         sentence = f"{_name(error.param)} is missing"
     elif isinstance(error, click.BadParameter):
-        sentence = f"{_name(error.param)} {_wanted(error)}"
+        sentence = f"{_name(error.param)} {_accepted(error)}"
     elif match := re.search(r"unexpected extra arguments? \((.*)\)", message, re.DOTALL):
         sentence = f"unexpected argument: {match[1]}"
     elif (match := re.search("No such command '([^']*)'", message)) and ctx is not None:
@@ -230,7 +230,7 @@ def _name(param: click.Parameter | None) -> str:
     return word[0] if word else "an argument"
 
 
-def _wanted(error: click.BadParameter) -> str:
+def _accepted(error: click.BadParameter) -> str:
     """Return the problem with a value: what its type accepts, or click's message."""
     kind = error.param.type if error.param is not None else None
     quoted = re.match("(.+?) is not (?:a valid|in the range|one of) ", error.message, re.DOTALL)
