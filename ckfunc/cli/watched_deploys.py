@@ -42,9 +42,8 @@ def watch_deployed(
 
 def resume_watch(app: App, *, dry_run: bool) -> int | None:
     """Continue the watch of the last deploy and return the exit code; None if nothing is to be watched."""
-    project, client = app.project(), app.client()
-    client.runtime()  # sets the client's identity
-    record = open_watch(project.root, project.target.name, client.identity)
+    project = app.project()
+    record = open_watch(project.root, project.target.name, app.client().identity)
     if record is None:
         return None
     described = f"the watch of the {record.described(app.clock.now())}"
@@ -84,16 +83,10 @@ def _watch(app: App, record: JournalRecord, former_values: Mapping[str, Secret] 
     with output.progress("watching"):
         context = WatchContext(app.root(), app.target(), app.client(), app.clock, show, former_values)
         observation = watch_deploy(record, context)
-    if not output.settings.json:
-        _print(app, observation)
+    if not (output.settings.json or (output.settings.quiet and observation.exit_code == EXIT_OK)):
+        output.lines(observation_lines(observation, width=output.width() or USUAL_COLUMNS))
     if observation.problem is not None:
         output.failure(observation.problem)
     if observation.ending in (WatchEnding.INTERRUPTED, WatchEnding.NOT_WATCHED, WatchEnding.NOT_REVERTED):
         output.hint("`ckfunc deploy --resume` continues")
     return observation
-
-
-def _print(app: App, observation: Observation) -> None:
-    if app.settings.quiet and observation.exit_code == 0:
-        return
-    app.output.lines(observation_lines(observation, width=app.output.width() or USUAL_COLUMNS))

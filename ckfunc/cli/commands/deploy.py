@@ -145,6 +145,8 @@ def deploy(
     elif resume:
         from ckfunc.cli.watched_deploys import resume_watch
 
+        app.project()  # otherwise the client would only warn of an invalid manifest
+        app.client().runtime()  # sets the identity that selects the journal
         if (code := resume_watch(app, dry_run=dry_run)) is not None:
             return code
         options = _of_unfinished(app, options)
@@ -206,9 +208,8 @@ def _of_saved_plan(app: App, options: DeployOptions, path: Path) -> DeployOption
 
 def _of_unfinished(app: App, options: DeployOptions) -> DeployOptions:
     """Return the options that finish the last deploy, whose journal specifies its parts."""
-    project, client = app.project(), app.client()
-    client.runtime()  # sets the client's identity
-    record = unfinished(project.root, project.target.name, client.identity)
+    project = app.project()
+    record = unfinished(project.root, project.target.name, app.client().identity)
     app.output.talk(("resuming ", "title"), f"the {record.described(app.clock.now())}")
     policy = None if record.watch is None else record.watch.policy
     return replace(options, resume=record, only=record.only, watch=policy)
