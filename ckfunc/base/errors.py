@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ckfunc.base.interrupts import EXIT_INTERRUPTED
 from ckfunc.base.text import nearest
@@ -47,8 +47,8 @@ class UsageProblem(CkfuncError):
     exit_code = EXIT_USAGE
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Problem:
+# Not a dataclass, because every command, and `ckfunc --version`, loads this module.
+class Problem(NamedTuple):
     """An error in a user's file; `line` and `column` count from 1, 0 means the whole file."""
 
     path: str

@@ -7,7 +7,6 @@ import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -233,6 +232,8 @@ class App:
         return Emulator(data, self._with_project(options, data), cache=cache_dir())
 
     def _with_project(self, options: EmulatorOptions, data: Path | None) -> EmulatorOptions:
+        from dataclasses import replace  # which most commands need, but not `ckfunc --version`
+
         from ckfunc.emulator.options import WEB_DIRECTORY
 
         workspace = self.workspace  # created before the emulator, so that it is closed after it

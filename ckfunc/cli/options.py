@@ -9,7 +9,6 @@ is False.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import update_wrapper
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar, cast
@@ -30,7 +29,6 @@ integer = click.IntRange
 """`integer(1)` is a whole number of at least 1, `integer(1, 64)` one from 1 to 64."""
 
 
-@dataclass(slots=True)
 class Settings:
     """The common options, set while the command line is parsed."""
 

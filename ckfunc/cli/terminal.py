@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 import threading
 from collections.abc import Iterator
@@ -21,6 +20,8 @@ _CLEAR = "\x1b[2J\x1b[3J\x1b[H"
 
 def columns() -> int:
     """Return the width for results: COLUMNS, or else the width of the terminal."""
+    import shutil  # loads compression libraries, and most output has no width
+
     return shutil.get_terminal_size((USUAL_COLUMNS, 24)).columns
 
 

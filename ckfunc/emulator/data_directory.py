@@ -10,9 +10,8 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ckfunc.base.containment import STATE_DIRECTORY, require_plain
 from ckfunc.base.errors import Busy, CkfuncError
@@ -37,8 +36,7 @@ _BUSY_S = 0.2
 _LOCK = "lock"
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(NamedTuple):
     """The address of an emulator, as written when it began to answer."""
 
     url: str
