@@ -12,14 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from ckfunc import __version__
-from ckfunc.base.errors import (
-    EXIT_BUG,
-    EXIT_FAILED,
-    EXIT_OK,
-    EXIT_USAGE,
-    CkfuncError,
-    UsageProblem,
-)
+from ckfunc.base.errors import EXIT_BUG, EXIT_FAILED, EXIT_OK, EXIT_USAGE, CkfuncError, UsageProblem
 from ckfunc.base.interrupts import EXIT_INTERRUPTED, caused_by_interrupt, end_on_interrupt
 from ckfunc.base.streams import ReaderGone, open_missing
 from ckfunc.base.text import cut, nearest, printable

@@ -12,14 +12,7 @@ from ckfunc.base.text import USUAL_COLUMNS
 from ckfunc.cli.app import App
 from ckfunc.deploy.apply.journal import JournalRecord
 from ckfunc.deploy.gates import run_after_deploy
-from ckfunc.deploy.observation import (
-    Observation,
-    WatchContext,
-    WatchEnding,
-    WatchState,
-    open_watch,
-    watch_deploy,
-)
+from ckfunc.deploy.observation import Observation, WatchContext, WatchEnding, WatchState, open_watch, watch_deploy
 from ckfunc.deploy.show.observation import announcement, observation_lines, state_text
 from ckfunc.logs.entries import Gap, Recovered, Trouble
 from ckfunc.logs.format import notice
