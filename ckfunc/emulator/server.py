@@ -321,7 +321,7 @@ class Exchange:
     async def respond(self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> None:
         """Send a complete answer, unless the client has left. Raises ValueError for a header with a line break.
 
-        For answers in one piece, this takes a third of the time of two ASGI messages.
+        For an answer in one piece, this is less work than two ASGI messages.
         """
         cycle = self._cycle
         if cycle.flow.write_paused and not cycle.disconnected:
