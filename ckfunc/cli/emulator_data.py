@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ckfunc.base.errors import NoProject
-from ckfunc.base.messages import naming, writing
+from ckfunc.base.errors import NoProject, naming, writing
 from ckfunc.base.text import size_text
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_snapshots

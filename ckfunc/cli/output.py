@@ -17,8 +17,17 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeAlias
 import click
 
 from ckfunc import __version__
-from ckfunc.base.errors import CkfuncError, InvalidFiles, InvalidManifest, InvalidScripts, Problem, UsageProblem
-from ckfunc.base.messages import completed, from_here, shown_path
+from ckfunc.base.errors import (
+    CkfuncError,
+    InvalidFiles,
+    InvalidManifest,
+    InvalidScripts,
+    Problem,
+    UsageProblem,
+    completed,
+    from_here,
+    shown_path,
+)
 from ckfunc.base.secrets import Secret
 from ckfunc.base.streams import ReaderGone, discard_rest, reader_left, write_text
 from ckfunc.base.text import cells, one_line, plain, printable, status_line, styled

@@ -17,9 +17,8 @@ from ckfunc.api import emulator as controls
 from ckfunc.api.connection import emulator_connection
 from ckfunc.base.containment import require_plain
 from ckfunc.base.documents import DEEPEST
-from ckfunc.base.errors import Busy, CkfuncError, InvalidFiles, InvalidManifest, Problem
+from ckfunc.base.errors import Busy, CkfuncError, InvalidFiles, InvalidManifest, Problem, shown_path
 from ckfunc.base.files import read_file
-from ckfunc.base.messages import shown_path
 from ckfunc.emulator.data import (
     Snapshots,
     export_data,

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ckfunc.base.documents import read_document
-from ckfunc.base.errors import UsageProblem
+from ckfunc.base.errors import UsageProblem, shown_path
 from ckfunc.base.files import read_file
-from ckfunc.base.messages import shown_path
 from ckfunc.base.secrets import Secret
 from ckfunc.model.application import Invocation, InvocationDetail
 from ckfunc.model.execution import Determinism, ExecutedRanges, Limits

@@ -13,9 +13,8 @@ from typing import Any
 from ckfunc.api.client import Client
 from ckfunc.base.clock import Clock
 from ckfunc.base.containment import require_inside
-from ckfunc.base.errors import CkfuncError
+from ckfunc.base.errors import CkfuncError, shown_path
 from ckfunc.base.files import write_atomically
-from ckfunc.base.messages import shown_path
 from ckfunc.base.secrets import Secret
 from ckfunc.bundle.project import Selection, Workspace
 from ckfunc.emulator.options import CaseDraft, ConversationDraft

@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
-from ckfunc.base.errors import CkfuncError, UsageProblem
+from ckfunc.base.errors import CkfuncError, UsageProblem, shown_path
 from ckfunc.base.files import read_file
-from ckfunc.base.messages import shown_path
 from ckfunc.base.text import Line, plain, printable
 from ckfunc.testing.case import CaseKey, CaseOutcome, CaseResult, Shard, ShardedCases, Tally, read_shard, tally
 from ckfunc.testing.coverage import Coverage, merged, read_lcov

@@ -11,7 +11,7 @@ import click
 import pytest
 
 import ckfunc as package
-from ckfunc.base.messages import completed
+from ckfunc.base.errors import completed
 from ckfunc.cli.main import COMMAND_FILES, COMMANDS, cli
 from ckfunc.model.command_outputs import OUTPUTS
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from ckfunc.base.errors import EXIT_DIFFERENCES, EXIT_OK, UsageProblem
-from ckfunc.base.messages import writing
+from ckfunc.base.errors import EXIT_DIFFERENCES, EXIT_OK, UsageProblem, writing
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_types
 from ckfunc.cli.options import FILE, argument, command, flag, format_option, gate_option, only_option, option

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, CkfuncError, UsageProblem
+from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, CkfuncError, UsageProblem, writing
 from ckfunc.base.files import write_atomically
 from ckfunc.base.interrupts import wait_for_interrupt
-from ckfunc.base.messages import writing
 from ckfunc.base.secrets import Secret
 from ckfunc.base.text import escaped, printable
 from ckfunc.cli.app import App
