@@ -155,8 +155,8 @@ class HostPool:
             await asyncio.shield(self._spare)
 
     def boot_ahead(self, environment: Environment) -> None:
-        """Begin to start the spare process for the next function."""
-        self._boot_spare(environment)
+        """Begin to start the spare process for the next function. No run waits yet."""
+        self._boot_spare(environment, after_s=0)
 
     def renew(self, keep: Collection[str] = ()) -> None:
         """Use new processes for the next runs of all functions except those in `keep`."""
@@ -306,15 +306,16 @@ class HostPool:
 
     # The spare process, for the next new function or the next restart
 
-    def _boot_spare(self, environment: Environment) -> None:
+    def _boot_spare(self, environment: Environment, after_s: float = 0.01) -> None:
+        """Begin to start the spare process, after the start of a waiting run, which has priority."""
         if self._closed or (self._spare is not None and self._spare_environment == environment):
             return
         self._drop_spare()
         self._spare_environment = environment
-        self._spare = self._spawn(self._start_spare(environment))
+        self._spare = self._spawn(self._start_spare(environment, after_s))
 
-    async def _start_spare(self, environment: Environment) -> Host | None:
-        await asyncio.sleep(0.01)  # a waiting run has priority
+    async def _start_spare(self, environment: Environment, after_s: float) -> Host | None:
+        await asyncio.sleep(after_s)
         try:
             return await self._start(environment)
         except (Failed, OSError, CkfuncError):
