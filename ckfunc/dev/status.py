@@ -157,7 +157,7 @@ class DevKeys:
         self._client = client
         self._root = root
         self._stop = stop
-        self._does: Mapping[str, Callable[[], object]] = {
+        self._actions: Mapping[str, Callable[[], object]] = {
             "r": self._again,
             "t": self._offer,
             "c": screen.clear,
@@ -185,7 +185,7 @@ class DevKeys:
             self._screen.talk(("nothing fired", "muted"))
             if key not in ("q", "\x04"):
                 return
-        self._does.get(key, lambda: None)()
+        self._actions.get(key, lambda: None)()
 
     def _choose_from(self, choices: Mapping[str, Event]) -> None:
         self._status.choices = choices
@@ -220,8 +220,8 @@ class DevKeys:
         trigger(self._client(), event.type, event.args)
 
     def _help(self) -> None:
-        for key, does in _HELP:
-            self._screen.talk("  ", (key, "title"), f"  {does}")
+        for key, text in _HELP:
+            self._screen.talk("  ", (key, "title"), f"  {text}")
 
     def _say_nothing(self) -> None:
         self._screen.talk(("nothing to fire", "muted"), ": functions.yaml has no function of a known type yet")

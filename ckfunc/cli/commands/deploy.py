@@ -165,7 +165,7 @@ def deploy(
         return EXIT_OK
     conditions = run.DeployConditions(
         project,
-        try_gates=partial(_tried, app, gates) if gates else None,
+        try_gates=partial(_gate_verdicts, app, gates) if gates else None,
         reload=app.workspace.load,
         agree=partial(_agreed, app, yes=yes),
         hook=lambda plan: run_before_deploy(project, plan_json(plan)),
@@ -215,7 +215,7 @@ def _of_unfinished(app: App, options: DeployOptions) -> DeployOptions:
     return replace(options, resume=record, only=record.only, watch=policy)
 
 
-def _tried(app: App, gates: Sequence[str], plan: Plan) -> tuple[GateVerdict, ...]:
+def _gate_verdicts(app: App, gates: Sequence[str], plan: Plan) -> tuple[GateVerdict, ...]:
     """Run the gates, print their verdicts, and return them."""
     verdicts = try_gates(app, gates, plan)
     if not app.settings.json:
