@@ -10,7 +10,7 @@ from typing import Any
 
 from bench.harness import CKFUNC, SCRATCH, Figure, clean_env, median, wall_s
 from bench.subjects import Subject, replace
-from ckfunc.manifest.lock import lock_text
+from ckfunc.manifest.project import lock_text
 from ckfunc.model.lock import PLATFORM_RANGES, PackageLock
 
 PACKAGES = 200
