@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from ckfunc.base.errors import NoHome, UnusableFile
+from ckfunc.base.errors import CkfuncError, NoHome, UnusableFile
 from ckfunc.base.text import digest
 
 LARGEST_BYTES = 64 * 1024 * 1024
@@ -22,6 +22,8 @@ LARGEST_BYTES = 64 * 1024 * 1024
 
 PIPE_WAIT_S = 10.0
 """The time limit for reading a named pipe."""
+
+_PACKAGE = Path(__file__).resolve().parent.parent
 
 
 def read_file(path: Path, *, limit_bytes: int = LARGEST_BYTES, pipe: bool = False) -> bytes:
@@ -210,6 +212,21 @@ def paths_beginning(text: str) -> list[str]:
         return []
     fitting = (name for name in names if name.startswith(beginning) and (beginning[:1] == "." or name[:1] != "."))
     return sorted(f"{head}{slash}{name}" for name in fitting if not name.split()[1:])  # shells would split white space
+
+
+def templates(package: Path = _PACKAGE) -> Path:
+    """Return the directory of the templates; `package` is the directory of ckfunc's code.
+
+    It is `ckfunc/_templates` in a wheel, and `templates/` next to `ckfunc/` in a checkout. Raises CkfuncError if the
+    installation has neither.
+    """
+    for directory in (package / "_templates", package.parent / "templates"):
+        if (directory / "handler.ts.j2").is_file():
+            return directory
+    raise CkfuncError(
+        f"the templates are missing from this installation of ckfunc ({package})",
+        hint="reinstall ckfunc: `pip install --force-reinstall ckfunc`",
+    )
 
 
 def cache_dir() -> Path:

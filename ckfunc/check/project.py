@@ -10,7 +10,7 @@ from pathlib import Path
 from ckfunc import __version__
 from ckfunc.base.clock import Clock
 from ckfunc.base.errors import CkfuncError, InvalidFiles, LockOutdated, NoSuchFunction, PackageUnknown, Problem
-from ckfunc.base.files import cache_dir
+from ckfunc.base.files import cache_dir, templates
 from ckfunc.base.interrupts import require_uninterrupted
 from ckfunc.base.text import counted, digest
 from ckfunc.bundle.project import Bundler, InvalidModules
@@ -37,7 +37,6 @@ from ckfunc.scaffold.packages import (
     with_node_types,
 )
 from ckfunc.scaffold.stubs import TYPES_DIR, NodeStub, Schemas, scope_of, stub_files
-from ckfunc.scaffold.templates import templates
 from ckfunc.watch import Stop, batches
 
 MANIFEST = "manifest"

@@ -203,26 +203,7 @@ def reset_command(app: App, data_dir: Path | None, yes: bool) -> None:
         app.output.talk(f"nothing to reset: there is no data in {data}")
 
 
-@command(
-    epilog="""\b
-A seed, in YAML:
-  users:
-    - name: jane@example.com
-      id: 7                         # default: the next free one
-      display_name: Jane            # default: the name
-      is_guest: false               # default
-      properties: {plan: free}      # default: none
-    - name: agent
-  channels:
-    - name: support
-      type: PUBLIC                  # or PRIVATE, or DIRECT
-      display_name: Support         # default: the name
-      creator: agent                # default: nobody
-      members: [jane@example.com, agent]
-      messages:
-        - {user: jane@example.com, body: Hello}
-        - {body: A message from the system}"""
-)
+@command(sample=("A seed, in YAML", "seed.yaml"))
 @argument("file", kind=FILE)
 @data_dir_option
 def seed_command(app: App, file: Path, data_dir: Path | None) -> None:

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias, TypeVar, cast
 
 import click
 
+from ckfunc.base.files import templates
 from ckfunc.cli.completion import complete_channels, complete_only, complete_targets, complete_types
 from ckfunc.emulator.data_directory import KEPT_INVOCATIONS
 
@@ -73,13 +74,19 @@ def common_options() -> list[click.Option]:
     ]
 
 
-def command(examples: str = "", **attributes: Any) -> Callable[[Callable[..., Any]], click.Command]:
+def command(
+    examples: str = "", *, sample: tuple[str, str] | None = None, **attributes: Any
+) -> Callable[[Callable[..., Any]], click.Command]:
     """Make a function a command with the common options, which gets the App as its first argument.
 
-    `examples` ends the help; `attributes` are those of click.
+    `examples` and `sample`, a title and a file in templates/help, end the help; `attributes` are those of click.
     """
-    if examples:
-        attributes["epilog"] = "\b\nExamples:\n" + examples.strip("\n").rstrip()
+    sections = ["Examples:\n" + examples.strip("\n").rstrip()] if examples else []
+    if sample is not None:
+        title, name = sample
+        lines = (templates() / "help" / name).read_text(encoding="utf-8").splitlines()
+        sections.append("\n  ".join([f"{title}:", *lines]))
+    attributes["epilog"] = "\n\n".join(f"\b\n{section}" for section in sections)
 
     def declare(function: Callable[..., Any]) -> click.Command:
         result: click.Command = click.command(**attributes)(click.pass_obj(function))

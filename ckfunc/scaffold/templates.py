@@ -1,13 +1,13 @@
-"""Templates: their directory, rendering, and sample events."""
+"""Rendered templates, and sample events."""
 
 from __future__ import annotations
 
 import functools
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ckfunc.base.errors import CkfuncError, UsageProblem
+from ckfunc.base.errors import UsageProblem
+from ckfunc.base.files import templates
 from ckfunc.base.text import nearest
 from ckfunc.model.job import Seed
 from ckfunc.model.triggers import BY_TYPE, Trigger
@@ -15,23 +15,6 @@ from ckfunc.wire.jobs import read_seed
 
 if TYPE_CHECKING:
     import jinja2
-
-_PACKAGE = Path(__file__).resolve().parent.parent
-
-
-def templates(package: Path = _PACKAGE) -> Path:
-    """Return the directory of the templates; `package` is the directory of ckfunc's code.
-
-    It is `ckfunc/_templates` in a wheel, and `templates/` next to `ckfunc/` in a checkout. Raises CkfuncError if the
-    installation has neither.
-    """
-    for directory in (package / "_templates", package.parent / "templates"):
-        if (directory / "handler.ts.j2").is_file():
-            return directory
-    raise CkfuncError(
-        f"the templates are missing from this installation of ckfunc ({package})",
-        hint="reinstall ckfunc: `pip install --force-reinstall ckfunc`",
-    )
 
 
 def render(template: str, /, **values: object) -> str:

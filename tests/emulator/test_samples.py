@@ -7,9 +7,10 @@ from typing import Any
 
 import httpx
 
+from ckfunc.base.files import templates
 from ckfunc.model.triggers import TRIGGERS
 from ckfunc.scaffold.project import handler_text
-from ckfunc.scaffold.templates import sample_event, templates
+from ckfunc.scaffold.templates import sample_event
 
 FUNCTIONS = "/v1/runtimes/nodejs/functions"
 LOOK_UP = """\

@@ -8,12 +8,15 @@ from pathlib import Path
 
 import jinja2
 import pytest
+from testing.files import read
 
 import ckfunc
 from ckfunc.base.errors import CkfuncError, UsageProblem
+from ckfunc.base.files import templates
+from ckfunc.emulator.stored_data import read_seed_file
 from ckfunc.model.triggers import TRIGGERS
 from ckfunc.scaffold.stubs import Exports
-from ckfunc.scaffold.templates import render, sample_event, sample_seed, sample_text, templates
+from ckfunc.scaffold.templates import render, sample_event, sample_seed, sample_text
 
 
 def test_the_templates_of_a_checkout_are_next_to_the_package() -> None:
@@ -28,6 +31,13 @@ def test_the_templates_of_a_wheel_are_inside_the_package(tmp_path: Path) -> None
 def test_missing_templates_are_reported(tmp_path: Path) -> None:
     with pytest.raises(CkfuncError, match="templates are missing"):
         templates(tmp_path / "ckfunc")
+
+
+def test_the_samples_in_the_help_are_valid(tmp_path: Path) -> None:
+    cases = (templates() / "help" / "test.yaml").read_text(encoding="utf-8")
+    assert len(read(tmp_path, cases)) == 3
+    seed, _ = read_seed_file(templates() / "help" / "seed.yaml")
+    assert [each.channel.name for each in seed.channels] == ["support"]
 
 
 def test_a_missing_value_of_a_template_is_an_error() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
+from ckfunc.base.files import templates
 from ckfunc.cli.app import App
 from ckfunc.cli.options import argument, command
 
@@ -30,8 +31,6 @@ def completion(app: App, shell: str) -> None:
 def completion_script(command: click.Command, shell: str) -> str:
     """Return the completion script of `command` for a shell: "bash", "zsh" or "fish"."""
     if shell == "bash":
-        from ckfunc.scaffold.templates import templates
-
         # It gets the line up to the cursor: bash ends words at an `@` and at other characters too.
         return (templates() / "completion.bash").read_text(encoding="utf-8")
     completion_class = get_completion_class(shell)

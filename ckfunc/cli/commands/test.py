@@ -225,29 +225,8 @@ class _Test(click.Command):
   ckfunc test add --invocation 4711         create a case from a run
   ckfunc test record                        record a conversation
   ckfunc test merge --help                  merge the reports of shards
-
-\b
-A test file, tests/start.yaml:
-  type: user.attempted.start_session
-  cases:
-    - name: a known user is let in
-      data: {users: [{name: jane@example.com}]}
-      event: {username: jane@example.com, authParams: {}}
-      expect:
-        result_includes: {isNew: false}
-        console: welcome back
-        calls: [{method: GET, path: /users}]
-    - name: a wrong code is refused
-      event: {username: jane@example.com, authParams: {staffCode: "1"}}
-      expect: {error: not the staff code}
-    - name: a customer gets an answer
-      conversation:
-        - {user: jane@example.com, connects: {displayName: Jane}}
-        - user: jane@example.com
-          says: /help
-          channel: support
-          expect: {messages: [{system: true, body_includes: You can}]}
     """,
+    sample=("A test file, tests/start.yaml", "test.yaml"),
     cls=_Test,
 )
 @argument("paths", "[PATH]...", PATH, nargs=-1)

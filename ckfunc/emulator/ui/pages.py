@@ -16,13 +16,13 @@ import jinja2
 
 from ckfunc.base.clock import elapsed_text
 from ckfunc.base.errors import CkfuncError, InvalidFiles
+from ckfunc.base.files import templates
 from ckfunc.base.text import escaped, shortened, size_text
 from ckfunc.emulator.http.bodies import MEBIBYTE, read_json
 from ckfunc.emulator.http.calls import Call, Reply
 from ckfunc.emulator.http.problems import Denied, HttpProblem, Refused
 from ckfunc.emulator.http.routing import Access, Handler, Route
 from ckfunc.emulator.services import EmulatorServices
-from ckfunc.scaffold.templates import templates
 
 T = TypeVar("T")
 
