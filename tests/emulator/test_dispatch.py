@@ -228,6 +228,30 @@ def test_a_new_version_is_loaded_before_its_first_event_only_if_spares_are_on(sp
         assert (run["result"]["payload"] < fired_ms) is spares
 
 
+def test_other_functions_are_loaded_again_while_a_function_has_no_version_after_a_reset() -> None:
+    loads = threading.Semaphore(0)
+
+    def answer(_request: Request) -> Reply:
+        loads.release()
+        return Reply()
+
+    with (
+        serve(answer) as server,
+        Emulator(None, EmulatorOptions(), cache=cache_dir()) as emulator,
+        http_client(emulator.url) as client,
+    ):
+        client.headers["authorization"] = f"Bearer {sign_in(client)}"
+        deploy(client, "some.event", "function handleEvent() {}")
+        client.post("/emulator/reset")
+        client.headers["authorization"] = f"Bearer {sign_in(client)}"
+        deploy(client, "without.version")  # with the id of the first function
+        deploy(client, "some.event", LOADED.replace("URL", server.url))
+        assert loads.acquire(timeout=60)
+        changed = client.put("/v1/runtimes/nodejs/environment-variables", json={"A": "1"})
+        assert changed.status_code == 200, changed.text
+        assert loads.acquire(timeout=60)
+
+
 @pytest.mark.parametrize("body", [[], {"data": {}}, {"type": "a", "data": []}, {"type": 1}])
 def test_an_invalid_trigger_request_is_a_400(anyone: httpx.Client, body: object) -> None:
     assert anyone.post("/emulator/trigger", json=body).status_code == 400

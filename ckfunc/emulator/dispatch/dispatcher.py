@@ -417,7 +417,9 @@ class Dispatcher:
     async def _prepare(self, function_ids: Iterable[int]) -> None:
         environment = await self._environment()
         stored = [functions.find(self._database, function_id) for function_id in sorted(function_ids)]
-        versions = [await self._version(function) for function in stored if function is not None]
+        # After a reset of the data, another function may have the id of a warm one, and no version yet.
+        existing = [function for function in stored if function is not None and function.current_version_number]
+        versions = [await self._version(function) for function in existing]
         if not isinstance(environment, HandlerError):
             ready = [version for version in versions if not isinstance(version, HandlerError)]
             await self._hosts.prepare(environment, ready)
