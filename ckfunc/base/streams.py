@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import errno
 import os
 import select
 import sys
@@ -11,9 +12,68 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TextIO
 
+from ckfunc.base.errors import CkfuncError
+
 
 class ReaderGone(Exception):
     """The reader of stdout has closed the pipe (`| head`). Not an OSError, because click exits with 1 for these."""
+
+
+class UnwritableOutput(CkfuncError):
+    """Standard output cannot be written, for example because the disk is full."""
+
+
+class ResultStream:
+    """Standard output. After a failed write, text is discarded. The caller allows one call at a time."""
+
+    def __init__(self) -> None:
+        self._reader_gone = False
+        self._unwritable: UnwritableOutput | None = None
+
+    def write(self, text: str) -> None:
+        """Write a text, or discard it if the reader has closed the pipe. Raises UnwritableOutput."""
+        self._require_writable()
+        try:
+            write_text(sys.stdout, text)
+        except OSError as error:
+            self._discard_after(error)
+
+    def flush(self) -> None:
+        """Write what is buffered. Raises UnwritableOutput, and ReaderGone if the reader has closed the pipe."""
+        try:
+            sys.stdout.flush()
+        except OSError as error:
+            self._discard_after(error)
+        self._require_writable()
+        if self._reader_gone:
+            raise ReaderGone
+
+    def require_reader(self) -> None:
+        """Raise ReaderGone if the reader has closed the pipe, on systems that report it before the next write."""
+        if self._reader_gone or reader_left(sys.stdout):
+            self._reader_gone = True
+            discard_rest(sys.stdout)
+            raise ReaderGone
+
+    def discard(self) -> None:
+        """Discard buffered text, which Python would otherwise try to write again at exit."""
+        try:
+            sys.stdout.flush()
+        except OSError:
+            discard_rest(sys.stdout)
+
+    def _discard_after(self, error: OSError) -> None:
+        discard_rest(sys.stdout)
+        # Windows reports "invalid argument" instead of "broken pipe".
+        if error.errno not in (None, errno.EPIPE, errno.EINVAL, errno.EBADF):
+            self._unwritable = UnwritableOutput(f"the output cannot be written: {error.strerror}")
+            raise self._unwritable from error
+        self._reader_gone = True
+
+    def _require_writable(self) -> None:
+        """Raise the failure to write again: the first time may have been on a thread that runs a handler."""
+        if self._unwritable is not None:
+            raise self._unwritable
 
 
 def open_missing() -> None:

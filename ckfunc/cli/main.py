@@ -171,7 +171,7 @@ def _exit_code(app: App, error: BaseException, args: list[str]) -> int:
         from ckfunc.runtime.cache import refusal_of
 
         if (refusal := refusal_of(error)) is not None:
-            output.discard()
+            output.results.discard()
             output.failure(refusal)
             return EXIT_FAILED
     output.bug(error, args, app.secrets())

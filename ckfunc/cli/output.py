@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import sys
 import threading
@@ -29,7 +28,7 @@ from ckfunc.base.errors import (
     shown_path,
 )
 from ckfunc.base.secrets import Secret
-from ckfunc.base.streams import ReaderGone, discard_rest, reader_left, write_text
+from ckfunc.base.streams import ResultStream, discard_rest, write_text
 from ckfunc.base.text import cells, one_line, plain, printable, status_line, styled
 from ckfunc.cli.terminal import StatusLine, columns, show_on, spinner, terminal_columns
 
@@ -51,10 +50,6 @@ Segment: TypeAlias = tuple[str, str] | str
 """A piece of text, with the name of its style or without one."""
 
 
-class UnwritableOutput(CkfuncError):
-    """Standard output cannot be written, for example because the disk is full."""
-
-
 class NeedsYes(UsageProblem):
     """A confirmation is required, and there is no terminal to ask on."""
 
@@ -67,10 +62,9 @@ class Output:
         """The directory of the project, once it is known."""
         self.path = shown_path
         self.settings = settings
+        self.results = ResultStream()
         self._environ = environ
         self._lock = threading.RLock()
-        self._reader_gone = False
-        self._unwritable: UnwritableOutput | None = None
         self._last_retry: tuple[tuple[str, int], float] = (("", 0), 0.0)
         self._news: str | None = None
         self._spinner: Progress | None = None
@@ -147,19 +141,11 @@ class Output:
     def flush(self) -> None:
         """Flush stdout; raises ReaderGone if the reader has closed the pipe."""
         with self._lock:
-            try:
-                sys.stdout.flush()
-            except OSError as error:
-                self._cannot_write(sys.stdout, error)
-            self._require_writable()
-            if self._reader_gone:
-                raise ReaderGone
+            self.results.flush()
 
     def require_reader(self) -> None:
         """Raise ReaderGone if the reader has closed the pipe, on systems that report it before the next write."""
-        if self._reader_gone or reader_left(sys.stdout):
-            self._cannot_write(sys.stdout, BrokenPipeError())
-            raise ReaderGone
+        self.results.require_reader()
 
     # -- messages ----------------------------------------------------------------------------------------------------
 
@@ -410,35 +396,13 @@ class Output:
     def _put_out(self, stream: TextIO, text: str) -> None:
         with self._lock, self._status.aside(stream):
             if stream is sys.stdout:
-                self._require_writable()
+                self.results.write(text)
+                return
             try:
                 write_text(stream, text)
-                if stream is sys.stderr:
-                    stream.flush()
-            except OSError as error:
-                self._cannot_write(stream, error)
-
-    def discard(self) -> None:
-        """Discard buffered output, which Python would otherwise try to write again at exit."""
-        try:
-            sys.stdout.flush()
-        except OSError:
-            discard_rest(sys.stdout)
-
-    def _cannot_write(self, stream: TextIO, error: OSError) -> None:
-        discard_rest(stream)
-        if stream is sys.stderr:
-            return  # a deploy must not stop halfway because its messages cannot be written
-        # Windows reports "invalid argument" instead of "broken pipe".
-        if error.errno not in (None, errno.EPIPE, errno.EINVAL, errno.EBADF):
-            self._unwritable = UnwritableOutput(f"the output cannot be written: {error.strerror}")
-            raise self._unwritable from error
-        self._reader_gone = True
-
-    def _require_writable(self) -> None:
-        """Raise the failure to write stdout again: the first time may have been on a thread that runs a handler."""
-        if self._unwritable is not None:
-            raise self._unwritable
+                stream.flush()
+            except OSError:  # a deploy must not stop halfway because its messages cannot be written
+                discard_rest(stream)
 
 
 @lru_cache
