@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ckfunc.base.containment import require_inside
 from ckfunc.base.errors import CkfuncError, InvalidManifest, LockOutdated, Problem, UsageProblem
 from ckfunc.base.files import cache_dir, write_atomically
-from ckfunc.base.text import nearest
+from ckfunc.base.text import Line, nearest
 from ckfunc.manifest import managed_packages
 from ckfunc.manifest.project import lock_problems, lock_text, read_lock
 from ckfunc.model.lock import LOCK_NAME, PLATFORM_RANGES, LockChange, PackageLock, lock_changes
@@ -33,6 +33,16 @@ class LockUpdate:
         """Return the update for `--json`."""
         changes = [change.to_json() for change in self.changes]
         return {"file": LOCK_NAME, "written": self.written, "packages": len(self.lock.packages), "changes": changes}
+
+    def lines(self) -> list[Line]:
+        """Return the changes as text."""
+        return [line for change in self.changes for line in change.lines()]
+
+    def summary_line(self) -> Line:
+        """Return whether the file has changed, and the number of packages."""
+        verdict = "wrote functions.lock" if self.written else "functions.lock is up to date"
+        same = ", no version changed" if self.written and not self.changes else ""
+        return [(verdict, "success"), (f": {self.lock.package_count}{same}", "")]
 
 
 def current_lock(root: Path) -> PackageLock | None:

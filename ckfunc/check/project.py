@@ -12,7 +12,7 @@ from ckfunc.base.clock import Clock
 from ckfunc.base.errors import CkfuncError, InvalidFiles, LockOutdated, NoSuchFunction, PackageUnknown, Problem
 from ckfunc.base.files import cache_dir, templates
 from ckfunc.base.interrupts import require_uninterrupted
-from ckfunc.base.text import counted, digest
+from ckfunc.base.text import Line, counted, digest
 from ckfunc.bundle.project import Bundler, InvalidModules
 from ckfunc.bundle.requirements import Requirements, unresolved
 from ckfunc.check.findings import DECLARATION_SUFFIXES, Finding, as_findings
@@ -83,6 +83,11 @@ class CheckedProject:
         if not self.scripts:
             return f"{errors} in functions.yaml, which has no scripts" if self.ok else errors
         return f"{errors}; checked {self._coverage}"
+
+    def summary_line(self, took_s: float) -> Line:
+        """Return the summary and the duration of the check."""
+        took = f"  ({took_s * 1000:.0f} ms{', unchanged' if self.from_cache else ''})"
+        return [(self.summary, "success" if self.ok else "failure"), (took, "muted")]
 
     @property
     def _coverage(self) -> str:

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
@@ -28,7 +28,7 @@ from ckfunc.base.errors import (
     shown_path,
 )
 from ckfunc.base.secrets import Secret
-from ckfunc.base.streams import ResultStream, discard_rest, write_text
+from ckfunc.base.streams import ReaderGone, ResultStream, discard_rest, write_text
 from ckfunc.base.text import cells, one_line, plain, printable, status_line, styled
 from ckfunc.cli.terminal import StatusLine, columns, show_on, spinner, terminal_columns
 
@@ -122,14 +122,28 @@ class Output:
         if self.settings.json:
             self.document(document)
 
-    def result(self, document: Any, lines: Iterable[Iterable[Segment]], empty: Iterable[Segment] = ()) -> None:
-        """Print lines, or with --json a document; for an empty sequence of lines, the message `empty`."""
+    def result(
+        self,
+        document: Any,
+        lines: Iterable[Iterable[Segment]],
+        empty: Iterable[Segment] = (),
+        *,
+        summary: Iterable[Iterable[Segment]] = (),
+    ) -> None:
+        """Print lines and then the messages `summary`, or with --json only a document.
+
+        For an empty sequence of lines, print the message `empty`.
+        """
         if self.settings.json:
             self.document(document)
-        elif lines:
+            return
+        if lines:
             self.lines(lines)
         elif empty:
             self.talk(*empty)
+        with suppress(ReaderGone):
+            self.flush()
+        self.talks(summary)
 
     def outcome(self, document: Any, *segments: Segment) -> None:
         """Print a message, or with --json a document."""

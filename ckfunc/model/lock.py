@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
-from ckfunc.base.text import Line, digest, printable
+from ckfunc.base.text import Line, counted, digest, printable
 from ckfunc.model.application import DEFAULT_PACKAGES
 
 if TYPE_CHECKING:
@@ -94,6 +94,11 @@ class PackageLock:
     def identity(self) -> str:
         """A digest of the lock."""
         return digest(json.dumps(self.to_json(), sort_keys=True))
+
+    @property
+    def package_count(self) -> str:
+        """The number of packages, with its noun."""
+        return counted(len(self.packages), "package")
 
     def identified(self, dependencies: Mapping[str, str]) -> dict[str, str]:
         """Return dependencies with an entry that identifies the lock, as a key of a cache."""

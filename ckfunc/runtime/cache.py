@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from ckfunc.base.errors import CkfuncError, NoHome, SystemRefusal
+from ckfunc.base.errors import CkfuncError, NoHome, SystemRefusal, shown_path
 from ckfunc.base.files import cache_dir, hold_shared, lock_alone, locked
 from ckfunc.base.text import Line, shortened, size_text
 
@@ -154,20 +154,53 @@ def remove(entry: CacheEntry) -> bool:
         return free and _remove_tree(entry.path)
 
 
-def clean(
-    cache: Path, *, older_than_s: float = 0.0, dry_run: bool = False
-) -> tuple[list[CacheEntry], list[CacheEntry]]:
-    """Remove entries that were not used for `older_than_s`; return those removed, and those that a process uses.
+@dataclass(frozen=True, slots=True)
+class CacheCleanup:
+    """The entries of a cache that were removed, or would be with `dry_run`, and those left because they are in use."""
 
-    With `dry_run`, nothing is removed. Raises OSError.
+    directory: Path
+    removed: Sequence[CacheEntry]
+    used: Sequence[CacheEntry]
+    dry_run: bool
+
+    def to_json(self) -> CacheCleanedJson:
+        """Return the cleanup for `--json`."""
+        return {
+            "directory": str(self.directory),
+            "dryRun": self.dry_run,
+            "bytes": _size(self.removed),
+            "removed": [entry.to_json() for entry in self.removed],
+            "inUse": [entry.to_json() for entry in self.used],
+        }
+
+    def lines(self) -> Iterator[Line]:
+        """Yield each removed installation, and the other removed entries by kind."""
+        yield from (_entry_line(entry) for entry in self.removed if entry.kind == PACKAGES)
+        others = [entry for entry in self.removed if entry.kind != PACKAGES]
+        yield from (_total_line(total) for total in Total.of(others))
+
+    def summary(self) -> Iterator[Line]:
+        """Yield messages about the entries in use, and about the size of the removed ones."""
+        if self.used:
+            names = shortened(", ".join(entry.name for entry in self.used), _LONGEST_NAME)
+            yield [(f"kept {names}: in use by a running ckfunc", "")]
+        verb = "Would remove" if self.dry_run else "Removed"
+        yield [(f"{verb} {size_text(_size(self.removed))}", "success"), (f" from {shown_path(self.directory)}", "")]
+
+
+def clean(cache: Path, *, older_than_s: float = 0.0, dry_run: bool = False) -> CacheCleanup:
+    """Remove entries that were not used for `older_than_s`, except those that a process uses.
+
+    With `dry_run`, nothing is removed. Raises OSError and CacheRefused.
     """
-    old = [entry for entry in entries(cache) if time.time() - entry.used >= older_than_s]
-    used = [entry for entry in old if entry.in_use]
-    removed = [entry for entry in old if not entry.in_use and (dry_run or remove(entry))]
-    if not dry_run:
-        for name in _DIRECTORIES:
-            _remove_empty(cache / name)
-    return removed, used
+    with CacheRefused.reported(cache):
+        old = [entry for entry in entries(cache) if time.time() - entry.used >= older_than_s]
+        used = [entry for entry in old if entry.in_use]
+        removed = [entry for entry in old if not entry.in_use and (dry_run or remove(entry))]
+        if not dry_run:
+            for name in _DIRECTORIES:
+                _remove_empty(cache / name)
+    return CacheCleanup(cache, removed, used, dry_run)
 
 
 def prune_old(cache: Path) -> None:
@@ -281,30 +314,6 @@ def info_lines(cached: Sequence[CacheEntry]) -> Iterator[Line]:
         day = datetime.fromtimestamp(entry.used).astimezone().date().isoformat()
         note = "in use" if entry.in_use else f"last used {day}"
         yield [*_entry_line(entry), (f"  ({note})", "muted")]
-
-
-def cleaned_json(
-    directory: Path, removed: Sequence[CacheEntry], used: Sequence[CacheEntry], *, dry_run: bool
-) -> CacheCleanedJson:
-    """Return the result of `clean` for `--json`."""
-    return {
-        "directory": str(directory),
-        "dryRun": dry_run,
-        "bytes": _size(removed),
-        "removed": [entry.to_json() for entry in removed],
-        "inUse": [entry.to_json() for entry in used],
-    }
-
-
-def removed_lines(removed: Sequence[CacheEntry]) -> Iterator[Line]:
-    """Yield each removed installation, and the other entries by kind."""
-    yield from (_entry_line(entry) for entry in removed if entry.kind == PACKAGES)
-    yield from (_total_line(total) for total in Total.of([entry for entry in removed if entry.kind != PACKAGES]))
-
-
-def used_text(used: Sequence[CacheEntry]) -> str:
-    """Return a message about entries that `clean` left because they are in use."""
-    return f"kept {shortened(', '.join(entry.name for entry in used), _LONGEST_NAME)}: in use by a running ckfunc"
 
 
 def _size(cached: Sequence[CacheEntry]) -> int:

@@ -68,7 +68,7 @@ def test_clean_removes_old_entries_but_not_locks_or_unknown_files(tmp_path):
     (tmp_path / "mine").write_text("not ckfunc's")
     clean(tmp_path, older_than_s=30 * DAY_S, dry_run=True)
     assert old.is_dir()
-    removed, _ = clean(tmp_path, older_than_s=30 * DAY_S)
+    removed = clean(tmp_path, older_than_s=30 * DAY_S).removed
     assert [entry.path for entry in removed] == [old]
     assert not old.exists()
     assert new.is_dir()
@@ -86,16 +86,16 @@ def test_an_installation_in_use_by_another_process_is_never_removed(tmp_path, ot
     prune_old(tmp_path)
     assert used.is_dir()
     assert not free.exists()
-    removed, kept = clean(tmp_path)
-    assert removed == []
-    assert [entry.path for entry in kept] == [used]
+    cleanup = clean(tmp_path)
+    assert cleanup.removed == []
+    assert [entry.path for entry in cleanup.used] == [used]
 
 
 def test_an_installation_in_use_by_this_process_is_never_removed_and_counts_as_new(tmp_path):
     used = installation(tmp_path, "c", age_days=400)
     hold(used)
     prune_old(tmp_path)
-    assert clean(tmp_path)[0] == []
+    assert clean(tmp_path).removed == []
     assert time.time() - (used / ".ckfunc-installed").stat().st_mtime < DAY_S
 
 

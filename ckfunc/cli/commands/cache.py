@@ -5,11 +5,10 @@ from __future__ import annotations
 from ckfunc.base.clock import duration_s
 from ckfunc.base.errors import UsageProblem
 from ckfunc.base.files import cache_dir
-from ckfunc.base.text import size_text
 from ckfunc.cli.app import App
 from ckfunc.cli.options import flag, group, option
-from ckfunc.runtime.cache import CacheRefused, cleaned_json, entries, info_json, info_lines, removed_lines, used_text
 from ckfunc.runtime.cache import clean as clean_entries
+from ckfunc.runtime.cache import entries, info_json, info_lines
 
 
 @group(
@@ -57,15 +56,5 @@ def clean(app: App, older_than: str | None, dry_run: bool) -> None:
     age_s = 0.0 if older_than is None else duration_s(older_than)
     if age_s is None:
         raise UsageProblem(f"invalid --older-than value {older_than!r}", hint="examples: 12h, 30d, 8w")
-    directory = cache_dir()
-    with CacheRefused.reported(directory):
-        removed, used = clean_entries(directory, older_than_s=age_s, dry_run=dry_run)
-    if app.settings.json:
-        app.output.document(cleaned_json(directory, removed, used, dry_run=dry_run))
-        return
-    app.output.lines(removed_lines(removed))
-    if used:
-        app.output.talk(used_text(used))
-    verb = "Would remove" if dry_run else "Removed"
-    size = size_text(sum(entry.size_bytes for entry in removed))
-    app.output.talk((f"{verb} {size}", "success"), f" from {app.output.path(directory)}")
+    cleanup = clean_entries(cache_dir(), older_than_s=age_s, dry_run=dry_run)
+    app.output.result(cleanup.to_json(), cleanup.lines(), summary=cleanup.summary())

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, CkfuncError, UsageProblem
 from ckfunc.check.findings import annotations_of, finding_lines
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_types
 from ckfunc.cli.options import argument, command, flag, format_option
-
-if TYPE_CHECKING:
-    from ckfunc.check.project import CheckedProject
 
 
 @command("""
@@ -43,18 +39,10 @@ def _check(app: App, types: Sequence[str]) -> int:
         checked = app.check(types)
     app.output.warn(*checked.warnings)
     app.output.annotate(annotations_of(checked.problems, checked.warnings), checked.root)
-    if app.settings.json:
-        app.output.document([problem.to_json() for problem in checked.problems])
-    else:
-        if app.settings.format is None:
-            app.output.lines(finding_lines(checked.problems, checked.root, app.output.width()))
-        _print_summary(app, checked, app.clock.monotonic_s() - began)
+    lines = finding_lines(checked.problems, checked.root, app.output.width()) if app.settings.format is None else ()
+    summary = checked.summary_line(app.clock.monotonic_s() - began)
+    app.output.result([problem.to_json() for problem in checked.problems], lines, summary=[summary])
     return EXIT_OK if checked.ok else EXIT_FAILED
-
-
-def _print_summary(app: App, checked: CheckedProject, took_s: float, when: str = "") -> None:
-    took = f"  ({took_s * 1000:.0f} ms{', unchanged' if checked.from_cache else ''})"
-    app.output.talk((when, "muted"), (checked.summary, "success" if checked.ok else "failure"), (took, "muted"))
 
 
 def _watch(app: App, types: Sequence[str]) -> int:
@@ -73,5 +61,6 @@ def _watch(app: App, types: Sequence[str]) -> int:
             continue
         output.lines(finding_lines(recheck.checked.problems, recheck.checked.root, output.width()))
         output.flush()
-        _print_summary(app, recheck.checked, recheck.took_s, f"{app.clock.now().astimezone():%H:%M:%S}  ")
+        time = f"{app.clock.now().astimezone():%H:%M:%S}  "
+        output.talk((time, "muted"), *recheck.checked.summary_line(recheck.took_s))
     return EXIT_OK

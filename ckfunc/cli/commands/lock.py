@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, LockOutdated, UsageProblem
-from ckfunc.base.text import counted
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_locked
 from ckfunc.cli.options import argument, choice, command, flag
 
 if TYPE_CHECKING:
-    from ckfunc.model.lock import PackageLock
     from ckfunc.model.outputs import LockCheckJson
 
 
@@ -48,7 +46,7 @@ def _check(app: App) -> int:
     from ckfunc.bundle.locking import require_lock
 
     try:
-        count, problems = _count(require_lock(app.root())), []
+        count, problems = require_lock(app.root()).package_count, []
     except LockOutdated as error:
         if not app.settings.json:
             raise
@@ -61,23 +59,11 @@ def _check(app: App) -> int:
 def _write(app: App, names: Sequence[str], *, upgrade: bool) -> int:
     from ckfunc.bundle.locking import update_lock
 
-    output, root = app.output, app.root()
-    with output.progress("resolving"):
+    root = app.root()
+    with app.output.progress("resolving"):
         update = update_lock(root, app.workspace.install_policy(), names, upgrade=upgrade)
-    if output.settings.json:
-        output.document(update.to_json())
-        return EXIT_OK
-    for change in update.changes:
-        output.lines(change.lines())
-    output.flush()
-    verdict = "wrote functions.lock" if update.written else "functions.lock is up to date"
-    same = ", no version changed" if update.written and not update.changes else ""
-    output.talk((verdict, "success"), f": {_count(update.lock)}{same}")
+    app.output.result(update.to_json(), update.lines(), summary=[update.summary_line()])
     return EXIT_OK
-
-
-def _count(lock: PackageLock) -> str:
-    return counted(len(lock.packages), "package")
 
 
 @command("""
@@ -97,8 +83,6 @@ def audit(app: App, level: str) -> int:
 
     with app.output.progress("auditing"):
         audited = audit_project(app.root(), app.workspace.install_policy(), app.output.talk).at_least(level)
-    app.output.result(audited.to_json(), audited.lines() if audited.vulnerabilities else ())
-    if not app.settings.json:
-        app.output.flush()
-        app.output.talks(audited.summary_lines())
+    lines = audited.lines() if audited.vulnerabilities else ()
+    app.output.result(audited.to_json(), lines, summary=audited.summary_lines())
     return EXIT_FAILED if audited.own else EXIT_OK

@@ -47,11 +47,10 @@ def types(app: App, check: bool, install: bool) -> int:
 
 def _show_stale(app: App, stale: Mapping[str, str]) -> None:
     checked: StaleTypesJson = {"current": not stale, "stale": [{"path": p, "reason": why} for p, why in stale.items()]}
-    app.output.result(checked, [(name, (f"  ({why})", "muted")) for name, why in stale.items()])
-    if app.settings.json:
-        return
+    lines = [(name, (f"  ({why})", "muted")) for name, why in stale.items()]
     outdated = (("the types are not up to date", "failure"), ": run `ckfunc types`")
-    app.output.talk(*(outdated if stale else [("the types are up to date", "success")]))
+    current = (("the types are up to date", "success"),)
+    app.output.result(checked, lines, summary=[outdated if stale else current])
 
 
 def show_written(app: App, root: Path, written: Iterable[Written], also: Iterable[tuple[str, str]] = ()) -> None:
