@@ -99,7 +99,10 @@ class FaultControls:
         """Remove faults, and return them. Raises NotFound, before any is removed, if one of them does not exist."""
         active = {fault.id for fault in self.all()}
         if unknown := [str(fault_id) for fault_id in ids if fault_id not in active]:
-            raise NotFound(f"the emulator has no fault {' or '.join(unknown)}; nothing was removed")
+            raise NotFound(
+                f"the emulator has no fault {' or '.join(unknown)}; nothing was removed",
+                hint="`ckfunc emulator faults` lists the faults",
+            )
         return tuple(_remove_fault(self.client, fault_id) for fault_id in dict.fromkeys(ids))
 
     def clear(self) -> tuple[ActiveFault, ...]:

@@ -126,12 +126,16 @@ def channel_title(channel: Channel) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A part of a list. `rest` is a message about the other parts, if there are any, or about an empty list."""
+    """A part of a list. `rest` is a message about the other parts, if there are any, or about an empty list.
+
+    With `rest_first`, the other parts come before this one.
+    """
 
     headings: Sequence[str]
     rows: Sequence[Line]
     documents: Sequence[Mapping[str, Any]]
     rest: Line = ()
+    rest_first: bool = False
 
     def lines(self, width: int | None) -> Sequence[Line]:
         """Return the table, at most `width` columns wide; nothing for an empty list."""
@@ -179,7 +183,7 @@ def messages_listing(client: Client, most: int, choice: MessageChoice, *, titled
     if part.more:
         older = f"`ckfunc emulator messages --before {shown[0].item.id}` lists them"
         rest = [(f"older messages are not shown: {older}", "muted")]
-    return Listing(_MESSAGE_HEADINGS, rows, [listed.document for listed in shown], rest)
+    return Listing(_MESSAGE_HEADINGS, rows, [listed.document for listed in shown], rest, bool(shown))
 
 
 def _listing(

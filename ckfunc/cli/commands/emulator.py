@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ckfunc.base.errors import CkfuncError, NotFound, UsageProblem
+from ckfunc.base.errors import CkfuncError, UsageProblem
 from ckfunc.base.text import counted
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_operations, complete_users
@@ -34,6 +34,7 @@ from ckfunc.model.fault import fault_table
 from ckfunc.wire.faults import FaultMistake, read_fault_entry, write_active_fault
 
 if TYPE_CHECKING:
+    from ckfunc.api import Client
     from ckfunc.api.emulator import FaultControls
     from ckfunc.chat.lines import Listing
 
@@ -127,10 +128,7 @@ def users(app: App, channel: str | None, limit: int, page: int, data_dir: Path |
     """
     from ckfunc.chat.lines import users_listing
 
-    client = stored_client(app, data_dir)
-    with app.output.progress("reading"):
-        listing = users_listing(client, limit, page, channel, _SEED_HINT)
-    _print_list(app, listing)
+    _print_list(app, data_dir, lambda client: users_listing(client, limit, page, channel, _SEED_HINT))
 
 
 @emulator.subcommand("""
@@ -151,10 +149,7 @@ def channels(app: App, user: str | None, kind: str | None, limit: int, page: int
 
     if user is not None and kind is not None:
         raise UsageProblem("--user and --type can't be used together", hint="use only one of them")
-    client = stored_client(app, data_dir)
-    with app.output.progress("reading"):
-        listing = channels_listing(client, limit, page, user, kind, _SEED_HINT)
-    _print_list(app, listing)
+    _print_list(app, data_dir, lambda client: channels_listing(client, limit, page, user, kind, _SEED_HINT))
 
 
 @emulator.subcommand("""
@@ -184,21 +179,19 @@ def messages(
     """
     from ckfunc.chat.lines import MessageChoice, messages_listing
 
+    chosen, titled = MessageChoice(channel, user, search, before), not app.settings.json
+    _print_list(app, data_dir, lambda client: messages_listing(client, limit, chosen, titled=titled))
+
+
+def _print_list(app: App, data_dir: Path | None, read: Callable[[Client], Listing]) -> None:
+    """Print a list of an emulator as a table, or as JSON, and the message about its rest."""
     client = stored_client(app, data_dir)
     with app.output.progress("reading"):
-        listing = messages_listing(
-            client, limit, MessageChoice(channel, user, search, before), titled=not app.settings.json
-        )
-    _print_list(app, listing, rest_first=bool(listing.rows))
-
-
-def _print_list(app: App, listing: Listing, *, rest_first: bool = False) -> None:
-    """Print a list as a table, or as JSON, and the message about its rest."""
-    if rest_first and listing.rest:
-        app.output.talk(*listing.rest)
+        listing = read(client)
+    rest = [listing.rest] if listing.rest else []
+    app.output.talks(rest if listing.rest_first else [])
     app.output.result(listing.documents, listing.lines(app.output.width()))
-    if listing.rest and not rest_first:
-        app.output.talk(*listing.rest)
+    app.output.talks([] if listing.rest_first else rest)
 
 
 @group("""
@@ -255,10 +248,7 @@ def add(app: App, /, data_dir: Path | None, **entry: object) -> None:
 def clear(app: App, ids: tuple[int, ...], data_dir: Path | None) -> None:
     """Remove faults of a running emulator, by default all. If an ID does not exist, nothing is removed."""
     running = _running_faults(app, data_dir)
-    try:
-        removed = running.remove(ids) if ids else running.clear()
-    except NotFound as error:
-        raise NotFound(error.message, hint="`ckfunc emulator faults` lists the faults", status=error.status) from None
+    removed = running.remove(ids) if ids else running.clear()
     count = (("removed ", "success"), counted(len(removed), "fault"))
     documents = [write_active_fault(fault) for fault in removed]
     app.output.outcome(documents, *(count if removed else (("no faults", "muted"),)))
