@@ -41,8 +41,11 @@ def api(app: App, method: str, path: str, data: str | None, paginate: bool, yes:
     if paginate and (method != "GET" or data is not None):
         raise UsageProblem("--paginate only works with GET", hint="for example, `ckfunc api GET /v1/users --paginate`")
     body = None if data is None else read_data(data, "body", '{"name": "jane"}')
-    if method != "GET" and not yes and not _confirmed(app, method, path):
-        return EXIT_FAILED
+    if method != "GET":
+        _, target = app.place()
+        question, hint = f"Send {method} {path} to {target.name}?", "rerun with --yes to send the request"
+        if not app.output.confirmed_for(target, question, yes=yes, hint=hint, cancelled="Nothing was sent."):
+            return EXIT_FAILED
     client = _client(app)
     if paginate:
         with app.output.progress("reading pages"):
@@ -53,16 +56,6 @@ def api(app: App, method: str, path: str, data: str | None, paginate: bool, yes:
     elif answer is not None:
         app.output.document(answer)
     return EXIT_OK
-
-
-def _confirmed(app: App, method: str, path: str) -> bool:
-    """Return whether a request that may write can be sent: a protected target asks. Raises NeedsYes."""
-    try:
-        target = app.target()
-    except NoProject:  # no manifest, so nothing says that the application is protected
-        return True
-    question, hint = f"Send {method} {path} to {target.name}?", "rerun with --yes to send the request"
-    return app.output.confirmed_for(target, question, yes=False, hint=hint, cancelled="Nothing was sent.")
 
 
 def _client(app: App) -> Client:
