@@ -6,18 +6,26 @@ import re
 import sys
 import tempfile
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ckfunc.base.secrets import Masker, Secret
+from ckfunc.base.text import Line
 
 
 @dataclass(frozen=True, slots=True)
 class BugReport:
-    """A report, and the file that it was written to; None if no file could be written."""
+    """A report of an error, and the file that it was written to; None if no file could be written."""
 
+    error: str
     text: str
     path: str | None
+
+    def lines(self) -> Iterator[Line]:
+        """Yield a message with the place of the report, and a hint."""
+        place, attachment = (f"in {self.path}", "that file") if self.path else ("above", "these lines")
+        yield [("error: ", "failure"), (f"this is a bug in ckfunc ({self.error}); the details are {place}", "")]
+        yield [("hint: ", "muted"), (f"please report it with {attachment}", "")]
 
 
 def bug_report(error: BaseException, args: Sequence[str], secrets: Iterable[Secret], version: str) -> BugReport:
@@ -34,5 +42,5 @@ def bug_report(error: BaseException, args: Sequence[str], secrets: Iterable[Secr
         ) as file:
             file.write(text)
     except OSError:  # a full disk, or no directory for temporary files
-        return BugReport(text, None)
-    return BugReport(text, file.name)
+        return BugReport(type(error).__name__, text, None)
+    return BugReport(type(error).__name__, text, file.name)

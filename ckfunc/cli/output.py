@@ -376,13 +376,10 @@ class Output:
         from ckfunc.base.bugs import bug_report
 
         report = bug_report(error, args, secrets, f"ckfunc {__version__}")
-        message = f"this is a bug in ckfunc ({type(error).__name__})"
         if report.path is None:
             self._put_out(sys.stderr, printable(report.text))
-        place = f"in {report.path}" if report.path else "above"
-        self._write(sys.stderr, (("error: ", "failure"), f"{message}; the details are {place}"))
-        attach = "that file" if report.path else "these lines"
-        self._write(sys.stderr, (("hint: ", "muted"), f"please report it with {attach}"))
+        for line in report.lines():
+            self._write(sys.stderr, line)
 
     # -- format -----------------------------------------------------------------------------------------------------
 
