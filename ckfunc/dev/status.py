@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
 from ckfunc.api import Client
 from ckfunc.api.emulator import trigger
-from ckfunc.base.clock import elapsed_text
+from ckfunc.base.clock import Clock, elapsed_text
 from ckfunc.base.errors import CkfuncError
 from ckfunc.base.keyboard import pressed_keys
 from ckfunc.base.text import Segment, counted, cut
 from ckfunc.deploy.apply.report import DeployReport
 from ckfunc.deploy.resources import FUNCTIONS
+from ckfunc.dev.watcher import Listener
 from ckfunc.logs.entries import LogEntry
 from ckfunc.logs.format import summary
 from ckfunc.manifest import function_types
@@ -56,11 +56,26 @@ class Event:
 
 
 class DevStatus:
-    """The last deploy, the last invocation, counts of failures, and keys. Thread-safe."""
+    """The last deploy, the last invocation, counts of failures, and keys. Thread-safe.
 
-    def __init__(self, target: str, *, has_keys: bool) -> None:
+    It receives the events of a watch, passes them on to `listener`, and shows the state with `pin`.
+    """
+
+    def __init__(
+        self,
+        target: str,
+        listener: Listener,
+        pin: Callable[[Sequence[Segment], Sequence[str]], object],
+        clock: Clock,
+        *,
+        has_keys: bool,
+    ) -> None:
         self._lock = threading.Lock()
         self._target = target
+        self._listener = listener
+        self.notice, self.detail, self.warn = listener.notice, listener.detail, listener.warn
+        self._pin = pin
+        self._clock = clock
         self._has_keys = has_keys
         self.choices: Mapping[str, Event] = {}
         """The events that keys choose until one is pressed."""
@@ -76,20 +91,27 @@ class DevStatus:
         with self._lock:
             return tuple(self._recent)
 
-    def deployed(self, report: DeployReport, now: datetime) -> None:
-        """Record a deploy."""
-        count = sum(item.kind == FUNCTIONS and bool(item.new_version) for item in report.items)
-        with self._lock:
-            self._deployed = f"{counted(count, 'function')} at {now.astimezone():%H:%M:%S}"
-            self._broken = "" if report.ok else "the last deploy is incomplete"
+    def deployed(self, report: DeployReport, /, *, changed: bool, first: bool, broken: bool, took_s: float) -> None:
+        """Record a deploy, unless some files are still broken."""
+        if not broken:
+            count = sum(item.kind == FUNCTIONS and bool(item.new_version) for item in report.items)
+            with self._lock:
+                self._deployed = f"{counted(count, 'function')} at {self._clock.now().astimezone():%H:%M:%S}"
+                self._broken = "" if report.ok else "the last deploy is incomplete"
+            self.show()
+        self._listener.deployed(report, changed=changed, first=first, broken=broken, took_s=took_s)
 
-    def failed(self, message: str) -> None:
+    def failed(self, problem: CkfuncError, /) -> None:
         """Record why the files cannot be deployed."""
+        self._listener.failed(problem)
         with self._lock:
-            self._broken = message
+            self._broken = problem.message
+        self.show()
 
-    def ran(self, entry: LogEntry) -> None:
-        """Record a finished invocation."""
+    def ran(self, entry: LogEntry, /) -> None:
+        """Record an invocation if it has ended."""
+        if entry.invocation.status is Status.RUNNING:
+            return
         event = Event(entry.type, entry.invocation.args)
         with self._lock:
             self._last = entry
@@ -98,6 +120,11 @@ class DevStatus:
             self._recent.appendleft(event)
             self._runs += 1
             self._failures += entry.invocation.status is Status.FAILED
+        self.show()
+
+    def show(self) -> None:
+        """Draw the status line."""
+        self._pin(self.segments(), self.keys())
 
     def segments(self) -> list[Segment]:
         """Return the status line."""
@@ -140,20 +167,18 @@ class KeyScreen(Protocol):
 
 
 class DevKeys:
-    """Handles keys until `stop` is set, which q does. `redraw` draws the status line."""
+    """Handles keys until `stop` is set, which q does."""
 
     def __init__(
         self,
         screen: KeyScreen,
         status: DevStatus,
-        redraw: Callable[[], object],
         client: Callable[[], Client],
         root: Path,
         stop: threading.Event,
     ) -> None:
         self._screen = screen
         self._status = status
-        self._redraw = redraw
         self._client = client
         self._root = root
         self._stop = stop
@@ -189,7 +214,7 @@ class DevKeys:
 
     def _choose_from(self, choices: Mapping[str, Event]) -> None:
         self._status.choices = choices
-        self._redraw()
+        self._status.show()
 
     def _again(self) -> None:
         """Fire the last event again, or a sample of the first function's. The log shows the result."""

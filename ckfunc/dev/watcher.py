@@ -53,14 +53,8 @@ class Listener(Protocol):
     def failed(self, problem: CkfuncError, /) -> object:
         """Receive the reason why the files could not be deployed."""
 
-    def waiting(self) -> object:
-        """Called when the last deployed version stays until the files are fixed."""
-
-    def fixed(self) -> object:
-        """Called when all files can be deployed again."""
-
-    def retrying(self, wait_s: float, /) -> object:
-        """Called when the deploy is retried after a wait."""
+    def notice(self, *segments: tuple[str, str] | str) -> object:
+        """Receive a message about the state of the watch."""
 
     def detail(self, text: str, /) -> None:
         """Receive a detail for --verbose."""
@@ -300,7 +294,7 @@ class Watcher:
     def _try_later(self, problem: CkfuncError | None) -> None:
         if problem is not None:
             self._listener.failed(problem)
-        self._listener.retrying(self._retry_s)
+        self._listener.notice(("trying again", "warning"), f" in {self._retry_s:.0f} s, or when a file changes")
         self._timer = threading.Timer(self._retry_s, self._wake.set)
         self._timer.daemon = True
         self._timer.start()
@@ -310,12 +304,12 @@ class Watcher:
         problems = tuple(map(str, problem.problems)) or (problem.message,)
         if problems != self._broken:
             self._listener.failed(problem)
-            self._listener.waiting()
+            self._listener.notice(("Keeping the last deployed version. Waiting for changes…", "muted"))
         self._broken = problems
 
     def _report_fixed(self) -> None:
         if self._broken:
-            self._listener.fixed()
+            self._listener.notice(("fixed", "success"))
         self._broken = ()
 
 

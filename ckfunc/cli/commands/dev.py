@@ -8,17 +8,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ckfunc.base.errors import EXIT_FAILED, CkfuncError, UsageProblem
+from ckfunc.base.errors import EXIT_FAILED, UsageProblem
 from ckfunc.base.keyboard import keys_thread, on_resize
 from ckfunc.cli.app import App
-from ckfunc.cli.commands.watch import Printer, watch_confirmed, watch_project
+from ckfunc.cli.commands.watch import WatchPrinter, watch_confirmed, watch_project
 from ckfunc.cli.options import FILE, command, keep_invocations_option, open_option, option, port_option, yes_option
-from ckfunc.logs.entries import LogEntry
-from ckfunc.model.application import Status
 
 if TYPE_CHECKING:
-    from ckfunc.deploy.apply.report import DeployReport
-    from ckfunc.dev.status import DevStatus
     from ckfunc.model.outputs import ReadyJson
     from ckfunc.model.project import Target
 
@@ -70,16 +66,15 @@ def dev(app: App, port: int, seed: Path | None, yes: bool, keep_invocations: int
     if (app.root() / WEB_DIRECTORY / "index.html").is_file():
         app.output.talk(("chat: ", "title"), f"{url}{WEB_PATH} (web/index.html)")
     interactive, stop = app.output.interactive and app.output.pinnable, threading.Event()
-    status = DevStatus(target.name, has_keys=interactive)
-    printer = StatusPrinter(app, status)
+    status = DevStatus(target.name, WatchPrinter(app), app.output.pin, app.clock, has_keys=interactive)
     with ExitStack() as ending:
         if interactive:
-            keys = DevKeys(app.output, status, printer.show, partial(app.client, lasting=True), app.root(), stop)
-            ending.enter_context(keys_thread(keys.handle, printer.show, stop))
+            keys = DevKeys(app.output, status, partial(app.client, lasting=True), app.root(), stop)
+            ending.enter_context(keys_thread(keys.handle, status.show, stop))
         elif app.output.pinnable:
-            ending.enter_context(on_resize(printer.show))
+            ending.enter_context(on_resize(status.show))
         ending.callback(app.output.unpin)
-        return watch_project(app, printer, logs=True, yes=True, quit_on=stop)
+        return watch_project(app, status, logs=True, yes=True, quit_on=stop)
 
 
 def _target(app: App) -> Target:
@@ -93,34 +88,3 @@ def _target(app: App) -> Target:
             f"target {target.name!r} is the real platform", hint="ckfunc dev is for targets with `emulator: true`"
         )
     return target
-
-
-class StatusPrinter(Printer):
-    """Prints the events of a watch, and shows the state in the status line. Used by several threads."""
-
-    def __init__(self, app: App, status: DevStatus) -> None:
-        super().__init__(app)
-        self._status = status
-
-    def deployed(self, report: DeployReport, /, *, changed: bool, first: bool, broken: bool, took_s: float) -> None:
-        """Print a deploy and show it in the status line."""
-        if not broken:
-            self._status.deployed(report, self._app.clock.now())
-            self.show()
-        super().deployed(report, changed=changed, first=first, broken=broken, took_s=took_s)
-
-    def failed(self, problem: CkfuncError, /) -> None:
-        """Print why the files cannot be deployed, and show it in the status line."""
-        super().failed(problem)
-        self._status.failed(problem.message)
-        self.show()
-
-    def ran(self, entry: LogEntry, /) -> None:
-        """Show a finished invocation in the status line."""
-        if entry.invocation.status is not Status.RUNNING:
-            self._status.ran(entry)
-            self.show()
-
-    def show(self) -> None:
-        """Draw the status line."""
-        self._app.output.pin(self._status.segments(), self._status.keys())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, CkfuncError
+from ckfunc.base.errors import EXIT_FAILED, EXIT_OK
 from ckfunc.base.text import USUAL_COLUMNS
 from ckfunc.cli.app import App
 from ckfunc.cli.commands.logs import print_item, stacks_of
@@ -15,6 +15,7 @@ from ckfunc.watch import Stop
 
 if TYPE_CHECKING:
     from ckfunc.deploy.apply.report import DeployReport
+    from ckfunc.dev.watcher import Listener
     from ckfunc.logs.entries import Item
     from ckfunc.model.project import Target
 
@@ -33,12 +34,12 @@ def watch(app: App, no_logs: bool, yes: bool, allow_removals: bool) -> int:
     A manifest or handler with errors is reported and not deployed; the last deployed version stays.
     A protected target needs one confirmation, which covers every deploy of the watch.
     """
-    return watch_project(app, Printer(app), logs=not no_logs, yes=yes, allow_removals=allow_removals)
+    return watch_project(app, WatchPrinter(app), logs=not no_logs, yes=yes, allow_removals=allow_removals)
 
 
 def watch_project(
     app: App,
-    printer: Printer,
+    listener: Listener,
     *,
     logs: bool,
     yes: bool,
@@ -57,7 +58,7 @@ def watch_project(
         return EXIT_FAILED
     client = app.client(lasting=True)
     tools = WatchTools(app.workspace.load, app.client, app.workspace.compiler(), app.schemas, app.clock)
-    watcher = Watcher(project, tools, printer, allow_removals=allow_removals)
+    watcher = Watcher(project, tools, listener, allow_removals=allow_removals)
     app.output.talk(("watching ", "title"), f"{len(project.watched)} files, target {project.target.name}; Ctrl-C ends")
     stacks = stacks_of(app, client, project=watcher.project, fresh=True)
 
@@ -79,50 +80,31 @@ def watch_confirmed(app: App, target: Target, *, yes: bool) -> bool:
     return app.output.confirmed_for(target, question, yes=yes, hint=hint)
 
 
-class Printer:
+class WatchPrinter:
     """Prints the events of a watch."""
 
     def __init__(self, app: App) -> None:
         self._app = app
-        self.detail = app.output.detail
-        self.warn = app.output.warn
+        self.failed, self.notice = app.output.failure, app.output.talk
+        self.detail, self.warn = app.output.detail, app.output.warn
 
     def deployed(self, report: DeployReport, /, *, changed: bool, first: bool, broken: bool, took_s: float) -> None:
         """Print the changes of a deploy."""
-        from ckfunc.deploy.show.text import item_lines, report_summary, without_unchanged
+        from ckfunc.deploy.show.text import watched_lines, without_unchanged
 
         output, shown = self._app.output, without_unchanged(report)
         if output.settings.json:
             output.record(shown.to_json())
             return
-        if report.declined or (report.ok and output.settings.quiet):
+        if report.ok and output.settings.quiet:
             return
-        when = (f"{self._app.clock.now().astimezone():%H:%M:%S}  ", "muted")
-        took = (f"  ({took_s * 1000:.0f} ms)", "muted")
+        lines = watched_lines(shown, self._app.clock.now(), took_s, width=output.width() or USUAL_COLUMNS)
         if shown.items:
-            output.lines(item_lines(shown.items, width=output.width() or USUAL_COLUMNS))
-            output.line(when, (report_summary(shown), "title" if report.ok else "failure"), took)
+            output.lines(lines)
             output.flush()
         elif (changed or first) and not broken:
-            output.talk(when, ("no changes to deploy", "muted"), took)
-        for warning in report.warnings if first else ():
-            output.warn(warning)
-
-    def failed(self, problem: CkfuncError, /) -> None:
-        """Print why the files could not be deployed."""
-        self._app.output.failure(problem)
-
-    def waiting(self) -> None:
-        """Print that the last deployed version stays."""
-        self._app.output.talk(("Keeping the last deployed version. Waiting for changes…", "muted"))
-
-    def fixed(self) -> None:
-        """Print that all files can be deployed again."""
-        self._app.output.talk(("fixed", "success"))
-
-    def retrying(self, wait_s: float, /) -> None:
-        """Print when the deploy will be retried."""
-        self._app.output.talk(("trying again", "warning"), f" in {wait_s:.0f} s, or when a file changes")
+            output.talks(lines)
+        output.warn(*(report.warnings if first else ()))
 
     def ran(self, entry: LogEntry, /) -> None:
         """Receive an invocation, which the log has printed."""

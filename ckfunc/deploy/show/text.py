@@ -9,6 +9,7 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ckfunc.base.annotations import Annotation, AnnotationLevel
@@ -200,6 +201,16 @@ def without_unchanged(report: DeployReport) -> DeployReport:
     """Return a report with only those items that were written, or could not be."""
     shown = {*DONE.values(), *WRONG}
     return replace(report, items=tuple(item for item in report.items if item.result in shown))
+
+
+def watched_lines(report: DeployReport, now: datetime, took_s: float, *, width: int = 80) -> list[Line]:
+    """Return what a deploy on save has changed, and a line with its time, result and duration."""
+    if report.items:
+        result = Segment(report_summary(report), "title" if report.ok else "failure")
+    else:
+        result = Segment("no changes to deploy", "muted")
+    when = Segment(f"{now.astimezone():%H:%M:%S}  ", "muted")
+    return [*item_lines(report.items, width=width), (when, result, Segment(f"  ({took_s * 1000:.0f} ms)", "muted"))]
 
 
 def item_lines(items: Sequence[Item], *, width: int = 80) -> list[Line]:
