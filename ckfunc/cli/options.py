@@ -9,7 +9,7 @@ is False.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import update_wrapper
+from functools import partial, update_wrapper
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar, cast
 
@@ -193,6 +193,10 @@ data_dir_option = option(
     default=lambda: getattr(click.get_current_context().parent, "params", {}).get("data_dir"),
     show_default=False,
 )
+channel_option = partial(option, "--channel", "NAME|ID", complete=complete_channels)
+"""`channel_option(TEXT)` selects a channel of the emulator."""
+only_option = partial(option, "--only", "TYPE", complete=complete_only, multiple=True)
+"""`only_option(TEXT)` selects parts of a plan."""
 allow_removals_option = flag("--allow-removals", "Remove packages and variables that are not in functions.yaml.")
 format_option = choice(
     "--format",
@@ -213,13 +217,3 @@ def gate_option(default: str, text: str) -> Callable[[F], F]:
 def yes_option(text: str = "Do not ask for confirmation.") -> Callable[[F], F]:
     """Add the option `--yes` of a command that asks for confirmation."""
     return flag("--yes", text, short="-y")
-
-
-def channel_option(text: str) -> Callable[[F], F]:
-    """Add the option that selects a channel of the emulator."""
-    return option("--channel", "NAME|ID", text, complete=complete_channels)
-
-
-def only_option(text: str) -> Callable[[F], F]:
-    """Add the option that selects parts of a plan."""
-    return option("--only", "TYPE", text, complete=complete_only, multiple=True)

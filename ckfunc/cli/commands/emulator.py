@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,6 @@ from ckfunc.cli.emulator_data import DATA_COMMANDS, directory, stored_client
 from ckfunc.cli.options import (
     DIRECTORY,
     FILE,
-    F,
     argument,
     channel_option,
     choice,
@@ -43,10 +43,7 @@ _limit = option("-n", "N", "List at most N.", integer(1, 2000), dest="limit", de
 _page = option(
     "--page", "PAGE", "Page of the list, from 1 (default: the first).", integer(1), default=1, show_default=False
 )
-
-
-def _user(text: str) -> Callable[[F], F]:
-    return option("--user", "NAME|ID", text, complete=complete_users)
+_user = partial(option, "--user", "NAME|ID", complete=complete_users)
 
 
 @group("""
