@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from ckfunc.base.errors import UsageProblem
@@ -10,6 +11,7 @@ from ckfunc.base.git import repository_of
 from ckfunc.cli.app import App
 from ckfunc.cli.commands.types import show_written
 from ckfunc.cli.options import DIRECTORY, argument, choice, command, flag, option
+from ckfunc.cli.output import Segment
 from ckfunc.scaffold.writing import Written
 
 
@@ -40,8 +42,11 @@ def init(
     from ckfunc.scaffold import project as projects
 
     written: tuple[Written, ...] = ()
-    steps: tuple[str, ...] = ()
     root = top = Path(os.path.normpath(app.directory / directory)).resolve() if directory else app.directory
+    here = app.output.path(root)
+    following: list[Sequence[Segment]] = [
+        (("next:", "title"), "" if here == "." else f" cd {here} &&", " ckfunc deploy")
+    ]
     if not (ci and (root / "functions.yaml").is_file()):
         written = projects.init(root, app.schemas(), force=force)
     if ci is not None:
@@ -50,16 +55,6 @@ def init(
             top, root, target=app.settings.target, branch=branch, install=install
         )
         written += pipelines.write_pipeline(top, ci, pipeline, force=force)
-        steps = tuple(pipelines.next_steps(ci, pipeline))
+        following = [(("next:", "title"),), *((f"  {step}",) for step in pipelines.next_steps(ci, pipeline))]
         app.output.warn(*warnings)
-    show_written(app, top, written)
-    if app.settings.json:
-        return
-    app.output.talk()
-    if ci is None:
-        here = app.output.path(root)
-        app.output.talk(("next:", "title"), "" if here == "." else f" cd {here} &&", " ckfunc deploy")
-        return
-    app.output.talk(("next:", "title"))
-    for step in steps:
-        app.output.talk(f"  {step}")
+    show_written(app, top, written, following=[(), *following])

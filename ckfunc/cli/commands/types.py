@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK
 from ckfunc.cli.app import App
 from ckfunc.cli.options import command, flag
+from ckfunc.cli.output import Segment
 from ckfunc.scaffold.writing import Written, written_json, written_lines, written_rows
 
 if TYPE_CHECKING:
@@ -53,10 +54,14 @@ def _show_stale(app: App, stale: Mapping[str, str]) -> None:
     app.output.result(checked, lines, summary=[outdated if stale else current])
 
 
-def show_written(app: App, root: Path, written: Iterable[Written], also: Iterable[tuple[str, str]] = ()) -> None:
-    """Print the files that a command wrote below `root`, each with its action."""
+def show_written(
+    app: App,
+    root: Path,
+    written: Iterable[Written],
+    *,
+    also: Iterable[tuple[str, str]] = (),
+    following: Iterable[Iterable[Segment]] = (),
+) -> None:
+    """Print the files that a command wrote below `root`, each with its action, and the messages `following`."""
     rows = written_rows(root, written, also)
-    if app.settings.json:
-        app.output.document(written_json(root, rows))
-    else:
-        app.output.talks(written_lines(rows))
+    app.output.result(written_json(root, rows), (), summary=[*written_lines(rows), *following])

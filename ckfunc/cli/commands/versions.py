@@ -47,20 +47,15 @@ def versions(app: App, trigger_type: str, limit: int, blamed: bool) -> None:
     commits = _commits(app, here, listed) if blamed else {}
     noted = deployed_at(root, app.target().name, trigger_type)
     table = VersionTable(function, listed, local, commits if blamed else None, noted)
-    if app.settings.json:
-        app.output.document(table.to_json())
-        return
-    if not listed:
-        app.output.talk((f"{printable(trigger_type)} was never deployed", "muted"))
-        return
     seen: Mapping[int, datetime] = {}
-    if not table.has_every_time:
+    if not (app.settings.json or table.has_every_time):
         from ckfunc.logs.finding import first_seen  # brings the HTTP client, which --help can do without
 
         seen = first_seen(client, function)
-    app.output.lines(table.lines(seen))
-    if len(listed) == limit and listed[-1].version_number > 1:
-        app.output.talk((f"older versions are not shown: use -n {limit * 5}", "muted"))
+    never = (f"{printable(trigger_type)} was never deployed", "muted")
+    older = (f"older versions are not shown: use -n {limit * 5}", "muted")
+    has_older = len(listed) == limit and listed[-1].version_number > 1
+    app.output.result(table.to_json(), table.lines(seen), [never], summary=[[older]] if has_older else ())
 
 
 def _commits(app: App, here: Script | None, found: list[FunctionVersion]) -> dict[int, Commit]:

@@ -55,7 +55,7 @@ class VersionTable:
         ]
 
     def lines(self, seen: Mapping[int, datetime]) -> list[Line]:
-        """Return the table. `seen` are the times of first invocations, for versions without a time."""
+        """Return the table. `seen` are the times of first invocations, for versions without a time of a deploy."""
         times = self.deployed
         rows = [
             (
@@ -64,7 +64,7 @@ class VersionTable:
             )
             for version in self.versions
         ]
-        return table(HEADINGS, rows)
+        return table(HEADINGS, rows) if rows else []
 
 
 def when(deployed: Mapping[int, datetime], seen: Mapping[int, datetime], number: int) -> str:
