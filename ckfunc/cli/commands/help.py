@@ -19,8 +19,11 @@ from ckfunc.model.command_outputs import command_schema, commands_with_json
 
 def complete_commands(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
     """Return the commands that begin with `incomplete`, or those of the command that was named before it."""
-    commands = commands_of(ctx.find_root(), ctx.params.get("names") or ())
-    return [name for name in commands if name.startswith(incomplete)]
+    try:
+        named = named_command(ctx.find_root(), ctx.params.get("names") or ())
+    except UsageProblem:
+        return []
+    return [name for name in subcommands(named) if name.startswith(incomplete)]
 
 
 @command("""
@@ -78,14 +81,6 @@ def named_command(root: click.Context, names: Sequence[str]) -> click.Context:
             )
         ctx = context
     return ctx
-
-
-def commands_of(root: click.Context, names: Sequence[str]) -> list[str]:
-    """Return the names of the commands within the command that `names` lead to."""
-    ctx: click.Context | None = root
-    for name in names:
-        ctx = within(ctx, name) if ctx is not None else None
-    return subcommands(ctx) if ctx is not None else []
 
 
 def is_common(param: click.Parameter) -> bool:
