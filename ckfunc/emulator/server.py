@@ -34,7 +34,7 @@ HEAD_TIMEOUT_S = 30.0
 SILENCE_TIMEOUT_S = 60.0
 """The longest pause in a body that is not complete."""
 IDLE_TIMEOUT_S = 120.0
-"""The time that a new connection may stay silent; uvicorn closes those that had a request."""
+"""The time that a connection may stay idle: longer than clients keep theirs, so that no request is lost in between."""
 
 _HEAD_SLICE_BYTES = 4 * 1024
 _BODY_SLICE_BYTES = 64 * 1024
@@ -124,7 +124,7 @@ class LimitedConnection(HttpToolsProtocol):
         self._refusal: HttpProblem | None = None
         self._discarded_bytes: int | None = None
         self._unparsed = b""
-        self._in_head = self._in_body = self._asked = False
+        self._in_head = self._in_body = False
         self._head_bytes = self._body_bytes = self._framed_bytes = 0
         self._heard_s = self._began_s = self.loop.time()
         super().connection_made(JoinedWrites(transport))  # type: ignore[arg-type]  # it has what uvicorn uses
@@ -181,10 +181,18 @@ class LimitedConnection(HttpToolsProtocol):
             self.flow.pause_reading()
 
     def on_response_complete(self) -> None:
-        """Continue with the next request of the connection. No more is read while one waits."""
+        """Continue with the next request of the connection. No more is read while one waits.
+
+        Other than uvicorn's method, it starts no timer for each response: see `check_time`.
+        """
         if not self.pipeline:
             self.transport.flush()  # type: ignore[attr-defined]  # see connection_made
-        super().on_response_complete()
+        if self.transport.is_closing():
+            return
+        self._heard_s = self.loop.time()
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
         if self.pipeline or self._unparsed:
             self.flow.pause_reading()
         if self._unparsed and not self.pipeline:
@@ -221,7 +229,7 @@ class LimitedConnection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """Record that a request begins."""
-        self._in_head = self._asked = True
+        self._in_head = True
         self._head_bytes = 0
         self._began_s = self._heard_s
         super().on_message_begin()
@@ -293,7 +301,7 @@ class LimitedConnection(HttpToolsProtocol):
         self.loop.call_later(_LINGER_S, self.transport.close)
 
     def check_time(self, now_s: float) -> None:
-        """Refuse a request that arrives too slowly, and close a connection that never had one."""
+        """Refuse a request that arrives too slowly, and close a connection that is idle for too long."""
         if self._discarded_bytes is not None or self.transport.is_closing():
             return
         if self._in_head:
@@ -302,7 +310,7 @@ class LimitedConnection(HttpToolsProtocol):
         elif self._in_body:
             if now_s - self._heard_s > SILENCE_TIMEOUT_S and not self.flow.read_paused:
                 self.refuse(TooSlow(f"nothing of the body arrived for {SILENCE_TIMEOUT_S:.0f} seconds"))
-        elif not self._asked and now_s - self._heard_s > IDLE_TIMEOUT_S:
+        elif self.idle and now_s - self._heard_s > IDLE_TIMEOUT_S:
             self.transport.close()
 
 
@@ -400,8 +408,6 @@ class HttpServer(uvicorn.Server):
                 log_level="critical",
                 server_header=False,
                 proxy_headers=False,
-                # Longer than clients keep idle connections: they close them, not we, so no request is lost in between.
-                timeout_keep_alive=120,
             )
         )
         self._ended = asyncio.Event()
