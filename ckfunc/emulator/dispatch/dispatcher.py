@@ -266,14 +266,16 @@ class Dispatcher:
         determinism: Determinism | None = None,
         on_console: Callable[[ConsoleLine], None] | None = None,
     ) -> _Started | None:
-        function = functions.find_by_type(self._database, trigger_type)
-        if function is None or not function.enabled or function.current_version_number == 0:
-            return None
         self._endings.catch_up()
-        if determinism is None and self.next_conditions is not None:
-            determinism = self.next_conditions()
-        depth = self._depths.below(caller)
-        invocation = invocations.begin(self._database, function.id, function.current_version_number, data)
+        # Within the transaction that stores the run, reading takes no locks of its own.
+        with self._database.grouped():
+            function = functions.find_by_type(self._database, trigger_type)
+            if function is None or not function.enabled or function.current_version_number == 0:
+                return None
+            if determinism is None and self.next_conditions is not None:
+                determinism = self.next_conditions()
+            depth = self._depths.below(caller)
+            invocation = invocations.begin(self._database, function.id, function.current_version_number, data)
         started = _Started(function, invocation, depth, [], determinism, on_console)
         self._running[invocation.id] = started
         self._depths.note(invocation.id, depth)

@@ -10,7 +10,7 @@ import sqlite3
 import uuid
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -63,6 +63,10 @@ class _Turn:
         callbacks, self.on_settled = self.on_settled, []
         for callback in callbacks:
             callback(self.failure)
+
+
+_OUTER = nullcontext()
+"""The context of a nested transaction, which is part of the outer one."""
 
 
 class _NextTurn:
@@ -150,7 +154,9 @@ class Database:
         Nobody may learn of it before `stored`. Statements outside of transactions join in. A nested transaction is
         part of the outer one. Never await inside. Without `group_commits`, this is `transaction`.
         """
-        if self._in_transaction or self._call_soon is None:
+        if self._in_transaction:
+            return _OUTER
+        if self._call_soon is None:
             return self.transaction()
         return _Part(self, self._begin_turn(self._call_soon))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -73,6 +74,10 @@ _LONGEST_LOG_BYTES = 8 * LOG_BYTES
 """The size of a write-ahead log from which commits wait for the end of a checkpoint."""
 
 
+_LOOK_S = 0.005
+"""The time between two looks at the size of the log, in which a few megabytes can be written."""
+
+
 class Checkpoints:
     """Runs a checkpoint each time that the write-ahead log of `database`, whose file is `path`, has grown.
 
@@ -83,6 +88,7 @@ class Checkpoints:
         self._path, self._log = path, str(log_of(path))
         self._thread = ThreadPoolExecutor(1, "ckfunc-checkpoints")
         self._size_before = 0
+        self._next_look_s = 0.0
         self._database = database
         database.on_commit = self._committed
         database.execute("PRAGMA wal_autocheckpoint = 0")  # SQLite's own run within commits
@@ -93,6 +99,10 @@ class Checkpoints:
         self._thread.shutdown()
 
     def _committed(self) -> None:
+        now_s = time.monotonic()
+        if now_s < self._next_look_s:
+            return
+        self._next_look_s = now_s + _LOOK_S
         latest = self._database.checkpoint
         if latest is not None and not latest.done():
             return
