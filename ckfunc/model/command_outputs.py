@@ -18,6 +18,7 @@ from typing import (
     is_typeddict,
 )
 
+from ckfunc.base.errors import UsageProblem
 from ckfunc.model import outputs
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -113,14 +114,16 @@ def commands_with_json() -> list[str]:
     return list(dict.fromkeys(output.command for output in OUTPUTS))
 
 
-def command_schema(command: str) -> Schema | None:
-    """Return the schema of what a command prints with `--json`; None if it prints no JSON.
+def command_schema(command: str) -> Schema:
+    """Return the schema of what a command prints with `--json`. Raises UsageProblem if it prints no JSON.
 
     If a command prints lines, the schema is that of each line.
     """
     outputs = [output for output in OUTPUTS if output.command == command]
     if not outputs:
-        return None
+        subcommand = next((name for name in commands_with_json() if name.startswith(f"{command} ")), "deploy")
+        problem = f"`ckfunc {command}` prints no JSON" if command else "--schema needs the name of a command"
+        raise UsageProblem(problem, hint=f"run `ckfunc help {subcommand} --schema`")
     definitions: dict[str, Schema] = {}
     schemas = [schema_of(output.type, definitions) for output in outputs]
     different = [schema for number, schema in enumerate(schemas) if schema not in schemas[:number]]

@@ -72,7 +72,6 @@ def test_every_command_with_json_output_has_a_schema() -> None:
 @pytest.mark.parametrize("command", commands_with_json())
 def test_every_schema_is_valid_and_describes_its_objects(command: str) -> None:
     schema = command_schema(command)
-    assert schema is not None
     Draft202012Validator.check_schema(schema)
     for definition in schema["$defs"].values():
         assert definition["description"].endswith(".")
@@ -101,7 +100,6 @@ def test_every_schema_is_valid_and_describes_its_objects(command: str) -> None:
 )
 def test_field_descriptions_list_all_values(command: str, place: str, values: list[str]) -> None:
     schema = command_schema(command)
-    assert schema is not None
     name, field = place.split(".")
     described = schema["$defs"][name]["properties"][field]["description"]
     assert [str(value) for value in values if f"`{value}`" not in described] == []

@@ -29,7 +29,6 @@ def command_of(args: Sequence[str]) -> str:
 @cache
 def strict_validator(command: str) -> Draft202012Validator:
     schema = command_schema(command)
-    assert schema is not None, f"`ckfunc {command} --json` has no schema"
     for definition in schema["$defs"].values():
         definition["additionalProperties"] = False
     return Draft202012Validator(schema)

@@ -14,7 +14,7 @@ from ckfunc.base.text import nearest
 from ckfunc.cli.app import App
 from ckfunc.cli.main import subcommands
 from ckfunc.cli.options import argument, command, flag
-from ckfunc.model.command_outputs import command_schema, commands_with_json
+from ckfunc.model.command_outputs import command_schema
 
 
 def complete_commands(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
@@ -49,21 +49,9 @@ def help(app: App, names: tuple[str, ...], man: bool, schema: bool) -> None:  # 
         commands = [_described(context) for context in contexts(root)]
         app.output.text(manual_page(__version__, _described(root, common=True), commands))
     elif schema:
-        _print_schema(app, named_command(root, names))
+        app.output.document(command_schema(named_command(root, names).command_path.removeprefix("ckfunc").strip()))
     else:
         app.output.text(f"{named_command(root, names).get_help()}\n")
-
-
-def _print_schema(app: App, ctx: click.Context) -> None:
-    name = ctx.command_path.removeprefix("ckfunc").strip()
-    schema = command_schema(name)
-    if schema is None:
-        below = [command for command in commands_with_json() if command.startswith(f"{name} ")]
-        raise UsageProblem(
-            f"`{ctx.command_path}` prints no JSON" if name else "--schema needs the name of a command",
-            hint=f"run `ckfunc help {below[0] if below else 'deploy'} --schema`",
-        )
-    app.output.document(schema)
 
 
 def named_command(root: click.Context, names: Sequence[str]) -> click.Context:
