@@ -131,7 +131,6 @@ def remove(app: App, name: str, data_dir: Path | None, yes: bool) -> None:
 
 
 def _document(result: DataSnapshot | Seeded) -> Mapping[str, Any]:
-    """Return a result as JSON."""
     from ckfunc.wire.jobs import write_seeded, write_snapshot
 
     return write_seeded(result) if isinstance(result, Seeded) else write_snapshot(result)

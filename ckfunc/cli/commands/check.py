@@ -29,11 +29,8 @@ def check(app: App, types: tuple[str, ...], watch: bool) -> int:
     """
     if watch and app.settings.format is not None:
         raise UsageProblem("--format is for a single check", hint="leave out --watch")
-    return _watch(app, types) if watch else _check(app, types)
-
-
-def _check(app: App, types: Sequence[str]) -> int:
-    """Check once, print the findings, and return the exit code."""
+    if watch:
+        return _watch(app, types)
     began = app.clock.monotonic_s()
     with app.output.progress("checking"):
         checked = app.check(types)

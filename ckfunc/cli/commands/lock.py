@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, LockOutdated, UsageProblem
@@ -39,7 +38,15 @@ def lock(app: App, names: tuple[str, ...], upgrade: bool, check: bool) -> int:
         )
     if check and upgrade:
         raise UsageProblem("--check and --upgrade can't be used together", hint="--check writes nothing")
-    return _check(app) if check else _write(app, names, upgrade=upgrade and not names)
+    if check:
+        return _check(app)
+    from ckfunc.bundle.locking import update_lock
+
+    with app.output.progress("resolving"):
+        policy = app.workspace.install_policy()
+        update = update_lock(app.root(), policy, names, upgrade=upgrade and not names)
+    app.output.result(update.to_json(), update.lines(), summary=[update.summary_line()])
+    return EXIT_OK
 
 
 def _check(app: App) -> int:
@@ -54,16 +61,6 @@ def _check(app: App) -> int:
     checked: LockCheckJson = {"current": not problems, "problems": problems}
     app.output.outcome(checked, ("functions.lock is up to date", "success"), f": {count}")
     return EXIT_FAILED if problems else EXIT_OK
-
-
-def _write(app: App, names: Sequence[str], *, upgrade: bool) -> int:
-    from ckfunc.bundle.locking import update_lock
-
-    root = app.root()
-    with app.output.progress("resolving"):
-        update = update_lock(root, app.workspace.install_policy(), names, upgrade=upgrade)
-    app.output.result(update.to_json(), update.lines(), summary=[update.summary_line()])
-    return EXIT_OK
 
 
 @command("""

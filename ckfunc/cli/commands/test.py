@@ -168,7 +168,6 @@ def record(app: App, name: str | None, file: Path | None, yes: bool) -> int:
 
 
 def _maker(app: App, file: Path | None, name: str | None) -> AdditionMaker:
-    """Return what makes cases for the project's tests."""
     from ckfunc.testing.drafts import AdditionMaker
 
     project, environment = app.tested_project(), app.workspace.sources().runtime.environment or {}

@@ -14,7 +14,7 @@ from ckfunc.cli.output import Segment
 from ckfunc.scaffold.writing import Written, written_json, written_lines, written_rows
 
 if TYPE_CHECKING:
-    from ckfunc.model.outputs import StaleTypesJson
+    from ckfunc.model.outputs import StaleFileJson, StaleTypesJson
 
 
 @command("""
@@ -36,7 +36,11 @@ def types(app: App, check: bool, install: bool) -> int:
     stale: Mapping[str, str] = {}
     if check:
         stale = stale_types(load(), app.schemas())
-        _show_stale(app, stale)
+        reasons: list[StaleFileJson] = [{"path": name, "reason": reason} for name, reason in stale.items()]
+        checked: StaleTypesJson = {"current": not stale, "stale": reasons}
+        lines = [(name, (f"  ({reason})", "muted")) for name, reason in stale.items()]
+        outdated = (("the types are not up to date", "failure"), ": run `ckfunc types`")
+        output.result(checked, lines, summary=[outdated if stale else (("the types are up to date", "success"),)])
     else:
         progress = Progress(output.progress, output.detail, output.warn)
         written, links = write_types(root, load, app.schemas(), progress, install=install)
@@ -44,14 +48,6 @@ def types(app: App, check: bool, install: bool) -> int:
         show_written(app, root, (*written, *shown))
     output.warn(*tsconfig_advice(root))
     return EXIT_FAILED if stale else EXIT_OK
-
-
-def _show_stale(app: App, stale: Mapping[str, str]) -> None:
-    checked: StaleTypesJson = {"current": not stale, "stale": [{"path": p, "reason": why} for p, why in stale.items()]}
-    lines = [(name, (f"  ({why})", "muted")) for name, why in stale.items()]
-    outdated = (("the types are not up to date", "failure"), ": run `ckfunc types`")
-    current = (("the types are up to date", "success"),)
-    app.output.result(checked, lines, summary=[outdated if stale else current])
 
 
 def show_written(
