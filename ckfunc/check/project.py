@@ -13,7 +13,7 @@ from ckfunc.base.errors import CkfuncError, InvalidFiles, LockOutdated, NoSuchFu
 from ckfunc.base.files import cache_dir, templates
 from ckfunc.base.interrupts import require_uninterrupted
 from ckfunc.base.text import Line, counted, digest
-from ckfunc.bundle.project import Bundler, InvalidModules
+from ckfunc.bundle.project import Bundler, InvalidModules, Workspace
 from ckfunc.bundle.requirements import Requirements, unresolved
 from ckfunc.check.findings import DECLARATION_SUFFIXES, Finding, as_findings
 from ckfunc.check.run import REQUIREMENT, check_scripts
@@ -111,14 +111,17 @@ class Services:
     detail: Callable[[str], None]
 
 
-def check_project(load: Callable[[], Project], root: Path, services: Services, types: Sequence[str]) -> CheckedProject:
-    """Check the project that `load` reads; with `types`, only its functions of these trigger types.
+def check_project(
+    workspace: Workspace, root: Path, types: Sequence[str], detail: Callable[[str], None]
+) -> CheckedProject:
+    """Check the project at `root`; with `types`, only its functions of these trigger types.
 
-    Needs no credentials and no values of variables. Raises CkfuncError if there is no result: NoProject, NoSuchFunction
-    for a type that the project has no function of, CompilerMissing.
+    `detail` shows progress messages. Needs no credentials and no values of variables. Raises CkfuncError if there is no
+    result: NoProject, NoSuchFunction for a type that the project has no function of, CompilerMissing.
     """
+    services = Services(workspace.bundler(), workspace.compiler(), workspace.install_policy, detail)
     try:
-        project = load()
+        project = workspace.load(lenient=True)
     except InvalidFiles as problem:
         return CheckedProject(
             root, as_findings(problem.problems, LOCK if isinstance(problem, LockOutdated) else MANIFEST)

@@ -301,11 +301,9 @@ class App:
 
         Raises CkfuncError when there is no result: NoProject, UsageProblem, CompilerMissing.
         """
-        from ckfunc.check.project import Services, check_project
+        from ckfunc.check.project import check_project
 
-        project = self.workspace
-        services = Services(project.bundler(), project.compiler(), project.install_policy, self.output.detail)
-        return check_project(lambda: project.load(lenient=True), self.root(), services, types)
+        return check_project(self.workspace, self.root(), types, self.output.detail)
 
     def tested_project(self, target: str | None = None) -> Project:
         """Return the working copy with the environment of a target, by default that of tests."""
