@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ckfunc.base.errors import CkfuncError
-from ckfunc.base.text import did_you_mean, is_id
+from ckfunc.base.text import Line, Segment, did_you_mean, is_id
 from ckfunc.chat.connection import ActionRefused, ChatConnection, ChatLogin, upload_file
 from ckfunc.chat.events import (
     ChatEvent,
@@ -85,6 +85,12 @@ def parse_line(line: str) -> ChatCommand | None:
             f"there is no command /{name}", hint=close or "/help lists the commands; // begins a message with /"
         )
     return _PARSERS.get(COMMANDS[name][0], _without_arguments)(name, rest.strip())
+
+
+def help_lines() -> Iterator[Line]:
+    """Yield a line for each command."""
+    for name, (arguments, text) in COMMANDS.items():
+        yield Segment("  "), Segment(f"/{name} {arguments}".ljust(22), "title"), Segment(text)
 
 
 class NoChannel(CkfuncError):

@@ -11,6 +11,7 @@ from typing import Protocol, TypeAlias
 from ckfunc.base.keyboard import ESCAPE, keys_thread, pressed_keys
 from ckfunc.base.streams import read_input
 from ckfunc.base.text import cells
+from ckfunc.chat.lines import typing_text
 
 _ENTER, _ERASE, _END, _INTERRUPT = "\r\n", "\x7f\b", "\x04", "\x03"
 _ERASE_LINE, _ERASE_WORD, _CLEAR = "\x15", "\x17", "\x0c"
@@ -69,6 +70,7 @@ class LineEditor:
         self._stop = threading.Event()
         self._text = ""
         self._note = ""
+        self._typing: set[str] = set()
         self._lock = threading.Lock()
 
     def reading(self) -> AbstractContextManager[None]:
@@ -108,10 +110,12 @@ class LineEditor:
         if self._text != before:
             self._put(TypedText(self._text))
 
-    def note(self, text: str) -> None:
-        """Show a short text before the prompt; "" removes it."""
-        self._note = text
-        self.show()
+    def note_typing(self, name: str, *, typing: bool) -> None:
+        """Show before the prompt who else is typing, now that a user has begun or stopped."""
+        if name != self.prompt:
+            (self._typing.add if typing else self._typing.discard)(name)
+            self._note = typing_text(sorted(self._typing))
+            self.show()
 
     def show(self) -> None:
         """Draw the line; of a long one, its end."""

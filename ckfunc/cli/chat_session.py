@@ -7,12 +7,12 @@ from contextlib import ExitStack
 from functools import partial
 
 from ckfunc.api import Client
-from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, CkfuncError
-from ckfunc.chat.client import COMMANDS, ChatClient, WantedChannel
+from ckfunc.base.errors import EXIT_FAILED, EXIT_OK
+from ckfunc.chat.client import ChatClient, WantedChannel, help_lines
 from ckfunc.chat.connection import ChatEmulator, ChatLogin
 from ckfunc.chat.events import ChatEvent, RunEvent, SessionEvent, TypingEvent
 from ckfunc.chat.line_editor import LineEditor, read_lines
-from ckfunc.chat.lines import ChatView, event_lines, event_record, typing_text
+from ckfunc.chat.lines import ChatView, event_lines, event_record
 from ckfunc.chat.loop import ChatItem, ChatLoop, RunFollower
 from ckfunc.cli.app import App
 from ckfunc.deploy.stacks import Stacks
@@ -53,10 +53,9 @@ class EventPrinter:
     def __init__(self, app: App, username: str, client: Client) -> None:
         self._app = app
         self.editor: LineEditor | None = None
-        self._username = username
         self._stacks = Stacks(client, app.scripts, fresh=True)
-        self._typing: set[str] = set()
         output = app.output
+        self.failed, self.waited = output.failure, output.require_reader
         self._view = partial(
             ChatView, username, flat=output.width() is None, details=output.settings.verbose, zone=None
         )
@@ -65,7 +64,7 @@ class EventPrinter:
         """Print an event."""
         output = self._app.output
         if isinstance(event, TypingEvent) and self.editor is not None:
-            self._note(self.editor, event)
+            self.editor.note_typing(event.user.name, typing=event.typing)
         elif output.settings.json:
             output.record(event_record(event))
         else:
@@ -77,22 +76,4 @@ class EventPrinter:
 
     def help(self) -> None:
         """Print the commands."""
-        for name, (arguments, text) in COMMANDS.items():
-            self._app.output.talk("  ", (f"/{name} {arguments}".ljust(22), "title"), text)
-
-    def failed(self, problem: CkfuncError, /) -> None:
-        """Print why a line had no effect."""
-        self._app.output.failure(problem)
-
-    def waited(self) -> None:
-        """Raise ReaderGone if nobody reads the results any more."""
-        self._app.output.require_reader()
-
-    def _note(self, editor: LineEditor, event: TypingEvent) -> None:
-        """Show who is typing next to the prompt."""
-        name = event.user.name
-        if name == self._username:
-            return
-        (self._typing.add if event.typing else self._typing.discard)(name)
-        names = sorted(self._typing)
-        editor.note(typing_text(names))
+        self._app.output.talks(help_lines())
