@@ -20,7 +20,6 @@ from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.gates import GateOutcome
 from ckfunc.deploy.history import function_of, require_handler, version_of
 from ckfunc.deploy.resources import newlines
-from ckfunc.emulator.data_directory import DATABASE
 from ckfunc.emulator.options import ComparedSide, RunComparison
 from ckfunc.logs.finding import read_invocation
 from ckfunc.logs.tail import InvocationListing
@@ -315,11 +314,8 @@ class ProjectRunner:
 
         Raises CkfuncError.
         """
-        data = self.data_dir
-        if data is not None and not (data / DATABASE).is_file():
-            data = None
         with self._opened(trigger_type) as (project, tools):
-            with Sandbox.for_one_run(tools, scripts_of(project), data=data) as sandbox:
+            with Sandbox.for_one_run(tools, scripts_of(project), data=self.data_dir) as sandbox:
                 sandbox.add_mentioned(invocation.args)
                 ran = sandbox.run(trigger_type, invocation.args)
             return ran.invocation, ran.detail

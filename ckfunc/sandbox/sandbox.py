@@ -16,7 +16,9 @@ from typing import Any, Self
 
 from ckfunc.base.errors import Busy, CkfuncError
 from ckfunc.base.files import cache_dir
+from ckfunc.base.text import Line, Segment
 from ckfunc.bundle.source_map import StackMapper
+from ckfunc.emulator.data_directory import DATABASE
 from ckfunc.emulator.dispatch.runtimes import environment_of, syntax_error, users_own_environment
 from ckfunc.emulator.emulator import Emulator
 from ckfunc.emulator.options import EmulatorOptions
@@ -94,8 +96,11 @@ class Sandbox:
     ) -> Self:
         """Create a sandbox for a single run, without snapshots and without processes started in advance.
 
-        With `inspect_port`, the run waits for a debugger at that port and has no time limit. Raises Busy.
+        It begins with a copy of the emulator's data in `data`, if there is any. With `inspect_port`, the run waits for
+        a debugger at that port and has no time limit. Raises Busy.
         """
+        if data is not None and not (data / DATABASE).is_file():
+            data = None
         if inspect_port is not None:
             _require_free(inspect_port)
         limits = None if inspect_port is None else Limits(time_s=_NO_TIME_LIMIT_S)
@@ -370,6 +375,18 @@ def _debuggable(compiled: Compiled, script: Script, root: Path) -> Compiled:
     encoded = base64.b64encode(json.dumps(source_map).encode()).decode()
     comment = f"\n//# sourceMappingURL=data:application/json;base64,{encoded}\n"
     return replace(compiled, javascript=compiled.javascript + comment)
+
+
+def debugger_lines(port: int) -> Iterator[Line]:
+    """Yield how a debugger connects to a run that waits for it."""
+    address = f"127.0.0.1:{port}"
+    yield Segment("waiting for a debugger ", "title"), Segment(f"at {address}; Ctrl-C cancels")
+    for text in (
+        "Chrome: chrome://inspect, then `inspect` under Remote Target",
+        f"VS Code: the command `Debug: Attach to Node Process`, or a launch entry with port {address}",
+        "execution pauses at the line that calls your handler: step into it",
+    ):
+        yield (Segment(f"  {text}"),)
 
 
 def _require_free(port: int) -> None:

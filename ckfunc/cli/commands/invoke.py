@@ -9,7 +9,6 @@ from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, UsageProblem
 from ckfunc.cli.app import App
 from ckfunc.cli.options import command, integer, option, type_argument
 from ckfunc.deploy.history import require_handler
-from ckfunc.emulator.data_directory import DATABASE
 from ckfunc.logs.finding import read_invocation
 from ckfunc.logs.format import console_lines, run_lines, session_line
 from ckfunc.model.application import ConsoleLine, Status
@@ -42,14 +41,13 @@ def invoke(app: App, trigger_type: str, event: str | None, from_invocation: int 
     it finds your users and channels and whatever the event mentions, and nothing changes in the emulator or on the
     target. Functions that the handler's own calls would trigger do not run. Exits 1 if the handler fails.
     """
-    from ckfunc.sandbox.sandbox import Sandbox
+    from ckfunc.sandbox.sandbox import Sandbox, debugger_lines
     from ckfunc.sandbox.scripts import scripts_of
 
     project = app.project()
     require_handler(project, trigger_type)
     event_data = _event(app, trigger_type, event, from_invocation)
-    data = app.emulator_data if (app.emulator_data / DATABASE).is_file() else None
-    sandboxed = Sandbox.for_one_run(app.toolchain(), scripts_of(project), data=data, inspect_port=inspect)
+    sandboxed = Sandbox.for_one_run(app.toolchain(), scripts_of(project), data=app.emulator_data, inspect_port=inspect)
     with app.output.progress("running") as end_progress, sandboxed as sandbox:
 
         def print_console(line: ConsoleLine) -> None:
@@ -61,7 +59,7 @@ def invoke(app: App, trigger_type: str, event: str | None, from_invocation: int 
         sandbox.add_mentioned(event_data)
         if inspect is not None:
             end_progress()
-            _print_debugger(app, inspect)
+            app.output.talks(debugger_lines(inspect))
         ran = sandbox.run(trigger_type, event_data, print_console)
     session = [] if ran.allowed is None else [session_line(allowed=ran.allowed, reason=ran.reason)]
     lines = [*run_lines(ran.invocation, ran.detail, app.output.width()), *session]
@@ -81,12 +79,3 @@ def _event(app: App, trigger_type: str, event: str | None, from_invocation: int 
     if event is None:
         return usual_event(trigger_type)
     return read_event(None if event == "-" else app.directory / event, trigger_type)
-
-
-def _print_debugger(app: App, port: int) -> None:
-    """Print how a debugger connects to a run that waits for it."""
-    address = f"127.0.0.1:{port}"
-    app.output.talk(("waiting for a debugger ", "title"), f"at {address}; Ctrl-C cancels")
-    app.output.talk("  Chrome: chrome://inspect, then `inspect` under Remote Target")
-    app.output.talk(f"  VS Code: the command `Debug: Attach to Node Process`, or a launch entry with port {address}")
-    app.output.talk("  execution pauses at the line that calls your handler: step into it")
