@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ckfunc.base.errors import EXIT_OK, InvalidFiles, UsageProblem
-from ckfunc.base.secrets import Secret, secret_values
+from ckfunc.base.errors import EXIT_OK
 from ckfunc.cli.app import App
 from ckfunc.cli.options import FILE, command, flag, option, yes_option
 from ckfunc.cli.plans import print_plan, print_report
-from ckfunc.deploy.apply.recovery import prepare_undo
+from ckfunc.deploy.apply.recovery import prepare_undo, read_former_values
 from ckfunc.deploy.apply.report import Ending, nothing_done
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.show.text import plan_lines
@@ -38,9 +37,8 @@ def undo(app: App, yes: bool, dry_run: bool, env_file: Path | None, keep_environ
     root, target, client = app.root(), app.target(), app.client()
     cache = VersionCache(root)
     with app.output.progress("comparing"):
-        prepared = prepare_undo(
-            root, target, client, cache, supplied=_supplied(app, env_file), keep_environment=keep_environment
-        )
+        supplied = {} if env_file is None else read_former_values(app.directory, env_file)
+        prepared = prepare_undo(root, target, client, cache, supplied=supplied, keep_environment=keep_environment)
     plan, undone = prepared.plan, f"the {prepared.record.described(app.clock.now())}"
     app.output.warn(*prepared.notes)
     if plan.is_empty:
@@ -63,18 +61,3 @@ def undo(app: App, yes: bool, dry_run: bool, env_file: Path | None, keep_environ
         report = nothing_done(plan, Ending.DECLINED, "not attempted: declined")
     print_report(app.output, report, undone=undone)
     return report.exit_code
-
-
-def _supplied(app: App, env_file: Path | None) -> dict[str, Secret]:
-    """Return the values in a file of NAME=value lines. Raises UsageProblem and InvalidFiles."""
-    if env_file is None:
-        return {}
-    from ckfunc.manifest.variables import read_env_file  # brings YAML, which only --env-file needs
-
-    path = app.directory / env_file
-    if not path.exists():
-        raise UsageProblem(f"there is no file {env_file}", hint="--env-file takes a file of NAME=value lines")
-    values, problems = read_env_file(path)
-    if problems:
-        raise InvalidFiles("the former values cannot be read", problems, hint="nothing was written")
-    return secret_values(values)

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ckfunc.base.errors import CkfuncError
-from ckfunc.base.secrets import Secret
+from ckfunc.base.errors import CkfuncError, InvalidFiles, UsageProblem
+from ckfunc.base.secrets import Secret, secret_values
 from ckfunc.base.text import digest
 from ckfunc.deploy.apply.journal import JournalRecord, deploy_to_undo, desired_values, foreign_changes, records
 from ckfunc.deploy.cache import VersionCache, deployed_literals
@@ -113,6 +113,19 @@ class PreviousState:
     project: Project
     notes: tuple[str, ...] = ()
     literals: Literals = field(default_factory=dict)
+
+
+def read_former_values(directory: Path, file: Path) -> dict[str, Secret]:
+    """Return the values in a file of NAME=value lines, by default in `directory`. Raises UsageProblem, InvalidFiles."""
+    from ckfunc.manifest.variables import read_env_file  # brings YAML, which only this file needs
+
+    path = directory / file
+    if not path.exists():
+        raise UsageProblem(f"there is no file {file}", hint="--env-file takes a file of NAME=value lines")
+    values, problems = read_env_file(path)
+    if problems:
+        raise InvalidFiles("the former values cannot be read", problems, hint="nothing was written")
+    return secret_values(values)
 
 
 def prepare_undo(
