@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,6 +46,11 @@ class Rollback:
     def changes_nothing(self) -> bool:
         """Whether both scripts are the same."""
         return same(self.current, self.target)
+
+    def diff_lines(self) -> Iterator[tuple[Segment]]:
+        """Yield the differences of both scripts as styled lines."""
+        name = self.function.type
+        return compare(named_version(name, self.current), named_version(name, self.target)).lines()
 
 
 def reference(text: str) -> Reference:
@@ -190,13 +195,23 @@ def named_version(trigger_type: str, version: FunctionVersion) -> NamedScript:
     return NamedScript(f"{printable(trigger_type)}@{version.version_number}", newlines(version.handler_script))
 
 
-def deployed_script(remote: Remote, requested: Reference, cache: VersionCache) -> NamedScript:
-    """Return the script of a version on the platform. Raises UnknownVersion and AmbiguousFunction."""
-    function = function_of(remote, requested.type)
-    return named_version(function.type, version_of(remote, function, requested.number, cache))
+def compare_versions(
+    remote: Remote, cache: VersionCache, versions: Sequence[str], project: Callable[[], Project]
+) -> Comparison:
+    """Compare two versions (TYPE or TYPE@NUMBER), or one with the working copy.
+
+    Raises UsageProblem, UnknownVersion, AmbiguousFunction, and NoSuchFunction if the working copy has no handler.
+    """
+    references = [reference(version) for version in versions]
+    scripts = []
+    for requested in references:
+        function = function_of(remote, requested.type)
+        scripts.append(named_version(function.type, version_of(remote, function, requested.number, cache)))
+    if len(scripts) == 1:
+        scripts.append(_working_copy(project(), references[0].type))
+    return compare(*scripts)
 
 
-def working_copy(project: Project, trigger_type: str) -> NamedScript:
-    """Return the handler in the working copy. Raises NoSuchFunction."""
+def _working_copy(project: Project, trigger_type: str) -> NamedScript:
     script = require_handler(project, trigger_type)
     return NamedScript(f"{printable(script.path)}{' (bundled)' if script.modules else ''}", newlines(script.text))

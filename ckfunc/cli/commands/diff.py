@@ -12,7 +12,7 @@ from ckfunc.cli.options import FILE, argument, command, flag, format_option, gat
 from ckfunc.cli.plans import gates_of, print_plan, try_gates
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.gates import require_passed
-from ckfunc.deploy.history import compare, deployed_script, reference, working_copy
+from ckfunc.deploy.history import compare_versions
 from ckfunc.deploy.plan import saved
 from ckfunc.deploy.plan.plan import Plan
 from ckfunc.deploy.show.text import plan_annotations
@@ -105,11 +105,7 @@ def _compare_versions(app: App, versions: tuple[str, ...], *, exit_code: bool) -
     """Print the differences between two versions, or between one and the working copy, and return the exit code."""
     if len(versions) > 2:
         raise UsageProblem("at most two versions can be compared", hint="for example, `ckfunc diff TYPE@1 TYPE@2`")
-    client, cache = app.client(), VersionCache(app.root())
-    first, *second = (reference(version) for version in versions)
-    before = deployed_script(client, first, cache)
-    after = deployed_script(client, second[0], cache) if second else working_copy(app.scripts(), first.type)
-    compared = compare(before, after)
+    compared = compare_versions(app.client(), VersionCache(app.root()), versions, app.scripts)
     none = f"no differences between {compared.before} and {compared.after}"
     app.output.result(compared.to_json(), list(compared.lines()), [(none, "muted")])
     return EXIT_DIFFERENCES if exit_code and not compared.equal else EXIT_OK

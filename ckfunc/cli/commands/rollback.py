@@ -11,7 +11,6 @@ from ckfunc.cli.options import command, integer, option, type_argument, yes_opti
 from ckfunc.cli.plans import local_script
 from ckfunc.deploy.apply.report import WRONG
 from ckfunc.deploy.cache import VersionCache
-from ckfunc.deploy.history import compare, named_version
 from ckfunc.deploy.resources import newlines
 
 if TYPE_CHECKING:
@@ -47,9 +46,10 @@ def rollback(app: App, trigger_type: str, to: int | None, yes: bool) -> int:
         app.output.talk(f"v{now} and v{old} have the same script: nothing to do")
         app.output.data(outcome)
         return EXIT_OK
-    shown = list(compare(named_version(name, prepared.current), named_version(name, prepared.target)).lines())
     question = f"Deploy v{old} again, as v{now + 1} of {name}?"
-    if not app.output.reviewed(question, shown, yes=yes, cancelled=f"Nothing was deployed to {target.name}."):
+    if not app.output.reviewed(
+        question, list(prepared.diff_lines()), yes=yes, cancelled=f"Nothing was deployed to {target.name}."
+    ):
         app.output.data({**outcome, "result": "declined"})
         return EXIT_FAILED
     item = run.roll_back(prepared, root, target, client, app.clock)
