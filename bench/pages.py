@@ -109,7 +109,7 @@ def _fill(path: Path) -> None:
             )
             database.execute(
                 "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)"
-                " INSERT INTO invocations SELECT i, ?, i, 1, ?,"
+                " INSERT INTO invocations SELECT i, ?, i, 1, ?, 'RUNNING', '{}',"
                 " printf('2026-11-27T10:%02d:%02d.000Z', (i / 60) % 60, i % 60) FROM n",
                 (INVOCATIONS, made.id, event),
             )

@@ -19,7 +19,7 @@ from ckfunc.emulator.store.database import open_database
 from ckfunc.emulator.store.database_file import MIGRATIONS, SCHEMA
 from ckfunc.emulator.store.paging import PageRequest
 from ckfunc.model.application import ApiCall, Status
-from ckfunc.model.execution import HandlerError
+from ckfunc.model.execution import HandlerError, Outcome
 
 TYPE = "some.event"
 FETCH = """
@@ -250,3 +250,17 @@ def test_runs_of_the_first_format_have_their_results_after_migration(tmp_path: P
         assert abandoned is not None
         assert (abandoned.status, abandoned.result["error"]["message"]) == (Status.FAILED, "it stopped")
         assert invocations.begin(database, 1, 1, {}).id == 4
+
+
+def test_runs_up_to_the_first_one_in_progress_are_not_searched_for_abandoned_ones(tmp_path: Path) -> None:
+    with closing(open_database(tmp_path / "emulator.db", SCHEMA, MIGRATIONS)) as database:
+        database.execute("INSERT INTO functions VALUES (1, 'a.b', 'N', NULL, 1, 1, 0)")
+        runs = [invocations.begin(database, 1, 1, {}).id for _ in range(6)]
+        for number in runs[:3] + runs[4:]:
+            invocations.end(database, number, Outcome("1", None))
+        last = "SELECT last FROM ended_invocations"
+        for _ in range(2):
+            assert not invocations.prune(database, 100)
+            assert database.value(last) == runs[3] - 1
+        assert invocations.end_abandoned(database, HandlerError("EmulatorStopped", "it stopped")) == 1
+        assert database.value(last) == runs[-1]

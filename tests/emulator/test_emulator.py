@@ -103,7 +103,9 @@ def test_unfinished_runs_of_a_killed_emulator_are_marked_as_failed(tmp_path: Pat
     with running(tmp_path) as (_, client):
         made = client.post(f"{RUNTIME}/functions", json={"type": "a.b", "name": "A"}).json()["id"]
     with contextlib.closing(sqlite3.connect(tmp_path / "emulator.db")) as database:
-        database.execute("INSERT INTO invocations VALUES (7, ?, 1, 1, '{}', '2024-01-01T00:00:00.000Z')", (made,))
+        database.execute(
+            "INSERT INTO invocations VALUES (7, ?, 1, 1, '{}', 'RUNNING', '{}', '2024-01-01T00:00:00.000Z')", (made,)
+        )
         database.commit()
     with running(tmp_path) as (_, client):
         (found,) = client.get(f"/v1/functions/{made}/invocations").json()["_embedded"]["invocations"]

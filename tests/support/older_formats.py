@@ -19,14 +19,9 @@ _SINCE_FIRST = (
     "DROP TABLE channel_blocks",
     "DROP TABLE import_steps",
     "DROP TABLE typing",
+    "DROP TABLE ended_invocations",
     "ALTER TABLE invocation_details DROP COLUMN status",
     "ALTER TABLE invocation_details DROP COLUMN result",
-    "DROP TABLE invocations",
-    "CREATE TABLE invocations (id INTEGER PRIMARY KEY AUTOINCREMENT,"
-    " function_id INTEGER NOT NULL REFERENCES functions (id), ordinal INTEGER NOT NULL,"
-    " version_number INTEGER NOT NULL, args TEXT NOT NULL, status TEXT NOT NULL,"
-    " result TEXT NOT NULL, created_time TEXT NOT NULL) STRICT",
-    "CREATE INDEX invocations_of_function ON invocations (function_id, id)",
     "CREATE UNIQUE INDEX invocations_counted ON invocations (function_id, ordinal)",
     "CREATE INDEX invocations_running ON invocations (id) WHERE status = 'RUNNING'",
     "ALTER TABLE invocation_details DROP COLUMN calls",

@@ -65,7 +65,7 @@ MIGRATIONS: tuple[str, ...] = (
     _CLIENTS_ADDED,
     sessions.TYPING_SCHEMA,
     files.PARTS_ADDED,
-    invocations.RESULTS_MOVED,
+    invocations.RESULTS_ADDED,
 )
 """SQL that brings a database from one version of its format to the next: the first script from 1 to 2, and so on."""
 

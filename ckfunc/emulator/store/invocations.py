@@ -31,6 +31,8 @@ CREATE TABLE invocations (
   ordinal INTEGER NOT NULL,
   version_number INTEGER NOT NULL,
   args TEXT NOT NULL,
+  status TEXT NOT NULL,
+  result TEXT NOT NULL,
   created_time TEXT NOT NULL
 ) STRICT;
 CREATE INDEX invocations_of_function ON invocations (function_id, id);
@@ -40,11 +42,17 @@ CREATE TABLE invocation_details (
   duration_ms REAL NOT NULL,
   calls TEXT NOT NULL DEFAULT '[]',
   calls_omitted INTEGER NOT NULL DEFAULT 0,
-  status TEXT NOT NULL DEFAULT '',
-  result TEXT NOT NULL DEFAULT ''
-) STRICT
+  status TEXT,
+  result TEXT
+) STRICT;
+CREATE TABLE ended_invocations (last INTEGER NOT NULL) STRICT;
+INSERT INTO ended_invocations VALUES (0)
 """
-"""A run is a row when it begins, and another row when it ends: each page that a commit changes costs time."""
+"""A run is a row when it begins, and a row of details when it ends: each page that a commit changes costs time.
+
+Its status and result are in its details, unless it ended before the seventh version of the format. All runs up to
+`ended_invocations.last` have ended.
+"""
 
 CALLS_ADDED = """
 ALTER TABLE invocation_details ADD COLUMN calls TEXT NOT NULL DEFAULT '[]';
@@ -52,25 +60,25 @@ ALTER TABLE invocation_details ADD COLUMN calls_omitted INTEGER NOT NULL DEFAULT
 """
 """Migrates a database from version 1 to 2."""
 
-RESULTS_MOVED = """
-ALTER TABLE invocation_details ADD COLUMN status TEXT NOT NULL DEFAULT '';
-ALTER TABLE invocation_details ADD COLUMN result TEXT NOT NULL DEFAULT '';
-UPDATE invocation_details SET (status, result) = (SELECT status, result FROM invocations WHERE id = invocation_id);
+RESULTS_ADDED = """
+ALTER TABLE invocation_details ADD COLUMN status TEXT;
+ALTER TABLE invocation_details ADD COLUMN result TEXT;
+CREATE TABLE ended_invocations (last INTEGER NOT NULL) STRICT;
+INSERT INTO ended_invocations SELECT coalesce(
+  (SELECT min(id) - 1 FROM invocations WHERE status = 'RUNNING'), (SELECT max(id) FROM invocations), 0);
 DROP INDEX invocations_counted;
-DROP INDEX invocations_running;
-ALTER TABLE invocations DROP COLUMN status;
-ALTER TABLE invocations DROP COLUMN result
+DROP INDEX invocations_running
 """
-"""Migrates a database in which `invocations` had the status and the result of a run."""
+"""Migrates a database whose runs change when they end. Their statuses and results stay where they are."""
 
 _text = json_writer(ensure_ascii=False)
 _document = json_reader(json.JSONDecoder())
 
 _DETAILS = "invocation_id, console, duration_ms, calls, calls_omitted, status, result"
-STATUS = "coalesce(status, 'RUNNING')"
+STATUS = "coalesce(invocation_details.status, invocations.status)"
 """SQL of a run's status."""
 
-_RESULT = "coalesce(result, '{}')"
+_RESULT = "coalesce(invocation_details.result, invocations.result)"
 _COLUMNS = f"id, version_number, {STATUS}, args, {_RESULT}, created_time"
 _RUNS = "invocations LEFT JOIN invocation_details ON invocation_id = id"
 
@@ -80,8 +88,9 @@ def begin(database: Database, function_id: int, version_number: int, args: Mappi
     now = database.now()
     with database.grouped():
         invocation_id = database.insert(
-            "INSERT INTO invocations (function_id, ordinal, version_number, args, created_time) VALUES (?, coalesce("
-            "(SELECT ordinal FROM invocations WHERE function_id = ? ORDER BY id DESC LIMIT 1), 0) + 1, ?, ?, ?)",
+            "INSERT INTO invocations (function_id, ordinal, version_number, args, status, result, created_time) VALUES"
+            " (?, coalesce((SELECT ordinal FROM invocations WHERE function_id = ? ORDER BY id DESC LIMIT 1), 0) + 1,"
+            " ?, ?, 'RUNNING', '{}', ?)",
             function_id,
             function_id,
             version_number,
@@ -125,17 +134,25 @@ def has_no_calls(database: Database, invocation_id: int) -> bool:
     return row is not None and bool(row[0])
 
 
+_NOTE_ENDED = f"""
+UPDATE ended_invocations SET last = coalesce(
+  (SELECT id - 1 FROM {_RUNS} WHERE id > last AND invocation_id IS NULL ORDER BY id LIMIT 1),
+  (SELECT max(id) FROM invocations),
+  0)
+"""  # noqa: S608 - a constant
+
+
 def end_abandoned(database: Database, reason: HandlerError) -> int:
     """Fail all runs that an earlier process left RUNNING, and return their number."""
-    # The two counts are quick: usually every run has ended.
-    if database.value("SELECT (SELECT count(*) FROM invocations) = (SELECT count(*) FROM invocation_details)"):
-        return 0
     outcome = Outcome(None, reason)
-    return database.execute(
-        f"INSERT INTO invocation_details ({_DETAILS}) SELECT id, '[]', 0.0, '[]', 0, ?, ? FROM {_RUNS}"  # noqa: S608
-        " WHERE invocation_id IS NULL",
-        (outcome.status.value, _result(outcome)),
-    ).rowcount
+    with database.transaction():
+        count = database.execute(
+            f"INSERT INTO invocation_details ({_DETAILS}) SELECT id, '[]', 0.0, '[]', 0, ?, ? FROM {_RUNS}"  # noqa: S608
+            " WHERE id > (SELECT last FROM ended_invocations) AND invocation_id IS NULL",
+            (outcome.status.value, _result(outcome)),
+        ).rowcount
+        database.execute(_NOTE_ENDED)
+    return count
 
 
 def find(database: Database, invocation_id: int) -> Invocation | None:
@@ -253,6 +270,7 @@ def prune(database: Database, keep: int) -> bool:
                 "DELETE FROM invocations WHERE id IN (SELECT value FROM json_each(?))",
             ):
                 database.execute(sql, (ids,))
+        database.execute(_NOTE_ENDED)
     return len(old) == ROWS
 
 
