@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ckfunc.api import Client
-from ckfunc.base.errors import CkfuncError
+from ckfunc.base.errors import CkfuncError, UsageProblem
 from ckfunc.base.files import read_file, write_atomically
 from ckfunc.base.secrets import Secret, revealed
 from ckfunc.base.text import Line, printable, styled_diff, unified
@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 
 _MOST_VERSIONS = 100
 """How many old versions of a function are compared with the local script."""
+NEW_TARGET = "production"
+"""The default name of a new project's target."""
 _INIT_SCRIPT = "init"
 _SCHEMA = "# yaml-language-server: $schema=.ckfunc/functions.schema.json"
 
@@ -169,7 +171,7 @@ class Pull:
         store_base(project.root, project.target.name, self.identity, shared)
 
 
-def read_application(
+def _read_application(
     client: Client, target: Target, root: Path, *, settings: bool = True
 ) -> tuple[RemoteProject, int | None]:
     """Return the application as a project, and its id, with or without `settings`.
@@ -188,20 +190,29 @@ def read_application(
     return described(snapshot.runtime, snapshot.functions, snapshot.versions, snapshot.settings), number
 
 
+def new_target(name: str | None, application: str | None) -> Target:
+    """Return the target of a new project, for an application with this id or key. Raises UsageProblem."""
+    if name == "local":
+        raise UsageProblem("`local` is the name of the emulator target", hint="choose another name with --target NAME")
+    return Target(name or NEW_TARGET, application=application)
+
+
 def create_project(
-    remote: RemoteProject,
-    target: str,
-    application: int | None,
+    client: Client,
+    target: Target,
     root: Path,
-    identity: str | None,
     environ: Mapping[str, str],
     *,
     is_javascript: IsJavaScript,
     with_values: bool,
     schemas: Schemas,
 ) -> CreatedProject:
-    """Write a new project from the application into `root`. Raises PullObstacle and CannotWrite."""
-    fresh = fresh_project(remote, target, application, environ, _handlers(root), is_javascript=is_javascript)
+    """Write a new project from the application into `root`.
+
+    Raises PullObstacle, CannotWrite, WrongApplication, AmbiguousFunction, ApiFailure.
+    """
+    remote, application = _read_application(client, target, root)
+    fresh = fresh_project(remote, target.name, application, environ, _handlers(root), is_javascript=is_javascript)
     files = {**fresh.files, "tsconfig.json": render("project/tsconfig.json"), ".gitignore": render("project/gitignore")}
     existing = [path for path in (".gitignore", "tsconfig.json", ".env.example") if (root / path).exists()]
     files = {path: text for path, text in files.items() if path not in existing}
@@ -217,9 +228,9 @@ def create_project(
         raise PullObstacle(problem.message, hint="pull into an empty directory: -C DIR") from None
     # Types and base do not need values of variables.
     references = (whole_reference(text) for text in (environment_texts(root, "")[0] or {}).values())
-    project = load(root, target, {**dict.fromkeys(filter(None, references), ""), **environ})
+    project = load(root, target.name, {**dict.fromkeys(filter(None, references), ""), **environ})
     write_stubs(root, schemas, scope_of(project))
-    store_base(root, project.target.name, identity, shared_state(project, remote))
+    store_base(root, project.target.name, client.identity, shared_state(project, remote))
     rows = [(path, "created") for path in sorted(files)] + [(path, "kept") for path in existing]
     rows += [(".env", "written")] if with_values and fresh.values else []
     missing = env.unwritable if with_values else tuple(name for name in fresh.values if name not in environ)
@@ -231,7 +242,7 @@ def prepare_pull(
 ) -> Pull:
     """Compare the project with its application, and return the pull. Only reads."""
     root, target = project.root, project.target
-    remote, _ = read_application(client, target, root, settings=project.settings is not None)
+    remote, _ = _read_application(client, target, root, settings=project.settings is not None)
     result = update(
         project,
         ManifestSections(*environment_texts(root, target.name), setting_paths(root, target.name)),

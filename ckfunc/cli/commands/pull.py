@@ -9,13 +9,9 @@ from ckfunc.base.containment import require_own_state
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, NoProject, UsageProblem
 from ckfunc.cli.app import App
 from ckfunc.cli.options import command, flag, option, yes_option
-from ckfunc.model.project import Target
 
 if TYPE_CHECKING:
     from ckfunc.pull.project import Pulled
-
-NEW_TARGET = "production"
-"""The name of a new project's target without --target."""
 
 
 @command("""
@@ -48,28 +44,17 @@ def pull(app: App, application: str | None, with_values: bool, yes: bool) -> int
 
 
 def _create(app: App, application: str | None, *, with_values: bool) -> int:
-    """Create a project from the application in the current directory."""
-    from ckfunc.pull.project import create_project, read_application
+    from ckfunc.pull.project import create_project, new_target
 
-    root, name = app.directory, app.settings.target or NEW_TARGET
+    root = app.directory
     require_own_state(root)
-    if name == "local":
-        raise UsageProblem("`local` is the name of the emulator target", hint="choose another name with --target NAME")
-    target = Target(name, application=application)
+    target = new_target(app.settings.target, application)
     client = app.connect(app.credentials(root, target).connection)
+    is_javascript, schemas = app.workspace.node.is_javascript, app.schemas()
     with app.output.progress("reading"):
-        remote, number = read_application(client, target, root)
-    created = create_project(
-        remote,
-        name,
-        number,
-        root,
-        client.identity,
-        app.environ,
-        is_javascript=app.workspace.node.is_javascript,
-        with_values=with_values,
-        schemas=app.schemas(),
-    )
+        created = create_project(
+            client, target, root, app.environ, is_javascript=is_javascript, with_values=with_values, schemas=schemas
+        )
     _show(app, created.pulled)
     if not app.settings.json:
         app.output.talk(("next: ", "title"), created.next_step)
@@ -77,7 +62,6 @@ def _create(app: App, application: str | None, *, with_values: bool) -> int:
 
 
 def _update(app: App, *, with_values: bool, yes: bool) -> int:
-    """Merge the changes of the application into the project."""
     from ckfunc.pull.project import prepare_pull
 
     client, project = app.client(), replace(app.scripts(), target=app.target())
