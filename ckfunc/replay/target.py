@@ -21,6 +21,7 @@ from ckfunc.deploy.gates import GateOutcome
 from ckfunc.deploy.history import function_of, require_handler, version_of
 from ckfunc.deploy.resources import newlines
 from ckfunc.emulator.options import ComparedSide, RunComparison
+from ckfunc.logs.entries import parse_since
 from ckfunc.logs.finding import read_invocation
 from ckfunc.logs.tail import InvocationListing
 from ckfunc.manifest import emulator_target
@@ -49,6 +50,13 @@ class Chosen:
     last: int | None = USUAL_COUNT
     since: datetime | None = None
     failed: bool = False
+
+    @classmethod
+    def of_options(cls, last: int | None, since: str | None, now: datetime, *, failed: bool) -> Self:
+        """Return the selection of a command's options. Raises UsageProblem."""
+        if since is not None:
+            return cls(last, parse_since(since, now), failed)
+        return cls(USUAL_COUNT if last is None else last, None, failed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_types
 from ckfunc.cli.options import argument, command, flag, integer, option
 from ckfunc.deploy.history import require_handler
-from ckfunc.logs.entries import parse_since
 from ckfunc.replay.report import replay_json, replay_lines
 
 if TYPE_CHECKING:
@@ -48,10 +47,9 @@ def replay(
     numbers and on the same data: the users, channels and messages that the events mention. What differs between runs
     of the same version does not count as a difference. Handlers can reach no server but the sandbox.
     """
-    from ckfunc.replay.target import USUAL_COUNT, Chosen, Deployed, SandboxPairs
+    from ckfunc.replay.target import Chosen, Deployed, SandboxPairs
 
-    moment = parse_since(since, app.clock.now()) if since is not None else None
-    chosen = Chosen(last if last is not None or moment is not None else USUAL_COUNT, moment, failed)
+    chosen = Chosen.of_options(last, since, app.clock.now(), failed=failed)
     if is_id(selected) and (last is not None or since is not None or failed):
         raise UsageProblem("an id selects one invocation; --last, --since and --failed need a TYPE")
     output, project = app.output, app.project()
@@ -70,15 +68,12 @@ def replay(
     with output.progress("replaying"), pairs:
         report = pairs.replay(trigger_type, rows, jobs)
     redaction = target.redaction(app.secrets())
-    if output.settings.json:
-        document: ReplayJson = {
-            "target": project.target.name,
-            "type": printable(trigger_type),
-            "deployed": version.version_number,
-            "handler": handler,
-            **replay_json(report, redaction),
-        }
-        output.document(document)
-    else:
-        output.lines(replay_lines(report, redaction))
+    document: ReplayJson = {
+        "target": project.target.name,
+        "type": printable(trigger_type),
+        "deployed": version.version_number,
+        "handler": handler,
+        **replay_json(report, redaction),
+    }
+    output.result(document, replay_lines(report, redaction))
     return EXIT_DIFFERENCES if exit_code and not report.ok else EXIT_OK
