@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from ckfunc.base.errors import CkfuncError
-from ckfunc.base.text import USUAL_COLUMNS
 from ckfunc.cli.app import App
 from ckfunc.cli.output import Output
 from ckfunc.deploy.apply.report import DeployReport
@@ -30,10 +28,10 @@ def try_gates(app: App, gates: Sequence[str], plan: Plan) -> tuple[GateVerdict, 
     """Run the gates and return their verdicts; prints nothing but progress."""
 
     # Imported when a gate runs: most deploys have none, and tests and replays bring an emulator along.
-    def check(_types: Collection[str], _number: int) -> GateOutcome:
+    def check(*_: object) -> GateOutcome:
         return app.check().gate_outcome
 
-    def test(_types: Collection[str], _number: int) -> GateOutcome:
+    def test(*_: object) -> GateOutcome:
         from ckfunc.testing.running import CaseOptions, run_tests
 
         project = app.tested_project(app.settings.target)
@@ -54,13 +52,7 @@ def try_gates(app: App, gates: Sequence[str], plan: Plan) -> tuple[GateVerdict, 
         )
         return replayed.gate_outcome
 
-    @contextmanager
-    def progress(text: str) -> Iterator[None]:
-        app.output.detail(text)
-        with app.output.progress(text):
-            yield
-
-    return run_gates(gates, plan, {"check": check, "test": test, "replay": replay}, app.clock, progress)
+    return run_gates(gates, plan, {"check": check, "test": test, "replay": replay}, app.clock, app.output)
 
 
 def print_plan(
@@ -75,11 +67,11 @@ def print_plan(
 
 def print_report(output: Output, report: DeployReport, *, undone: str | None = None) -> None:
     """Print the result of a deploy. With --quiet, print only failures. `undone` is what an undo reverted."""
+    quiet = output.settings.quiet
     if output.settings.json:
         output.document(report_json(report))
-    elif not ((output.settings.quiet and report.ok) or report.declined):
-        width = output.width() or USUAL_COLUMNS
-        output.lines(report_lines(report, width=width, only_failures=output.settings.quiet, undone=undone))
+    elif not ((quiet and report.ok) or report.declined):
+        output.lines(report_lines(report, width=output.width(), only_failures=quiet, undone=undone))
 
 
 def local_script(app: App, trigger_type: str) -> Script | None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from ckfunc.base.errors import EXIT_OK
 from ckfunc.base.interrupts import EXIT_INTERRUPTED
 from ckfunc.base.secrets import Secret
-from ckfunc.base.text import USUAL_COLUMNS
 from ckfunc.cli.app import App
 from ckfunc.deploy.apply.journal import JournalRecord
 from ckfunc.deploy.gates import run_after_deploy
@@ -77,7 +76,7 @@ def _watch(app: App, record: JournalRecord, former_values: Mapping[str, Secret] 
         context = WatchContext(app.root(), app.target(), app.client(), app.clock, show, former_values)
         observation = watch_deploy(record, context)
     if not (output.settings.json or (output.settings.quiet and observation.exit_code == EXIT_OK)):
-        output.lines(observation_lines(observation, width=output.width() or USUAL_COLUMNS))
+        output.lines(observation_lines(observation, width=output.width()))
     if observation.problem is not None:
         output.failure(observation.problem)
     if observation.ending in (WatchEnding.INTERRUPTED, WatchEnding.NOT_WATCHED, WatchEnding.NOT_REVERTED):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from ckfunc.base.clock import Clock
 from ckfunc.base.errors import CkfuncError, InvalidFiles, UsageProblem
@@ -78,12 +78,22 @@ def parse_gates(text: str, manifest: Callable[[], Sequence[str]]) -> tuple[str, 
     return tuple(dict.fromkeys(names))
 
 
+class GateScreen(Protocol):
+    """The terminal of a command with gates."""
+
+    def detail(self, text: str, /) -> None:
+        """Print a detail with --verbose."""
+
+    def progress(self, text: str, /) -> AbstractContextManager[object]:
+        """Show that a gate runs."""
+
+
 def run_gates(
     gates: Sequence[str],
     plan: Plan,
     runners: Mapping[str, GateRunner],
     clock: Clock,
-    progress: Callable[[str], AbstractContextManager[object]],
+    screen: GateScreen,
 ) -> tuple[GateVerdict, ...]:
     """Run all gates, even after a failure, so that one run reports every problem."""
     types = {change.name for change in plan.changes if change.kind == FUNCTIONS}
@@ -91,7 +101,8 @@ def run_gates(
     for gate in gates:
         begin_s = clock.monotonic_s()
         name, _, number = gate.partition(":")
-        with progress(f"gate {gate}"):
+        screen.detail(f"gate {gate}")
+        with screen.progress(f"gate {gate}"):
             try:
                 outcome = runners[name](types, int(number or 0))
             except CkfuncError as problem:

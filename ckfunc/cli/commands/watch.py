@@ -6,7 +6,6 @@ import threading
 from typing import TYPE_CHECKING
 
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK
-from ckfunc.base.text import USUAL_COLUMNS
 from ckfunc.cli.app import App
 from ckfunc.cli.commands.logs import print_item, stacks_of
 from ckfunc.cli.options import allow_removals_option, command, flag, yes_option
@@ -98,7 +97,7 @@ class WatchPrinter:
             return
         if report.ok and output.settings.quiet:
             return
-        lines = watched_lines(shown, self._app.clock.now(), took_s, width=output.width() or USUAL_COLUMNS)
+        lines = watched_lines(shown, self._app.clock.now(), took_s, width=output.width())
         if shown.items:
             output.lines(lines)
             output.flush()

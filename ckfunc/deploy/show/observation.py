@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from ckfunc.base.text import Line, Segment, counted, printable
+from ckfunc.base.text import USUAL_COLUMNS, Line, Segment, counted, printable
 from ckfunc.deploy.apply.journal import JournalRecord
 from ckfunc.deploy.observation import (
     FunctionVerdict,
@@ -59,14 +59,14 @@ def names_text(functions: Sequence[VersionRuns]) -> str:
     return f"{len(functions)} functions"
 
 
-def observation_lines(observation: Observation, *, width: int = 80) -> list[Line]:
+def observation_lines(observation: Observation, *, width: int | None = None) -> list[Line]:
     """Return an observation as lines: each function, its first failed runs, the undo, and the summary last.
 
-    `width` is in characters. Times are local.
+    `width` is as for `item_lines`. Times are local.
     """
     lines: list[Line] = []
     for runs in observation.functions:
-        lines += _function_lines(runs, width)
+        lines += _function_lines(runs, width or USUAL_COLUMNS)
     if observation.undone is not None:
         lines += item_lines(observation.undone.items, width=width)
         lines += warning_lines(observation.undone.warnings)

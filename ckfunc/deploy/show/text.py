@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from ckfunc.base.annotations import Annotation, AnnotationLevel
 from ckfunc.base.secrets import Secret
-from ckfunc.base.text import Line, Segment, counted, line_count, printable, styled_diff, unified
+from ckfunc.base.text import USUAL_COLUMNS, Line, Segment, counted, line_count, printable, styled_diff, unified
 from ckfunc.deploy.apply.report import DONE, WRONG, DeployReport, Ending, Item, ItemState
 from ckfunc.deploy.plan.plan import ChangeAction, CreateFunction, Plan, Put, ResourceChange, Step
 from ckfunc.deploy.resources import BY_KIND, FUNCTIONS
@@ -178,15 +178,15 @@ def next_version(plan: Plan, change: ResourceChange) -> int:
 def report_lines(
     report: DeployReport,
     *,
-    width: int = 80,
+    width: int | None = None,
     all_items: bool = False,
     only_failures: bool = False,
     undone: str | None = None,
 ) -> list[Line]:
     """Return the report as lines with columns for sign, name, versions and outcome, and the summary last.
 
-    `width` is in characters; with `only_failures`, warnings and items that were written or unchanged are left out. Many
-    unchanged items are only counted, unless `all_items` is set. `undone` is as for `report_summary`.
+    `width` is as for `item_lines`, `undone` as for `report_summary`. With `only_failures`, warnings and items that were
+    written or unchanged are left out. Many unchanged items are only counted, unless `all_items` is set.
     """
     quiet = not all_items and report.count(ItemState.UNCHANGED) > _MOST_UNCHANGED
     shown = [item for item in report.items if item.result in WRONG or not only_failures]
@@ -203,7 +203,7 @@ def without_unchanged(report: DeployReport) -> DeployReport:
     return replace(report, items=tuple(item for item in report.items if item.result in shown))
 
 
-def watched_lines(report: DeployReport, now: datetime, took_s: float, *, width: int = 80) -> list[Line]:
+def watched_lines(report: DeployReport, now: datetime, took_s: float, *, width: int | None = None) -> list[Line]:
     """Return what a deploy on save has changed, and a line with its time, result and duration."""
     if report.items:
         result = Segment(report_summary(report), "title" if report.ok else "failure")
@@ -213,10 +213,10 @@ def watched_lines(report: DeployReport, now: datetime, took_s: float, *, width: 
     return [*item_lines(report.items, width=width), (when, result, Segment(f"  ({took_s * 1000:.0f} ms)", "muted"))]
 
 
-def item_lines(items: Sequence[Item], *, width: int = 80) -> list[Line]:
+def item_lines(items: Sequence[Item], *, width: int | None = None) -> list[Line]:
     """Return items as lines with columns for sign, name, versions and outcome.
 
-    Consecutive items with the same reason show it once. `width` is in characters.
+    Consecutive items with the same reason show it once. `width` is in characters (None: USUAL_COLUMNS).
     """
     names = [_one_line(label(item.kind, item.name)) for item in items]
     # Long names get a line of their own, so that they do not move the outcome column to the right.
@@ -224,9 +224,8 @@ def item_lines(items: Sequence[Item], *, width: int = 80) -> list[Line]:
     lines: list[Line] = []
     previous_note = None
     for item, name in zip(items, names, strict=True):
-        lines += _item_lines(
-            item if item.note != previous_note else replace(item, note=None, hint=None), name, column, width
-        )
+        shown = item if item.note != previous_note else replace(item, note=None, hint=None)
+        lines += _item_lines(shown, name, column, width or USUAL_COLUMNS)
         previous_note = item.note
     return lines
 
