@@ -18,7 +18,7 @@ from bench.harness import CKFUNC, ROOT, SCRATCH, Figure, clean_env
 from bench.processes import running
 from bench.subjects import Subject
 from ckfunc.emulator.data_directory import DATABASE
-from ckfunc.emulator.replacement import make_ready
+from ckfunc.emulator.services import make_ready
 from ckfunc.emulator.store import functions, seeds
 from ckfunc.emulator.store.database import open_database
 from ckfunc.emulator.store.database_file import MIGRATIONS, SCHEMA
