@@ -34,7 +34,7 @@ from ckfunc.deploy.apply.journal import JournalRecord
 from ckfunc.deploy.apply.recovery import NothingToUndo, Undo, ValuesNeeded, prepare_undo
 from ckfunc.deploy.apply.report import DeployReport, Ending, nothing_done
 from ckfunc.deploy.cache import VersionCache
-from ckfunc.deploy.run import DeployContext, carry_out
+from ckfunc.deploy.run import carry_out_undo
 from ckfunc.logs.entries import Gap, LogEntry, Recovered, Trouble
 from ckfunc.logs.follow import CheckedClock, follow
 from ckfunc.logs.tail import InvocationListing
@@ -343,14 +343,11 @@ def _revert(record: JournalRecord, observation: Observation, context: WatchConte
         return observation
     try:
         prepared = _prepared(record, context)
-        undo = DeployContext(
-            context.root, VersionCache(context.root), clock=context.clock, command="undo", undoes=prepared.record
-        )
         if prepared.plan.is_empty:
             if prepared.begun is not None:  # killed after its last write
                 journals.finish(prepared.begun, nothing_done(prepared.plan, Ending.COMPLETE, ""))
             return replace(observation, notes=prepared.notes)
-        report = carry_out(prepared.plan, context.client, undo, prepared.begun)
+        report = carry_out_undo(prepared, context.root, context.client, context.clock)
     except KeyboardInterrupt:
         return replace(observation, ending=WatchEnding.INTERRUPTED)
     except CkfuncError as problem:

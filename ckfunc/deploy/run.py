@@ -15,7 +15,7 @@ from ckfunc.base.workers import AT_ONCE
 from ckfunc.deploy.apply import journal as journals
 from ckfunc.deploy.apply.conflicts import deploy_lock
 from ckfunc.deploy.apply.journal import JournalRecord
-from ckfunc.deploy.apply.recovery import require_resumable
+from ckfunc.deploy.apply.recovery import Undo, require_resumable
 from ckfunc.deploy.apply.report import WRONG, DeployReport, Ending, Item, nothing_done
 from ckfunc.deploy.apply.steps import OnStep, apply
 from ckfunc.deploy.apply.verify import read_back
@@ -238,13 +238,18 @@ def carry_out(
             return report
 
 
-def find_rollback(
-    target: Target, client: Remote, cache: VersionCache, trigger_type: str, version: int | None
-) -> Rollback:
+def carry_out_undo(undo: Undo, root: Path, client: Remote, clock: Clock) -> DeployReport:
+    """Revert a deploy, or continue to revert it. Raises whatever `carry_out` raises."""
+    context = DeployContext(root, VersionCache(root), clock=clock, command="undo", undoes=undo.record)
+    return carry_out(undo.plan, client, context, undo.begun)
+
+
+def find_rollback(root: Path, target: Target, client: Remote, trigger_type: str, version: int | None) -> Rollback:
     """Return the rollback of a function to a version (None: the newest one with another script). Only reads.
 
     Raises WrongApplication, NoSuchFunction and UnknownVersion.
     """
+    cache = VersionCache(root)
     guard(target, Snapshot(client.runtime(), ()), client, cache)
     return prepare_rollback(client, function_of(client, trigger_type), version, cache)
 

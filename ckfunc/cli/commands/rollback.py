@@ -10,7 +10,6 @@ from ckfunc.cli.app import App
 from ckfunc.cli.options import command, integer, option, type_argument, yes_option
 from ckfunc.cli.plans import local_script
 from ckfunc.deploy.apply.report import WRONG
-from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.resources import newlines
 
 if TYPE_CHECKING:
@@ -38,8 +37,7 @@ def rollback(app: App, trigger_type: str, to: int | None, yes: bool) -> int:
     from ckfunc.deploy import run
 
     root, target, client = app.root(), app.target(), app.client()
-    cache = VersionCache(root)
-    prepared = run.find_rollback(target, client, cache, trigger_type, to)
+    prepared = run.find_rollback(root, target, client, trigger_type, to)
     name, now, old = printable(trigger_type), prepared.current.version_number, prepared.target.version_number
     outcome: RollbackJson = {"target": target.name, "type": name, "from": now, "to": old, "result": "unchanged"}
     if prepared.changes_nothing:

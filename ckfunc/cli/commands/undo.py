@@ -32,20 +32,20 @@ def undo(app: App, yes: bool, dry_run: bool, env_file: Path | None, keep_environ
     changed. A function that the deploy created stays, because the API cannot remove it. Refused if someone has
     deployed since. To revert an undo, run it again; an undo that was interrupted or failed in part is continued.
     """
-    from ckfunc.deploy import run
+    from ckfunc.deploy.run import carry_out_undo
 
     root, target, client = app.root(), app.target(), app.client()
-    cache = VersionCache(root)
     with app.output.progress("comparing"):
         supplied = {} if env_file is None else read_former_values(app.directory, env_file)
-        prepared = prepare_undo(root, target, client, cache, supplied=supplied, keep_environment=keep_environment)
+        prepared = prepare_undo(
+            root, target, client, VersionCache(root), supplied=supplied, keep_environment=keep_environment
+        )
     plan, undone = prepared.plan, f"the {prepared.record.described(app.clock.now())}"
     app.output.warn(*prepared.notes)
     if plan.is_empty:
-        if app.settings.json:
-            print_report(app.output, nothing_done(plan, Ending.COMPLETE, ""))
-        elif not app.settings.quiet:
-            app.output.line(f"Nothing to revert on {target.name}: it is as it was before {undone}.")
+        text = f"Nothing to revert on {target.name}: it is as it was before {undone}."
+        document = nothing_done(plan, Ending.COMPLETE, "").to_json()
+        app.output.result(document, [] if app.settings.quiet else [(text,)])
         return EXIT_OK
     if dry_run:
         print_plan(app.output, plan)
@@ -55,8 +55,7 @@ def undo(app: App, yes: bool, dry_run: bool, env_file: Path | None, keep_environ
     cancelled = f"Nothing was reverted on {target.name}."
     if app.output.confirmed(question, yes=yes, shown=plan_lines(plan), cancelled=cancelled):
         with app.output.progress("undoing"):
-            context = run.DeployContext(root, cache, clock=app.clock, command="undo", undoes=prepared.record)
-            report = run.carry_out(plan, client, context, prepared.begun)
+            report = carry_out_undo(prepared, root, client, app.clock)
     else:
         report = nothing_done(plan, Ending.DECLINED, "not attempted: declined")
     print_report(app.output, report, undone=undone)
