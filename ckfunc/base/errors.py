@@ -275,7 +275,7 @@ def completed(hint: str, target: str | None, data_dir: Path | None) -> str:
     def with_option(command: re.Match[str]) -> str:
         name, rest = command[1], command[2]
         if name.startswith("emulator"):
-            option, value = "--data-dir", data_dir and str(data_dir)
+            option, value = "--data-dir", str(data_dir) if data_dir and "--help" not in rest else None
         else:
             option, value = "--target", target
         if not value or option in rest or "--plan" in rest:  # a plan names its target

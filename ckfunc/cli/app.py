@@ -182,10 +182,8 @@ class App:
         self._closing.callback(client.close)
         return client
 
-    def emulator_connection(
-        self, url: str | None = None, data: Path | None = None, *, lasting: bool = False
-    ) -> Connection:
-        """Return the connection to the emulator at `url`, by default of `data` or of the project.
+    def emulator_connection(self, url: str | None = None, *, lasting: bool = False) -> Connection:
+        """Return the connection to the emulator at `url`, by default of `emulator_data`.
 
         Without a `url`, one is started if none is running; with `lasting`, it has processes ready for many runs.
         """
@@ -194,8 +192,7 @@ class App:
         if url is None:
             from ckfunc.emulator.options import EmulatorOptions
 
-            data = data or self.emulator_data
-            url = find_running(data) or self.start_emulator(EmulatorOptions(spares=lasting), data)
+            url = self.running_emulator() or self.start_emulator(EmulatorOptions(spares=lasting))
         return emulator_connection(url)
 
     def _emulator_again(self, *, lasting: bool) -> Connection | None:
@@ -206,18 +203,19 @@ class App:
 
     @property
     def emulator_data(self) -> Path:
-        """The directory of the project's emulator."""
-        return project_data(self.root())
+        """The directory of the emulator's data: that of --data-dir, or else the project's."""
+        data_dir = self.settings.data_dir
+        return self.named(data_dir / "data").parent if data_dir else project_data(self.root())
 
     def running_emulator(self) -> str | None:
-        """Return the address of this project's emulator if it is running."""
+        """Return the address of the emulator of `emulator_data` if it is running."""
         return find_running(self.emulator_data)
 
-    def start_emulator(self, options: EmulatorOptions, data: Path | None = None) -> str:
-        """Run an emulator, by default this project's, until the command ends, and return its address."""
+    def start_emulator(self, options: EmulatorOptions) -> str:
+        """Run the emulator of `emulator_data` until the command ends, and return its address."""
         from ckfunc.emulator.emulator import start_embedded
 
-        data = data or self.emulator_data
+        data = self.emulator_data
         url, emulator = start_embedded(data, self._with_project(options, data), cache_dir(), self.clock)
         if emulator is not None:
             # Runs that an event has triggered are finished after the command that fired it; Ctrl-C ends them.

@@ -19,25 +19,19 @@ if TYPE_CHECKING:
     from ckfunc.model.job import DataSnapshot
 
 
-def directory(app: App, data_dir: Path | None, *, otherwise: str = "--data-dir DIR") -> Path:
-    """Return the directory of the emulator's data, by default the project's.
-
-    Raises NoProject, with a hint to pass `otherwise`.
-    """
-    app.settings.data_dir = data_dir
-    if data_dir:
-        return app.named(data_dir / "data").parent
+def directory(app: App, *, otherwise: str = "--data-dir DIR") -> Path:
+    """Return the directory of the emulator's data. Raises NoProject, with a hint to pass `otherwise`."""
     try:
         return app.emulator_data
     except NoProject as problem:
         raise NoProject(problem.message, hint=f"run it in a project, or pass {otherwise}") from None
 
 
-def stored_data(app: App, data_dir: Path | None) -> StoredData:
+def stored_data(app: App) -> StoredData:
     """Return the data of an emulator that may be running. Raises NoProject."""
     from ckfunc.emulator.stored_data import StoredData
 
-    return StoredData(directory(app, data_dir), app.connect)
+    return StoredData(directory(app), app.connect)
 
 
 def say_secret(app: App) -> None:
@@ -45,14 +39,14 @@ def say_secret(app: App) -> None:
     app.output.talk(("it contains the runtime's environment variables: treat it as a secret", "muted"))
 
 
-def stored_client(app: App, data_dir: Path | None) -> Client:
+def stored_client(app: App) -> Client:
     """Return a client of the emulator of a data directory. If none is running, it runs until the command ends.
 
     Raises NoData and NoProject.
     """
-    stored = stored_data(app, data_dir)
+    stored = stored_data(app)
     stored.require()
-    return app.connect(app.emulator_connection(data=stored.directory))
+    return app.connect(app.emulator_connection())
 
 
 @group("""
@@ -61,29 +55,29 @@ def stored_client(app: App, data_dir: Path | None) -> Client:
   ckfunc emulator snapshots restore empty-shop
   ckfunc emulator snapshots remove empty-shop
 """)
-@data_dir_option
-def snapshots(app: App, data_dir: Path | None) -> None:
+@data_dir_option()
+def snapshots(app: App) -> None:
     """List, save and restore snapshots of the emulator's data.
 
     A snapshot is a named copy of all data: users, channels, messages, files, functions, runtime and invocations. The
     emulator may be running.
     """
-    saved = stored_data(app, data_dir).snapshots()
+    saved = stored_data(app).snapshots()
     empty = (("no snapshots", "muted"), "; `ckfunc emulator snapshots save NAME` saves one")
     app.output.result([_document(snapshot) for snapshot in saved], snapshot_table(saved), empty)
 
 
 @snapshots.subcommand()
 @argument("name")
-@data_dir_option
+@data_dir_option()
 @yes_option()
-def save(app: App, name: str, data_dir: Path | None, yes: bool) -> None:
+def save(app: App, name: str, yes: bool) -> None:
     """Save all data of the emulator as a snapshot.
 
     If there is a snapshot of this name, you are asked whether to replace it. NAME may contain letters, digits, dots,
     hyphens and underscores.
     """
-    stored = stored_data(app, data_dir)
+    stored = stored_data(app)
     with naming("cannot save the snapshot"):
         replace = any(snapshot.name == name for snapshot in stored.snapshots())
         if replace and not _agreed(app, f"Replace snapshot {name}?", "Nothing was saved.", yes=yes):
@@ -96,15 +90,15 @@ def save(app: App, name: str, data_dir: Path | None, yes: bool) -> None:
 
 @snapshots.subcommand()
 @argument("name", complete=complete_snapshots)
-@data_dir_option
+@data_dir_option()
 @yes_option()
-def restore(app: App, name: str, data_dir: Path | None, yes: bool) -> None:
+def restore(app: App, name: str, yes: bool) -> None:
     """Replace the emulator's data with a snapshot.
 
     Asks for confirmation first. The emulator may be running: its clients are disconnected, and can connect again.
     `ckfunc dev` and `ckfunc watch` then deploy the working copy again.
     """
-    stored = stored_data(app, data_dir)
+    stored = stored_data(app)
     with naming("cannot restore the snapshot"):
         snapshot = stored.snapshot(name)
         question = f"Replace all data in {app.output.path(stored.directory)} with snapshot {snapshot.name}?"
@@ -117,11 +111,11 @@ def restore(app: App, name: str, data_dir: Path | None, yes: bool) -> None:
 
 @snapshots.subcommand()
 @argument("name", complete=complete_snapshots)
-@data_dir_option
+@data_dir_option()
 @yes_option()
-def remove(app: App, name: str, data_dir: Path | None, yes: bool) -> None:
+def remove(app: App, name: str, yes: bool) -> None:
     """Delete a snapshot, after a confirmation."""
-    stored = stored_data(app, data_dir)
+    stored = stored_data(app)
     with naming("cannot remove the snapshot"):
         snapshot = stored.snapshot(name)
         if not _agreed(app, f"Delete snapshot {snapshot.name}?", "Nothing was deleted.", yes=yes):
@@ -149,13 +143,13 @@ def _agreed(app: App, question: str, cancelled: str, *, yes: bool) -> bool:
 
 @command()
 @argument("file", kind=FILE)
-@data_dir_option
-def export_command(app: App, file: Path, data_dir: Path | None) -> None:
+@data_dir_option()
+def export_command(app: App, file: Path) -> None:
     """Copy all data of the emulator to FILE.
 
     The emulator may be running. FILE is an SQLite database for `ckfunc emulator import`; an existing file is replaced.
     """
-    stored, target = stored_data(app, data_dir), app.named(file)
+    stored, target = stored_data(app), app.named(file)
     with writing(target):
         stored.export(target)
     app.output.talk(("exported", "success"), f" {app.output.path(stored.directory)} to {app.output.path(target)}")
@@ -164,15 +158,15 @@ def export_command(app: App, file: Path, data_dir: Path | None) -> None:
 
 @command()
 @argument("file", kind=FILE)
-@data_dir_option
+@data_dir_option()
 @yes_option()
-def import_command(app: App, file: Path, data_dir: Path | None, yes: bool) -> None:
+def import_command(app: App, file: Path, yes: bool) -> None:
     """Replace the emulator's data with an export.
 
     The emulator must not be running. If it has data, you are asked for confirmation. The data is only replaced once
     all of FILE has been read.
     """
-    stored, source = stored_data(app, data_dir), app.directory / file
+    stored, source = stored_data(app), app.directory / file
     data = stored.directory
     with naming(f"cannot import {app.output.path(source)}"):
         if not stored.import_from(source, lambda: _deletion_agreed(app, "Replace", data, "imported", yes=yes)):
@@ -181,15 +175,15 @@ def import_command(app: App, file: Path, data_dir: Path | None, yes: bool) -> No
 
 
 @command()
-@data_dir_option
+@data_dir_option()
 @yes_option()
-def reset_command(app: App, data_dir: Path | None, yes: bool) -> None:
+def reset_command(app: App, yes: bool) -> None:
     """Delete all data of the emulator, after a confirmation.
 
     The emulator may be running: its clients are disconnected. Snapshots are not deleted; `ckfunc emulator snapshots
     save NAME` saves one.
     """
-    stored = stored_data(app, data_dir)
+    stored = stored_data(app)
     data = app.output.path(stored.directory)
     with naming(f"cannot reset {data}"):
         exists = stored.exists
@@ -204,14 +198,14 @@ def reset_command(app: App, data_dir: Path | None, yes: bool) -> None:
 
 @command(sample=("A seed, in YAML", "seed.yaml"))
 @argument("file", kind=FILE)
-@data_dir_option
-def seed_command(app: App, file: Path, data_dir: Path | None) -> None:
+@data_dir_option()
+def seed_command(app: App, file: Path) -> None:
     """Add the users, channels, members and messages in FILE.
 
     The emulator may be running. Existing data is not changed, and no function runs, so adding the same file twice
     changes nothing. Messages are only added to channels that are new.
     """
-    stored = stored_data(app, data_dir)
+    stored = stored_data(app)
     with naming(f"cannot write {app.output.path(stored.directory)}"):
         seeded = stored.seed(app.directory / file)
     added = f"added {seeded.summary}" if seeded.summary else "nothing to add: the users and channels already exist"

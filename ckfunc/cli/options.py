@@ -184,15 +184,6 @@ open_option = flag("--open", "Open the dashboard in your browser.", dest="open_d
 keep_invocations_option = option(
     "--keep-invocations", "N", "Keep the last N invocations.", integer(1), default=KEPT_INVOCATIONS
 )
-data_dir_option = option(
-    "--data-dir",
-    None,
-    "Use the data in this directory (default: the project's).",
-    DIRECTORY,
-    # `ckfunc emulator --data-dir DIR reset` means the same as the other order.
-    default=lambda: getattr(click.get_current_context().parent, "params", {}).get("data_dir"),
-    show_default=False,
-)
 channel_option = partial(option, "--channel", "NAME|ID", complete=complete_channels)
 """`channel_option(TEXT)` selects a channel of the emulator."""
 only_option = partial(option, "--only", "TYPE", complete=complete_only, multiple=True)
@@ -207,6 +198,11 @@ format_option = choice(
     callback=_setting("format"),
 )
 """A report for continuous integration; it is stored in `App.settings`."""
+
+
+def data_dir_option(text: str = "Use the data in this directory (default: the project's).") -> Callable[[F], F]:
+    """Add the option that selects the data of an emulator; it is stored in `App.settings`."""
+    return option("--data-dir", None, text, DIRECTORY, expose_value=False, callback=_setting("data_dir"))
 
 
 def gate_option(default: str, text: str) -> Callable[[F], F]:

@@ -14,7 +14,6 @@ from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_operations, complete_users
 from ckfunc.cli.emulator_data import DATA_COMMANDS, directory, stored_client
 from ckfunc.cli.options import (
-    DIRECTORY,
     FILE,
     argument,
     channel_option,
@@ -28,7 +27,7 @@ from ckfunc.cli.options import (
     option,
     port_option,
 )
-from ckfunc.emulator.data_directory import UnusableDirectory, find_running
+from ckfunc.emulator.data_directory import UnusableDirectory
 from ckfunc.emulator.store.trouble import UnwritableDatabase
 from ckfunc.model.fault import fault_table
 from ckfunc.wire.faults import FaultMistake, read_fault_entry, write_active_fault
@@ -56,7 +55,7 @@ _user = partial(option, "--user", "NAME|ID", complete=complete_users)
 """)
 @option("--host", "ADDRESS", "Listen on this address.", default="127.0.0.1")
 @port_option
-@option("--data-dir", None, "Store data in this directory.", DIRECTORY)
+@data_dir_option("Store data in this directory.")
 @flag("--ephemeral", "Do not save data.")
 @option("--seed", "FILE", "Add the users, channels and messages in this file.", FILE)
 @keep_invocations_option
@@ -65,7 +64,6 @@ def emulator(
     app: App,
     host: str,
     port: int,
-    data_dir: Path | None,
     ephemeral: bool,
     seed: Path | None,
     keep_invocations: int,
@@ -79,9 +77,9 @@ def emulator(
     """
     from ckfunc.emulator.options import EmulatorOptions
 
-    if data_dir and ephemeral:
+    if app.settings.data_dir and ephemeral:
         raise UsageProblem("--data-dir and --ephemeral can't be used together", hint="--ephemeral saves no data")
-    data = None if ephemeral else directory(app, data_dir, otherwise="--data-dir DIR or --ephemeral")
+    data = None if ephemeral else directory(app, otherwise="--data-dir DIR or --ephemeral")
     options = EmulatorOptions(host=host, port=port, keep_invocations=keep_invocations)
     if options.is_public:
         app.output.warn(
@@ -117,15 +115,15 @@ def emulator(
 @channel_option("Only members of this channel.")
 @_limit
 @_page
-@data_dir_option
-def users(app: App, channel: str | None, limit: int, page: int, data_dir: Path | None) -> None:
+@data_dir_option()
+def users(app: App, channel: str | None, limit: int, page: int) -> None:
     """List the users of the emulator.
 
     The emulator may be running.
     """
     from ckfunc.chat.lines import users_listing
 
-    _print_list(app, data_dir, lambda client: users_listing(client, limit, page, channel, _SEED_HINT))
+    _print_list(app, lambda client: users_listing(client, limit, page, channel, _SEED_HINT))
 
 
 @emulator.subcommand("""
@@ -136,8 +134,8 @@ def users(app: App, channel: str | None, limit: int, page: int, data_dir: Path |
 @choice("--type", ["PUBLIC", "PRIVATE", "DIRECT"], "Only this type.", case_sensitive=False, dest="kind")
 @_limit
 @_page
-@data_dir_option
-def channels(app: App, user: str | None, kind: str | None, limit: int, page: int, data_dir: Path | None) -> None:
+@data_dir_option()
+def channels(app: App, user: str | None, kind: str | None, limit: int, page: int) -> None:
     """List the channels of the emulator.
 
     A direct channel is named by its members. The emulator may be running.
@@ -146,7 +144,7 @@ def channels(app: App, user: str | None, kind: str | None, limit: int, page: int
 
     if user is not None and kind is not None:
         raise UsageProblem("--user and --type can't be used together", hint="use only one of them")
-    _print_list(app, data_dir, lambda client: channels_listing(client, limit, page, user, kind, _SEED_HINT))
+    _print_list(app, lambda client: channels_listing(client, limit, page, user, kind, _SEED_HINT))
 
 
 @emulator.subcommand("""
@@ -160,15 +158,9 @@ def channels(app: App, user: str | None, kind: str | None, limit: int, page: int
 @option("--search", "TEXT", "Only messages with this text.")
 @option("--before", "ID", "Only messages older than this one.", integer(1))
 @_limit
-@data_dir_option
+@data_dir_option()
 def messages(
-    app: App,
-    channel: str | None,
-    user: str | None,
-    search: str | None,
-    before: int | None,
-    limit: int,
-    data_dir: Path | None,
+    app: App, channel: str | None, user: str | None, search: str | None, before: int | None, limit: int
 ) -> None:
     """List the newest messages of the emulator.
 
@@ -177,12 +169,12 @@ def messages(
     from ckfunc.chat.lines import MessageChoice, messages_listing
 
     chosen, titled = MessageChoice(channel, user, search, before), not app.settings.json
-    _print_list(app, data_dir, lambda client: messages_listing(client, limit, chosen, titled=titled))
+    _print_list(app, lambda client: messages_listing(client, limit, chosen, titled=titled))
 
 
-def _print_list(app: App, data_dir: Path | None, read: Callable[[Client], Listing]) -> None:
+def _print_list(app: App, read: Callable[[Client], Listing]) -> None:
     """Print a list of an emulator as a table, or as JSON, and the message about its rest."""
-    client = stored_client(app, data_dir)
+    client = stored_client(app)
     with app.output.progress("reading"):
         listing = read(client)
     rest = [listing.rest] if listing.rest else []
@@ -197,14 +189,14 @@ def _print_list(app: App, data_dir: Path | None, read: Callable[[Client], Listin
   ckfunc emulator faults add --status 503 --rate 20%            fail some
   ckfunc emulator faults clear                                  remove all
 """)
-@data_dir_option
-def faults(app: App, data_dir: Path | None) -> None:
+@data_dir_option()
+def faults(app: App) -> None:
     """List the faults of a running emulator.
 
     Faults are errors, delays and lost responses of the Platform API. AFFECTED counts the requests that a fault has
     affected, out of those that it could have affected. Faults end with the emulator.
     """
-    active = _running_faults(app, data_dir).all()
+    active = _running_faults(app).all()
     empty = (("no faults", "muted"), "; `ckfunc emulator faults add --help` shows examples")
     app.output.result([write_active_fault(fault) for fault in active], fault_table(active), empty)
 
@@ -223,8 +215,8 @@ def faults(app: App, data_dir: Path | None) -> None:
 @option("--rate", "PERCENT", "Only affect this percentage of the requests, for example 20%.")
 @option("--first", "N", "Only affect the first N requests.", int)
 @option("--seed", "N", "Seed of the random numbers for --rate (default: 1).", int)
-@data_dir_option
-def add(app: App, /, data_dir: Path | None, **entry: object) -> None:
+@data_dir_option()
+def add(app: App, /, **entry: object) -> None:
     """Add a fault to a running emulator.
 
     It affects requests to the Platform API. OPERATION is the id of an operation, as /docs lists them; by default, all
@@ -234,29 +226,29 @@ def add(app: App, /, data_dir: Path | None, **entry: object) -> None:
         fault = read_fault_entry(entry)
     except FaultMistake as mistake:
         raise UsageProblem(mistake.message, hint=mistake.hint or "see `ckfunc emulator faults add --help`") from None
-    active = _running_faults(app, data_dir).add(fault)
+    active = _running_faults(app).add(fault)
     description = f"fault {active.id}: {fault.effect}, {fault.requests} of {fault.operation or 'all operations'}"
     app.output.outcome(write_active_fault(active), ("added ", "success"), description)
 
 
 @faults.subcommand()
 @argument("ids", "[ID]...", integer(1), nargs=-1)
-@data_dir_option
-def clear(app: App, ids: tuple[int, ...], data_dir: Path | None) -> None:
+@data_dir_option()
+def clear(app: App, ids: tuple[int, ...]) -> None:
     """Remove faults of a running emulator, by default all. If an ID does not exist, nothing is removed."""
-    running = _running_faults(app, data_dir)
+    running = _running_faults(app)
     removed = running.remove(ids) if ids else running.clear()
     count = (("removed ", "success"), counted(len(removed), "fault"))
     documents = [write_active_fault(fault) for fault in removed]
     app.output.outcome(documents, *(count if removed else (("no faults", "muted"),)))
 
 
-def _running_faults(app: App, data_dir: Path | None) -> FaultControls:
+def _running_faults(app: App) -> FaultControls:
     """Return the faults of the emulator that is running. Raises CkfuncError if none is."""
     from ckfunc.api.emulator import FaultControls
 
-    data = directory(app, data_dir)
-    url = find_running(data)
+    data = directory(app)
+    url = app.running_emulator()
     if url is None:
         hint = "start one with `ckfunc emulator` or `ckfunc dev`; faults end with the emulator"
         raise CkfuncError(f"no emulator is running for {app.output.path(data)}", hint=hint)
