@@ -72,6 +72,10 @@ class CompilerProcess:
             for result in compiled
         )
 
+    def warm_up(self) -> None:
+        """Start Node on another thread, so that the first source does not wait for it."""
+        threading.Thread(target=self.compile, args=([("warm-up.ts", "")],), daemon=True).start()
+
     def is_javascript(self, source: str) -> bool:
         """Return whether a source parses as JavaScript, without TypeScript syntax. Raises NodeMissing."""
         with self._lock:

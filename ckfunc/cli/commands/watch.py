@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING
 
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK
@@ -13,6 +12,8 @@ from ckfunc.logs.entries import LogEntry
 from ckfunc.watch import Stop
 
 if TYPE_CHECKING:
+    import threading
+
     from ckfunc.deploy.apply.report import DeployReport
     from ckfunc.dev.watcher import Listener
     from ckfunc.logs.entries import Item
@@ -66,8 +67,7 @@ def watch_project(
         app.output.flush()
 
     log = WatchLog(show, app.output.require_reader, app.output.failure) if logs else None
-    # Start Node now, so that the first save does not wait for it.
-    threading.Thread(target=app.workspace.node.compile, args=([("warm-up.ts", "")],), daemon=True).start()
+    app.workspace.node.warm_up()
     watcher.run(client, log, Stop(quit_on))
     return EXIT_OK
 
