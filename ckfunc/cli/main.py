@@ -58,6 +58,7 @@ COMMANDS: dict[str, str] = {
 }
 
 COMMAND_FILES = {
+    "new": "init",
     "audit": "lock",
     "login": "credentials",
     "logout": "credentials",

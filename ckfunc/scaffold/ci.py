@@ -14,7 +14,7 @@ from urllib.request import url2pathname
 from ckfunc import __version__
 from ckfunc.base.annotations import MARK
 from ckfunc.base.errors import CkfuncError, UsageProblem
-from ckfunc.base.git import GitMissing, GitRefused, git
+from ckfunc.base.git import GitMissing, GitRefused, git, repository_of
 from ckfunc.manifest import is_protected, referenced_variables, targets
 from ckfunc.scaffold.templates import render
 from ckfunc.scaffold.writing import Written, write_all
@@ -50,14 +50,14 @@ class Pipeline:
 
 
 def project_pipeline(
-    top: Path, directory: Path, *, target: str | None, branch: str | None, install: str | None
-) -> tuple[Pipeline, tuple[str, ...]]:
-    """Return the pipeline of the project in `directory`, and warnings. `top` is the top of its repository.
+    directory: Path, *, target: str | None, branch: str | None, install: str | None
+) -> tuple[Path, Pipeline, tuple[str, ...]]:
+    """Return the top of the repository of the project in `directory`, the project's pipeline, and warnings.
 
     By default, it deploys the default branch to the project's only remote target, or else to "production", with the
     ckfunc that runs now.
     """
-    names = targets(directory)
+    top, names = repository_of(directory), targets(directory)
     remote = [name for name in names if name != "local"]
     target = target or (remote[0] if len(remote) == 1 else "production")
     released = f"ckfunc=={__version__}"
@@ -79,7 +79,7 @@ def project_pipeline(
         install=install or released,
         manual=target not in names or is_protected(directory, target),
     )
-    return pipeline, tuple(warnings)
+    return top, pipeline, tuple(warnings)
 
 
 def pipeline_text(system: str, pipeline: Pipeline) -> str:

@@ -6,12 +6,13 @@ A new project can be deployed to the local emulator without changes.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
 from ckfunc.base.errors import CkfuncError, UsageProblem
 from ckfunc.base.files import read_file
+from ckfunc.base.text import nearest
 from ckfunc.manifest import add_function
 from ckfunc.manifest.definition import fits_type
 from ckfunc.model.triggers import BY_TYPE, Trigger
@@ -77,6 +78,14 @@ def handler_text(trigger: Trigger) -> str:
 def handler_path(trigger: Trigger) -> str:
     """Return the path of a new handler for `trigger`, relative to the project."""
     return f"handlers/{trigger.file_stem}.ts"
+
+
+def type_warnings(trigger_type: str) -> Iterator[str]:
+    """Yield a warning about a trigger type that ckfunc does not know."""
+    if trigger_type not in BY_TYPE:
+        close = nearest(trigger_type, BY_TYPE)
+        advice = f"did you mean {close}?" if close else "ckfunc does not know this type, but the platform may"
+        yield f"unknown trigger type {trigger_type!r} ({advice})"
 
 
 def add_handler(root: Path, trigger_type: str, *, force: bool = False) -> tuple[Written, ...]:

@@ -1,4 +1,4 @@
-"""`ckfunc init`: start a project."""
+"""`ckfunc init` and `new`: a new project, and new handlers in it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ckfunc.base.errors import UsageProblem
-from ckfunc.base.git import repository_of
 from ckfunc.cli.app import App
 from ckfunc.cli.commands.types import show_written
+from ckfunc.cli.completion import complete_known_types
 from ckfunc.cli.options import DIRECTORY, argument, choice, command, flag, option
 from ckfunc.cli.output import Segment
 from ckfunc.scaffold.writing import Written
@@ -50,11 +50,29 @@ def init(
     if not (ci and (root / "functions.yaml").is_file()):
         written = projects.init(root, app.schemas(), force=force)
     if ci is not None:
-        top = repository_of(root)
-        pipeline, warnings = pipelines.project_pipeline(
-            top, root, target=app.settings.target, branch=branch, install=install
+        top, pipeline, warnings = pipelines.project_pipeline(
+            root, target=app.settings.target, branch=branch, install=install
         )
         written += pipelines.write_pipeline(top, ci, pipeline, force=force)
         following = [(("next:", "title"),), *((f"  {step}",) for step in pipelines.next_steps(ci, pipeline))]
         app.output.warn(*warnings)
     show_written(app, top, written, following=[(), *following])
+
+
+@command("""
+  ckfunc new user.sent.message
+  ckfunc new user.received.notification --force
+""")
+@argument("trigger_type", "TYPE", complete=complete_known_types)
+@flag("--force", "Overwrite the handler file if it exists.")
+def new(app: App, trigger_type: str, force: bool) -> None:
+    """Add a handler for TYPE: handlers/….ts and an entry in functions.yaml, which keeps its comments and formatting.
+
+    ckfunc warns about a TYPE that it does not know.
+    """
+    from ckfunc.scaffold.project import add_handler, type_warnings
+
+    root = app.root()
+    app.output.warn(*type_warnings(trigger_type))
+    written = add_handler(root, trigger_type, force=force)
+    show_written(app, root, written, also=[("functions.yaml", "updated")])
