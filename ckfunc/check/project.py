@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ckfunc import __version__
+from ckfunc.base.annotations import Annotation
 from ckfunc.base.clock import Clock
 from ckfunc.base.errors import CkfuncError, InvalidFiles, LockOutdated, NoSuchFunction, PackageUnknown, Problem
 from ckfunc.base.files import cache_dir, templates
@@ -15,7 +16,7 @@ from ckfunc.base.interrupts import require_uninterrupted
 from ckfunc.base.text import Line, counted, digest
 from ckfunc.bundle.project import Bundler, InvalidModules, Workspace
 from ckfunc.bundle.requirements import Requirements, unresolved
-from ckfunc.check.findings import DECLARATION_SUFFIXES, Finding, as_findings
+from ckfunc.check.findings import DECLARATION_SUFFIXES, Finding, annotations_of, as_findings, finding_lines
 from ckfunc.check.run import REQUIREMENT, check_scripts
 from ckfunc.check.subject import AmbientTypes, Tools, any_mentions, candidate_paths, list_files, subject_of
 from ckfunc.check.typescript import compiler, declarations_of_node, settings_files
@@ -83,6 +84,14 @@ class CheckedProject:
         if not self.scripts:
             return f"{errors} in functions.yaml, which has no scripts" if self.ok else errors
         return f"{errors}; checked {self._coverage}"
+
+    def annotations(self) -> Iterator[Annotation]:
+        """Yield problems and warnings as annotations."""
+        return annotations_of(self.problems, self.warnings)
+
+    def lines(self, width: int | None) -> Iterator[Line]:
+        """Yield the problems for a terminal of `width` columns, otherwise on one line each."""
+        return finding_lines(self.problems, self.root, width)
 
     def summary_line(self, took_s: float) -> Line:
         """Return the summary and the duration of the check."""

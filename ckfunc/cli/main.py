@@ -60,6 +60,7 @@ COMMANDS: dict[str, str] = {
 COMMAND_FILES = {
     "new": "init",
     "audit": "lock",
+    "doctor": "check",
     "login": "credentials",
     "logout": "credentials",
     "whoami": "credentials",

@@ -1,11 +1,10 @@
-"""`ckfunc check`: check manifest, syntax and types."""
+"""`ckfunc check` and `doctor`: check the project, and the setup."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, CkfuncError, UsageProblem
-from ckfunc.check.findings import annotations_of, finding_lines
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_types
 from ckfunc.cli.options import argument, command, flag, format_option
@@ -35,8 +34,8 @@ def check(app: App, types: tuple[str, ...], watch: bool) -> int:
     with app.output.progress("checking"):
         checked = app.check(types)
     app.output.warn(*checked.warnings)
-    app.output.annotate(annotations_of(checked.problems, checked.warnings), checked.root)
-    lines = finding_lines(checked.problems, checked.root, app.output.width()) if app.settings.format is None else ()
+    app.output.annotate(checked.annotations(), checked.root)
+    lines = checked.lines(app.output.width()) if app.settings.format is None else ()
     summary = checked.summary_line(app.clock.monotonic_s() - began)
     app.output.result([problem.to_json() for problem in checked.problems], lines, summary=[summary])
     return EXIT_OK if checked.ok else EXIT_FAILED
@@ -56,8 +55,30 @@ def _watch(app: App, types: Sequence[str]) -> int:
         if output.settings.json:
             output.record([problem.to_json() for problem in recheck.checked.problems])
             continue
-        output.lines(finding_lines(recheck.checked.problems, recheck.checked.root, output.width()))
+        output.lines(recheck.checked.lines(output.width()))
         output.flush()
         time = f"{app.clock.now().astimezone():%H:%M:%S}  "
         output.talk((time, "muted"), *recheck.checked.summary_line(recheck.took_s))
     return EXIT_OK
+
+
+@command("""
+  ckfunc doctor
+  ckfunc doctor --target production
+  ckfunc doctor --json
+""")
+def doctor(app: App) -> int:
+    """Check versions, Node, the package cache, the project, credentials, the platform, the clock and guest users.
+
+    Prints a line for each check: ok, warn or fail, with a hint. Exits 1 if a check fails. Nothing is deployed.
+    """
+    from ckfunc.check.setup import FAIL, setup_findings
+
+    findings = []
+    for finding in setup_findings(app):
+        findings.append(finding)
+        if not (app.settings.json or (app.settings.quiet and finding.verdict != FAIL)):
+            app.output.lines(finding.lines())
+            app.output.flush()
+    app.output.data([finding.to_json() for finding in findings])
+    return EXIT_FAILED if any(finding.verdict == FAIL for finding in findings) else EXIT_OK
