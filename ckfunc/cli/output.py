@@ -235,20 +235,6 @@ class Output:
             self._spinner = spinner(self._news or "", color=self.uses_color(sys.stderr))
             self._spinner.live.start()
 
-    def confirm(self, question: str, shown: Iterable[Iterable[Segment]] = ()) -> bool:
-        """Print `shown`, even with --quiet, and ask until the answer is yes or no.
-
-        An empty answer means no. Raises click.Abort for an interrupt or the end of input.
-        """
-        with self.paused():
-            for segments in shown:
-                self._write(sys.stderr, segments)
-            while True:
-                typed = str(click.prompt(f"{question} [y/N]", default="", show_default=False, err=True))
-                if (answer := typed.strip().lower()) in _ANSWERS:
-                    return _ANSWERS[answer]
-                self.failure(UsageProblem("the answer must be yes or no", hint="type y or n"))
-
     def confirmed(
         self,
         question: str,
@@ -261,16 +247,21 @@ class Output:
     ) -> bool:
         """Ask for confirmation before a write unless `yes` is set; after a no, print that it was cancelled.
 
-        Raises NeedsYes, before anything is printed, if there is no terminal.
+        `shown` is printed first, even with --quiet. An empty answer means no. Raises NeedsYes, before anything is
+        printed, if there is no terminal; click.Abort for an interrupt or the end of input.
         """
         if yes:
             return True
         if not self.interactive:
             raise NeedsYes(refusal, hint=hint)
-        agreed = self.confirm(question, shown)
-        if not agreed:
+        with self.paused():
+            for segments in shown:
+                self._write(sys.stderr, segments)
+            while (answer := self.ask(f"{question} [y/N]", default="").strip().lower()) not in _ANSWERS:
+                self.failure(UsageProblem("the answer must be yes or no", hint="type y or n"))
+        if not _ANSWERS[answer]:
             self.talk(f"Cancelled. {cancelled}")
-        return agreed
+        return _ANSWERS[answer]
 
     def confirmed_for(self, target: Target, question: str, *, yes: bool, **texts: Any) -> bool:
         """Ask for confirmation before a write to a target if it is protected; `texts` are those of `confirmed`."""
@@ -284,10 +275,10 @@ class Output:
             self.talks(shown)
         return self.confirmed(question, yes=yes, shown=shown, **texts)
 
-    def ask(self, question: str, *, hidden: bool = False) -> str:
+    def ask(self, question: str, *, default: str | None = None, hidden: bool = False) -> str:
         """Ask for a text on the terminal; with `hidden`, the input is not echoed."""
         with self.paused():
-            return str(click.prompt(question, hide_input=hidden, err=True))
+            return str(click.prompt(question, default=default, show_default=False, hide_input=hidden, err=True))
 
     @contextmanager
     def paused(self) -> Iterator[None]:

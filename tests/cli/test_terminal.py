@@ -112,7 +112,7 @@ from ckfunc.cli.app import App
 output = App(os.environ).output
 with output.progress("working"):
     time.sleep(1.2)
-    print("agreed" if output.confirm("Is it well?") else "declined")
+    print("agreed" if output.confirmed("Is it well?", yes=False) else "declined")
     time.sleep(1.2)
 """
     code, shown = program_on_terminal("-c", program, answer="y")
