@@ -132,7 +132,7 @@ def _document(result: DataSnapshot | Seeded) -> Mapping[str, Any]:
 
 def _report(app: App, word: str, snapshot: DataSnapshot) -> None:
     description = f"snapshot {snapshot.name} ({size_text(snapshot.size_bytes)})"
-    app.output.outcome(_document(snapshot), (word, "success"), description)
+    app.output.result(_document(snapshot), (), [(word, "success"), description])
 
 
 def _agreed(app: App, question: str, cancelled: str, *, yes: bool) -> bool:
@@ -209,7 +209,7 @@ def seed_command(app: App, file: Path) -> None:
     with naming(f"cannot write {app.output.path(stored.directory)}"):
         seeded = stored.seed(app.directory / file)
     added = f"added {seeded.summary}" if seeded.summary else "nothing to add: the users and channels already exist"
-    app.output.outcome(_document(seeded), ("seeded: ", "success"), added)
+    app.output.result(_document(seeded), (), [("seeded: ", "success"), added])
 
 
 def _deletion_agreed(app: App, verb: str, data: Path, done: str, *, yes: bool) -> bool:

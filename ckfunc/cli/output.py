@@ -130,10 +130,7 @@ class Output:
         *,
         summary: Iterable[Iterable[Segment]] = (),
     ) -> None:
-        """Print lines and then the messages `summary`, or with --json only a document.
-
-        For an empty sequence of lines, print the message `empty`.
-        """
+        """Print lines, or else the message `empty`, and then the messages `summary`; with --json only a document."""
         if self.settings.json:
             self.document(document)
             return
@@ -144,13 +141,6 @@ class Output:
         with suppress(ReaderGone):
             self.flush()
         self.talks(summary)
-
-    def outcome(self, document: Any, *segments: Segment) -> None:
-        """Print a message, or with --json a document."""
-        if self.settings.json:
-            self.document(document)
-        else:
-            self.talk(*segments)
 
     def flush(self) -> None:
         """Flush stdout; raises ReaderGone if the reader has closed the pipe."""

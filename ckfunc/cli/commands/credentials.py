@@ -52,7 +52,7 @@ def login(app: App, client_id: str | None, secret_stdin: bool) -> None:
     keyring = store_login(new_entry_names(root, target, application, *addresses), typed)
     document: LoginJson = {**described(target, application, client.connection), "keyring": keyring}
     named = f"application {application.id} ({printable(application.key)})"
-    app.output.outcome(document, ("logged in", "success"), f" to {named} for {target.name}, saved in {keyring}")
+    app.output.result(document, (), [("logged in", "success"), f" to {named} for {target.name}, saved in {keyring}"])
     if app.environ.get("CHATKITTY_CLIENT_ID") or app.environ.get("CHATKITTY_CLIENT_SECRET"):
         app.output.warn("CHATKITTY_CLIENT_ID and CHATKITTY_CLIENT_SECRET override the keyring")
 
@@ -94,7 +94,8 @@ def logout(app: App, application: str | None) -> None:
         raise NoProject("outside of a project, logout needs an application", hint="pass --application ID")
     removed = remove_login(entry_names(root, target, *app.variables(root, target).addresses))
     document: LogoutJson = {"target": target.name, "removed": removed}
-    app.output.outcome(document, ("logged out" if removed else "nobody was logged in", "muted"), f": {target.name}")
+    verdict = "logged out" if removed else "nobody was logged in"
+    app.output.result(document, (), [(verdict, "muted"), f": {target.name}"])
 
 
 @command("""

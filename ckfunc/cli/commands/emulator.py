@@ -228,7 +228,7 @@ def add(app: App, /, **entry: object) -> None:
         raise UsageProblem(mistake.message, hint=mistake.hint or "see `ckfunc emulator faults add --help`") from None
     active = _running_faults(app).add(fault)
     description = f"fault {active.id}: {fault.effect}, {fault.requests} of {fault.operation or 'all operations'}"
-    app.output.outcome(write_active_fault(active), ("added ", "success"), description)
+    app.output.result(write_active_fault(active), (), [("added ", "success"), description])
 
 
 @faults.subcommand()
@@ -240,7 +240,7 @@ def clear(app: App, ids: tuple[int, ...]) -> None:
     removed = running.remove(ids) if ids else running.clear()
     count = (("removed ", "success"), counted(len(removed), "fault"))
     documents = [write_active_fault(fault) for fault in removed]
-    app.output.outcome(documents, *(count if removed else (("no faults", "muted"),)))
+    app.output.result(documents, (), count if removed else (("no faults", "muted"),))
 
 
 def _running_faults(app: App) -> FaultControls:

@@ -59,7 +59,7 @@ def _check(app: App) -> int:
             raise
         count, problems = "", [str(problem) for problem in error.problems]
     checked: LockCheckJson = {"current": not problems, "problems": problems}
-    app.output.outcome(checked, ("functions.lock is up to date", "success"), f": {count}")
+    app.output.result(checked, (), [("functions.lock is up to date", "success"), f": {count}"])
     return EXIT_FAILED if problems else EXIT_OK
 
 
