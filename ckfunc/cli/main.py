@@ -65,6 +65,7 @@ COMMAND_FILES = {
     "logout": "credentials",
     "whoami": "credentials",
     "show": "versions",
+    "rollback": "versions",
 }
 """Modules in ckfunc/cli/commands with several commands of one subject."""
 

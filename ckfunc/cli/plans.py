@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING
 
-from ckfunc.base.errors import CkfuncError
 from ckfunc.cli.app import App
 from ckfunc.cli.output import Output
 from ckfunc.deploy.apply.report import DeployReport
 from ckfunc.deploy.gates import GateOutcome, GateVerdict, parse_gates, run_gates
-from ckfunc.deploy.history import handler_of
 from ckfunc.deploy.plan.plan import Plan
 from ckfunc.deploy.show.documents import plan_json, plan_markdown, report_json, verdicts_markdown
 from ckfunc.deploy.show.text import plan_lines, report_lines, verdict_lines
-
-if TYPE_CHECKING:
-    from ckfunc.model.project import Script
 
 
 def gates_of(app: App, text: str) -> tuple[str, ...]:
@@ -72,12 +66,3 @@ def print_report(output: Output, report: DeployReport, *, undone: str | None = N
         output.document(report_json(report))
     elif not ((quiet and report.ok) or report.declined):
         output.lines(report_lines(report, width=output.width(), only_failures=quiet, undone=undone))
-
-
-def local_script(app: App, trigger_type: str) -> Script | None:
-    """Return the working copy of a handler; None, with a warning, when it cannot be bundled."""
-    try:
-        return handler_of(app.scripts(), trigger_type)
-    except CkfuncError as problem:
-        app.output.warn(f"the working copy is not compared: {problem.message}")
-        return None
