@@ -59,6 +59,7 @@ COMMANDS: dict[str, str] = {
 
 COMMAND_FILES = {
     "new": "init",
+    "types": "init",
     "audit": "lock",
     "doctor": "check",
     "login": "credentials",
