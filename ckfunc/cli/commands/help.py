@@ -60,20 +60,12 @@ def named_command(root: click.Context, names: Sequence[str]) -> click.Context:
     for number, name in enumerate(names):
         context = within(ctx, name)
         if context is None:
-            close = nearest(name, subcommands(ctx))
-            raise UsageProblem(
-                f"there is no command '{' '.join(names[: number + 1])}'",
-                hint=f"did you mean `ckfunc help {' '.join((*names[:number], close))}`?"
-                if close
-                else f"see `{ctx.command_path} --help`",
-            )
+            hint = f"see `{ctx.command_path} --help`"
+            if close := nearest(name, subcommands(ctx)):
+                hint = f"did you mean `ckfunc help {' '.join((*names[:number], close))}`?"
+            raise UsageProblem(f"there is no command '{' '.join(names[: number + 1])}'", hint=hint)
         ctx = context
     return ctx
-
-
-def is_common(param: click.Parameter) -> bool:
-    """Return whether every command has this parameter."""
-    return (param.name or "").startswith("common_")
 
 
 def contexts(parent: click.Context) -> Iterator[click.Context]:
@@ -97,10 +89,11 @@ def within(ctx: click.Context, name: str) -> click.Context | None:
 def _described(context: click.Context, *, common: bool = False) -> CommandHelp:
     """Return the help of one command, with its own options or those that are common to all commands."""
     command = context.command
-    options = [each for each in command.params if isinstance(each, click.Option) and is_common(each) is common]
+    options = [each for each in command.params if isinstance(each, click.Option)]
+    shown = [each for each in options if (each.name or "").startswith("common_") is common]
     return CommandHelp(
         " ".join([context.command_path, *command.collect_usage_pieces(context)]),
         inspect.cleandoc(command.help or ""),
-        dict(record for option in options if (record := option.get_help_record(context))),
+        dict(record for option in shown if (record := option.get_help_record(context))),
         inspect.cleandoc((command.epilog or "").replace("\b\n", "")),
     )
