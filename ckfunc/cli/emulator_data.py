@@ -14,7 +14,6 @@ from ckfunc.cli.options import FILE, argument, command, data_dir_option, group, 
 from ckfunc.model.job import Seeded, snapshot_table
 
 if TYPE_CHECKING:
-    from ckfunc.api import Client
     from ckfunc.emulator.stored_data import StoredData
     from ckfunc.model.job import DataSnapshot
 
@@ -37,16 +36,6 @@ def stored_data(app: App) -> StoredData:
 def say_secret(app: App) -> None:
     """Print that the copy of the data that was just written contains secrets."""
     app.output.talk(("it contains the runtime's environment variables: treat it as a secret", "muted"))
-
-
-def stored_client(app: App) -> Client:
-    """Return a client of the emulator of a data directory. If none is running, it runs until the command ends.
-
-    Raises NoData and NoProject.
-    """
-    stored = stored_data(app)
-    stored.require()
-    return app.connect(app.emulator_connection())
 
 
 @group("""

@@ -12,7 +12,7 @@ from ckfunc.base.errors import CkfuncError, UsageProblem
 from ckfunc.base.text import counted
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_operations, complete_users
-from ckfunc.cli.emulator_data import DATA_COMMANDS, directory, stored_client
+from ckfunc.cli.emulator_data import DATA_COMMANDS, directory, stored_data
 from ckfunc.cli.options import (
     FILE,
     argument,
@@ -174,7 +174,8 @@ def messages(
 
 def _print_list(app: App, read: Callable[[Client], Listing]) -> None:
     """Print a list of an emulator as a table, or as JSON, and the message about its rest."""
-    client = stored_client(app)
+    stored_data(app).require()
+    client = app.connect(app.emulator_connection())
     with app.output.progress("reading"):
         listing = read(client)
     rest = [listing.rest] if listing.rest else []
