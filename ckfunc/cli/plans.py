@@ -62,7 +62,5 @@ def print_plan(
 def print_report(output: Output, report: DeployReport, *, undone: str | None = None) -> None:
     """Print the result of a deploy. With --quiet, print only failures. `undone` is what an undo reverted."""
     quiet = output.settings.quiet
-    if output.settings.json:
-        output.document(report_json(report))
-    elif not ((quiet and report.ok) or report.declined):
-        output.lines(report_lines(report, width=output.width(), only_failures=quiet, undone=undone))
+    lines = report_lines(report, width=output.width(), only_failures=quiet, undone=undone)
+    output.result(report_json(report), () if (quiet and report.ok) or report.declined else lines)
