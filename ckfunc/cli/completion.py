@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -61,20 +62,15 @@ def complete_targets(ctx: click.Context, _: click.Parameter, incomplete: str) ->
     return _beginning(_of_project(ctx, targets) or (), incomplete)
 
 
-def complete_users(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
-    """Return the names of the users of the project's emulator that begin with `incomplete`."""
-    return _stored(ctx, "users", incomplete)
-
-
-def complete_channels(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
-    """Return the names of the channels of the project's emulator that begin with `incomplete`."""
-    return _stored(ctx, "channels", incomplete)
-
-
-def _stored(ctx: click.Context, table: str, incomplete: str) -> list[str]:
+def _complete_stored(table: str, ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+    """Return the names in a table of the project's emulator that begin with `incomplete`."""
     names = _of_project(ctx, lambda root: stored_names(project_data(root), table, incomplete))
     # Shells would split a name with white space.
     return [name for name in names or () if name.isprintable() and not name.split()[1:]]
+
+
+complete_users = partial(_complete_stored, "users")
+complete_channels = partial(_complete_stored, "channels")
 
 
 def complete_snapshots(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
