@@ -137,12 +137,11 @@ class App:
             self._client = self.connect(self.connection(target, lasting=lasting), moved)
         return self._client
 
-    def connection(self, target: Target | None = None, *, lasting: bool = False) -> Connection:
-        """Return the connection to a target, by default the selected one. Raises CredentialsMissing.
+    def connection(self, target: Target, *, lasting: bool = False) -> Connection:
+        """Return the connection to a target. Raises CredentialsMissing.
 
         With `lasting`, an emulator that starts here has processes ready for many runs.
         """
-        target = target or self.target()
         if target.emulator:
             return self.emulator_connection(lasting=lasting)
         return self.credentials(self.root(), target).connection
@@ -248,19 +247,16 @@ class App:
         )
 
     def _draft_case(self, *run: Any) -> CaseDraft:
-        """Draft a test case for a run in the dashboard."""
         from ckfunc.testing.drafts import CaseDrafter  # most emulators are never asked for one
 
         return CaseDrafter(self._root, self.environ)(*run)
 
     def _conversations(self, data: Path) -> ConversationDrafts:
-        """Return what makes test cases of conversations in the dashboard."""
         from ckfunc.testing.drafts import ConversationDrafter
 
         return ConversationDrafter(self._root, self.environ, data, self.output.detail)
 
     def _working_copy(self, root: Path, data: Path | None) -> WorkingCopy:
-        """Return what runs the working copy in the dashboard."""
         from ckfunc.replay.target import ProjectRunner  # most emulators are never asked for it
 
         return ProjectRunner(root, self.environ, data, self.clock.now, self.output.detail)

@@ -63,7 +63,7 @@ def _client(app: App) -> Client:
     from ckfunc.api import connection_from_environment
 
     try:
-        return app.connect(app.connection())
+        return app.connect(app.connection(app.target()))
     except NoProject:
         if app.settings.target is not None:
             raise

@@ -108,7 +108,7 @@ def whoami(app: App) -> None:
 
     root, target = app.place()
     if target.emulator:
-        credentials = FoundConnection(app.connection(), "the emulator's own")
+        credentials = FoundConnection(app.emulator_connection(), "the emulator's own")
     else:
         credentials = app.credentials(root, target)
     application = app.connect(credentials.connection).application()
