@@ -125,7 +125,6 @@ def _report(app: App, word: str, snapshot: DataSnapshot) -> None:
 
 
 def _agreed(app: App, question: str, cancelled: str, *, yes: bool) -> bool:
-    """Ask for confirmation unless `yes` is set. Raises NeedsYes."""
     refusal = "confirmation is required, but there is no terminal; nothing was changed"
     return app.output.confirmed(question, yes=yes, cancelled=cancelled, refusal=refusal)
 

@@ -43,7 +43,6 @@ if TYPE_CHECKING:
 LONG_S = 0.5
 """The duration after which a spinner is shown."""
 
-
 _ANSWERS = {"y": True, "yes": True, "n": False, "no": False, "": False}
 
 Segment: TypeAlias = tuple[str, str] | str

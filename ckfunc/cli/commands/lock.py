@@ -12,7 +12,6 @@ from ckfunc.cli.options import argument, choice, command, flag
 if TYPE_CHECKING:
     from ckfunc.model.outputs import LockCheckJson
 
-
 _LEVELS = ("low", "moderate", "high", "critical")
 
 
