@@ -153,7 +153,6 @@ class AsgiApp:
             request.noted = None if calls is None else (calls, asked)
         path = request.scope["raw_path"].decode("latin-1") + query
         request.recorded = self._services.requests.begin(method, path, headers, caller)
-        request.receive = request.recorded.reading(request.receive)
 
     def _note_unanswered(self, request: _IncomingRequest) -> None:
         """Record that a request gets no answer."""
@@ -195,7 +194,10 @@ class AsgiApp:
         elif route.access is Access.CONTROL:
             check_origin(headers.get("origin"), scope["scheme"], host)
         if scope["method"] not in ("GET", "HEAD"):
-            call.body = await _body(request.receive, route.body_bytes)
+            whole = scope["extensions"][CONNECTION].take_body(route.body_bytes)
+            call.body = await _body(request.receive, route.body_bytes) if whole is None else whole
+            if request.recorded is not None:
+                request.recorded.read(call.body)
             if request.noted is not None:
                 request.noted[0].take_body(request.noted[1], call.body)
             if len(call.body) > MEBIBYTE and call.is_multipart:
@@ -210,10 +212,8 @@ class AsgiApp:
         if gate is not None:
             await gate.enter(from_run=call.caller is not None)
         try:
-            if route.stores_file:
-                async with self._services.storing(call):
-                    return await self._reply(route, call)
-            return await self._reply(route, call)
+            reply = self._stored(route, call) if route.stores_file else route.handler(call, self._services)
+            return reply if isinstance(reply, Reply) else await reply
         except Malformed as error:
             raise self._services.failed(error, "") if misread(error) else Refused(str(error)) from None
         except HttpProblem:
@@ -224,9 +224,11 @@ class AsgiApp:
             if gate is not None:
                 gate.leave()
 
-    async def _reply(self, route: Route, call: Call) -> Reply:
-        reply = route.handler(call, self._services)
-        return reply if isinstance(reply, Reply) else await reply
+    async def _stored(self, route: Route, call: Call) -> Reply:
+        """Answer a request that stores the file of a form."""
+        async with self._services.storing(call):
+            reply = route.handler(call, self._services)
+            return reply if isinstance(reply, Reply) else await reply
 
     async def _inject_fault(self, request: _IncomingRequest, operation: str) -> None:
         """Delay a request, or refuse it, if a fault applies. Raises FaultAnswer, or ConnectionError if the client left.

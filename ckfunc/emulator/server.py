@@ -326,6 +326,14 @@ class Exchange:
         """Close the connection without an answer."""
         self._cycle.transport.close()
 
+    def take_body(self, limit_bytes: int) -> bytes | None:
+        """Return the body if all of it has arrived and it is not too large; otherwise None, and it is still there."""
+        cycle = self._cycle
+        if cycle.more_body or cycle.disconnected or len(cycle.body) > limit_bytes:
+            return None
+        body, cycle.body = bytes(cycle.body), bytearray()
+        return body
+
     async def respond(self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> None:
         """Send a complete answer, unless the client has left. Raises ValueError for a header with a line break.
 
@@ -343,6 +351,7 @@ class Exchange:
             parts += name, b": ", value, b"\r\n"
         parts += (b"\r\n", body) if cycle.keep_alive else (b"connection: close\r\n\r\n", body)
         cycle.response_started = cycle.response_complete = True
+        cycle.scope.pop("extensions")  # this object, which refers to the cycle: garbage collections would be frequent
         cycle.message_event.set()
         cycle.transport.write(b"".join(parts))
         if not cycle.keep_alive:

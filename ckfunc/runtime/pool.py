@@ -118,7 +118,7 @@ class HostPool:
         text = _event_text(event)
         for _ in range(_MOST_ATTEMPTS):
             try:
-                host, token = await self._ready(environment, version)
+                host, token = self._free(environment, version) or await self._ready(environment, version)
             except Failed as failure:
                 if watch is not None:
                     for line in failure.console:
@@ -204,6 +204,12 @@ class HostPool:
             shutil.rmtree(self._scratch, ignore_errors=True)
 
     # Processes with a loaded version
+
+    def _free(self, environment: Environment, version: HandlerVersion) -> tuple[Host, int] | None:
+        """Return a process that has loaded the version and can run it at once."""
+        slot = self._slots.get(version.key)
+        loaded = None if slot is None else self._loaded(slot, environment, version)
+        return loaded if loaded is not None and loaded[0].running < MOST_AT_ONCE else None
 
     async def _ready(self, environment: Environment, version: HandlerVersion) -> tuple[Host, int]:
         slot = self._slots.get(version.key)

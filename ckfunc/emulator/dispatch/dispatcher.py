@@ -322,8 +322,8 @@ class Dispatcher:
                 " it looks like an endless loop, so the handler was not run",
             )
         try:
-            version = await self._version(started.function)
-            environment = await self._environment()
+            version = self._known_version(started.function) or await self._version(started.function)
+            environment = self._made[0] if self._made else await self._environment()
         except CkfuncError as error:
             hint = f" ({error.hint})" if error.hint else ""
             return _failed(type(error).__name__, error.message + hint)
@@ -357,13 +357,18 @@ class Dispatcher:
             while invocations.prune(self._database, self._keep_invocations):
                 await asyncio.sleep(0)
 
-    async def _version(self, function: Function) -> HandlerVersion | HandlerError:
-        """Return the current version, ready to run, or the reason why it cannot run."""
+    def _known_version(self, function: Function) -> HandlerVersion | HandlerError | None:
+        """Return the version to run if it is pinned or was run before."""
         if function.type in self._pinned:
             return self._pinned[function.type]
         cached = self._versions.get(function.id)
-        if cached is not None and cached.number == function.current_version_number:
-            return cached
+        return cached if cached is not None and cached.number == function.current_version_number else None
+
+    async def _version(self, function: Function) -> HandlerVersion | HandlerError:
+        """Return the current version, ready to run, or the reason why it cannot run."""
+        known = self._known_version(function)
+        if known is not None:
+            return known
         stored = functions.version_by_number(self._database, function.id, function.current_version_number)
         name = handler_name(function.type, stored.version_number)
         result = await compiled(self._database, self._compiler, name, stored.handler_script)

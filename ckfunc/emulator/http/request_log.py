@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
 
 MOST_REQUESTS = 200
 MOST_BODY_BYTES = 8 * 1024
@@ -85,18 +84,10 @@ class RecordedRequest:
         """Whether the answer is an error, or was lost."""
         return self.status >= 400 or (self.status == 0 and self.duration_ms is not None)
 
-    def reading(
-        self, receive: Callable[[], Awaitable[Mapping[str, Any]]]
-    ) -> Callable[[], Awaitable[Mapping[str, Any]]]:
-        """Return a function that does what `receive` does, and records the body."""
-
-        async def recorded() -> Mapping[str, Any]:
-            message = await receive()
-            if not self.private:
-                self.received.add(message.get("body", b""))
-            return message
-
-        return recorded
+    def read(self, body: bytes) -> None:
+        """Record the request's body."""
+        if not self.private:
+            self.received.add(body)
 
     def answered(self, status: int, content: bytes) -> None:
         """Record the answer."""
