@@ -10,6 +10,7 @@ import {
 const never = new Int32Array(new SharedArrayBuffer(4));
 
 const SHORT_BYTES = 16_384; // frames up to this size reuse one buffer
+const READ_BYTES = 65_536;
 
 function writeAll(descriptor, bytes, end) {
   for (let at = 0; at < end;) {
@@ -63,11 +64,13 @@ export function openChannel({ input, output, sealBytes = 0 }, receive) {
       receive(parseJson(readText(buffer, 'utf8', 8, bodyAt)), readText(buffer, 'utf8', bodyAt, 4 + length));
       buffer = part(buffer, 4 + length);
     }
-    rest = buffer.length ? buffer : null;
+    rest = buffer.length ? concat([buffer]) : null; // a copy: the next chunk is read into the same memory
   };
-  const socket = new net.Socket({ fd: input, readable: true, writable: false });
+  // Reading into one buffer skips most of the work of a stream.
+  const onread = { buffer: allocUnsafeSlow(READ_BYTES), callback: (size, buffer) => (take(part(buffer, 0, size)), true) };
+  const socket = new net.Socket({ fd: input, readable: true, writable: false, onread });
   const end = () => reallyExit(0);
-  socket.on('data', take).on('end', end).on('error', end).on('close', end);
+  socket.on('end', end).on('error', end).on('close', end);
 
   return function send(header, body = '') {
     const head = toJson({ __proto__: null, ...header }); // without a prototype, handlers cannot add a toJSON
