@@ -68,6 +68,11 @@ def named_command(root: click.Context, names: Sequence[str]) -> click.Context:
     return ctx
 
 
+def is_common(param: click.Parameter) -> bool:
+    """Return whether every command has this parameter."""
+    return (param.name or "").startswith("common_")
+
+
 def contexts(parent: click.Context) -> Iterator[click.Context]:
     """Yield the contexts of all commands below one, in the order of its help."""
     for name in subcommands(parent):
@@ -89,8 +94,7 @@ def within(ctx: click.Context, name: str) -> click.Context | None:
 def _described(context: click.Context, *, common: bool = False) -> CommandHelp:
     """Return the help of one command, with its own options or those that are common to all commands."""
     command = context.command
-    options = [each for each in command.params if isinstance(each, click.Option)]
-    shown = [each for each in options if (each.name or "").startswith("common_") is common]
+    shown = [each for each in command.params if isinstance(each, click.Option) and is_common(each) is common]
     return CommandHelp(
         " ".join([context.command_path, *command.collect_usage_pieces(context)]),
         inspect.cleandoc(command.help or ""),
