@@ -31,7 +31,7 @@ from ckfunc.emulator.store.trouble import (
 MATCH_FUNCTION = "properties_match"
 """The name of the SQL function on every connection: (properties, conditions), both JSON, to 1 or 0."""
 
-LOG_BYTES = 2 * 1024 * 1024
+LOG_BYTES = 4 * 1024 * 1024
 """The size that the write-ahead log keeps; a longer one is due for a checkpoint."""
 
 _CHECKED_BYTES = 4 * 1024 * 1024

@@ -70,7 +70,7 @@ MIGRATIONS: tuple[str, ...] = (
 """SQL that brings a database from one version of its format to the next: the first script from 1 to 2, and so on."""
 
 
-_LONGEST_LOG_BYTES = 8 * LOG_BYTES
+_LONGEST_LOG_BYTES = 4 * LOG_BYTES
 """The size of a write-ahead log from which commits wait for the end of a checkpoint."""
 
 
