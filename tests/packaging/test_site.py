@@ -167,7 +167,7 @@ def test_search_works_in_a_browser_without_requests_to_other_hosts(site: Path) -
 def test_a_broken_link_or_an_unknown_anchor_fails_the_build(site: Path, tmp_path: Path, link: str) -> None:
     del site  # the fixture creates the environment of `make docs`
     copy = tmp_path / "copy"
-    for name in ("docs", "website", "ckfunc", "example-project"):
+    for name in ("docs", "website", "ckfunc", "templates", "example-project"):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
     for path in (*ROOT.glob("*.md"), ROOT / "mkdocs.yml"):
         shutil.copy(path, copy)
