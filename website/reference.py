@@ -12,6 +12,7 @@ import click
 
 from ckfunc.cli.commands.help import contexts, is_common
 from ckfunc.cli.main import cli
+from ckfunc.cli.options import examples
 from ckfunc.manifest.definition import MANIFEST
 from ckfunc.manifest.kinds import Data, Entries, Flag, Items, Kind, Number, Section, Text, Whole
 from ckfunc.model.command_outputs import DRAFT, OUTPUTS, CommandOutput, schema_of
@@ -65,9 +66,8 @@ def command_options() -> str:
             f"```text\n{' '.join([context.command_path, *command.collect_usage_pieces(context)])}\n```",
             _options(context, [param for param in command.params if not is_common(param)]),
         ]
-        examples = inspect.cleandoc((command.epilog or "").replace("\b\n", ""))
-        if "\n" in examples:
-            heading, _, lines = examples.partition("\n")
+        if text := examples(context):
+            heading, _, lines = text.partition("\n")
             parts += [heading, f"```sh\n{inspect.cleandoc(lines)}\n```"]
     return "\n\n".join(filter(None, parts)) + "\n"
 

@@ -38,12 +38,7 @@ def say_secret(app: App) -> None:
     app.output.talk(("it contains the runtime's environment variables: treat it as a secret", "muted"))
 
 
-@group("""
-  ckfunc emulator snapshots                   list snapshots
-  ckfunc emulator snapshots save empty-shop   save all data
-  ckfunc emulator snapshots restore empty-shop
-  ckfunc emulator snapshots remove empty-shop
-""")
+@group
 @data_dir_option()
 def snapshots(app: App) -> None:
     """List, save and restore snapshots of the emulator's data.
@@ -56,7 +51,7 @@ def snapshots(app: App) -> None:
     app.output.result([_document(snapshot) for snapshot in saved], snapshot_table(saved), empty)
 
 
-@snapshots.subcommand()
+@snapshots.subcommand
 @argument("name")
 @data_dir_option()
 @yes_option()
@@ -77,7 +72,7 @@ def save(app: App, name: str, yes: bool) -> None:
     say_secret(app)
 
 
-@snapshots.subcommand()
+@snapshots.subcommand
 @argument("name", complete=complete_snapshots)
 @data_dir_option()
 @yes_option()
@@ -98,7 +93,7 @@ def restore(app: App, name: str, yes: bool) -> None:
     _report(app, "restored ", made)
 
 
-@snapshots.subcommand()
+@snapshots.subcommand
 @argument("name", complete=complete_snapshots)
 @data_dir_option()
 @yes_option()
@@ -129,7 +124,7 @@ def _agreed(app: App, question: str, cancelled: str, *, yes: bool) -> bool:
     return app.output.confirmed(question, yes=yes, cancelled=cancelled, refusal=refusal)
 
 
-@command()
+@command
 @argument("file", kind=FILE)
 @data_dir_option()
 def export_command(app: App, file: Path) -> None:
@@ -144,7 +139,7 @@ def export_command(app: App, file: Path) -> None:
     say_secret(app)
 
 
-@command()
+@command
 @argument("file", kind=FILE)
 @data_dir_option()
 @yes_option()
@@ -162,7 +157,7 @@ def import_command(app: App, file: Path, yes: bool) -> None:
     app.output.talk(("imported", "success"), f" {app.output.path(source)} into {app.output.path(data)}")
 
 
-@command()
+@command
 @data_dir_option()
 @yes_option()
 def reset_command(app: App, yes: bool) -> None:
@@ -184,7 +179,7 @@ def reset_command(app: App, yes: bool) -> None:
         app.output.talk(f"nothing to reset: there is no data in {data}")
 
 
-@command(sample=("A seed, in YAML", "seed.yaml"))
+@command
 @argument("file", kind=FILE)
 @data_dir_option()
 def seed_command(app: App, file: Path) -> None:

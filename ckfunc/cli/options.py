@@ -8,6 +8,7 @@ is False.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from functools import partial, update_wrapper
 from pathlib import Path
@@ -74,54 +75,51 @@ def common_options() -> list[click.Option]:
     ]
 
 
-def command(
-    examples: str = "", *, sample: tuple[str, str] | None = None, **attributes: Any
-) -> Callable[[Callable[..., Any]], click.Command]:
-    """Make a function a command with the common options, which gets the App as its first argument.
+class Command(click.Command):
+    """A command whose examples are in templates/help; they are only read for its help."""
 
-    `examples` and `sample`, a title and a file in templates/help, end the help; `attributes` are those of click.
-    """
-    sections = ["Examples:\n" + examples.strip("\n").rstrip()] if examples else []
-    if sample is not None:
-        title, name = sample
-        lines = (templates() / "help" / name).read_text(encoding="utf-8").splitlines()
-        sections.append("\n  ".join([f"{title}:", *lines]))
-    attributes["epilog"] = "\n\n".join(f"\b\n{section}" for section in sections)
-
-    def declare(function: Callable[..., Any]) -> click.Command:
-        result: click.Command = click.command(**attributes)(click.pass_obj(function))
-        result.params += common_options()
-        return result
-
-    return declare
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples."""
+        if text := examples(ctx):
+            formatter.write_paragraph()
+            formatter.write(re.sub("(?m)^(?=.)", "  ", text))
 
 
-class CommandGroup(click.Group):
+class CommandGroup(Command, click.Group):
     """A command with subcommands."""
 
-    def subcommand(self, examples: str = "") -> Callable[[Callable[..., Any]], click.Command]:
+    def subcommand(self, function: Callable[..., Any]) -> click.Command:
         """Make a function a command of this group; see `command`."""
-
-        def declare(function: Callable[..., Any]) -> click.Command:
-            result = command(examples)(function)
-            self.add_command(result)
-            return result
-
-        return declare
+        result = command(function)
+        self.add_command(result)
+        return result
 
 
-def group(examples: str, *, invoke_without_command: bool = True) -> Callable[[Callable[..., Any]], CommandGroup]:
+def examples(ctx: click.Context) -> str:
+    """Return the lines with the examples of a command, from a file that is named after it; "" if it has none."""
+    file = templates() / "help" / f"{ctx.command_path.removeprefix('ckfunc ').replace(' ', '-')}.txt"
+    return file.read_text(encoding="utf-8") if file.is_file() else ""
+
+
+def command(function: Callable[..., Any], cls: type[Command] = Command, **attributes: Any) -> Command:
+    """Make a function a command with the common options, which gets the App as its first argument.
+
+    `attributes` are those of click.
+    """
+    result = click.command(cls=cls, **attributes)(click.pass_obj(function))
+    result.params += common_options()
+    return result
+
+
+def group(function: Callable[..., Any], *, invoke_without_command: bool = True) -> CommandGroup:
     """Make a function a command with subcommands, which runs if none of them is called; see `command`."""
 
-    def declare(function: Callable[..., Any]) -> CommandGroup:
-        def run(*arguments: Any, **options: Any) -> Any:
-            alone = click.get_current_context().invoked_subcommand is None
-            return function(*arguments, **options) if alone else None
+    def run(*arguments: Any, **options: Any) -> Any:
+        alone = click.get_current_context().invoked_subcommand is None
+        return function(*arguments, **options) if alone else None
 
-        declared = command(examples, cls=CommandGroup, invoke_without_command=invoke_without_command)
-        return cast(CommandGroup, declared(update_wrapper(run, function)))
-
-    return declare
+    declared = command(update_wrapper(run, function), CommandGroup, invoke_without_command=invoke_without_command)
+    return cast(CommandGroup, declared)
 
 
 def option(

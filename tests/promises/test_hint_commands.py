@@ -12,7 +12,10 @@ import pytest
 
 import ckfunc as package
 from ckfunc.base.errors import completed
+from ckfunc.base.files import templates
+from ckfunc.cli.commands.help import contexts
 from ckfunc.cli.main import COMMAND_FILES, COMMANDS, cli
+from ckfunc.cli.options import examples
 from ckfunc.model.command_outputs import OUTPUTS
 
 ROOT = Path(package.__file__).parent
@@ -77,6 +80,12 @@ def messages() -> Iterator[tuple[str, int, str]]:
                 yield file.relative_to(ROOT).as_posix(), node.lineno, text
 
 
+def help_examples() -> Iterator[tuple[str, int, str]]:
+    """Yield file, line and text of the examples that end the help of commands."""
+    for file in sorted((templates() / "help").iterdir()):
+        yield file.name, 1, file.read_text(encoding="utf-8")
+
+
 def found(words: list[str]) -> tuple[click.Command, list[str]]:
     """Return the command at the start of a line and the remaining words; fail if there is none."""
     assert words[0] in COMMANDS, f"there is no command {words[0]}"
@@ -131,7 +140,7 @@ def lines(text: str) -> Iterator[str]:
 
 def test_every_command_line_in_a_message_is_valid() -> None:
     seen = 0
-    for module, number, text in messages():
+    for module, number, text in (*messages(), *help_examples()):
         for line in lines(text):
             words = line.split()[1:]
             if not words or words[0].startswith(("{", "-", "=")) or not re.fullmatch("[a-z]+", words[0]):
@@ -143,11 +152,14 @@ def test_every_command_line_in_a_message_is_valid() -> None:
     assert seen > 80  # the search still finds them
 
 
+def test_all_examples_belong_to_a_command() -> None:
+    with_examples = [context for context in contexts(click.Context(cli, info_name="ckfunc")) if examples(context)]
+    assert len(with_examples) == len([*help_examples()])
+
+
 def test_every_option_in_a_message_exists_for_the_commands_that_print_it() -> None:
     common = options(found(["doctor"])[0])
     for module, number, text in messages():
-        if module.startswith("cli/commands/") and "\n" in text:
-            continue  # examples, which are whole lines
         plain = _QUOTED.sub(lambda quoted: "" if quoted[1].startswith(("ckfunc ", *_OTHERS)) else quoted[1], text)
         if plain.lstrip().startswith(("ckfunc ", *_OTHERS)) or "ckfunc " in plain:
             continue  # a whole command line, which the other test checks

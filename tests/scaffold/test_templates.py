@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from inspect import cleandoc
 from pathlib import Path
 
 import jinja2
@@ -34,9 +35,11 @@ def test_missing_templates_are_reported(tmp_path: Path) -> None:
 
 
 def test_the_samples_in_the_help_are_valid(tmp_path: Path) -> None:
-    cases = (templates() / "help" / "test.yaml").read_text(encoding="utf-8")
-    assert len(read(tmp_path, cases)) == 3
-    seed, _ = read_seed_file(templates() / "help" / "seed.yaml")
+    *_, cases = (templates() / "help" / "test.txt").read_text(encoding="utf-8").partition("tests/start.yaml:\n")
+    assert len(read(tmp_path, cleandoc(cases))) == 3
+    *_, lines = (templates() / "help" / "emulator-seed.txt").read_text(encoding="utf-8").partition("A seed, in YAML:\n")
+    (tmp_path / "seed.yaml").write_text(cleandoc(lines))
+    seed, _ = read_seed_file(tmp_path / "seed.yaml")
     assert [each.channel.name for each in seed.channels] == ["support"]
 
 

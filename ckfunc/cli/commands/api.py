@@ -17,12 +17,7 @@ if TYPE_CHECKING:
     from ckfunc.api import Client
 
 
-@command("""
-  ckfunc api GET /v1/users --paginate
-  ckfunc api POST /v1/channels --data '{"type": "PUBLIC", "name": "lobby"}'
-  ckfunc api PATCH /v1/users/7 --data @user.json
-  ckfunc api DELETE /v1/users/7
-""")
+@command
 @argument("method", kind=click.Choice(["GET", "POST", "PUT", "PATCH", "DELETE"], case_sensitive=False))
 @argument("path", "PATH")
 @option("--data", "JSON", "The body: JSON, @FILE, or - for standard input.", complete=complete_data)

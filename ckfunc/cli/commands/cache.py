@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from ckfunc.base.clock import duration_s
 from ckfunc.base.errors import UsageProblem
 from ckfunc.base.files import cache_dir
@@ -11,14 +13,7 @@ from ckfunc.runtime.cache import clean as clean_entries
 from ckfunc.runtime.cache import entries, info_json, info_lines
 
 
-@group(
-    """
-  ckfunc cache info
-  ckfunc cache clean --dry-run
-  ckfunc cache clean --older-than 30d
-    """,
-    invoke_without_command=False,
-)
+@partial(group, invoke_without_command=False)
 def cache(_app: App) -> None:
     """Show and clean the cache.
 
@@ -27,10 +22,7 @@ def cache(_app: App) -> None:
     """
 
 
-@cache.subcommand("""
-  ckfunc cache info
-  ckfunc cache info --json
-""")
+@cache.subcommand
 def info(app: App) -> None:
     """List cached files with their sizes.
 
@@ -41,11 +33,7 @@ def info(app: App) -> None:
     app.output.result(info_json(directory, cached), [(str(directory),), *info_lines(cached)])
 
 
-@cache.subcommand("""
-  ckfunc cache clean                   remove everything unused
-  ckfunc cache clean --older-than 30d  only files not used for 30 days
-  ckfunc cache clean --dry-run         show which files it would remove
-""")
+@cache.subcommand
 @option("--older-than", "AGE", "Only remove files not used for this long, such as 12h or 30d.")
 @flag("--dry-run", "Show which files would be removed; remove nothing.")
 def clean(app: App, older_than: str | None, dry_run: bool) -> None:

@@ -8,13 +8,7 @@ from ckfunc.cli.completion import complete_users
 from ckfunc.cli.options import channel_option, command, flag, integer, option
 
 
-@command("""
-  ckfunc chat --as jane                       in the most recent channel
-  ckfunc chat --as jane --channel support     in this channel
-  ckfunc chat --as jane --param token=abc     with authParams
-  echo hello | ckfunc chat --as jane          send, show the replies, and end
-  ckfunc chat --as jane --json < lines | jq   events as data
-""")
+@command
 @option("--as", "USER", "Chat as this user.", dest="username", complete=complete_users, required=True)
 @channel_option("Chat in this channel, and join it if it is public (default: the one with the newest message).")
 @flag("--create", "Create the channel, as a public one, if it does not exist.")

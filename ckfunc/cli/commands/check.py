@@ -10,13 +10,7 @@ from ckfunc.cli.completion import complete_types
 from ckfunc.cli.options import argument, command, flag, format_option
 
 
-@command("""
-  ckfunc check                        manifest, syntax and types
-  ckfunc check user.sent.message      one function and what it imports
-  ckfunc check --watch                again after every save
-  ckfunc check --format sarif         a report for CI (github, gitlab, sarif)
-  ckfunc check --json                 the errors as a list
-""")
+@command
 @argument("types", "[TYPE]...", complete=complete_types, nargs=-1)
 @flag("--watch", "Check again whenever a file changes, until Ctrl-C.", short="-w")
 @format_option
@@ -62,11 +56,7 @@ def _watch(app: App, types: Sequence[str]) -> int:
     return EXIT_OK
 
 
-@command("""
-  ckfunc doctor
-  ckfunc doctor --target production
-  ckfunc doctor --json
-""")
+@command
 def doctor(app: App) -> int:
     """Check versions, Node, the package cache, the project, credentials, the platform, the clock and guest users.
 

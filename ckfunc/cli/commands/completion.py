@@ -17,11 +17,7 @@ fi
 """What gives zsh its completion system, where nothing else has."""
 
 
-@command("""
-  ckfunc completion bash >> ~/.bashrc
-  ckfunc completion zsh >> ~/.zshrc
-  ckfunc completion fish >> ~/.config/fish/config.fish
-""")
+@command
 @argument("shell", kind=click.Choice(["bash", "zsh", "fish"]))
 def completion(app: App, shell: str) -> None:
     """Print a script for SHELL that completes commands, options, trigger types, targets, channels and users."""

@@ -22,11 +22,7 @@ class NoTerminal(UsageProblem):
     """A secret must be typed, and there is no terminal."""
 
 
-@command("""
-  ckfunc login --target production
-  ckfunc login                                    outside of a project
-  pass chatkitty | ckfunc login --client-id ID --secret-stdin
-""")
+@command
 @option("--client-id", "ID", "The client id (default: ask for it).")
 @flag("--secret-stdin", "Read the client secret from standard input.")
 def login(app: App, client_id: str | None, secret_stdin: bool) -> None:
@@ -78,10 +74,7 @@ def _typed(app: App, client_id: str | None, *, from_stdin: bool) -> Login:
     return Login(client_id, Secret(secret))
 
 
-@command("""
-  ckfunc logout --target production
-  ckfunc logout --application 42
-""")
+@command
 @option("--application", "ID", "Log out of this application (id or key) instead of a target's.")
 def logout(app: App, application: str | None) -> None:
     """Remove the credentials of the target from the system keyring."""
@@ -98,10 +91,7 @@ def logout(app: App, application: str | None) -> None:
     app.output.result(document, (), [(verdict, "muted"), f": {target.name}"])
 
 
-@command("""
-  ckfunc whoami
-  ckfunc whoami --target production --json
-""")
+@command
 def whoami(app: App) -> None:
     """Show which application the target's credentials belong to, and where the credentials come from."""
     from ckfunc.api.credentials import FoundConnection, described

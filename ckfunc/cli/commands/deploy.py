@@ -54,21 +54,7 @@ def _pattern_option(name: str, placeholder: str, text: str, pattern: str, exampl
     return option(name, placeholder, text, convert=matching, complete=complete)
 
 
-@command("""
-  ckfunc deploy                       to the default target
-  ckfunc deploy --target production   a protected target asks first
-  ckfunc deploy --target production --yes
-  ckfunc deploy --only user.sent.message --only runtime
-  ckfunc deploy --dry-run             all checks, no writes
-  ckfunc diff --out plan.json         save the plan that was reviewed ...
-  ckfunc deploy --plan plan.json      ... and deploy exactly that
-  ckfunc deploy --gate check,test,replay:50
-                                      nothing is written unless these pass
-  ckfunc deploy --watch-for 10m       revert the deploy if its functions fail
-  ckfunc deploy --watch-for 1h --max-failures 0.5% --min-runs 100
-  ckfunc deploy --resume              after a crash: finish the deploy
-  ckfunc deploy --json                the report as data, for scripts
-""")
+@command
 @only_option("Deploy only these functions, `runtime` or `settings`.")
 @option("--plan", "FILE", "Deploy a plan that `ckfunc diff --out` saved.", FILE, dest="plan_file")
 @flag("--resume", "Finish the last deploy, or its watch, after an interruption.")

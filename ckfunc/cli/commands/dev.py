@@ -19,12 +19,7 @@ if TYPE_CHECKING:
     from ckfunc.model.project import Target
 
 
-@command("""
-  ckfunc dev                          deploy and run on every save
-  ckfunc dev --port 0                 the emulator on any free port
-  ckfunc dev --seed people.yaml       with these users, channels and messages
-  ckfunc dev --json | jq              deploys and invocations as data
-""")
+@command
 @port_option
 @option("--seed", "FILE", "Add the data in this file, unless it already exists.", FILE)
 @yes_option("Do not ask, even if the emulator target is protected.")

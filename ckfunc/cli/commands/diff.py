@@ -18,19 +18,7 @@ from ckfunc.deploy.plan.plan import Plan
 from ckfunc.deploy.show.text import plan_annotations
 
 
-@command("""
-  ckfunc diff                         the plan for the default target
-  ckfunc diff --target production     the plan for another target
-  ckfunc diff --exit-code             for scripts: 3 when anything differs
-  ckfunc diff --json | jq .summary    the plan as data
-  ckfunc diff --markdown > plan.md    the plan as a comment
-  ckfunc diff --markdown --gate check,test,replay:50
-                                      with gates; exits 1 if one fails
-  ckfunc diff --out plan.json         save it for deploy --plan
-  ckfunc diff user.sent.message@3     version 3 and the working copy
-  ckfunc diff user.sent.message@3 user.sent.message
-                                      version 3 and the deployed version
-""")
+@command
 @argument("versions", "[TYPE[@N]]...", complete=complete_types, nargs=-1)
 @flag("--markdown", "Print the plan as Markdown, for a pull request comment.")
 @option("--out", "FILE", "Save the plan to a file, without secrets or sources.", FILE)

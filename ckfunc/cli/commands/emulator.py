@@ -45,14 +45,7 @@ _page = option(
 _user = partial(option, "--user", "NAME|ID", complete=complete_users)
 
 
-@group("""
-  ckfunc emulator                     for this project
-  ckfunc emulator --port 0            on any free port
-  ckfunc emulator --ephemeral         save nothing
-  ckfunc emulator --seed people.yaml  with users and messages
-  ckfunc emulator messages -n 5       list messages, users or channels
-  ckfunc emulator snapshots save v1   save its data under a name
-""")
+@group
 @option("--host", "ADDRESS", "Listen on this address.", default="127.0.0.1")
 @port_option
 @data_dir_option("Store data in this directory.")
@@ -108,10 +101,7 @@ def emulator(
     app.output.interrupted()
 
 
-@emulator.subcommand("""
-  ckfunc emulator users                     all users
-  ckfunc emulator users --channel support   the members of a channel
-""")
+@emulator.subcommand
 @channel_option("Only members of this channel.")
 @_limit
 @_page
@@ -126,10 +116,7 @@ def users(app: App, channel: str | None, limit: int, page: int) -> None:
     _print_list(app, lambda client: users_listing(client, limit, page, channel, _SEED_HINT))
 
 
-@emulator.subcommand("""
-  ckfunc emulator channels                  all channels
-  ckfunc emulator channels --user jane      a user's channels
-""")
+@emulator.subcommand
 @_user("Only channels that this user is a member of.")
 @choice("--type", ["PUBLIC", "PRIVATE", "DIRECT"], "Only this type.", case_sensitive=False, dest="kind")
 @_limit
@@ -147,12 +134,7 @@ def channels(app: App, user: str | None, kind: str | None, limit: int, page: int
     _print_list(app, lambda client: channels_listing(client, limit, page, user, kind, _SEED_HINT))
 
 
-@emulator.subcommand("""
-  ckfunc emulator messages                      of every channel
-  ckfunc emulator messages --channel support    of one channel
-  ckfunc emulator messages --search refund      with this text
-  ckfunc emulator messages --before 4711        older ones
-""")
+@emulator.subcommand
 @channel_option("Only messages of this channel.")
 @_user("Only messages of this user.")
 @option("--search", "TEXT", "Only messages with this text.")
@@ -184,12 +166,7 @@ def _print_list(app: App, read: Callable[[Client], Listing]) -> None:
     app.output.talks([] if listing.rest_first else rest)
 
 
-@group("""
-  ckfunc emulator faults                                        list faults
-  ckfunc emulator faults add sendChannelMessage --status 429    fail requests
-  ckfunc emulator faults add --status 503 --rate 20%            fail some
-  ckfunc emulator faults clear                                  remove all
-""")
+@group
 @data_dir_option()
 def faults(app: App) -> None:
     """List the faults of a running emulator.
@@ -202,12 +179,7 @@ def faults(app: App) -> None:
     app.output.result([write_active_fault(fault) for fault in active], fault_table(active), empty)
 
 
-@faults.subcommand("""
-  ckfunc emulator faults add sendChannelMessage --status 429 --first 2
-  ckfunc emulator faults add --status 503 --rate 20%
-  ckfunc emulator faults add createUser --lost
-  ckfunc emulator faults add --delay 2s
-""")
+@faults.subcommand
 @argument("operation", "[OPERATION]", complete=complete_operations, required=False)
 @option("--status", "STATUS", "Refuse requests with this status: 429, or 500 to 599.", int)
 @option("--retry-after", "SECONDS", "Retry-After of the response (default for 429: 1).", int)
@@ -232,7 +204,7 @@ def add(app: App, /, **entry: object) -> None:
     app.output.result(write_active_fault(active), (), [("added ", "success"), description])
 
 
-@faults.subcommand()
+@faults.subcommand
 @argument("ids", "[ID]...", integer(1), nargs=-1)
 @data_dir_option()
 def clear(app: App, ids: tuple[int, ...]) -> None:

@@ -13,7 +13,7 @@ from ckfunc.base.roff import CommandHelp, manual_page
 from ckfunc.base.text import nearest
 from ckfunc.cli.app import App
 from ckfunc.cli.main import subcommands
-from ckfunc.cli.options import argument, command, flag
+from ckfunc.cli.options import argument, command, examples, flag
 from ckfunc.model.command_outputs import command_schema
 
 
@@ -26,13 +26,7 @@ def complete_commands(ctx: click.Context, _: click.Parameter, incomplete: str) -
     return [name for name in subcommands(named) if name.startswith(incomplete)]
 
 
-@command("""
-  ckfunc help                         all commands
-  ckfunc help deploy                  the same as `ckfunc deploy --help`
-  ckfunc help emulator seed           a subcommand
-  ckfunc help --man | man -l -        the manual page
-  ckfunc help deploy --schema         the JSON Schema of its --json output
-""")
+@command
 @argument("names", "[COMMAND]...", complete=complete_commands, nargs=-1)
 @flag("--man", "Print the manual page, in roff.")
 @flag("--schema", "Print the JSON Schema of the command's --json output.")
@@ -99,5 +93,5 @@ def _described(context: click.Context, *, common: bool = False) -> CommandHelp:
         " ".join([context.command_path, *command.collect_usage_pieces(context)]),
         inspect.cleandoc(command.help or ""),
         dict(record for option in shown if (record := option.get_help_record(context))),
-        inspect.cleandoc((command.epilog or "").replace("\b\n", "")),
+        examples(context),
     )

@@ -19,13 +19,7 @@ if TYPE_CHECKING:
     from ckfunc.model.outputs import StaleFileJson, StaleTypesJson
 
 
-@command("""
-  ckfunc init                         in this directory
-  ckfunc init support-chat            in a new one
-  ckfunc init --ci github             add a workflow to a project
-  ckfunc init --ci gitlab --branch release
-                                      deploys the branch `release`
-""")
+@command
 @argument("directory", "[DIR]", DIRECTORY, required=False)
 @choice("--ci", ["github", "gitlab"], "Add a CI pipeline (only that, in an existing project).")
 @option("--branch", "NAME", "With --ci: the branch to deploy (default: the repository's default branch).")
@@ -63,10 +57,7 @@ def init(
     _show_written(app, top, written, following=[(), *following])
 
 
-@command("""
-  ckfunc new user.sent.message
-  ckfunc new user.received.notification --force
-""")
+@command
 @argument("trigger_type", "TYPE", complete=complete_known_types)
 @flag("--force", "Overwrite the handler file if it exists.")
 def new(app: App, trigger_type: str, force: bool) -> None:
@@ -82,11 +73,7 @@ def new(app: App, trigger_type: str, force: bool) -> None:
     _show_written(app, root, written, also=[("functions.yaml", "updated")])
 
 
-@command("""
-  ckfunc types                        after a clone or an upgrade
-  ckfunc types --check                list outdated files
-  ckfunc types --no-install           use installed packages
-""")
+@command
 @flag("--check", "List files that are out of date; exit 1 if there are any.")
 @flag("--install/--no-install", "Download packages whose types are missing (default).", default=True)
 def types(app: App, check: bool, install: bool) -> int:

@@ -16,13 +16,7 @@ from ckfunc.model.application import ConsoleLine, Status
 _DEBUGGERS_LOOK_AT = 9229
 
 
-@command("""
-  ckfunc invoke user.sent.message                         with a sample event
-  ckfunc invoke user.sent.message --event event.json
-  ckfunc invoke user.sent.message --event - < event.json
-  ckfunc invoke user.sent.message --from-invocation 4711 --target production
-  ckfunc invoke user.sent.message --inspect               wait for a debugger
-""")
+@command
 @type_argument
 @option("--event", "FILE", "File with the event as JSON, or - for standard input (default: a sample event).")
 @option("--from-invocation", "ID", "Use the event of a recorded invocation (`ckfunc logs` shows its ID).", integer(1))

@@ -15,13 +15,7 @@ if TYPE_CHECKING:
 _LEVELS = ("low", "moderate", "high", "critical")
 
 
-@command("""
-  ckfunc lock                         after a change of dependencies
-  ckfunc lock --upgrade               use the newest versions that fit
-  ckfunc lock --upgrade lodash        upgrade only one package
-  ckfunc lock --check                 exit 1 if it is out of date, for CI
-  ckfunc lock --json                  list the changes as data
-""")
+@command
 @argument("names", "[NAME]...", complete=complete_locked, nargs=-1)
 @flag("--upgrade", "Use the newest versions that fit, of all packages or of NAME.")
 @flag("--check", "Write nothing; exit 1 if functions.lock is missing or out of date.")
@@ -62,11 +56,7 @@ def _check(app: App) -> int:
     return EXIT_FAILED if problems else EXIT_OK
 
 
-@command("""
-  ckfunc audit                        list every known vulnerability
-  ckfunc audit --level high           only high and critical ones
-  ckfunc audit --json                 list them as data
-""")
+@command
 @choice("--level", _LEVELS, "Only report vulnerabilities of this severity or higher.", default="low")
 def audit(app: App, level: str) -> int:
     """Ask the npm registry for known vulnerabilities in the packages of functions.lock.

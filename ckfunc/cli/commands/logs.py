@@ -26,15 +26,7 @@ USUAL_COUNT = 25
 """The default number of past invocations to print."""
 
 
-@command("""
-  ckfunc logs                                  every function
-  ckfunc logs user.sent.message -n 100         one function, more invocations
-  ckfunc logs 4711                             one in full
-  ckfunc logs -f                               follow until Ctrl-C
-  ckfunc logs --since yesterday --until today  yesterday's invocations
-  ckfunc logs --since 10m --status FAILED      recent failures
-  ckfunc logs --json | jq .result              one object per line
-""")
+@command
 @argument("names", "[TYPE | ID]...", complete=complete_types, nargs=-1)
 @flag("--follow", "Wait for new invocations until Ctrl-C.", short="-f")
 @option(

@@ -14,12 +14,7 @@ if TYPE_CHECKING:
     from ckfunc.pull.project import Pulled
 
 
-@command("""
-  ckfunc pull                              create a project, or merge
-  ckfunc pull --with-values                with values, into .env
-  ckfunc pull --application 42             with its login from the keyring
-  ckfunc pull --target production --yes    into this project, without asking
-""")
+@command
 @option("--application", "ID", "The application's id or key, for a new project.")
 @flag("--with-values", "Write the values of variables to .env, readable only by you.")
 @yes_option("Do not ask for confirmation before changing an existing project.")

@@ -16,13 +16,7 @@ if TYPE_CHECKING:
     from ckfunc.model.outputs import ReplayJson
 
 
-@command("""
-  ckfunc replay user.sent.message                     the newest 50
-  ckfunc replay user.sent.message --since 1d          the last 24 hours
-  ckfunc replay user.sent.message --failed --last 10  the newest that failed
-  ckfunc replay user.sent.message --exit-code         3 if any differs
-  ckfunc replay 4711                                  a single invocation
-""")
+@command
 @argument("selected", "TYPE|ID", complete=complete_types)
 @option("--last", "N", "Replay the newest N (default: 50).", integer(1))
 @option("--since", "WHEN", "Replay those not older than this: 10m, 2h, 1d, yesterday, or an ISO time.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,18 @@ from ckfunc.base.secrets import Secret
 from ckfunc.base.text import escaped, printable
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_types
-from ckfunc.cli.options import FILE, PATH, argument, channel_option, command, flag, format_option, integer, option
+from ckfunc.cli.options import (
+    FILE,
+    PATH,
+    Command,
+    argument,
+    channel_option,
+    command,
+    flag,
+    format_option,
+    integer,
+    option,
+)
 from ckfunc.cli.output import NeedsYes
 
 if TYPE_CHECKING:
@@ -56,10 +68,7 @@ threshold_option = option(
 )
 
 
-@command("""
-  ckfunc test merge shards/*.xml --junit junit.xml
-  ckfunc test merge shards/*.info --lcov lcov.info --coverage-threshold 80
-""")
+@command
 @argument("files", "FILE...", FILE, nargs=-1, required=True)
 @option("--junit", "FILE", "Write the merged JUnit report to this file.", FILE)
 @option("--lcov", "FILE", "Write the merged coverage to this lcov file.", FILE)
@@ -94,12 +103,7 @@ def _case_name(name: str) -> str:
     return name
 
 
-@command("""
-  ckfunc test add --invocation 4711 --target production
-  ckfunc test add user.sent.message --invocation 4711 --name "no text"
-  ckfunc test add --invocation 4711 --file tests/incidents.yaml --yes
-  ckfunc test add --channel support --last 20 --target production
-""")
+@command
 @argument("trigger_type", "[TYPE]", complete=complete_types, required=False)
 @option("--invocation", "ID", "The invocation, by the id that `ckfunc logs` shows.", integer(1))
 @channel_option("Instead of an invocation: the newest messages of a channel, as a conversation.")
@@ -141,10 +145,7 @@ def add(
     return _offer(app, maker.project, addition, yes=yes)
 
 
-@command("""
-  ckfunc test record --name "a customer asks for help"
-  ckfunc test record --file tests/support.yaml --yes
-""")
+@command
 @option("--name", "TEXT", "Name of the case (default: from the time).", convert=_case_name)
 @option("--file", "FILE", "Test file (default: tests/conversations.yaml).", PATH)
 @flag("--yes", "Write without asking.")
@@ -195,7 +196,7 @@ def _offer(app: App, project: Project, addition: Addition, *, yes: bool) -> int:
     return EXIT_OK
 
 
-class _Test(click.Command):
+class _Test(Command):
     """A command that takes paths, with the subcommands `add`, `record` and `merge`."""
 
     @property
@@ -211,23 +212,7 @@ class _Test(click.Command):
         return super().make_context(info_name, args, parent=parent, **extra)
 
 
-@command(
-    """
-  ckfunc test                               every case in tests/
-  ckfunc test tests/start.yaml              the cases of one file
-  ckfunc test --filter greets               cases with this text
-  ckfunc test --junit report.xml            for CI, as JUnit XML
-  ckfunc test --shard 2/4                   the second of four parts
-  ckfunc test --coverage                    show lines that no case runs
-  ckfunc test --coverage-threshold 80       fail below 80% of the lines
-  ckfunc test --format github               for CI: github, gitlab, sarif
-  ckfunc test add --invocation 4711         create a case from a run
-  ckfunc test record                        record a conversation
-  ckfunc test merge --help                  merge the reports of shards
-    """,
-    sample=("A test file, tests/start.yaml", "test.yaml"),
-    cls=_Test,
-)
+@partial(command, cls=_Test)
 @argument("paths", "[PATH]...", PATH, nargs=-1)
 @option("--filter", "TEXT", "Only cases whose file, name or type contains TEXT.", dest="selector")
 @option("--jobs", "N", "Run N cases at a time (default: the number of processors).", integer(1, 64), short="-j")

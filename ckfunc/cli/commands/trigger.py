@@ -21,11 +21,7 @@ from ckfunc.wire.applications import read_detail, read_invocation
 _EXAMPLE = '{"username": "jane"}'
 
 
-@command("""
-  ckfunc trigger user.attempted.start_session --data '{"username": "jane"}'
-  ckfunc trigger user.sent.message --data @event.json
-  ckfunc trigger user.sent.message --data - < event.json
-""")
+@command
 @type_argument
 @option("--data", "JSON", "The event: JSON, @FILE, or - for standard input.", complete=complete_data)
 def trigger(app: App, trigger_type: str, data: str | None) -> int:

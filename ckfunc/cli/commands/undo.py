@@ -14,12 +14,7 @@ from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.show.text import plan_lines
 
 
-@command("""
-  ckfunc undo                         shows the changes, and asks
-  ckfunc undo --dry-run               shows the changes, and writes nothing
-  ckfunc undo --target production --yes
-  ckfunc undo --env-file old.env      with the former values of variables
-""")
+@command
 @yes_option()
 @flag("--dry-run", "Show the changes; write nothing.")
 @option("--env-file", "FILE", "Former values of changed variables, as NAME=value lines.", FILE)

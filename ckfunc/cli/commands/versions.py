@@ -26,11 +26,7 @@ if TYPE_CHECKING:
     from ckfunc.model.project import Script
 
 
-@command("""
-  ckfunc versions user.sent.message              newest first
-  ckfunc versions user.sent.message --blame      with commits
-  ckfunc versions user.sent.message -n 100 --json
-""")
+@command
 @type_argument
 @option("-n", "N", "List at most N.", integer(1), dest="limit", default=20)
 @flag("--blame", "Find the git commit of each version, by content.", dest="blamed")
@@ -81,11 +77,7 @@ def _commits(app: App, here: Script | None, listed: list[FunctionVersion]) -> di
     return commits
 
 
-@command("""
-  ckfunc show user.sent.message             the deployed version
-  ckfunc show user.sent.message@3           version 3
-  ckfunc show user.sent.message@3 > old.ts
-""")
+@command
 @argument("version", "TYPE[@N]", complete=complete_types)
 def show(app: App, version: str) -> None:
     """Print the script of the deployed version of TYPE, or of version N."""
@@ -100,11 +92,7 @@ def show(app: App, version: str) -> None:
     app.output.text(script.handler_script)
 
 
-@command("""
-  ckfunc rollback user.sent.message              to the previous script
-  ckfunc rollback user.sent.message --to 3
-  ckfunc rollback user.sent.message --to 3 --yes
-""")
+@command
 @type_argument
 @option("--to", "N", "The version to deploy again.", integer(1))
 @yes_option()

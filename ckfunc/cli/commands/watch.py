@@ -20,11 +20,7 @@ if TYPE_CHECKING:
     from ckfunc.model.project import Target
 
 
-@command("""
-  ckfunc watch                        deploy on save, to the default target
-  ckfunc watch --no-logs              without the invocations
-  ckfunc watch --target production    asks once if protected
-""")
+@command
 @flag("--no-logs", "Do not stream invocations.")
 @yes_option("Do not ask for confirmation before watching a protected target.")
 @allow_removals_option
