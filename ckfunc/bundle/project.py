@@ -29,6 +29,9 @@ _MOST_IGNORED = 3
 Check: TypeAlias = Callable[[Sequence[tuple[str, str]]], Sequence[SyntaxProblem]]
 """Return the syntax errors of scripts, given as pairs of name and text."""
 
+UNRESOLVED = "unresolved merge conflict"
+"""The problem of a file with the markers of a conflict, which may parse: in a comment, in a text."""
+
 _Key: TypeAlias = tuple[str, bool]
 """The path of a script, and whether it is a handler (or else the init script)."""
 
@@ -41,8 +44,11 @@ class InvalidModules(InvalidScripts):
 
     def __init__(self, problems: Sequence[Problem], project: Project, broken: frozenset[str]) -> None:
         files = len({problem.path for problem in problems})
+        summary = "a script cannot be bundled" if files == 1 else f"scripts cannot be bundled: errors in {files} files"
+        if all(problem.message == UNRESOLVED for problem in problems):
+            summary = "a merge is not complete"
         super().__init__(
-            "a script cannot be bundled" if files == 1 else f"scripts cannot be bundled: errors in {files} files",
+            summary,
             problems,
             hint="nothing was written; fix the lines named above",
         )
@@ -63,17 +69,22 @@ class Bundler:
         """Return the project with every script as it is deployed; `watched` then includes the files of the bundles.
 
         A script that imports no local file stays unchanged, after a scan of its text. Raises InvalidModules with all
-        errors, NoBundler, and what installing esbuild raises.
+        errors and unresolved conflicts, NoBundler, and what installing esbuild raises.
         """
-        tree = Tree(Files(project.root))
+        tree, scripts = Tree(Files(project.root)), _scripts(project)
         graphs = {
             key: tree.graph(script.path, script.text)
-            for key, script in _scripts(project).items()
+            for key, script in scripts.items()
             if tree.names_local_files(script.path, script.text)
         }
-        if not graphs:
+        conflicts = {
+            key: marked
+            for key, script in scripts.items()
+            if (marked := tuple(_conflicts(graphs[key].files if key in graphs else {script.path: script.text})))
+        }
+        if not graphs and not conflicts:
             return project
-        results = self.bundles(graphs)
+        results = self.bundles({key: graph for key, graph in graphs.items() if key not in conflicts}) | conflicts
         bundles = {key: result for key, result in results.items() if not isinstance(result, tuple)}
         bundled = _with(project, bundles, _watched(project.root, graphs.values()))
         if problems := [problem for result in results.values() if isinstance(result, tuple) for problem in result]:
@@ -122,6 +133,21 @@ class Bundler:
             return result
         places = [source_map.original(error.line, error.column) or (path, 1, 1) for error in errors]
         return tuple(Problem(*place, error.message) for place, error in zip(places, errors, strict=True))
+
+
+def _conflicts(files: Mapping[str, str]) -> Iterator[Problem]:
+    """Yield the conflicts that `ckfunc pull` or git has marked in these files, by path."""
+    hint = "edit the lines between <<<<<<< and >>>>>>>, and remove the markers"
+    for path, text in files.items():
+        start, divided = 0, False
+        for number, line in enumerate(text.split("\n") if "<<<<<<< " in text else (), 1):
+            if line.startswith("<<<<<<< "):
+                start, divided = number, False
+            elif line == "=======":
+                divided = start > 0
+            elif divided and line.startswith(">>>>>>> "):
+                yield Problem(path, start, 1, UNRESOLVED, hint)
+                start, divided = 0, False
 
 
 def _scripts(project: Project) -> dict[_Key, Script]:
@@ -215,10 +241,13 @@ class Workspace:
     def reload_scripts(self) -> Project:
         """Read the project again after ckfunc has changed it; later calls of `scripts` return the new one.
 
-        If the change made functions.lock outdated, the lock is ignored.
+        If the change made functions.lock outdated, the lock is ignored, and scripts with errors are not bundled.
         """
         self._project = self._sources = None
-        self._scripts = self.bundler().project(self._read(lenient=True, drifted=True))
+        try:
+            self._scripts = self.bundler().project(self._read(lenient=True, drifted=True))
+        except InvalidModules as problem:  # ckfunc has marked conflicts
+            self._scripts = problem.project
         return self._scripts
 
     def load(self, *, lenient: bool = False) -> Project:

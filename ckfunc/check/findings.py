@@ -30,7 +30,8 @@ class Finding:
     """An error. `line` and `column` count from 1, columns in UTF-16 units as in editors; line 0 is the whole file.
 
     `code` is the compiler's ("TS2322"), "syntax" for a syntax error of Node, "runtime" for an unmet requirement of a
-    script on the platform, "bundle" for an import that cannot be bundled, "manifest" for `functions.yaml`.
+    script on the platform, "bundle" for an import that cannot be bundled, "conflict" for a merge conflict, "manifest"
+    for `functions.yaml`.
     `message` may have several lines; `length` is the length of the code at fault on that line, at least 1.
     """
 

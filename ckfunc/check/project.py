@@ -14,10 +14,10 @@ from ckfunc.base.errors import CkfuncError, InvalidFiles, LockOutdated, NoSuchFu
 from ckfunc.base.files import cache_dir, templates
 from ckfunc.base.interrupts import require_uninterrupted
 from ckfunc.base.text import Line, counted, digest
-from ckfunc.bundle.project import Bundler, InvalidModules, Workspace
+from ckfunc.bundle.project import UNRESOLVED, Bundler, InvalidModules, Workspace
 from ckfunc.bundle.requirements import Requirements, unresolved
 from ckfunc.check.findings import DECLARATION_SUFFIXES, Finding, annotations_of, as_findings, finding_lines
-from ckfunc.check.run import REQUIREMENT, check_scripts
+from ckfunc.check.run import CONFLICT, REQUIREMENT, check_scripts
 from ckfunc.check.subject import AmbientTypes, Tools, any_mentions, candidate_paths, list_files, subject_of
 from ckfunc.check.typescript import compiler, declarations_of_node, settings_files
 from ckfunc.deploy.gates import GateOutcome
@@ -247,7 +247,11 @@ class _Bundles:
             findings: tuple[Finding, ...] = ()
         except InvalidModules as problem:
             project, broken = problem.project, problem.broken
-            findings = as_findings(problem.problems, BUNDLE)
+            findings = tuple(
+                finding
+                for each in problem.problems
+                for finding in as_findings([each], CONFLICT if each.message == UNRESOLVED else BUNDLE)
+            )
         self.watched = project.watched
         return (*findings, *self._missing_requirements(project, broken))
 

@@ -34,6 +34,10 @@ from ckfunc.runtime.tools import NODE_TYPES
 
 REQUIREMENT = "runtime"
 """The code of an unmet requirement of a script: a package, or the function handleEvent."""
+CONFLICT = "conflict"
+"""The code of an unresolved merge conflict."""
+_MARKERS = frozenset({"TS1185", "syntax"})
+"""The codes of conflict markers in the compiler and in Node."""
 _NO_MODULE = frozenset({"TS2307", "TS2792", "TS2882", "TS7016"})
 
 _FILE = f"{DIRECTORY}/results.json"
@@ -286,9 +290,15 @@ def _is_own(name: str) -> bool:
 def _merged(types: Iterable[Finding], findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """Merge the compiler's findings with the others, without duplicates: the compiler's finding wins.
 
-    Except for missing modules, where only the other finding says what handlers can import, and how to fix it.
+    Except for missing modules, where only the other finding says what handlers can import, and how to fix it, and for
+    merge conflicts, of which the compiler reports each marker.
     """
     findings = tuple(findings)
+    conflicts = {finding.path for finding in findings if finding.code == CONFLICT}
+    types, findings = (
+        [each for each in every if each.path not in conflicts or each.code not in _MARKERS]
+        for every in (types, findings)
+    )
     places = {(each.path, each.line, each.column) for each in findings if each.code == REQUIREMENT}
     types = [each for each in types if each.code not in _NO_MODULE or (each.path, each.line, each.column) not in places]
     unparsed = {each.path for each in types if _is_syntax(each)}

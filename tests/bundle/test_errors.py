@@ -99,6 +99,33 @@ def test_a_syntax_error_of_an_imported_file_is_shown_in_that_file(make: Make, bu
     assert found == ['lib/a.ts:2:22: unexpected ";"']
 
 
+MARKED = "<<<<<<< ours\n1\n||||||| base\n=======\n2\n>>>>>>> theirs\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        (MARKED, [1]),
+        (f"/*\n{MARKED}*/\nconst text = `\n{MARKED}`;\n", [2, 10]),
+        (f"<<<<<<< half\n{MARKED}", [2]),
+        ("/*\n<<<<<<< no end\n=======\n*/", []),
+        ("/*\n=======\n>>>>>>> no start\n*/", []),
+        ("// <<<<<<< a\n=======\n>>>>>>> b\n".replace("\n", "\n// "), []),
+    ],
+)
+def test_merge_conflicts_are_refused_even_where_they_parse(
+    make: Make, bundler: Bundler, text: str, lines: list[int]
+) -> None:
+    files = {"handlers/start.ts": text, "handlers/second.ts": importing("../lib/a"), "lib/a.ts": text}
+    files["lib/a.ts"] += "export const a = 1;\n"
+    if not lines:
+        bundler.project(make(files))
+        return
+    found = mistakes(bundler, make, files)
+    places = [f"{path}:{line}:1" for path in ("handlers/start.ts", "lib/a.ts") for line in lines]
+    assert [problem.partition(": unresolved merge conflict (")[0] for problem in found] == places
+
+
 def test_all_errors_are_reported_together(make: Make, bundler: Bundler) -> None:
     files = {
         "handlers/first.ts": importing("../lib/a"),

@@ -100,6 +100,16 @@ def test_a_broken_script_does_not_hide_errors_in_other_scripts(ckfunc: Ckfunc, p
     assert "did you mean user.sent.message?" in wrong.err
 
 
+def test_a_merge_conflict_is_one_error_at_its_first_line(ckfunc: Ckfunc, project: Path) -> None:
+    conflict = "<<<<<<< ours\n  return 1;\n=======\n  return 2;\n>>>>>>> theirs\n"
+    (project / "lib.ts").write_text(conflict)
+    for text in (f"function handleEvent() {{\n{conflict}}}\n", 'import "../lib";\nfunction handleEvent() {}\n'):
+        (project / "handlers/start.ts").write_text(text)
+        ran = ckfunc("-C", project, "check", "--json")
+        place = ("lib.ts", 1) if "import" in text else ("handlers/start.ts", 2)
+        assert [(each["path"], each["line"], each["code"]) for each in json.loads(ran.out)] == [(*place, "conflict")]
+
+
 def test_a_check_needs_neither_credentials_nor_variable_values(ckfunc: Ckfunc, project: Path) -> None:
     manifest = project / "functions.yaml"
     text = manifest.read_text().replace("default_target: remote", "")

@@ -242,9 +242,12 @@ def test_lines_changed_on_both_sides_get_conflict_markers_and_exit_1(
         f"<<<<<<< handlers/user-attempted-start-session.ts\n  ours();\n=======\n  theirs();\n>>>>>>> v2 of {START}\n"
     )
     assert marked in handler.read_text()
-    refused = ckfunc("-C", pulled, "deploy", "--yes")
-    assert refused.code == 1
-    assert "Merge conflict marker" in refused.err
+    place = "handlers/user-attempted-start-session.ts:6:1: unresolved merge conflict"
+    for command in (["deploy", "--yes"], ["deploy", "--dry-run"], ["diff"], ["pull", "--json"]):
+        refused = ckfunc("-C", pulled, *command)
+        assert (refused.code, refused.out) == (1, "")
+        assert refused.err.count(place) == 1
+    assert place in ckfunc("-C", pulled, "check").out
     handler.write_text(lines((5, "  both();")))
     assert "nothing to pull" in ckfunc("-C", pulled, "pull").err
 
