@@ -6,7 +6,7 @@ import asyncio
 import sqlite3
 import threading
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import httpx
@@ -16,9 +16,10 @@ from emulator.test_dispatch import deploy
 from emulator.test_killed import Killable
 from support.loopback import http_client
 
-from ckfunc.emulator.store import application, users
+from ckfunc.emulator.store import application, functions, users
 from ckfunc.emulator.store.database import Database, open_database
 from ckfunc.emulator.store.database_file import SCHEMA
+from ckfunc.model.application import NewFunction
 
 DANGLING = "INSERT INTO invocation_details VALUES (99, '[]', 0.0, '[]', 0, 'FAILED', '{}')"
 """A row of a run that does not exist: with deferred foreign keys, only the commit fails."""
@@ -110,6 +111,54 @@ def test_a_turn_rolled_back_by_sqlite_is_reported_to_every_writer(database: Data
 
     in_a_loop(database, scenario)
     assert names(database.path) == ["bob"]
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["first of its turn", "after another one"])
+def test_a_single_write_that_fails_leaves_those_of_others(database: Database, first: bool) -> None:
+    users.create(database, name="ann")
+
+    async def duplicate() -> None:
+        with pytest.raises(sqlite3.IntegrityError), database.grouped(one_write=True):
+            users.create(database, name="ann")
+        await database.stored()
+
+    async def scenario() -> None:
+        writers = [duplicate(), add(database, "bob", [])]
+        await asyncio.gather(*(writers if first else reversed(writers)))
+
+    in_a_loop(database, scenario)
+    assert names(database.path) == ["ann", "bob"]
+
+
+@pytest.mark.parametrize("undone_by", ["a transaction", "a part of a turn", "a commit", "SQLite"])
+def test_a_function_is_read_again_when_its_change_is_undone(database: Database, undone_by: str) -> None:
+    functions.create(database, NewFunction("user.sent.message", "N"))
+    before = functions.find_by_type(database, "user.sent.message")
+
+    def enable() -> None:
+        function = functions.find_by_type(database, "user.sent.message")
+        assert function is not None
+        functions.set_enabled(database, function.id, True)
+        changed = functions.find_by_type(database, "user.sent.message")
+        assert changed is not None
+        assert changed.enabled
+
+    async def scenario() -> None:
+        with suppress(sqlite3.Error, ZeroDivisionError):
+            with database.transaction() if undone_by == "a transaction" else database.grouped():
+                enable()
+                if undone_by == "a commit":
+                    database.execute("PRAGMA defer_foreign_keys = ON")
+                    database.execute(DANGLING)
+                elif undone_by == "SQLite":
+                    database.execute("INSERT OR ROLLBACK INTO functions SELECT * FROM functions")
+                else:
+                    raise ZeroDivisionError
+            await database.stored()
+        assert functions.find_by_type(database, "user.sent.message") == before
+
+    in_a_loop(database, scenario)
+    assert functions.find_by_type(database, "user.sent.message") == before
 
 
 def test_a_separate_transaction_starts_after_the_writes_of_the_turn_are_stored(database: Database) -> None:

@@ -268,7 +268,7 @@ class Dispatcher:
     ) -> _Started | None:
         self._endings.catch_up()
         # Within the transaction that stores the run, reading takes no locks of its own.
-        with self._database.grouped():
+        with self._database.grouped(one_write=True):
             function = functions.find_by_type(self._database, trigger_type)
             if function is None or not function.enabled or function.current_version_number == 0:
                 return None

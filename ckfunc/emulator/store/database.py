@@ -97,6 +97,8 @@ class Database:
         """A UUID created with the file: identifies this database wherever something is remembered about it."""
         self.now: Callable[[], datetime] = SystemClock().now
         """Returns the time that is stored with new rows, in UTC."""
+        self.remembered: dict[object, Any] = {}
+        """What was read before. Whoever changes such rows empties it; it is also emptied when anything is undone."""
 
     def one(self, sql: str, *parameters: Any) -> sqlite3.Row | None:
         """Return the first row, or None."""
@@ -136,6 +138,7 @@ class Database:
             self.execute("COMMIT")
             self.committed()
         except BaseException:
+            self.remembered.clear()
             if self._connection.in_transaction:  # SQLite ends the transaction on its own when the disk is full
                 self.execute("ROLLBACK")
             raise
@@ -148,9 +151,10 @@ class Database:
         """Let `grouped` share transactions from now on; `call_soon` is that of the event loop of this thread."""
         self._call_soon = call_soon
 
-    def grouped(self) -> AbstractContextManager[None]:
+    def grouped(self, *, one_write: bool = False) -> AbstractContextManager[None]:
         """Write everything inside, or nothing; commit it with what else this turn of the event loop writes.
 
+        `one_write` promises that only the last statement writes, which SQLite itself does completely or not at all.
         Nobody may learn of it before `stored`. Statements outside of transactions join in. A nested transaction is
         part of the outer one. Never await inside. Without `group_commits`, this is `transaction`.
         """
@@ -158,7 +162,7 @@ class Database:
             return _OUTER
         if self._call_soon is None:
             return self.transaction()
-        return _Part(self, self._begin_turn(self._call_soon))
+        return _Part(self, self._begin_turn(self._call_soon), savepoint=not one_write)
 
     def _begin_turn(self, call_soon: Callable[[Callable[[], None]], object]) -> _Turn:
         if self._turn is None:
@@ -176,6 +180,7 @@ class Database:
             self.execute("COMMIT")
             self.committed()
         except sqlite3.Error as error:
+            self.remembered.clear()
             if self._connection.in_transaction:
                 self.execute("ROLLBACK")
             turn.failure = error
@@ -265,6 +270,7 @@ class Database:
 
     def replaced(self) -> None:
         """Read the id again, after the content was replaced."""
+        self.remembered.clear()
         self.id = self.value("SELECT id FROM emulator")
 
     def close(self) -> None:
@@ -285,25 +291,30 @@ class _Part:
     A class takes a fraction of the time of `contextmanager`.
     """
 
-    __slots__ = ("_database", "_first", "_turn")
+    __slots__ = ("_database", "_first", "_savepoint", "_turn")
 
-    def __init__(self, database: Database, turn: _Turn) -> None:
+    def __init__(self, database: Database, turn: _Turn, *, savepoint: bool) -> None:
         self._database = database
         self._turn = turn
+        self._savepoint = savepoint
         self._first = False
 
     def __enter__(self) -> None:
         if not self._turn.open:  # everything before is committed
             self._turn.settle()  # which may write
         self._first = not self._turn.open
-        self._database.execute("BEGIN IMMEDIATE" if self._first else "SAVEPOINT part")
+        if self._first:
+            self._savepoint = False
+            self._database.execute("BEGIN IMMEDIATE")
+        elif self._savepoint:
+            self._database.execute("SAVEPOINT part")
         self._turn.open = self._database._in_transaction = True
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         self._database._in_transaction = False
         if error is not None:
             self._undo(error)
-        elif not self._first:
+        elif self._savepoint:
             try:
                 self._database.execute("RELEASE part")
             except sqlite3.Error as failure:
@@ -311,13 +322,14 @@ class _Part:
                 raise
 
     def _undo(self, error: BaseException) -> None:
+        self._database.remembered.clear()
         if not self._database._connection.in_transaction:  # SQLite has undone the turn, as when the disk is full
             self._turn.open = False
             self._turn.failure = error if isinstance(error, sqlite3.Error) else self._turn.failure
         elif self._first:
             self._database.execute("ROLLBACK")
             self._turn.open = False
-        else:
+        elif self._savepoint:
             self._database.execute("ROLLBACK TO part")
             self._database.execute("RELEASE part")
 

@@ -59,6 +59,7 @@ def create(database: Database, new: NewFunction) -> Function:
         new.description,
         new.initialize_asynchronously,
     )
+    database.remembered.clear()
     return Function(function_id, new.type, new.name, False, 0, new.description)
 
 
@@ -70,8 +71,13 @@ def find(database: Database, function_id: int) -> Function | None:
 
 def find_by_type(database: Database, trigger_type: str) -> Function | None:
     """Return the function of a trigger type, or None."""
-    row = database.one(f"SELECT {_FUNCTION} FROM functions WHERE type = ?", trigger_type)  # noqa: S608 - a constant
-    return None if row is None else _function(row)
+    function: Function | None = database.remembered.get(trigger_type)
+    if function is None:
+        row = database.one(f"SELECT {_FUNCTION} FROM functions WHERE type = ?", trigger_type)  # noqa: S608 - a constant
+        if row is None:
+            return None
+        function = database.remembered[trigger_type] = _function(row)
+    return function
 
 
 def can_any_run(database: Database) -> bool:
@@ -87,6 +93,7 @@ def page(database: Database, request: PageRequest) -> Page[Function]:
 def set_enabled(database: Database, function_id: int, enabled: bool) -> None:
     """Enable or disable a function."""
     database.execute("UPDATE functions SET enabled = ? WHERE id = ?", (enabled, function_id))
+    database.remembered.clear()
 
 
 def add_version(database: Database, function_id: int, script: str) -> FunctionVersion:
@@ -104,6 +111,7 @@ def add_version(database: Database, function_id: int, script: str) -> FunctionVe
             number,
             script,
         )
+    database.remembered.clear()
     return FunctionVersion(version_id, number, script)
 
 

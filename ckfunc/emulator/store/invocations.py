@@ -86,7 +86,7 @@ _RUNS = "invocations LEFT JOIN invocation_details ON invocation_id = id"
 def begin(database: Database, function_id: int, version_number: int, args: Mapping[str, Any]) -> Invocation:
     """Add a run that begins now. It may start when the database has `stored` it."""
     now = database.now()
-    with database.grouped():
+    with database.grouped(one_write=True):
         invocation_id = database.insert(
             "INSERT INTO invocations (function_id, ordinal, version_number, args, status, result, created_time) VALUES"
             " (?, coalesce((SELECT ordinal FROM invocations WHERE function_id = ? ORDER BY id DESC LIMIT 1), 0) + 1,"
@@ -105,7 +105,7 @@ def end(
 ) -> None:
     """Write the result of a run, and its API requests. It may be announced when the database has `stored` it."""
     console = json.dumps([[line.level, line.text] for line in outcome.console]) if outcome.console else "[]"
-    with database.grouped():
+    with database.grouped(one_write=True):
         database.execute(
             f"INSERT INTO invocation_details ({_DETAILS}) VALUES (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - a constant
             (
