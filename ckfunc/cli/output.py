@@ -29,19 +29,14 @@ from ckfunc.base.errors import (
 )
 from ckfunc.base.secrets import Secret
 from ckfunc.base.streams import ReaderGone, ResultStream, discard_rest, write_text
-from ckfunc.base.text import cells, one_line, plain, printable, status_line, styled
-from ckfunc.cli.terminal import StatusLine, columns, show_on, spinner, terminal_columns
+from ckfunc.base.terminal import Spinner, StatusLine, columns, terminal_columns
+from ckfunc.base.text import Line, cells, one_line, plain, printable, status_line, styled
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
-
     from ckfunc.api import Wait
     from ckfunc.base.annotations import Annotation
     from ckfunc.cli.options import Settings
     from ckfunc.model.project import Target
-
-LONG_S = 0.5
-"""The duration after which a spinner is shown."""
 
 _ANSWERS = {"y": True, "yes": True, "n": False, "no": False, "": False}
 
@@ -65,9 +60,7 @@ class Output:
         self._environ = environ
         self._lock = threading.RLock()
         self._last_retry: tuple[tuple[str, int], float] = (("", 0), 0.0)
-        self._news: str | None = None
-        self._spinner: Progress | None = None
-        self._timer: threading.Timer | None = None
+        self._spinner: Spinner | None = None
         self._status = StatusLine(self._lock)
 
     @property
@@ -166,11 +159,8 @@ class Output:
         """Print a message with --verbose; otherwise show it next to the spinner, if there is one."""
         if self.settings.verbose:
             self.talk((printable(text), "muted"))
-        elif self._news is not None and text.strip():
-            self._news = one_line(text)
-            with self._lock:
-                if self._spinner is not None:
-                    show_on(self._spinner, self._news)
+        elif (spinner := self._spinner) is not None and text.strip():
+            spinner.text = one_line(text)
 
     def warn(self, *warnings: object) -> None:
         """Print warnings; nothing with --quiet."""
@@ -193,36 +183,25 @@ class Output:
     @contextmanager
     def progress(self, text: str) -> Iterator[Callable[[], object]]:
         """Show a spinner on a terminal after half a second, until the end or a call of what is yielded."""
-        if not (self.settings.quiet or self.settings.verbose or self._environ.get("CI")) and sys.stderr.isatty():
-            self._expect(text)
+        hidden = self.settings.quiet or self.settings.verbose or self._environ.get("CI")
+        if not hidden and sys.stderr.isatty() and self._environ.get("TERM") != "dumb":
+            self._spin(text)
         try:
             yield self._settle
         finally:
             self._settle()
 
-    def _expect(self, news: str) -> None:
-        self._news = news
-        self._timer = threading.Timer(LONG_S, self._start_spinner)
-        self._timer.daemon = True
-        self._timer.start()
+    def _spin(self, text: str) -> None:
+        self._settle()
+        self._spinner = Spinner(text, self._show)
 
     def _settle(self) -> str | None:
         """Remove or prevent the spinner; return its text."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer.join()
-            self._timer = None
-        with self._lock:
-            if self._spinner is not None:
-                self._spinner.live.stop()
-            self._spinner = None
-        news, self._news = self._news, None
-        return news
-
-    def _start_spinner(self) -> None:
-        with self._lock:
-            self._spinner = spinner(self._news or "", color=self.uses_color(sys.stderr))
-            self._spinner.live.start()
+        spinner, self._spinner = self._spinner, None
+        if spinner is None:
+            return None
+        spinner.stop()
+        return spinner.text
 
     def confirmed(
         self,
@@ -272,13 +251,13 @@ class Output:
     @contextmanager
     def paused(self) -> Iterator[None]:
         """Hide the spinner while a question is asked, or while another program prints."""
-        news = self._settle()
+        text = self._settle()
         try:
             with self._lock:
                 yield
         finally:
-            if news is not None:
-                self._expect(news)
+            if text is not None:
+                self._spin(text)
 
     # -- status line ----------------------------------------------------------------------------------------
 
@@ -302,7 +281,10 @@ class Output:
         if not self.pinnable:
             return
         pairs = [(segment, "plain") if isinstance(segment, str) else segment for segment in segments]
-        line = status_line(pairs, keys, self.pin_width)
+        self._show(status_line(pairs, keys, self.pin_width))
+
+    def _show(self, line: Line) -> None:
+        _enable_windows_codes()
         self._status.show(self._styled(line, sys.stderr), cells(plain(line)))
 
     def unpin(self) -> None:
@@ -381,7 +363,7 @@ class Output:
     def _styled(self, segments: Iterable[Segment], stream: TextIO) -> str:
         color = self.uses_color(stream)
         if color:
-            _enable_windows_colors()
+            _enable_windows_codes()
         return styled(segments, color=color)
 
     def _put_out(self, stream: TextIO, text: str) -> None:
@@ -397,7 +379,7 @@ class Output:
 
 
 @lru_cache
-def _enable_windows_colors() -> None:
-    """Enable color codes in older Windows consoles."""
+def _enable_windows_codes() -> None:
+    """Enable control codes in older Windows consoles."""
     if sys.platform == "win32":
         import_module("colorama").just_fix_windows_console()  # a dependency of click on Windows

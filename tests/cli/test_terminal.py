@@ -20,7 +20,7 @@ from cli.conftest import Ckfunc
 pytestmark = pytest.mark.usefixtures("measured_children")
 TYPE = "user.attempted.start_session"
 GREEN, COLOUR = "\x1b[32m", re.compile(r"\x1b\[\d+m")
-SPINNER = "\x1b[?25l"  # hides the cursor
+SPINNER = f"{GREEN}- "  # its first frame
 
 
 def on_terminal(*args: str | Path, answer: str | None = None, **environ: str) -> tuple[int, str]:

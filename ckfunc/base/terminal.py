@@ -1,19 +1,24 @@
-"""The status line at the bottom of the terminal, and a spinner."""
+"""The last line of a terminal: a status or a spinner."""
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, TextIO
+from datetime import timedelta
+from typing import TextIO
 
-from ckfunc.base.text import USUAL_COLUMNS
+from ckfunc.base.text import USUAL_COLUMNS, Line, cut
 
-if TYPE_CHECKING:
-    from rich.progress import Progress
-
+LONG_S = 0.5
+"""The duration after which a spinner is shown."""
+_TURN_S = 0.25
+_OTHER_COLUMNS = 16
+"""The columns that a spinner leaves for the time and the margin."""
 _ERASE_LINE = "\r\x1b[2K"
 _CLEAR = "\x1b[2J\x1b[3J\x1b[H"
 
@@ -88,25 +93,29 @@ class StatusLine:
             sys.stderr.flush()
 
 
-def spinner(text: str, *, color: bool) -> Progress:
-    """Return a spinner on stderr that shows a text and the time that has passed; it is removed when it stops."""
-    from rich import console, progress  # which only a command that takes long needs
+class Spinner:
+    """A text and the time that has passed, drawn with `show` on a thread until `stop`; at first nothing is shown."""
 
-    screen = console.Console(stderr=True, no_color=not color, highlight=False)
-    columns = (progress.SpinnerColumn("line"), progress.TextColumn("{task.description}", markup=False))
-    shown = progress.Progress(
-        *columns,
-        progress.TimeElapsedColumn(),
-        console=screen,
-        transient=True,
-        # Only messages are printed above the spinner: stdout has results, and may not be this terminal.
-        redirect_stdout=False,
-        refresh_per_second=4,
-    )
-    shown.add_task(text[: screen.width - 16])
-    return shown
+    def __init__(self, text: str, show: Callable[[Line], object]) -> None:
+        self.text = text
+        self._show = show
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._turn, name="ckfunc-spinner", daemon=True)
+        self._thread.start()
 
+    def stop(self) -> None:
+        """Remove it."""
+        self._ended.set()
+        self._thread.join()
 
-def show_on(shown: Progress, text: str) -> None:
-    """Replace the text of a spinner."""
-    shown.update(shown.task_ids[0], description=text[: shown.console.width - 16])
+    def _turn(self) -> None:
+        if self._ended.wait(LONG_S):
+            return
+        began = time.monotonic()
+        for frame in itertools.cycle("-\\|/"):
+            passed = timedelta(seconds=int(time.monotonic() - began))
+            text = cut(self.text, terminal_columns() - _OTHER_COLUMNS)
+            self._show([(f"{frame} ", "success"), (f"{text} ", "plain"), (str(passed), "warning")])
+            if self._ended.wait(_TURN_S):
+                break
+        self._show([])
