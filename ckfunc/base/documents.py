@@ -117,6 +117,9 @@ def read_data(data: str, name: str, example: str) -> Any:
     `name` names the document in errors; `example` is shown in the hint. Raises UsageProblem.
     """
     content: str | bytes = data
+    usage = "--data @FILE names a JSON file, and --data - reads standard input"
+    if data == "@":
+        raise UsageProblem("the path after --data @ is empty", hint=usage)
     try:
         if data == "-":
             content = sys.stdin.buffer.read()
@@ -125,8 +128,7 @@ def read_data(data: str, name: str, example: str) -> Any:
         return read_document(content)  # as bytes, because shells write files in different encodings
     except OSError as error:
         reason = f"{error.filename}: {error.strerror}"
-        hint = "--data @FILE names a JSON file, and --data - reads standard input"
-        raise UsageProblem(f"cannot read the {name}: {reason}", hint=hint) from None
+        raise UsageProblem(f"cannot read the {name}: {reason}", hint=usage) from None
     except ValueError as error:
         raise UsageProblem(f"--data is not JSON: {error}", hint=f"for example --data '{example}'") from None
 

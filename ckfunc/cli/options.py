@@ -23,10 +23,21 @@ from ckfunc.emulator.data_directory import KEPT_INVOCATIONS
 F = TypeVar("F", bound=Callable[..., Any])
 Complete: TypeAlias = Callable[[click.Context, click.Parameter, str], list[str]]
 
-PATH = click.Path(path_type=Path)
+
+class NamedPath(click.Path):
+    """A path that is not empty: pathlib would take "", as of an unset variable, for the current directory."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path of an argument."""
+        if value == "":
+            self.fail("the path is empty", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+PATH = NamedPath(path_type=Path)
 """A file or a directory, which need not exist; the same applies to the next two."""
-FILE = click.Path(path_type=Path, dir_okay=False)
-DIRECTORY = click.Path(path_type=Path, file_okay=False)
+FILE = NamedPath(path_type=Path, dir_okay=False)
+DIRECTORY = NamedPath(path_type=Path, file_okay=False)
 integer = click.IntRange
 """`integer(1)` is a whole number of at least 1, `integer(1, 64)` one from 1 to 64."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -12,13 +13,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
+from promises.test_hint_commands import every_command
 
 from ckfunc import __version__
 from ckfunc.api import Wait
 from ckfunc.base.errors import EXIT_CODES
 from ckfunc.cli.app import App
-from ckfunc.cli.main import COMMANDS
+from ckfunc.cli.main import COMMANDS, cli
+from ckfunc.cli.options import NamedPath
 
 Ckfunc = Callable[..., Any]
 
@@ -71,6 +75,15 @@ def test_ckfunc_without_a_command_prints_its_help_and_exits_2(ckfunc: Ckfunc) ->
         (["help", "deploi"], "there is no command 'deploi'", "did you mean `ckfunc help deploy`?"),
         (["help", "emulator", "xyzzy"], "there is no command 'emulator xyzzy'", "see `ckfunc emulator --help`"),
         (["emulator", "--ephemeral", "--data-dir", "x"], "can't be used together", ""),
+        (["emulator", "--data-dir=", "reset", "--yes"], "--data-dir has a wrong value: the path is empty", "see"),
+        (["-C", "", "types"], "-C/--directory has a wrong value: the path is empty", "see `ckfunc --help`"),
+        (["init", ""], "DIR has a wrong value: the path is empty", "see `ckfunc init --help`"),
+        (["invoke", "x", "--event="], "--event has a wrong value: the path is empty", "see `ckfunc invoke --help`"),
+        (
+            ["api", "GET", "/v1/users", "--data", "@"],
+            "the path after --data @ is empty",
+            "--data @FILE names a JSON file",
+        ),
     ],
 )
 def test_a_usage_error_is_explained_and_exits_2(ckfunc: Ckfunc, args: list[str], said: str, hint: str) -> None:
@@ -80,6 +93,23 @@ def test_a_usage_error_is_explained_and_exits_2(ckfunc: Ckfunc, args: list[str],
     assert said in ran.err
     assert hint in ran.err
     assert ran.out == ""
+
+
+def test_every_path_on_the_command_line_must_not_be_empty() -> None:
+    paths = [
+        (command.name, parameter)
+        for command in [cli, *every_command()]
+        for parameter in command.params
+        if re.search("DIR|FILE|PATH", parameter.make_metavar(click.Context(command)))
+        or isinstance(parameter.type, click.Path)
+    ]
+    assert len(paths) > 60
+    remote = ("api", "PATH")  # of a URL
+    assert [
+        (name, parameter.opts)
+        for name, parameter in paths
+        if not isinstance(parameter.type, NamedPath) and (name, parameter.metavar) != remote
+    ] == []
 
 
 def test_the_help_command_prints_the_same_as_the_help_option(ckfunc: Ckfunc) -> None:

@@ -62,6 +62,8 @@ def test_the_cache_directory_does_not_depend_on_the_current_directory(
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", "relative")
     assert tmp_path in cache_dir().parents and "relative" not in cache_dir().parts
+    monkeypatch.setenv("CKFUNC_CACHE_DIR", "")  # an empty variable counts as not set
+    assert cache_dir().is_relative_to(tmp_path) and cache_dir().name == "ckfunc"
     monkeypatch.setenv("CKFUNC_CACHE_DIR", "mine")
     assert cache_dir() == tmp_path / "mine"
     monkeypatch.setenv("CKFUNC_CACHE_DIR", "~/mine")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, UsageProblem
 from ckfunc.cli.app import App
-from ckfunc.cli.options import command, integer, option, type_argument
+from ckfunc.cli.options import FILE, command, integer, option, type_argument
 from ckfunc.deploy.history import require_handler
 from ckfunc.logs.finding import read_invocation
 from ckfunc.logs.format import console_lines, run_lines, session_line
@@ -18,7 +19,7 @@ _DEBUGGERS_LOOK_AT = 9229
 
 @command
 @type_argument
-@option("--event", "FILE", "File with the event as JSON, or - for standard input (default: a sample event).")
+@option("--event", "FILE", "File with the event as JSON, or - for standard input (default: a sample event).", FILE)
 @option("--from-invocation", "ID", "Use the event of a recorded invocation (`ckfunc logs` shows its ID).", integer(1))
 @option(
     "--inspect",
@@ -28,7 +29,7 @@ _DEBUGGERS_LOOK_AT = 9229
     is_flag=False,
     flag_value=_DEBUGGERS_LOOK_AT,
 )
-def invoke(app: App, trigger_type: str, event: str | None, from_invocation: int | None, inspect: int | None) -> int:
+def invoke(app: App, trigger_type: str, event: Path | None, from_invocation: int | None, inspect: int | None) -> int:
     """Run the working copy of a handler once, and show the result.
 
     The handler runs on this machine with the target's environment, against a temporary copy of the project's emulator:
@@ -61,7 +62,7 @@ def invoke(app: App, trigger_type: str, event: str | None, from_invocation: int 
     return EXIT_FAILED if ran.invocation.status is Status.FAILED else EXIT_OK
 
 
-def _event(app: App, trigger_type: str, event: str | None, from_invocation: int | None) -> Mapping[str, Any]:
+def _event(app: App, trigger_type: str, event: Path | None, from_invocation: int | None) -> Mapping[str, Any]:
     if event is not None and from_invocation is not None:
         raise UsageProblem("--event and --from-invocation can't be used together", hint="use only one of them")
     if from_invocation is not None:
@@ -72,4 +73,4 @@ def _event(app: App, trigger_type: str, event: str | None, from_invocation: int 
 
     if event is None:
         return usual_event(trigger_type)
-    return read_event(None if event == "-" else app.directory / event, trigger_type)
+    return read_event(None if event == Path("-") else app.directory / event, trigger_type)
