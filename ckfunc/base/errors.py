@@ -21,7 +21,8 @@ EXIT_DIFFERENCES = 3
 EXIT_BUG = 4
 EXIT_CODES = {
     EXIT_OK: "done, or nothing to do",
-    EXIT_FAILED: "an expected failure, with one sentence and a hint; or a deploy of which any part failed",
+    EXIT_FAILED: "an expected failure, with one sentence and a hint; a deploy of which any part failed; "
+    "or you declined a confirmation",
     EXIT_USAGE: "wrong usage of the command",
     EXIT_DIFFERENCES: "there are differences (`ckfunc diff --exit-code`, `ckfunc replay --exit-code`)",
     EXIT_BUG: "a bug in ckfunc; the path of a log file is printed",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ckfunc.base.errors import NoProject, naming, writing
+from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, NoProject, naming, writing
 from ckfunc.base.text import size_text
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_snapshots
@@ -55,7 +55,7 @@ def snapshots(app: App) -> None:
 @argument("name")
 @data_dir_option()
 @yes_option()
-def save(app: App, name: str, yes: bool) -> None:
+def save(app: App, name: str, yes: bool) -> int:
     """Save all data of the emulator as a snapshot.
 
     If there is a snapshot of this name, you are asked whether to replace it. NAME may contain letters, digits, dots,
@@ -65,18 +65,19 @@ def save(app: App, name: str, yes: bool) -> None:
     with naming("cannot save the snapshot"):
         replace = any(snapshot.name == name for snapshot in stored.snapshots())
         if replace and not _agreed(app, f"Replace snapshot {name}?", "Nothing was saved.", yes=yes):
-            return
+            return EXIT_FAILED
         with app.output.progress("saving"):
             made = stored.save(name, replace=replace)
     _report(app, "saved ", made)
     say_secret(app)
+    return EXIT_OK
 
 
 @snapshots.subcommand
 @argument("name", complete=complete_snapshots)
 @data_dir_option()
 @yes_option()
-def restore(app: App, name: str, yes: bool) -> None:
+def restore(app: App, name: str, yes: bool) -> int:
     """Replace the emulator's data with a snapshot.
 
     Asks for confirmation first. The emulator may be running: its clients are disconnected, and can connect again.
@@ -87,25 +88,27 @@ def restore(app: App, name: str, yes: bool) -> None:
         snapshot = stored.snapshot(name)
         question = f"Replace all data in {app.output.path(stored.directory)} with snapshot {snapshot.name}?"
         if stored.exists and not _agreed(app, question, "Nothing was restored.", yes=yes):
-            return
+            return EXIT_FAILED
         with app.output.progress("restoring"):
             made = stored.restore(name)
     _report(app, "restored ", made)
+    return EXIT_OK
 
 
 @snapshots.subcommand
 @argument("name", complete=complete_snapshots)
 @data_dir_option()
 @yes_option()
-def remove(app: App, name: str, yes: bool) -> None:
+def remove(app: App, name: str, yes: bool) -> int:
     """Delete a snapshot, after a confirmation."""
     stored = stored_data(app)
     with naming("cannot remove the snapshot"):
         snapshot = stored.snapshot(name)
         if not _agreed(app, f"Delete snapshot {snapshot.name}?", "Nothing was deleted.", yes=yes):
-            return
+            return EXIT_FAILED
         removed = stored.remove(name)
     _report(app, "deleted ", removed)
+    return EXIT_OK
 
 
 def _document(result: DataSnapshot | Seeded) -> Mapping[str, Any]:
@@ -143,7 +146,7 @@ def export_command(app: App, file: Path) -> None:
 @argument("file", kind=FILE)
 @data_dir_option()
 @yes_option()
-def import_command(app: App, file: Path, yes: bool) -> None:
+def import_command(app: App, file: Path, yes: bool) -> int:
     """Replace the emulator's data with an export.
 
     The emulator must not be running. If it has data, you are asked for confirmation. The data is only replaced once
@@ -153,14 +156,15 @@ def import_command(app: App, file: Path, yes: bool) -> None:
     data = stored.directory
     with naming(f"cannot import {app.output.path(source)}"):
         if not stored.import_from(source, lambda: _deletion_agreed(app, "Replace", data, "imported", yes=yes)):
-            return
+            return EXIT_FAILED
     app.output.talk(("imported", "success"), f" {app.output.path(source)} into {app.output.path(data)}")
+    return EXIT_OK
 
 
 @command
 @data_dir_option()
 @yes_option()
-def reset_command(app: App, yes: bool) -> None:
+def reset_command(app: App, yes: bool) -> int:
     """Delete all data of the emulator, after a confirmation.
 
     The emulator may be running: its clients are disconnected. Snapshots are not deleted; `ckfunc emulator snapshots
@@ -171,12 +175,13 @@ def reset_command(app: App, yes: bool) -> None:
     with naming(f"cannot reset {data}"):
         exists = stored.exists
         if exists and not _deletion_agreed(app, "Delete", stored.directory, "deleted", yes=yes):
-            return
+            return EXIT_FAILED
         stored.reset()
     if exists:
         app.output.talk(("reset: ", "success"), f"{data} is empty")
     else:
         app.output.talk(f"nothing to reset: there is no data in {data}")
+    return EXIT_OK
 
 
 @command

@@ -89,14 +89,21 @@ def test_an_invalid_answer_repeats_the_question(twice: Path, ckfunc: Callable[..
     assert "Hello" in ckfunc("-C", twice, "show", TYPE).out
 
 
-@pytest.mark.parametrize("command", [("reset",), ("import", "saved.db")])
-@pytest.mark.slow
-def test_a_declined_deletion_of_the_emulator_data_is_reported_once(
-    ckfunc: Callable[..., Any], twice: Path, command: tuple[str, ...]
+def test_a_declined_change_of_the_emulator_data_is_reported_once_and_exits_1(
+    ckfunc: Callable[..., Any], project: Path
 ) -> None:
-    if command[0] == "import":
-        assert ckfunc("-C", twice, "emulator", "export", twice / command[1]).code == 0
-        command = ("import", str(twice / command[1]))
-    _, shown = on_terminal("-C", twice, "emulator", *command, answer="n")
-    assert shown.count("Nothing") == 1
-    assert f"Cancelled. Nothing was {'deleted' if command == ('reset',) else 'imported'}." in shown
+    data, export = ("--data-dir", project / "data"), project / "saved.db"
+    (project / "seed.yaml").write_text("users: [{name: jane}]\n")
+    for prepared in (["seed", project / "seed.yaml"], ["export", export], ["snapshots", "save", "one"]):
+        assert ckfunc("emulator", *prepared, *data).code == 0
+    for command, done in {
+        ("reset",): "deleted",
+        ("import", export): "imported",
+        ("snapshots", "save", "one"): "saved",
+        ("snapshots", "restore", "one"): "restored",
+        ("snapshots", "remove", "one"): "deleted",
+    }.items():
+        ended, shown = on_terminal("emulator", *command, *data, answer="n")
+        assert ended == 1
+        assert shown.count("Nothing") == 1
+        assert f"Cancelled. Nothing was {done}." in shown
