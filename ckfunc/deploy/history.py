@@ -91,6 +91,19 @@ def versions_of(remote: Remote, function: Function, cache: VersionCache) -> Iter
         yield version
 
 
+def taken_back(versions: Sequence[FunctionVersion]) -> frozenset[int]:
+    """Return the numbers of the versions that an undo or a rollback took back; `versions` are sorted, newest first.
+
+    After such a version, the script of one before it was deployed again. The newest script is not taken back.
+    """
+    scripts = [script_digest(version) for version in versions]
+    return frozenset(
+        version.version_number
+        for index, version in enumerate(versions)
+        if scripts[index] != scripts[0] and set(scripts[:index]) & set(scripts[index + 1 :]) - {scripts[index]}
+    )
+
+
 def version_of(remote: Remote, function: Function, number: int | None, cache: VersionCache) -> FunctionVersion:
     """Return a version by its number (None: the deployed one), from the cache if possible. Raises UnknownVersion."""
     requested = function.current_version_number if number is None else number

@@ -5,8 +5,8 @@ The rule: once `min_runs` runs of the new version have ended, and after each fur
     runs * (max_failures + earlier failure rate), rounded up
 
 of them may have failed. The earlier failure rate is the share of failures in the function's last EARLIER_RUNS runs of
-older versions, including runs that end during the watch; without such runs it is 0. The arithmetic is exact, so the
-result can be computed by hand.
+older versions that were not taken back, including runs that end during the watch; without such runs it is 0. The
+arithmetic is exact, so the result can be computed by hand.
 
 The journal of the deploy records how far the watch has come, so that `deploy --resume` continues it after a crash.
 """
@@ -20,6 +20,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -34,6 +35,7 @@ from ckfunc.deploy.apply.journal import JournalRecord
 from ckfunc.deploy.apply.recovery import NothingToUndo, Undo, ValuesNeeded, prepare_undo
 from ckfunc.deploy.apply.report import DeployReport, Ending, nothing_done
 from ckfunc.deploy.cache import VersionCache
+from ckfunc.deploy.history import taken_back, versions_of
 from ckfunc.deploy.run import carry_out_undo
 from ckfunc.logs.entries import Gap, LogEntry, Recovered, Trouble
 from ckfunc.logs.follow import CheckedClock, follow
@@ -50,6 +52,8 @@ EARLIER_RUNS = 100
 MOST_EXAMPLES = 3
 """How many failed runs of each function are reported."""
 _PAGE = 100
+_MOST_VERSIONS = 100
+"""Among how many older versions those are found that were taken back."""
 
 
 class FunctionVerdict(StrEnum):
@@ -65,7 +69,8 @@ class FunctionVerdict(StrEnum):
 class VersionRuns:
     """The runs of a function's new version so far, and the earlier ones. `first_failed` are the first failed runs.
 
-    `earlier` says of each earlier run whether it failed. `replaced_by` is the number of a newer version that ran.
+    `earlier` says of each earlier run whether it failed; runs of the versions `taken_back` are not included, because a
+    failed deploy must not make the next one pass. `replaced_by` is the number of a newer version that ran.
     """
 
     type: str
@@ -76,6 +81,7 @@ class VersionRuns:
     failed: int = 0
     breached: bool = False
     replaced_by: int | None = None
+    taken_back: frozenset[int] = frozenset()
     earlier: deque[bool] = field(default_factory=lambda: deque(maxlen=EARLIER_RUNS))
     first_failed: list[Invocation] = field(default_factory=list)
 
@@ -90,7 +96,8 @@ class VersionRuns:
             return
         failed = run.status is Status.FAILED
         if run.version_number < self.version:
-            self.earlier.append(failed)
+            if run.version_number not in self.taken_back:
+                self.earlier.append(failed)
             return
         self.runs += 1
         self.failed += failed
@@ -302,7 +309,7 @@ def _follow_runs(functions: Sequence[VersionRuns], until: datetime, context: Wat
 
     clock = _DeadlineClock(context.clock, report, (until - context.clock.now()).total_seconds())
     by_type = {runs.type: runs for runs in functions}
-    since = dict(_beginnings(by_type, context.client))
+    since = dict(_beginnings(by_type, context.client, VersionCache(context.root)))
     try:
         for item in follow(context.client, by_type, clock=clock, limit=None, since=since):
             if not isinstance(item, LogEntry):
@@ -318,18 +325,28 @@ def _follow_runs(functions: Sequence[VersionRuns], until: datetime, context: Wat
         return
 
 
-def _beginnings(by_type: Mapping[str, VersionRuns], client: Client) -> Iterator[tuple[str, datetime]]:
-    """Yield the time of the oldest earlier run that counts, for each function with enough of them."""
+def _beginnings(
+    by_type: Mapping[str, VersionRuns], client: Client, cache: VersionCache
+) -> Iterator[tuple[str, datetime]]:
+    """Find the versions that were taken back, and yield the time of the oldest earlier run that counts.
+
+    Functions with fewer earlier runs are omitted.
+    """
     for function in client.functions():
-        if (runs := by_type.get(function.type)) and (moment := _beginning(function, runs.version, client)):
-            yield function.type, moment
+        if runs := by_type.get(function.type):
+            if runs.former > 2:
+                versions = (each for each in versions_of(client, function, cache) if each.version_number < runs.version)
+                runs.taken_back = taken_back(list(islice(versions, _MOST_VERSIONS)))
+            if moment := _beginning(function, runs, client):
+                yield function.type, moment
 
 
-def _beginning(function: Function, version: int, client: Client) -> datetime | None:
+def _beginning(function: Function, runs: VersionRuns, client: Client) -> datetime | None:
     earlier: dict[int, datetime] = {}
     for window in InvocationListing(client, function.id).windows(_PAGE):
         for row in window:
-            if row.version_number < version and row.status is not Status.RUNNING:
+            counts = row.version_number < runs.version and row.version_number not in runs.taken_back
+            if counts and row.status is not Status.RUNNING:
                 earlier[row.id] = row.created_time
                 if len(earlier) == EARLIER_RUNS:
                     return row.created_time

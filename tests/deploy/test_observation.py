@@ -19,6 +19,7 @@ from ckfunc.base.secrets import Secret
 from ckfunc.deploy import run
 from ckfunc.deploy.apply import journal, watch_record
 from ckfunc.deploy.apply.journal import JournalRecord
+from ckfunc.deploy.history import taken_back
 from ckfunc.deploy.observation import (
     FunctionVerdict,
     Observation,
@@ -32,6 +33,7 @@ from ckfunc.deploy.plan.plan import Plan
 from ckfunc.deploy.resources import ENVIRONMENT
 from ckfunc.emulator.store import functions, invocations
 from ckfunc.logs.entries import Trouble
+from ckfunc.model.application import FunctionVersion
 from ckfunc.model.execution import HandlerError, Outcome
 from ckfunc.model.project import WatchPolicy
 
@@ -224,6 +226,38 @@ def test_a_version_is_compared_with_recorded_and_live_runs_of_older_versions(sce
     assert found.ending is WatchEnding.KEPT
     assert (len(found.functions[0].earlier), found.functions[0].earlier_failed) == (100, 41)
     assert found.functions[0].allowed == 6  # 12 * (2 % + 41 %) = 5.16
+
+
+def test_runs_of_versions_that_were_taken_back_are_not_compared(scene: Scene) -> None:
+    scene.runs(SENT, 1, *[False] * 60)
+    scene.watch(scene.deploy(Wanted("bad")), Traffic([lambda: scene.runs(SENT, 2, *[True] * 90)]))
+    scene.runs(SENT, 3, *[False] * 20)
+    assert scene.scripts() == ["old", "bad", "old"]
+    # The same mistake again: without the rule, 80 % would be the earlier failure rate.
+    found = scene.watch(scene.deploy(Wanted("bad")), Traffic([lambda: scene.runs(SENT, 4, *[True] * 10)]))
+    assert found.ending is WatchEnding.REVERTED
+    assert (len(found.functions[0].earlier), found.functions[0].earlier_failed) == (80, 0)
+    assert scene.scripts() == ["old", "bad", "old", "bad", "old"]
+
+
+@pytest.mark.parametrize(
+    ("scripts", "numbers"),
+    [
+        ("A", ()),
+        ("AB", ()),
+        ("ABA", (2,)),
+        ("ABCA", (2, 3)),
+        ("ABACA", (2, 4)),
+        ("ABAC", (2,)),
+        ("ABAB", (3,)),  # B is deployed again, so all of its runs count
+        ("ABBA", (2, 3)),
+        ("AAB", ()),
+        ("ABC", ()),
+    ],
+)
+def test_a_version_is_taken_back_by_an_older_script(scripts: str, numbers: tuple[int, ...]) -> None:
+    versions = [FunctionVersion(1, number, script) for number, script in enumerate(scripts, 1)]
+    assert taken_back(versions[::-1]) == set(numbers)
 
 
 def test_a_slow_run_counts_once_after_it_ends(scene: Scene) -> None:
