@@ -88,9 +88,8 @@ class Requirements:
             if isinstance(result, SyntaxProblem):
                 errors[Problem(*positions.of(result.line, result.column), result.message)] = None
                 continue
-            if (no_handler := result.no_handler) is not None and script != initialization_script:
-                errors[Problem(*positions.of(no_handler.line, no_handler.column), no_handler.message)] = None
-            if (failure := result.failure) is not None:
+            failures = (result.failure,) if script == initialization_script else (result.no_handler, result.failure)
+            for failure in filter(None, failures):
                 errors[Problem(*positions.of(failure.line, failure.column), failure.message)] = None
             if (warning := result.warning) is not None:
                 warnings[Problem(*positions.of(warning.line, warning.column), warning.message)] = None
@@ -99,6 +98,9 @@ class Requirements:
                 if (export := module.missing) is not None:
                     hint = f"did you mean {export.instead}?" if export.instead else None
                     errors[Problem(path, line, column, f"{module.name} has no export {export.name}", hint)] = None
+                    continue
+                if module.problem:
+                    errors[_attribute_problem(path, replace(module, line=line, column=column), module.problem)] = None
                     continue
                 if (problem := self._problem_of(module.name, path)) is None:
                     if not module.guarded and not module.name.startswith("data:"):
@@ -188,15 +190,19 @@ def unresolved(imports: Sequence[tuple[str, Import]], modules: Sequence[Resoluti
 
 
 def _import_problem(path: str, imported: Import, module: Resolution) -> Problem:
-    package = package_of(imported.name)
     if module.problem:
-        message = f"{imported.name} {module.problem}"
-        hint = "remove `with { type: … }`" if imported.type else 'add `with { type: "json" }`'
-    else:
-        missing = f"module {imported.name}" if imported.name != package else "main module"
-        message = f"the package {package} has no {missing}"
-        hint = f'write "{module.instead}"' if module.instead else "see `exports` and the files of the package"
+        return _attribute_problem(path, imported, module.problem)
+    package = package_of(imported.name)
+    missing = f"module {imported.name}" if imported.name != package else "main module"
+    message = f"the package {package} has no {missing}"
+    hint = f'write "{module.instead}"' if module.instead else "see `exports` and the files of the package"
     return Problem(path, imported.line, imported.column, message, hint)
+
+
+def _attribute_problem(path: str, imported: Import, problem: str) -> Problem:
+    hints = {"": 'add `with { type: "json" }`', "json": "remove `with { type: … }`"}
+    hint = hints.get(imported.type or "", 'the only one is `with { type: "json" }`, for JSON')
+    return Problem(path, imported.line, imported.column, f"{imported.name} {problem}", hint)
 
 
 def package_of(name: str) -> str:

@@ -34,7 +34,9 @@ class Import:
     """A module that a script imports by a literal name; `line` and `column` of the quote count from 1.
 
     `how` is "import" or "require". With `guarded`, the script handles the error if the module is not found. Modules of
-    Node are only listed with a `missing` export. `type` is the import attribute: "" without it, None if it is unknown.
+    Node are only listed with a `missing` export or a `problem`, the reason why the import fails with its attributes.
+    `type` is "json" for such an import attribute, "" without any, the name of one that Node does not support, or None
+    if it is unknown.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Import:
     guarded: bool = False
     missing: MissingExport | None = None
     type: str | None = None
+    problem: str | None = None
 
     @classmethod
     def of(cls, fields: Mapping[str, Any]) -> Self:

@@ -85,6 +85,16 @@ def test_declared_packages_and_their_modules_are_not_missing(missing: Missing) -
         ),
         ("import { readall } from 'fs';\nreadall();", "1:25", "fs has no export readall"),
         (
+            "import os from 'node:os' with { type: 'json' };\nos();",
+            "1:16",
+            'node:os is not of the type "json" of the import attribute (remove `with { type: … }`)',
+        ),
+        (
+            "const os = () => import('os', { with: { mode: 'x' } });\nos();",
+            "1:25",
+            'Node does not support (the only one is `with { type: "json" }`, for JSON)',
+        ),
+        (
             "const load = createRequire(__filename);\nload('left-pad');",
             "2:6",
             "left-pad is not in runtime.dependencies",

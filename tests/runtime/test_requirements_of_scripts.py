@@ -82,6 +82,44 @@ FAILING_WHEN_CALLED = {
 }
 
 
+UNSUPPORTED = "has an import attribute that Node does not support"
+JSON = "data:application/json,1"
+SCRIPT = "data:text/javascript,export default 1"
+ATTRIBUTES = {
+    "import 'node:os' with { type: 'json' };": "node:os is not of the type",
+    "export { default } from 'os' with { 'type': 'json' };": "os is not of the type",
+    "import 'node:os' with { type: '' };": f"node:os {UNSUPPORTED}",
+    "import 'node:os' with { type: 'css' };": f"node:os {UNSUPPORTED}",
+    "import 'node:os' with { type: 'json', mode: 'x' };": f"node:os {UNSUPPORTED}",
+    "export * from 'ms' with { mode: 'x' };": f"ms {UNSUPPORTED}",
+    f"import '{JSON}';": f"{JSON} is JSON, which needs",
+    f"import '{SCRIPT}' with {{ type: 'json' }};": f"{SCRIPT} is not of the type",
+    "await import('node:os', { with: { type: 'json' } });": "node:os is not of the type",
+    "await import('node:os', { with: { 'mode': `x` } });": f"node:os {UNSUPPORTED}",
+    f"await import('{JSON}', {{ assert: {{ type: 'json' }} }});": f"{JSON} is JSON, which needs",
+    f"import '{JSON}' with {{ type: 'json' }};": None,
+    f"import '{SCRIPT}' with {{}};": None,
+    f"await import('{SCRIPT}', {{ with: {{}} }});": None,
+    "await import('node:os', {});": None,
+    "const type = 'js' + 'on';\nawait import('node:os', { with: { type } }).catch(() => {});": None,
+    "try { await import('node:os', { with: { type: 'json' } }); } catch {}": None,
+}
+"""Imports, each with its problem."""
+
+
+def test_the_host_fails_with_exactly_the_reported_import_attributes(play, compiler):
+    sources = [f"{source}\nexport const handleEvent = () => 1;" for source in ATTRIBUTES]
+
+    async def scenario(bench):
+        return [await bench.run(source, number=number) for number, source in enumerate(sources)]
+
+    for source, expected, outcome in zip(sources, ATTRIBUTES.values(), play(scenario), strict=True):
+        (result,) = compiler.compile([("handlers/a.ts", source)])
+        reported = [f"{imported.name} {imported.problem}" for imported in result.imports if imported.problem]
+        assert [problem[: len(expected or "")] for problem in reported] == ([expected] if expected else []), source
+        assert (outcome.payload_json == "1") is (expected is None), (source, outcome)
+
+
 def test_the_host_runs_exactly_the_valid_handlers(play):
     async def scenario(bench):
         # In three processes, because a script's global variables are visible to the next script.

@@ -141,7 +141,7 @@ function importsOf(program, sloppy) {
         if (node.source) add(node.source, 'import', { names: importedBy(node), type: typeIn(node.attributes) });
         break;
       case 'ImportExpression':
-        add(node.source, 'import', { guarded: isGuarded(node, ancestors), type: node.options ? null : '' });
+        add(node.source, 'import', { guarded: isGuarded(node, ancestors), type: typeOfCall(node.options) });
         break;
       case 'CallExpression': {
         const { callee } = node;
@@ -155,9 +155,23 @@ function importsOf(program, sloppy) {
   return found;
 }
 
-/** Return the value of an import's attribute `type`, '' without it. */
+/**
+ * Return the type that an import's attributes ask for: 'json', '' without attributes, or the name of an attribute that
+ * Node does not support. Source: https://nodejs.org/docs/latest-v24.x/api/esm.html#import-attributes
+ */
 function typeIn(attributes = []) {
-  return attributes.find(({ key }) => (key.name ?? key.value) === 'type')?.value.value ?? '';
+  const pairs = attributes.map(({ key, value }) => [key.name ?? key.value, textOf(value)]);
+  return pairs.find(([name, value]) => name !== 'type' || value !== 'json')?.[0] ?? (pairs.length ? 'json' : '');
+}
+
+/** Return the same of the options of `import()`, or null if it is unknown. */
+function typeOfCall(options) {
+  if (!options) return '';
+  const isPlain = (node) => node.type === 'ObjectExpression' && node.properties.every((each) => each.type === 'Property' && !each.computed);
+  if (!isPlain(options)) return null;
+  const given = options.properties.find((property) => keyOf(property) === 'with')?.value;
+  if (!given) return '';
+  return isPlain(given) && given.properties.every(({ value }) => textOf(value) !== undefined) ? typeIn(given.properties) : null;
 }
 
 /** Return the names of a module's exports that a statement imports or exports again; without a default export. */

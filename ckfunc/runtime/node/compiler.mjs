@@ -139,6 +139,20 @@ function missingExport(module, names) {
   return name === undefined ? null : { name, instead: exports.find((each) => each.toLowerCase() === name.toLowerCase()) ?? null };
 }
 
+/** Return whether a data: URL is JSON; null for other names, and for URLs that are neither JSON nor JavaScript. */
+function isData(name) {
+  const [, mime] = /^data:([^,;]*)/.exec(name) ?? [];
+  return { 'application/json': true, 'text/javascript': false }[mime] ?? null;
+}
+
+/** Return why Node cannot import a module with this attribute `type`, or null; `json` is null if its format is unknown. */
+function attributeProblem(json, type) {
+  if (type === null) return null;
+  if (!['', 'json'].includes(type)) return 'has an import attribute that Node does not support';
+  if (json === null || type === (json ? 'json' : '')) return null;
+  return json ? 'is JSON, which needs an import attribute' : `is not of the type "${type}" of the import attribute`;
+}
+
 /**
  * Return requirements of a script: `imports` of modules that are not built in or do not have the export; `handler`, the
  * reason why it has no handler; `failure`, the reason why it fails; and `warning`, the reason why it may.
@@ -151,9 +165,13 @@ function needs(source, code, kind, original) {
   }
   const { handler } = found;
   const located = (use) => use && { message: use.message, ...placed(original, use.at) };
-  const imports = found.imports.map(({ names, ...each }) => ({ ...each, missing: isBuiltin(each.name) ? missingExport(each.name, names) : null }));
+  const imports = found.imports.map(({ names, ...each }) => ({
+    ...each,
+    missing: isBuiltin(each.name) ? missingExport(each.name, names) : null,
+    problem: each.how === 'import' && !each.guarded ? attributeProblem(isBuiltin(each.name) ? false : isData(each.name), each.type) : null,
+  }));
   return {
-    imports: imports.filter(({ name, missing }) => missing || !isBuiltin(name)).map(({ at, ...each }) => ({ ...each, ...quoted(source, each.name, placed(original, at)) })),
+    imports: imports.filter(({ name, missing, problem }) => missing || problem || !isBuiltin(name)).map(({ at, ...each }) => ({ ...each, ...quoted(source, each.name, placed(original, at)) })),
     handler: handler && { message: handler.message, ...(handler.at.line === 1 && handler.at.column === 0 ? { line: 1, column: 1 } : placed(original, handler.at)) },
     failure: located(found.failure),
     warning: located(found.warning),
@@ -181,13 +199,6 @@ function isPlain(source) {
 
 const isFile = (file) => statSync(file, { throwIfNoEntry: false })?.isFile() === true;
 
-/** Return why Node cannot import a module with this attribute `type`, or null. */
-function attributeProblem(url, type) {
-  const json = new URL(url).pathname.endsWith('.json');
-  if (type === null || type === (json ? 'json' : '')) return null;
-  return json ? 'is JSON, which needs an import attribute' : `is not of the type "${type}" of the import attribute`;
-}
-
 /**
  * Return for each import whether packages in `directory` have the module, or else a similar name that works as `instead`;
  * and the `problem` with its import attributes, or null.
@@ -204,7 +215,7 @@ function resolvable({ directory, imports }) {
     }) === undefined,
   };
   return imports.map(({ name, how, type }) => {
-    if (ways[how](name)) return { there: true, instead: null, problem: how === 'import' ? attributeProblem(url(name), type) : null };
+    if (ways[how](name)) return { there: true, instead: null, problem: how === 'import' ? attributeProblem(new URL(url(name)).pathname.endsWith('.json'), type) : null };
     const instead = ['.js', '.mjs', '.cjs', '.json', '/index.js'].map((end) => name + end).find(ways[how]);
     return { there: false, instead: instead ?? null, problem: null };
   });
