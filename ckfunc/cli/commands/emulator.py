@@ -54,13 +54,7 @@ _user = partial(option, "--user", "NAME|ID", complete=complete_users)
 @keep_invocations_option
 @open_option
 def emulator(
-    app: App,
-    host: str,
-    port: int,
-    ephemeral: bool,
-    seed: Path | None,
-    keep_invocations: int,
-    open_dashboard: bool,
+    app: App, host: str, port: int, ephemeral: bool, seed: Path | None, keep_invocations: int, open_dashboard: bool
 ) -> None:
     """Run the emulator until Ctrl-C.
 
