@@ -1,4 +1,4 @@
-"""The last line of a terminal: a status or a spinner."""
+"""A terminal: styled lines, and a status line or a spinner below them."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
-from typing import TextIO
+from typing import Protocol, TextIO
 
-from ckfunc.base.text import USUAL_COLUMNS, Line, cut
+from ckfunc.base.streams import ResultStream, discard_rest, write_text
+from ckfunc.base.text import USUAL_COLUMNS, Line, Piece, cells, cut, one_line, plain, status_line, styled
 
 LONG_S = 0.5
 """The duration after which a spinner is shown."""
@@ -119,3 +120,142 @@ class Spinner:
             if self._ended.wait(_TURN_S):
                 break
         self._show([])
+
+
+class TerminalSettings(Protocol):
+    """The common options that concern a terminal."""
+
+    json: bool
+    quiet: bool
+    verbose: bool
+    no_color: bool
+
+
+class Terminal:
+    """The standard streams, with color, and a status line or a spinner on a terminal.
+
+    Thread-safe: lines are never interleaved.
+    """
+
+    def __init__(self, settings: TerminalSettings, environ: Mapping[str, str]) -> None:
+        self.settings = settings
+        self.results = ResultStream()
+        self._environ = environ
+        self._lock = threading.RLock()
+        self._spinner: Spinner | None = None
+        self._status = StatusLine(self._lock)
+
+    @property
+    def interactive(self) -> bool:
+        """Whether there is a terminal to ask on."""
+        return not self._environ.get("CI") and sys.stdin.isatty() and sys.stderr.isatty()
+
+    def width(self) -> int | None:
+        """Return the width of the terminal for results; None if stdout is no terminal."""
+        return columns() if sys.stdout.isatty() else None
+
+    def uses_color(self, stream: TextIO) -> bool:
+        """Return whether to use color on a stream. Source of the variables: no-color.org, force-color.org."""
+        if self.settings.no_color or self._environ.get("NO_COLOR"):
+            return False
+        if (forced := self._environ.get("FORCE_COLOR")) and forced.lower() not in ("0", "false"):
+            return True
+        return stream.isatty() and self._environ.get("TERM") != "dumb"
+
+    def _write(self, stream: TextIO, segments: Iterable[Piece]) -> None:
+        self._put_out(stream, self._styled(segments, stream) + "\n")
+
+    def _styled(self, segments: Iterable[Piece], stream: TextIO) -> str:
+        return styled(segments, color=self.uses_color(stream))
+
+    def _put_out(self, stream: TextIO, text: str) -> None:
+        with self._lock, self._status.aside(stream):
+            if stream is sys.stdout:
+                self.results.write(text)
+                return
+            try:
+                write_text(stream, text)
+                stream.flush()
+            except OSError:  # a deploy must not stop halfway because its messages cannot be written
+                discard_rest(stream)
+
+    def flush(self) -> None:
+        """Flush stdout; raises ReaderGone if the reader has closed the pipe."""
+        with self._lock:
+            self.results.flush()
+
+    def require_reader(self) -> None:
+        """Raise ReaderGone if the reader has closed the pipe, on systems that report it before the next write."""
+        self.results.require_reader()
+
+    def news(self, text: str) -> None:
+        """Show a text next to the spinner, if there is one."""
+        if (spinner := self._spinner) is not None and text.strip():
+            spinner.text = one_line(text)
+
+    @contextmanager
+    def progress(self, text: str) -> Iterator[Callable[[], object]]:
+        """Show a spinner on a terminal after half a second, until the end or a call of what is yielded."""
+        hidden = self.settings.quiet or self.settings.verbose or self._environ.get("CI")
+        if not hidden and sys.stderr.isatty() and self._environ.get("TERM") != "dumb":
+            self._spin(text)
+        try:
+            yield self._settle
+        finally:
+            self._settle()
+
+    def _spin(self, text: str) -> None:
+        self._settle()
+        self._spinner = Spinner(text, self._show)
+
+    def _settle(self) -> str | None:
+        """Remove or prevent the spinner; return its text."""
+        spinner, self._spinner = self._spinner, None
+        if spinner is None:
+            return None
+        spinner.stop()
+        return spinner.text
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Hide the spinner while a question is asked, or while another program prints."""
+        text = self._settle()
+        try:
+            with self._lock:
+                yield
+        finally:
+            if text is not None:
+                self._spin(text)
+
+    @property
+    def pinnable(self) -> bool:
+        """Whether a status line can be shown at the bottom of the terminal."""
+        plain = self.settings.quiet or self.settings.json or self._environ.get("TERM") == "dumb"
+        return not plain and not self._environ.get("CI") and sys.stdout.isatty() and sys.stderr.isatty()
+
+    @property
+    def pin_width(self) -> int:
+        """The width of the status line: one column less than the terminal's, because the cursor stays on the line."""
+        return terminal_columns() - 1
+
+    def pin(self, segments: Sequence[Piece], keys: Sequence[str] = ()) -> None:
+        """Show a status line at the bottom of the terminal, cut to its width; without a terminal, do nothing.
+
+        It ends with the first of `keys` (longest first) that leaves room for the rest, or that takes at most a third of
+        the line.
+        """
+        if not self.pinnable:
+            return
+        pairs = [(segment, "plain") if isinstance(segment, str) else segment for segment in segments]
+        self._show(status_line(pairs, keys, self.pin_width))
+
+    def _show(self, line: Line) -> None:
+        self._status.show(self._styled(line, sys.stderr), cells(plain(line)))
+
+    def unpin(self) -> None:
+        """Remove the status line permanently."""
+        self._status.close()
+
+    def clear(self) -> None:
+        """Clear the terminal, except for the status line."""
+        self._status.clear_screen()

@@ -26,6 +26,9 @@ STYLES = {
 Line: TypeAlias = Sequence[tuple[str, str]]
 """Segments, or plain pairs of a text and a style."""
 
+Piece: TypeAlias = tuple[str, str] | str
+"""A piece of a line, with the name of its style or without one."""
+
 # Patterns are compiled on first use, because that takes milliseconds.
 
 # Terminal controls except tab and newline; characters that reorder or hide text: bidirectional controls, spaces of
@@ -67,7 +70,7 @@ class Segment(NamedTuple):
     style: str = "plain"
 
 
-def styled(segments: Iterable[tuple[str, str] | str], *, color: bool) -> str:
+def styled(segments: Iterable[Piece], *, color: bool) -> str:
     """Return a line as it is printed, without control characters; with `color`, in its styles."""
     return "".join(
         _styled(printable(segment[0]), segment[1], color) if isinstance(segment, tuple) else printable(segment)

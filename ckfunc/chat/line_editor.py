@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 from ckfunc.base.keyboard import ESCAPE, keys_thread, pressed_keys
 from ckfunc.base.streams import read_input
+from ckfunc.base.terminal import Terminal
 from ckfunc.base.text import cells
 from ckfunc.chat.lines import typing_text
 
@@ -46,25 +47,11 @@ def read_lines(put: Callable[[TypedItem], object]) -> None:
     read_input(lambda line: put(TypedLine(line)), lambda: put(InputEnded(quit=False)))
 
 
-class Screen(Protocol):
-    """A terminal with a status line of `pin_width` columns."""
-
-    @property
-    def pin_width(self) -> int:
-        """The width of the status line."""
-
-    def pin(self, segments: Sequence[tuple[str, str] | str], /) -> None:
-        """Show the status line."""
-
-    def clear(self) -> None:
-        """Clear the terminal, except for the status line."""
-
-
 class LineEditor:
-    """Puts lines as they are typed, with each change, and shows them in the status line of the screen."""
+    """Puts lines as they are typed, with each change, and shows them in the status line of the terminal."""
 
-    def __init__(self, screen: Screen, prompt: str, put: Callable[[TypedItem], object]) -> None:
-        self._screen = screen
+    def __init__(self, terminal: Terminal, prompt: str, put: Callable[[TypedItem], object]) -> None:
+        self._terminal = terminal
         self.prompt = prompt
         self._put = put
         self._stop = threading.Event()
@@ -101,7 +88,7 @@ class LineEditor:
             self._text = before.rstrip().rpartition(" ")[0]
             self._text += " " if self._text else ""
         elif key == _CLEAR:
-            self._screen.clear()
+            self._terminal.clear()
         elif key == "\t":
             self._text += " "
         elif key != ESCAPE and (key.isprintable() or key in "\u200c\u200d"):
@@ -121,8 +108,8 @@ class LineEditor:
         """Draw the line; of a long one, its end."""
         with self._lock:
             note, prompt = f"{self._note}  " if self._note else "", f"{self.prompt}> "
-            remaining = max(self._screen.pin_width - cells(note) - cells(prompt) - 1, 0)
+            remaining = max(self._terminal.pin_width - cells(note) - cells(prompt) - 1, 0)
             shown = self._text[-remaining:] if remaining else ""
             while shown and cells(shown) > remaining:
                 shown = shown[1:]
-            self._screen.pin([(note, "muted"), (prompt, "title"), shown])
+            self._terminal.pin([(note, "muted"), (prompt, "title"), shown])

@@ -132,6 +132,8 @@ cli.params += common_options()
 def main() -> NoReturn:
     """Run the command line; never returns."""
     open_missing()
+    if sys.platform == "win32":  # older consoles do not know control codes otherwise
+        importlib.import_module("colorama").just_fix_windows_console()  # a dependency of click on Windows
     code = run(sys.argv[1:])
     end_on_interrupt()
     sys.exit(code)

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from functools import lru_cache
-from importlib import import_module
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -28,9 +25,9 @@ from ckfunc.base.errors import (
     shown_path,
 )
 from ckfunc.base.secrets import Secret
-from ckfunc.base.streams import ReaderGone, ResultStream, discard_rest, write_text
-from ckfunc.base.terminal import Spinner, StatusLine, columns, terminal_columns
-from ckfunc.base.text import Line, cells, one_line, plain, printable, status_line, styled
+from ckfunc.base.streams import ReaderGone
+from ckfunc.base.terminal import Terminal, columns
+from ckfunc.base.text import Piece, printable
 
 if TYPE_CHECKING:
     from ckfunc.api import Wait
@@ -40,37 +37,25 @@ if TYPE_CHECKING:
 
 _ANSWERS = {"y": True, "yes": True, "n": False, "no": False, "": False}
 
-Segment: TypeAlias = tuple[str, str] | str
-"""A piece of text, with the name of its style or without one."""
-
 
 class NeedsYes(UsageProblem):
     """A confirmation is required, and there is no terminal to ask on."""
 
 
-class Output:
-    """Output of a command. Thread-safe: lines are never interleaved."""
+class Output(Terminal):
+    """Output of a command."""
 
     def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
+        super().__init__(settings, environ)
+        self.settings: Settings = settings
         self.root: Path | None = None
         """The directory of the project, once it is known."""
         self.path = shown_path
-        self.settings = settings
-        self.results = ResultStream()
-        self._environ = environ
-        self._lock = threading.RLock()
         self._last_retry: tuple[tuple[str, int], float] = (("", 0), 0.0)
-        self._spinner: Spinner | None = None
-        self._status = StatusLine(self._lock)
-
-    @property
-    def interactive(self) -> bool:
-        """Whether there is a terminal to ask on."""
-        return not self._environ.get("CI") and sys.stdin.isatty() and sys.stderr.isatty()
 
     # -- results ----------------------------------------------------------------------------------------------------
 
-    def line(self, *segments: Segment) -> None:
+    def line(self, *segments: Piece) -> None:
         """Print one line of results; remote text must have been passed through `printable`.
 
         After the reader has closed the pipe, the line is discarded, so that the command still ends with its own exit
@@ -78,7 +63,7 @@ class Output:
         """
         self._write(sys.stdout, segments)
 
-    def lines(self, lines: Iterable[Iterable[Segment]]) -> None:
+    def lines(self, lines: Iterable[Iterable[Piece]]) -> None:
         """Print several lines of results."""
         for segments in lines:
             self.line(*segments)
@@ -117,10 +102,10 @@ class Output:
     def result(
         self,
         document: Any,
-        lines: Iterable[Iterable[Segment]],
-        empty: Iterable[Segment] = (),
+        lines: Iterable[Iterable[Piece]],
+        empty: Iterable[Piece] = (),
         *,
-        summary: Iterable[Iterable[Segment]] = (),
+        summary: Iterable[Iterable[Piece]] = (),
     ) -> None:
         """Print lines, or else the message `empty`, and then the messages `summary`; with --json only a document."""
         if self.settings.json:
@@ -134,23 +119,14 @@ class Output:
             self.flush()
         self.talks(summary)
 
-    def flush(self) -> None:
-        """Flush stdout; raises ReaderGone if the reader has closed the pipe."""
-        with self._lock:
-            self.results.flush()
-
-    def require_reader(self) -> None:
-        """Raise ReaderGone if the reader has closed the pipe, on systems that report it before the next write."""
-        self.results.require_reader()
-
     # -- messages ----------------------------------------------------------------------------------------------------
 
-    def talk(self, *segments: Segment) -> None:
+    def talk(self, *segments: Piece) -> None:
         """Print a message; nothing with --quiet."""
         if not self.settings.quiet:
             self._write(sys.stderr, segments)
 
-    def talks(self, lines: Iterable[Iterable[Segment]]) -> None:
+    def talks(self, lines: Iterable[Iterable[Piece]]) -> None:
         """Print several messages."""
         for segments in lines:
             self.talk(*segments)
@@ -159,8 +135,8 @@ class Output:
         """Print a message with --verbose; otherwise show it next to the spinner, if there is one."""
         if self.settings.verbose:
             self.talk((printable(text), "muted"))
-        elif (spinner := self._spinner) is not None and text.strip():
-            spinner.text = one_line(text)
+        else:
+            self.news(text)
 
     def warn(self, *warnings: object) -> None:
         """Print warnings; nothing with --quiet."""
@@ -180,35 +156,12 @@ class Output:
                 return
             self.talk(("retrying", "warning"), f" in {wait.seconds:.1f} s: {printable(wait.reason)}")
 
-    @contextmanager
-    def progress(self, text: str) -> Iterator[Callable[[], object]]:
-        """Show a spinner on a terminal after half a second, until the end or a call of what is yielded."""
-        hidden = self.settings.quiet or self.settings.verbose or self._environ.get("CI")
-        if not hidden and sys.stderr.isatty() and self._environ.get("TERM") != "dumb":
-            self._spin(text)
-        try:
-            yield self._settle
-        finally:
-            self._settle()
-
-    def _spin(self, text: str) -> None:
-        self._settle()
-        self._spinner = Spinner(text, self._show)
-
-    def _settle(self) -> str | None:
-        """Remove or prevent the spinner; return its text."""
-        spinner, self._spinner = self._spinner, None
-        if spinner is None:
-            return None
-        spinner.stop()
-        return spinner.text
-
     def confirmed(
         self,
         question: str,
         *,
         yes: bool,
-        shown: Iterable[Iterable[Segment]] = (),
+        shown: Iterable[Iterable[Piece]] = (),
         cancelled: str = "Nothing was written.",
         refusal: str = "confirmation is required, but there is no terminal; nothing was written",
         hint: str = "rerun with --yes",
@@ -237,7 +190,7 @@ class Output:
         refusal = f"target {target.name!r} is protected and requires confirmation"
         return self.confirmed(question, yes=yes or not target.protected, refusal=refusal, **texts)
 
-    def reviewed(self, question: str, shown: Sequence[Iterable[Segment]], *, yes: bool, **texts: str) -> bool:
+    def reviewed(self, question: str, shown: Sequence[Iterable[Piece]], *, yes: bool, **texts: str) -> bool:
         """Print what will be written, and ask for confirmation unless `yes`; `texts` are those of `confirmed`."""
         if yes or not self.interactive:
             self.talks(shown)
@@ -247,53 +200,6 @@ class Output:
         """Ask for a text on the terminal; with `hidden`, the input is not echoed."""
         with self.paused():
             return str(click.prompt(question, default=default, show_default=False, hide_input=hidden, err=True))
-
-    @contextmanager
-    def paused(self) -> Iterator[None]:
-        """Hide the spinner while a question is asked, or while another program prints."""
-        text = self._settle()
-        try:
-            with self._lock:
-                yield
-        finally:
-            if text is not None:
-                self._spin(text)
-
-    # -- status line ----------------------------------------------------------------------------------------
-
-    @property
-    def pinnable(self) -> bool:
-        """Whether a status line can be shown at the bottom of the terminal."""
-        plain = self.settings.quiet or self.settings.json or self._environ.get("TERM") == "dumb"
-        return not plain and not self._environ.get("CI") and sys.stdout.isatty() and sys.stderr.isatty()
-
-    @property
-    def pin_width(self) -> int:
-        """The width of the status line: one column less than the terminal's, because the cursor stays on the line."""
-        return terminal_columns() - 1
-
-    def pin(self, segments: Sequence[Segment], keys: Sequence[str] = ()) -> None:
-        """Show a status line at the bottom of the terminal, cut to its width; without a terminal, do nothing.
-
-        It ends with the first of `keys` (longest first) that leaves room for the rest, or that takes at most a third of
-        the line.
-        """
-        if not self.pinnable:
-            return
-        pairs = [(segment, "plain") if isinstance(segment, str) else segment for segment in segments]
-        self._show(status_line(pairs, keys, self.pin_width))
-
-    def _show(self, line: Line) -> None:
-        _enable_windows_codes()
-        self._status.show(self._styled(line, sys.stderr), cells(plain(line)))
-
-    def unpin(self) -> None:
-        """Remove the status line permanently."""
-        self._status.close()
-
-    def clear(self) -> None:
-        """Clear the terminal, except for the status line."""
-        self._status.clear_screen()
 
     # -- errors ----------------------------------------------------------------------------------------------------
 
@@ -342,44 +248,3 @@ class Output:
             self._put_out(sys.stderr, printable(report.text))
         for line in report.lines():
             self._write(sys.stderr, line)
-
-    # -- format -----------------------------------------------------------------------------------------------------
-
-    def width(self) -> int | None:
-        """Return the width of the terminal for results; None if stdout is no terminal."""
-        return columns() if sys.stdout.isatty() else None
-
-    def uses_color(self, stream: TextIO) -> bool:
-        """Return whether to use color on a stream. Source of the variables: no-color.org, force-color.org."""
-        if self.settings.no_color or self._environ.get("NO_COLOR"):
-            return False
-        if (forced := self._environ.get("FORCE_COLOR")) and forced.lower() not in ("0", "false"):
-            return True
-        return stream.isatty() and self._environ.get("TERM") != "dumb"
-
-    def _write(self, stream: TextIO, segments: Iterable[Segment]) -> None:
-        self._put_out(stream, self._styled(segments, stream) + "\n")
-
-    def _styled(self, segments: Iterable[Segment], stream: TextIO) -> str:
-        color = self.uses_color(stream)
-        if color:
-            _enable_windows_codes()
-        return styled(segments, color=color)
-
-    def _put_out(self, stream: TextIO, text: str) -> None:
-        with self._lock, self._status.aside(stream):
-            if stream is sys.stdout:
-                self.results.write(text)
-                return
-            try:
-                write_text(stream, text)
-                stream.flush()
-            except OSError:  # a deploy must not stop halfway because its messages cannot be written
-                discard_rest(stream)
-
-
-@lru_cache
-def _enable_windows_codes() -> None:
-    """Enable control codes in older Windows consoles."""
-    if sys.platform == "win32":
-        import_module("colorama").just_fix_windows_console()  # a dependency of click on Windows

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, UsageProblem
+from ckfunc.base.text import Piece
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_known_types
 from ckfunc.cli.options import DIRECTORY, argument, choice, command, flag, option
-from ckfunc.cli.output import Segment
 from ckfunc.scaffold.writing import Written, written_json, written_lines, written_rows
 
 if TYPE_CHECKING:
@@ -42,9 +42,7 @@ def init(
     written: tuple[Written, ...] = ()
     root = top = Path(os.path.normpath(app.directory / directory)).resolve() if directory else app.directory
     here = app.output.path(root)
-    following: list[Sequence[Segment]] = [
-        (("next:", "title"), "" if here == "." else f" cd {here} &&", " ckfunc deploy")
-    ]
+    following: list[Sequence[Piece]] = [(("next:", "title"), "" if here == "." else f" cd {here} &&", " ckfunc deploy")]
     if not (ci and (root / "functions.yaml").is_file()):
         written = projects.init(root, app.schemas(), force=force)
     if ci is not None:
@@ -108,7 +106,7 @@ def _show_written(
     written: Iterable[Written],
     *,
     also: Iterable[tuple[str, str]] = (),
-    following: Iterable[Iterable[Segment]] = (),
+    following: Iterable[Iterable[Piece]] = (),
 ) -> None:
     """Print the files that a command wrote below `root`, each with its action, and the messages `following`."""
     rows = written_rows(root, written, also)
