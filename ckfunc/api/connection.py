@@ -8,10 +8,10 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
 from ckfunc.base.errors import ApiFailure, CredentialsMissing, Unreachable
+from ckfunc.base.frozen import frozen
 from ckfunc.base.secrets import Secret
 
 API_URL = "https://api.chatkitty.com"
@@ -34,7 +34,7 @@ class CannotConnect(NotSent):
     """No connection was established, and a retry cannot succeed."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Connection:
     """An application's addresses and credentials. The constructor raises InvalidAddress or CredentialsMissing.
 

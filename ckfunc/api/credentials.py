@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from ckfunc.api.connection import (
     connection_from_environment,
 )
 from ckfunc.base.errors import CkfuncError, CredentialsMissing
+from ckfunc.base.frozen import frozen
 from ckfunc.base.secrets import Secret, revealed
 from ckfunc.model.application import Application
 from ckfunc.model.project import ANY_PROJECT, Target
@@ -48,7 +48,7 @@ class NoKeyring(CkfuncError):
     """No keyring that stores secrets safely is available."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ConnectionVariables:
     """The variables with a target's addresses and credentials; `origins` has the file of each."""
 
@@ -72,7 +72,7 @@ class ConnectionVariables:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FoundConnection:
     """A connection and the source of its credentials."""
 
@@ -80,7 +80,7 @@ class FoundConnection:
     source: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Login:
     """A client id and secret in the keyring."""
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 from ckfunc.api.client import Client, reading
 from ckfunc.base.errors import NotFound, RequestRejected
+from ckfunc.base.frozen import frozen
 from ckfunc.model.application import InvocationDetail
 from ckfunc.model.fault import ActiveFault, Fault
 from ckfunc.model.job import DataSnapshot, Seeded
@@ -80,7 +80,7 @@ def post_seed(client: Client, document: Any) -> Seeded:
     return reading(subject, client.session.server, read_seeded, answer)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FaultControls:
     """The faults that an emulator injects into requests to the Platform API."""
 

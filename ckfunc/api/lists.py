@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, TypeVar
 
 from ckfunc.api.client import Client, all_items, reading
 from ckfunc.base.errors import NotFound
+from ckfunc.base.frozen import frozen
 from ckfunc.base.text import did_you_mean, is_id, shortened
 from ckfunc.model.chat import Channel, Message, User
 from ckfunc.model.page import Page
@@ -25,7 +25,7 @@ LARGEST_PAGE = 2000
 _MOST_SUGGESTED = 1000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ListItem(Generic[T]):
     """An item of a list, and its JSON without links."""
 
@@ -33,7 +33,7 @@ class ListItem(Generic[T]):
     document: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PagePart:
     """The requested part of a list: `size` items, of page `number`, which counts from 0."""
 
@@ -41,7 +41,7 @@ class PagePart:
     number: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MessageFilter:
     """Conditions that select messages; None does not restrict. `before` is the id of a newer message."""
 
@@ -51,7 +51,7 @@ class MessageFilter:
     before: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NewestMessages:
     """The newest messages of a list, newest first; `more` is whether there are older ones."""
 

@@ -11,7 +11,6 @@ import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING
 from ckfunc.api.connection import CannotConnect, NotSent, place
 from ckfunc.base.clock import Clock
 from ckfunc.base.errors import Unreachable
+from ckfunc.base.frozen import frozen
 
 if TYPE_CHECKING:
     from ckfunc.api.transport import Answer
@@ -40,7 +40,7 @@ _POLL_S = 0.5
 _MIN_REPORTED_S = 0.1
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Wait:
     """A wait before a retry: `reason` is a sentence without secrets, `attempt` is the failed attempt (from 1)."""
 
@@ -132,7 +132,7 @@ class Throttle:
                     self._changed.notify()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Request:
     """A request. `repeatable` means idempotent."""
 

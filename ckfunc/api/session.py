@@ -10,7 +10,6 @@ import re
 import threading
 from base64 import b64encode
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -20,6 +19,7 @@ from ckfunc.api.connection import EMULATOR_CREDENTIAL, Connection, place
 from ckfunc.api.sender import Moved, Request, Sender, Wait, may_repeat
 from ckfunc.base.clock import Clock
 from ckfunc.base.errors import ApiFailure, CredentialsRejected, UnreadableAnswer
+from ckfunc.base.frozen import frozen
 from ckfunc.base.secrets import SHORTEST, Masker, Secret
 from ckfunc.wire.dialects import JSON, MERGE_PATCH, Dialect, spelled
 
@@ -211,7 +211,7 @@ class Session:
         raise failure(answer, method, subject, self.server, hidden)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Token:
     value: Secret
     until_s: float

@@ -9,12 +9,12 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from ckfunc import __version__
 from ckfunc.api.connection import CannotConnect, NotSent, is_loopback_address, place
 from ckfunc.base.errors import ApiFailure, Unreachable
+from ckfunc.base.frozen import frozen
 
 
 @contextmanager
@@ -50,7 +50,7 @@ class TooLarge(ApiFailure):
     """The response is larger than any response of the platform."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Answer:
     """A response. Names of headers are in lower case; the body is decompressed."""
 

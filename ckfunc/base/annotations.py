@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from urllib.parse import quote
 
 from ckfunc import __version__
 from ckfunc.base.errors import Problem
+from ckfunc.base.frozen import frozen
 from ckfunc.base.text import digest
 
 MARK = "<!-- ckfunc plan -->"
@@ -28,7 +29,7 @@ class AnnotationLevel(StrEnum):
     NOTICE = "notice"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Annotation:
     """A message at a place in a file. `line` and `column` count from 1; line 0 is the whole file.
 

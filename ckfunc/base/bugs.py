@@ -7,13 +7,13 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
+from ckfunc.base.frozen import frozen
 from ckfunc.base.secrets import Masker, Secret
 from ckfunc.base.text import Line
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BugReport:
     """A report of an error, and the file that it was written to; None if no file could be written."""
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from inspect import cleandoc
 
 from ckfunc.base.errors import EXIT_CODES
+from ckfunc.base.frozen import frozen
 
 _SPECIAL = {"\\": "\\e", "'": "\\(aq", "`": "\\(ga", "^": "\\(ha", "~": "\\(ti", "-": "\\-", "…": "..."}
 
@@ -35,7 +35,7 @@ FILES = {
 """The files of a project and of ckfunc."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CommandHelp:
     """The help of a command: its usage, text and options, and its examples below a heading."""
 

@@ -6,10 +6,10 @@ import contextlib
 import json
 import os
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 from ckfunc.base.files import read_checked, remove_unused, write_checked
+from ckfunc.base.frozen import frozen
 from ckfunc.base.text import digest
 from ckfunc.bundle.graph import Graph
 
@@ -23,7 +23,7 @@ _UNUSED_S = 30 * 24 * 3600.0
 _TOUCH_AFTER_S = 24 * 3600.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BundleInput:
     """A script to bundle; a `handler` must have a handleEvent."""
 
@@ -33,7 +33,7 @@ class BundleInput:
     graph: Graph
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Bundle:
     """The bundle of a script; `text` is None if the script needs no other file (imports only in types or comments).
 

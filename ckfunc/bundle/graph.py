@@ -9,10 +9,11 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TypeAlias
 
+from ckfunc.base.frozen import frozen
 from ckfunc.manifest.sources import Complaint, read_script
 
 _GAP = r"(?:\s|/\*[^*]*\*+(?:[^/*][^*]*\*+)*/|//[^\n]*\n)*"
@@ -34,7 +35,7 @@ Reader: TypeAlias = Callable[[str], "str | Complaint | None"]
 """Return the text of a project file by its path; None if it is missing, a Complaint if it cannot be used."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Specifier:
     """The path of a local file in an import, as written; `line` and `column` of the quote count from 1.
 
@@ -77,7 +78,7 @@ def is_module(source: str) -> bool:
     return _MODULE.search(source) is not None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Graph:
     """The files that a script may need, including itself, by path.
 
@@ -103,7 +104,7 @@ class Files:
         return self._read[path]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Links:
     """The files that a source imports."""
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ckfunc.base.containment import require_inside
 from ckfunc.base.errors import CkfuncError, InvalidManifest, LockOutdated, Problem, UsageProblem
 from ckfunc.base.files import cache_dir, write_atomically
+from ckfunc.base.frozen import frozen
 from ckfunc.base.text import Line, nearest
 from ckfunc.manifest import managed_packages
 from ckfunc.manifest.project import lock_problems, lock_text, read_lock
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ckfunc.model.outputs import LockJson
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LockUpdate:
     """A lock that was resolved, and its changes; `written` is whether the file has changed."""
 

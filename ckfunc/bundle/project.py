@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import TypeAlias
 
 from ckfunc.base.errors import CkfuncError, InvalidScripts, Problem
 from ckfunc.base.files import cache_dir
+from ckfunc.base.frozen import frozen
 from ckfunc.base.secrets import Secret
 from ckfunc.bundle.cache import Bundle, BundleCache, BundleInput, BundleKeys
 from ckfunc.bundle.graph import Files, Graph, Reader, Tree
@@ -56,7 +57,7 @@ class InvalidModules(InvalidScripts):
         self.broken = broken
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Bundler:
     """Bundler of scripts, with a cache directory, a syntax check, progress messages and install settings."""
 
@@ -178,7 +179,7 @@ def _watched(root: Path, graphs: Iterable[Graph]) -> Iterator[Path]:
         yield from (root / path for path in sorted({*graph.files, *graph.unusable, *graph.absent}))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Selection:
     """The project and the target that the command line selects.
 

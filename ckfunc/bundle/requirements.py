@@ -6,7 +6,7 @@ import json
 import posixpath
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 from ckfunc.base.documents import read_jsonc
 from ckfunc.base.errors import Problem
 from ckfunc.base.files import read_file
+from ckfunc.base.frozen import frozen
 from ckfunc.base.text import nearest
 from ckfunc.bundle.graph import candidates
 from ckfunc.bundle.source_map import SourceMap
@@ -39,7 +40,7 @@ _BUILT_IN = (
 _ONLY_WITH_PREFIX = ("sea", "sqlite", "test", "test/reporters")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MissingRequirements:
     """Missing requirements of scripts, by place. Errors prevent a script from running; warnings may not.
 
@@ -51,7 +52,7 @@ class MissingRequirements:
     imports: tuple[tuple[str, Import], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _ImportProblem:
     """The reason why an import finds no module; `certain` if no package in the application could provide it."""
 

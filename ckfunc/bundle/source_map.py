@@ -11,6 +11,7 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from ckfunc.base.frozen import frozen
 from ckfunc.model.application import ConsoleLine, Invocation, InvocationDetail
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
@@ -115,7 +116,7 @@ def _numbers(text: str) -> list[int]:
     return numbers
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StackMapper:
     """Translator of positions in a script, in the output of a run, to positions in local files (see `in_files`)."""
 

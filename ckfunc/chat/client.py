@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ckfunc.base.errors import CkfuncError
+from ckfunc.base.frozen import frozen
 from ckfunc.base.text import Line, Segment, did_you_mean, is_id
 from ckfunc.chat.connection import ActionRefused, ChatConnection, ChatLogin, upload_file
 from ckfunc.chat.events import (
@@ -60,7 +61,7 @@ class BadLine(CkfuncError):
     """A typed line is not a valid command."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ChatCommand:
     """A command: its name, a text, and the message that it refers to."""
 
@@ -97,7 +98,7 @@ class NoChannel(CkfuncError):
     """The user can see no such channel."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WantedChannel:
     """The channel to chat in: a name or an id, or by default the one with the newest message.
 
@@ -110,7 +111,7 @@ class WantedChannel:
     history: int = 10
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ConnectionEnded:
     """A connection was lost, or ended by the emulator. `number` counts the chat's connections."""
 

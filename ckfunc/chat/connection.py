@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import count
 from pathlib import Path
 from typing import Any, Self
@@ -36,6 +36,7 @@ from ckfunc.api.connection import (
 from ckfunc.api.transport import Transport
 from ckfunc.base.errors import ApiFailure, CkfuncError, NoProject, UsageProblem
 from ckfunc.base.files import read_file
+from ckfunc.base.frozen import frozen
 from ckfunc.base.text import one_line, printable, shortened
 from ckfunc.model.project import Target
 from ckfunc.wire.stomp import OF_SERVERS, BadFrame, StompFrame, read_frame, write_frame
@@ -75,7 +76,7 @@ class ChatEnded(CkfuncError):
     """The emulator ended the session with an error, so that connecting again is of no use."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ChatLogin:
     """The user of a session. `token` continues an earlier session."""
 
@@ -258,7 +259,7 @@ class NoEmulator(CkfuncError):
     """No emulator answers at an address."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ChatEmulator:
     """The emulator to chat on. `find_url` returns its address, or None while it is not running."""
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from ckfunc.base.frozen import frozen
 from ckfunc.logs.entries import LogEntry
 from ckfunc.model.chat import Message, User
 from ckfunc.wire.messages import read_message
@@ -42,7 +42,7 @@ class SessionChange(StrEnum):
     RESTORED = "restored"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MessageEvent:
     """A message; `parent_id` is the message that it replies to. `earlier` marks one from before the chat was opened."""
 
@@ -52,7 +52,7 @@ class MessageEvent:
     earlier: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ReactionEvent:
     """A reaction to a message."""
 
@@ -62,7 +62,7 @@ class ReactionEvent:
     removed: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PresenceEvent:
     """A change of a user's presence."""
 
@@ -70,7 +70,7 @@ class PresenceEvent:
     change: PresenceChange
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TypingEvent:
     """A user started or stopped typing."""
 
@@ -78,7 +78,7 @@ class TypingEvent:
     typing: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ReadEvent:
     """A user read a message, or made it unread."""
 
@@ -87,7 +87,7 @@ class ReadEvent:
     unread: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CustomEvent:
     """A custom event in the channel; without `user`, of the system."""
 
@@ -96,14 +96,14 @@ class CustomEvent:
     user: User | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RunEvent:
     """A run of a function that concerns the chat."""
 
     entry: LogEntry
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SessionEvent:
     """A change of the chat's own state. `channel` is its title."""
 
@@ -113,14 +113,14 @@ class SessionEvent:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MembersListed:
     """The members of the channel, as they were asked for."""
 
     users: tuple[User, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ChannelDeleted:
     """The channel no longer exists."""
 

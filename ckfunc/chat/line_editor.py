@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import TypeAlias
 
+from ckfunc.base.frozen import frozen
 from ckfunc.base.keyboard import ESCAPE, keys_thread, pressed_keys
 from ckfunc.base.streams import read_input
 from ckfunc.base.terminal import Terminal
@@ -18,21 +18,21 @@ _ENTER, _ERASE, _END, _INTERRUPT = "\r\n", "\x7f\b", "\x04", "\x03"
 _ERASE_LINE, _ERASE_WORD, _CLEAR = "\x15", "\x17", "\x0c"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TypedLine:
     """A line was typed, or read from a pipe."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TypedText:
     """The line that is being typed has changed."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class InputEnded:
     """There are no more lines. With `quit`, the chat ends at once."""
 

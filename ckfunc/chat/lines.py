@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -21,6 +20,7 @@ from ckfunc.api.lists import (
     newest_messages,
 )
 from ckfunc.base.clock import timestamp
+from ckfunc.base.frozen import frozen
 from ckfunc.base.text import Line, Segment, cells, cut, escaped, size_text, table
 from ckfunc.chat.events import (
     ChatEvent,
@@ -124,7 +124,7 @@ def channel_title(channel: Channel) -> str:
     return cut(names, _LONGEST_NAME) or f"channel {channel.id}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Listing:
     """A part of a list. `rest` is a message about the other parts, if there are any, or about an empty list.
 
@@ -142,7 +142,7 @@ class Listing:
         return _fitting_table(self.headings, self.rows, width) if self.rows else ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MessageChoice:
     """The messages to list: of a channel and of a user (name or id), with a text, and older than `before` (an id)."""
 
@@ -207,7 +207,7 @@ def _rest(page: Page[Any], name: str, hint: str) -> Line:
     return ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ChatView:
     """The way in which events are shown.
 

@@ -6,13 +6,13 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from ckfunc.api import Client
 from ckfunc.base.clock import Clock
 from ckfunc.base.errors import CkfuncError
+from ckfunc.base.frozen import frozen
 from ckfunc.base.interrupts import require_uninterrupted
 from ckfunc.chat.client import ChatClient, ChatCommand, ConnectionEnded, parse_line
 from ckfunc.chat.connection import ActionRefused, ChatEnded, ConnectionLost, SessionDenied
@@ -37,14 +37,14 @@ _START_S = 10.0
 _END_S = 1.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RoundEnded:
     """The runs were read once more. `quiet` means that none is new and none is in progress."""
 
     quiet: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RunsEnded:
     """The runs cannot be followed."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from ckfunc import __version__
@@ -12,6 +12,7 @@ from ckfunc.base.annotations import Annotation
 from ckfunc.base.clock import Clock
 from ckfunc.base.errors import CkfuncError, InvalidFiles, LockOutdated, NoSuchFunction, PackageUnknown, Problem
 from ckfunc.base.files import cache_dir, templates
+from ckfunc.base.frozen import frozen
 from ckfunc.base.interrupts import require_uninterrupted
 from ckfunc.base.text import Line, counted, digest
 from ckfunc.bundle.project import UNRESOLVED, Bundler, InvalidModules, Workspace
@@ -48,7 +49,7 @@ BUNDLE = "bundle"
 """The code of an error that prevents a script from being bundled with the local files that it imports."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CheckedProject:
     """The result of a check. Types were checked in `files`; the result depends on all `watched` files."""
 
@@ -110,7 +111,7 @@ class CheckedProject:
         return checked + (f" ({len(untyped)} in JavaScript: syntax only)" if untyped else "")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Services:
     """The services of a running command that a check uses; `detail` shows progress messages."""
 
@@ -284,7 +285,7 @@ class _Bundles:
         return as_findings(unresolved(self._imports, modules), REQUIREMENT)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Recheck:
     """The result of a repeated check, with the warnings that are different from those of the last result."""
 

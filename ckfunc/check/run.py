@@ -15,6 +15,7 @@ from typing import Any
 from ckfunc import __version__
 from ckfunc.base.errors import CkfuncError
 from ckfunc.base.files import locked, read_checked, read_file, write_checked
+from ckfunc.base.frozen import frozen
 from ckfunc.base.text import digest
 from ckfunc.check.findings import TYPESCRIPT_SUFFIXES, Finding
 from ckfunc.check.subject import DIRECTORY, Bundle, Parse, ProjectFiles, Subject, Tools, list_files
@@ -46,7 +47,7 @@ _MAX_RESULTS = 8
 """More than one: for several targets, and for checks of selected functions."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CheckResult:
     """The findings of a check, sorted by place.
 
@@ -88,7 +89,7 @@ def check_scripts(subject: Subject, *, parse: Parse, tools: Callable[[], Tools],
     return CheckResult(_merged(types.findings, (*syntax_errors, *bundle_errors)), files, from_cache)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CachedCheck:
     """The compiler's findings and the digests of the files that it read, by path below the project or absolute."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import platform
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -18,6 +17,7 @@ from ckfunc.base.clock import Clock
 from ckfunc.base.containment import STATE_DIRECTORY, LeadsOutside
 from ckfunc.base.errors import ApiFailure, CkfuncError, CredentialsMissing, InvalidFiles, NoProject
 from ckfunc.base.files import cache_dir
+from ckfunc.base.frozen import frozen
 from ckfunc.base.git import GitMissing, GitRefused, git, trust_command
 from ckfunc.base.text import Line, counted, printable
 from ckfunc.bundle.project import Workspace
@@ -44,7 +44,7 @@ OK, WARN, FAIL = "ok", "warn", "fail"
 _STYLES = {"ok": "success", "warn": "warning", "fail": "failure"}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Diagnosis:
     """The result of a check. `verdict` is ok, warn or fail."""
 

@@ -7,11 +7,11 @@ import os
 import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
 from ckfunc.base.files import read_file
+from ckfunc.base.frozen import frozen
 from ckfunc.base.text import digest
 from ckfunc.check.findings import DECLARATION_SUFFIXES, SCRIPT_SUFFIXES, Finding
 from ckfunc.model.execution import SyntaxProblem
@@ -32,7 +32,7 @@ _MAX_FILES = 20_000
 _MAX_SCRIPTS_READ = 1_000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Tools:
     """The compiler, and the entry file of the declarations of Node.
 
@@ -44,7 +44,7 @@ class Tools:
     complete: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AmbientTypes:
     """Declarations and settings that apply to all scripts.
 
@@ -58,7 +58,7 @@ class AmbientTypes:
     settings: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Subject:
     """Scripts to check. Paths are relative to `root`, with forward slashes."""
 
@@ -93,7 +93,7 @@ def candidate_paths(findings: Iterable[Finding]) -> tuple[str, ...]:
     return tuple(paths)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ProjectFiles:
     """The scripts and declarations of a project: an added or removed file may change how an import resolves.
 

@@ -13,13 +13,14 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from platform import machine
 from typing import Any
 
 from ckfunc.base.errors import CkfuncError, DependenciesFailed
 from ckfunc.base.files import read_file, write_atomically
+from ckfunc.base.frozen import frozen
 from ckfunc.base.text import digest
 from ckfunc.check.findings import TYPESCRIPT_SUFFIXES, Finding
 from ckfunc.check.subject import DIRECTORY, Subject
@@ -251,7 +252,7 @@ def _with_local_names(finding: Finding, root: Path) -> Finding:
     return replace(finding, message=_PACKAGE_DIRECTORY.sub("", message))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CompilerReport:
     """The output of a compiler run. `files` are absolute paths; a finding without a place has the path ""."""
 

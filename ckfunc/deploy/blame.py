@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 from ckfunc.base.errors import CkfuncError
+from ckfunc.base.frozen import frozen
 from ckfunc.base.git import GitMissing, GitRefused, git, trust_command
 from ckfunc.base.text import digest
 from ckfunc.bundle.project import Bundler
@@ -32,7 +33,7 @@ class NoHistory(CkfuncError):
     """Git is not installed, or cannot read the history."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Commit:
     """A commit, and the digest of the handler after it.
 

@@ -7,12 +7,12 @@ import re
 import signal
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from ckfunc.base.clock import Clock
 from ckfunc.base.errors import CkfuncError, InvalidFiles, UsageProblem
+from ckfunc.base.frozen import frozen
 from ckfunc.base.text import cut, printable
 from ckfunc.deploy.plan.plan import Plan
 from ckfunc.deploy.resources import FUNCTIONS
@@ -32,7 +32,7 @@ class GatesFailed(CkfuncError):
     """A gate did not pass."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GateOutcome:
     """Whether a gate passed, a summary line, and lines that explain a failure."""
 
@@ -41,7 +41,7 @@ class GateOutcome:
     details: Sequence[str] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GateVerdict:
     """The verdict of one gate. `details` are lines that explain a failure."""
 

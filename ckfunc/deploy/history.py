@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ckfunc.base.errors import AmbiguousFunction, CkfuncError, NoSuchFunction, UsageProblem
+from ckfunc.base.frozen import frozen
 from ckfunc.base.text import Segment, digest, printable, styled_diff, unified
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.resources import Remote, newlines
@@ -26,7 +26,7 @@ class UnknownVersion(CkfuncError):
     """The function or the version does not exist in the application."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reference:
     """`TYPE` or `TYPE@NUMBER`. `number` is None for the deployed version."""
 
@@ -34,7 +34,7 @@ class Reference:
     number: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rollback:
     """A rollback: deploys the script of `target`, an older version, again as a new version after `current`."""
 
@@ -166,7 +166,7 @@ def rolled_back(rollback: Rollback, root: Path, target: Target) -> Project:
     return Project(root, target, ManifestRuntime(), (ManifestFunction(name, script, display_name(name)),))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NamedScript:
     """A script to compare, with its name in the diff; `text` has plain newlines."""
 
@@ -174,7 +174,7 @@ class NamedScript:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Comparison:
     """The unified diff of two scripts: without lines if they are equal."""
 

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from ckfunc.base.clock import Clock, timestamp
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, CkfuncError
+from ckfunc.base.frozen import frozen
 from ckfunc.base.interrupts import EXIT_INTERRUPTED
 from ckfunc.base.secrets import Secret
 from ckfunc.base.text import printable
@@ -155,7 +156,7 @@ class WatchEnding(StrEnum):
     NOT_WATCHED = "not_watched"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Observation:
     """The result of a watch. `undone` is the report of the undo; None if it was not attempted, or before a crash.
 
@@ -198,7 +199,7 @@ class Observation:
         return {"target": target, "ok": ok, "watch": self.to_json()}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WatchState:
     """A watch that is under way: the runs so far, and the seconds that are left."""
 
@@ -210,7 +211,7 @@ OnWatch: TypeAlias = Callable[[WatchState | Trouble | Recovered | Gap], object]
 """Called with the state after each run and each wait, and with notices about the connection."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WatchContext:
     """Everything that a watch needs besides the journal. `former_values` are the variables before the deploy."""
 

@@ -7,9 +7,10 @@ row to the table: plans and deploys work from it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
+from ckfunc.base.frozen import frozen
 from ckfunc.base.secrets import Secret
 from ckfunc.model.application import ApplicationSettings
 
@@ -90,7 +91,7 @@ class Remote(Protocol):
         """Create a version, which deploys it."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Snapshot:
     """The state of an application when it was read.
 
@@ -104,7 +105,7 @@ class Snapshot:
     settings: ApplicationSettings | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Resource:
     """A kind of resource. `title` names the whole kind in a sentence, `noun` a single value.
 

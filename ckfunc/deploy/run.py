@@ -10,6 +10,7 @@ from typing import Protocol
 
 from ckfunc.base.clock import Clock, SystemClock
 from ckfunc.base.errors import CkfuncError
+from ckfunc.base.frozen import frozen
 from ckfunc.base.secrets import Secret
 from ckfunc.base.workers import AT_ONCE
 from ckfunc.deploy.apply import journal as journals
@@ -32,7 +33,7 @@ from ckfunc.deploy.resources import ENVIRONMENT, FUNCTIONS, SETTINGS, Remote, Sn
 from ckfunc.model.project import Project, Target, WatchPolicy
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DeployOptions:
     """Options of a deploy. `only` selects trigger types, "runtime" and "settings"; empty means everything.
 
@@ -50,7 +51,7 @@ class DeployOptions:
     watch: WatchPolicy | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DeployContext:
     """Everything that `carry_out` needs besides the plan.
 

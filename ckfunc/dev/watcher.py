@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -21,6 +21,7 @@ from ckfunc.base.errors import (
     Unreachable,
     UnreadableAnswer,
 )
+from ckfunc.base.frozen import frozen
 from ckfunc.base.interrupts import require_uninterrupted
 from ckfunc.bundle.project import InvalidModules
 from ckfunc.deploy import run
@@ -66,7 +67,7 @@ class Listener(Protocol):
         """Receive an invocation, after the log has shown it."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WatchLog:
     """The log of a watch: `show` receives its items, `check` is called between requests, `failed` when it ends."""
 
@@ -75,7 +76,7 @@ class WatchLog:
     failed: Callable[[CkfuncError], object]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WatchTools:
     """The parts of a command that a watcher uses. `load` reads the project from disk, `client` may reconnect."""
 

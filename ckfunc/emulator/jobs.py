@@ -16,11 +16,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from ckfunc.base.documents import json_error
+from ckfunc.base.frozen import frozen
 from ckfunc.emulator.http.bodies import DECODER, check_values
 from ckfunc.emulator.http.problems import Refused
 from ckfunc.emulator.store import files, imports, jobs
@@ -49,7 +49,7 @@ _BLANKS = re.compile(r"[ \t\r\n]*")
 _LOG = logging.getLogger("ckfunc.emulator")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Attempt:
     """What the work of a job receives."""
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
+from ckfunc.base.frozen import frozen
 from ckfunc.emulator.data_directory import KEPT_INVOCATIONS
 from ckfunc.emulator.http.auth import DEFAULT_LIFETIME_S, is_loopback
 from ckfunc.model.execution import HandlerError, Limits
@@ -27,7 +28,7 @@ WEB_PATH = "/web/"
 """The path of the page."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CaseDraft:
     """A test case for a run, as YAML, and the command that adds it. `redactions` describe the replaced secrets."""
 
@@ -40,7 +41,7 @@ DraftCase: TypeAlias = "Callable[[Invocation, str, InvocationDetail, Mapping[str
 """Takes a run, its trigger type, its details, and the runtime's environment. Raises CkfuncError."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ConversationDraft:
     """A conversation as a test case: a test file with it alone, in YAML, and what was replaced.
 
@@ -62,7 +63,7 @@ class ConversationDrafts(Protocol):
         """Add the conversation of a channel to the project's tests; return the command that runs it."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ComparedSide:
     """A run of one side of a comparison. `result` is `{"payload": …}` or `{"error": …}`, as on the platform."""
 
@@ -71,7 +72,7 @@ class ComparedSide:
     calls: tuple[ApiCall, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RunComparison:
     """An invocation, run by the version that ran then and by the working copy; `lines` are the differences."""
 
@@ -92,7 +93,7 @@ class WorkingCopy(Protocol):
         """Compare an invocation of the emulator at `url` with the working copy, as `ckfunc replay ID` does."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EmulatorOptions:
     """Options of an emulator, with the defaults of a project's own emulator."""
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ckfunc.base.clock import SystemClock
+from ckfunc.base.frozen import frozen
 from ckfunc.emulator.actions.context import ActionContext
 from ckfunc.emulator.actions.users import TypingUsers
 from ckfunc.emulator.data import Snapshots
@@ -46,7 +47,7 @@ _REQUESTS_END_S = 5.0
 """How long to wait for the end of requests that handlers have begun."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WebPage:
     """The project's web page. `client` returns the vendor's chat client for browsers."""
 

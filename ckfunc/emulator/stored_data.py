@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,6 +18,7 @@ from ckfunc.base.containment import require_plain
 from ckfunc.base.documents import DEEPEST
 from ckfunc.base.errors import Busy, CkfuncError, InvalidFiles, InvalidManifest, Problem, shown_path
 from ckfunc.base.files import read_file
+from ckfunc.base.frozen import frozen
 from ckfunc.emulator.data import (
     Snapshots,
     export_data,
@@ -39,7 +39,7 @@ from ckfunc.wire.jobs import MalformedSeed, read_seed
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StoredData:
     """The data of one emulator. `connect` creates a client for it while it runs.
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 
 from ckfunc.base.clock import duration_s, parse_timestamp
 from ckfunc.base.errors import UsageProblem
+from ckfunc.base.frozen import frozen
 from ckfunc.model.application import Invocation, InvocationDetail, Status
 
 _DAYS = {"today": 0, "yesterday": 1}
@@ -15,7 +15,7 @@ _DATED = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _OFFSET = re.compile(r"(?:z|[+-][0-9]{2}:?[0-9]{2})$", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LogEntry:
     """An invocation of a function. `detail` is only available from an emulator, after the run has ended.
 
@@ -28,7 +28,7 @@ class LogEntry:
     again: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Trouble:
     """A request to the platform failed; the next attempt is after `next_try_s`."""
 
@@ -36,14 +36,14 @@ class Trouble:
     next_try_s: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Recovered:
     """The platform answers again, after `tries` failed attempts."""
 
     tries: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Gap:
     """Invocations of `type` (None: of all functions) may be missing here; `reason` is a sentence."""
 
@@ -54,7 +54,7 @@ class Gap:
 Item = LogEntry | Trouble | Recovered | Gap
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Filter:
     """Conditions that select invocations. None does not restrict."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from itertools import islice
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ckfunc.base.clock import Clock, SystemClock
 from ckfunc.base.errors import ApiFailure, CkfuncError, NotFound
+from ckfunc.base.frozen import frozen
 from ckfunc.base.streams import ReaderGone
 from ckfunc.base.workers import in_order
 from ckfunc.logs.entries import EVERY, Filter, Gap, Item, LogEntry, Recovered, Trouble
@@ -228,7 +229,7 @@ def _outcome(job: Callable[[], T]) -> T | ApiFailure:
         return error
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Pace:
     """Polling intervals in seconds: during activity, when idle, and for the list of functions.
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping as Values
 from collections.abc import Sequence as Items
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from ckfunc.base.containment import require_inside
 from ckfunc.base.errors import CkfuncError, InvalidManifest, NoProject, Problem
 from ckfunc.base.files import write_atomically
+from ckfunc.base.frozen import frozen
 from ckfunc.manifest.definition import FUNCTION_TYPE, HANDLER_PATH, MANIFEST_NAME
 from ckfunc.manifest.kinds import Rule
 from ckfunc.manifest.sources import Complaint, read_text, without_bom
@@ -84,7 +85,7 @@ class CannotChange(CkfuncError):
     """The manifest is written in a form that ckfunc cannot edit."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ManifestChange:
     """A new value at a path: a text, a boolean, a mapping of texts for a new entry, or None to remove it."""
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, TypeAlias
 
+from ckfunc.base.frozen import frozen
 
-@dataclass(frozen=True, slots=True)
+
+@frozen
 class Rule:
     """A regular expression that must match the whole text, in the common syntax of Python and JavaScript.
 
@@ -26,7 +28,7 @@ class Rule:
         return (re.fullmatch(self.pattern, text) is None) is self.forbidden
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Text:
     """A text. A `secret` text is never quoted in messages. With `whole_numbers`, an unquoted 42 is the text "42".
 
@@ -40,14 +42,14 @@ class Text:
     suggestions: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Flag:
     """A YAML boolean: true or false. `default` is None if an absent one means neither."""
 
     default: bool | None = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Number:
     """A fixed integer."""
 
@@ -56,7 +58,7 @@ class Number:
     hint: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Whole:
     """A whole number from `least` to `most`."""
 
@@ -64,14 +66,14 @@ class Whole:
     most: int = 2**53 - 1
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Data:
     """Any JSON value; with `mapping`, any JSON object."""
 
     mapping: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Items:
     """A list of one kind. `item` names an item ("a case"); with `single`, a value that is not a list is a single item.
 
@@ -84,7 +86,7 @@ class Items:
     when_empty: tuple[str, str] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Field:
     """A known key of a section; `also` is an alternative spelling."""
 
@@ -95,7 +97,7 @@ class Field:
     also: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Section:
     """A mapping with known keys; `name` is used in the editor schema."""
 
@@ -103,7 +105,7 @@ class Section:
     fields: tuple[Field, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Entries:
     """A mapping with keys chosen by the user. `entry` names an entry ("an environment variable").
 

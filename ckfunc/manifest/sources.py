@@ -5,11 +5,11 @@ from __future__ import annotations
 import errno
 import posixpath
 import unicodedata
-from dataclasses import dataclass
 from pathlib import Path
 
 from ckfunc.base.errors import UnusableFile
 from ckfunc.base.files import read_file
+from ckfunc.base.frozen import frozen
 
 MAX_FILE_BYTES = 1024 * 1024
 """The maximum size of a manifest, handler, init script or .env file."""
@@ -17,7 +17,7 @@ MAX_FILE_BYTES = 1024 * 1024
 _BOM = "\ufeff"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Complaint:
     """A reason why a file cannot be used. `line` and `column` in it count from 1; 0 means the whole file."""
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
 from ckfunc.base.errors import CkfuncError, Problem
+from ckfunc.base.frozen import frozen
 from ckfunc.base.secrets import Secret
 from ckfunc.base.text import did_you_mean
 from ckfunc.manifest.definition import APPLICATION_ID, MANIFEST_NAME
@@ -132,7 +132,7 @@ def concerning(manifest: Branch, name: str, mistakes: Iterable[Problem], *, chos
     ]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Values:
     """The resolved values of a target. `environment` is None if it is unmanaged, or if a variable has no value."""
 

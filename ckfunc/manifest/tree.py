@@ -9,12 +9,13 @@ import json
 import re
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, TypeAlias, cast
 
 import yaml
 
 from ckfunc.base.errors import InvalidManifest, Problem
+from ckfunc.base.frozen import frozen
 from ckfunc.base.text import escaped
 from ckfunc.manifest.sources import MAX_FILE_BYTES
 from ckfunc.manifest.variables import NAME
@@ -31,7 +32,7 @@ _FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000
 _TAGS = {None, "!", "tag:yaml.org,2002:str", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Scalar:
     """A text with its position in the file. `plain` means neither quoted nor tagged; `line` and `column` count from 1.
 
@@ -47,7 +48,7 @@ class Scalar:
     block: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Mapping:
     """Keys and values in the file's order, including duplicate keys. `flow` means written in braces.
 
@@ -62,7 +63,7 @@ class Mapping:
     end: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Sequence:
     """A list. `flow` means written in brackets; the `end` of a block is as for mappings."""
 
@@ -239,7 +240,7 @@ def _as_problem(error: yaml.MarkedYAMLError, text: str, path: str) -> Problem:
     return Problem(path, mark.line + 1, mark.column + 1, "this does not match the text before it", hint)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Sentence:
     """The message for an error: a needle is the character at fault, or part of the parser's message.
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, TypeAlias
 
 from ckfunc.base.errors import Problem
+from ckfunc.base.frozen import frozen
 from ckfunc.base.text import did_you_mean
 from ckfunc.manifest.definition import MANIFEST_NAME
 from ckfunc.manifest.kinds import Data, Entries, Field, Flag, Items, Kind, Number, Rule, Section, Text, Whole
@@ -16,7 +17,7 @@ from ckfunc.manifest.tree import Mapping, Node, Scalar, Sequence, boolean, json_
 _BOOLEAN_WORDS = {"yes", "no", "on", "off", "true", "false", "1", "0", "y", "n"}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Leaf:
     """A valid text, boolean or number with its position."""
 
@@ -29,7 +30,7 @@ class Leaf:
         return str(self.data)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Branch:
     """The valid entries of a mapping, in order; `keys` has the positions of known keys, even with invalid values."""
 
@@ -78,7 +79,7 @@ class Branch:
                 yield name, value
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Row:
     """The valid items of a list, in order."""
 
@@ -86,7 +87,7 @@ class Row:
     items: tuple[Checked, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Given:
     """User data: any JSON value."""
 
@@ -97,7 +98,7 @@ class Given:
 Checked: TypeAlias = Leaf | Branch | Row | Given
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Place:
     """The name of a value in messages, and its key, which is the position of errors about a missing value."""
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from ckfunc.base.frozen import frozen
 from ckfunc.base.secrets import Secret
 
 PLATFORM_PREFIX = "CHATKITTY_"
 """Prefix of the platform's own environment variables, which are never compared and never sent."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Application:
     """The application that a set of credentials belongs to. `key` is a UUID."""
 
@@ -24,7 +25,7 @@ class Application:
     properties: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ApplicationSettings:
     """The features that an application enables."""
 
@@ -32,7 +33,7 @@ class ApplicationSettings:
     user_created_channels: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Dependency:
     """An npm package; `default` marks those that the platform installs itself."""
 
@@ -50,7 +51,7 @@ DEFAULT_PACKAGES = (
 """Packages that the platform installs itself, in versions compatible with the SDK of `context.ChatKitty`."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Runtime:
     """The runtime as the platform describes it, including the platform's own entries."""
 
@@ -70,7 +71,7 @@ class Runtime:
         return {name: value for name, value in self.environment.items() if not name.startswith(PLATFORM_PREFIX)}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Function:
     """A chat function. `current_version_number` is 0 until a version is created."""
 
@@ -82,7 +83,7 @@ class Function:
     description: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NewFunction:
     """The request to create a function."""
 
@@ -92,7 +93,7 @@ class NewFunction:
     initialize_asynchronously: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FunctionVersion:
     """A deployed version of a function; its script never changes."""
 
@@ -109,7 +110,7 @@ class Status(StrEnum):
     FAILED = "FAILED"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ConsoleLine:
     """A call of `console.LEVEL` by a handler; `text` may contain newlines."""
 
@@ -117,7 +118,7 @@ class ConsoleLine:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Invocation:
     """A run, as the platform lists it. `result` is `{"payload": …}` or `{"error": {name, message, stack}}`."""
 
@@ -129,7 +130,7 @@ class Invocation:
     created_time: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ApiCall:
     """A request that a handler sent to the Platform API.
 
@@ -144,7 +145,7 @@ class ApiCall:
     status: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class InvocationDetail:
     """Details of a run that only the emulator provides. `duration_ms` is None while it runs.
 

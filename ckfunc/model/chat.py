@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
+
+from ckfunc.base.frozen import frozen
 
 
 class UserType(StrEnum):
@@ -23,7 +25,7 @@ class CallStatus(StrEnum):
     IN_CALL = "IN_CALL"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Presence:
     """The presence of a user: `online` with an open session; `status` is the label that others see."""
 
@@ -31,7 +33,7 @@ class Presence:
     online: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class User:
     """A user. `name` is unique in an application.
 
@@ -49,7 +51,7 @@ class User:
     call_status: CallStatus | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NewUser:
     """The request to create a user."""
 
@@ -59,7 +61,7 @@ class NewUser:
     properties: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UserReference:
     """A reference to a user in a request: exactly one of id and username."""
 
@@ -79,7 +81,7 @@ class SessionState(StrEnum):
     ENDED = "ENDED"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UserSession:
     """A connection of a user; `end_time` is None while it is open."""
 
@@ -95,7 +97,7 @@ class UserSession:
         return SessionState.ACTIVE if self.end_time is None else SessionState.ENDED
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ChatSession:
     """The time that a user spends in a channel within a session; `end_time` is None until the user leaves."""
 
@@ -118,7 +120,7 @@ class MentionType(StrEnum):
     USER = "USER"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Mention:
     """A user or channel named in a text. `tag` is the text from `start` up to `end`, counted in UTF-16 units."""
 
@@ -130,7 +132,7 @@ class Mention:
     channel: Channel | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Emoji:
     """An emoji; `aliases` are its short names."""
 
@@ -140,7 +142,7 @@ class Emoji:
     tags: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ReactionsSummary:
     """The users who reacted to a message with one emoji."""
 
@@ -148,7 +150,7 @@ class ReactionsSummary:
     users: tuple[User, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reaction:
     """A user's reaction to a message with an emoji."""
 
@@ -184,7 +186,7 @@ class FileType(StrEnum):
     EXTERNAL = "EXTERNAL"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class File:
     """A file attached to a message. The URL of a hosted file may be relative to the API that serves it."""
 
@@ -195,7 +197,7 @@ class File:
     type: FileType = FileType.EXTERNAL
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Message:
     """A message: `body` is set for text types, `file` for file types, `user` except for system messages.
 
@@ -222,7 +224,7 @@ class Message:
     thread_id: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NewMessage:
     """The request to create a message: exactly one of `body` and `file`; without `user`, a system message."""
 
@@ -248,7 +250,7 @@ class ChannelType(StrEnum):
     PRIVATE = "PRIVATE"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Channel:
     """A channel. `members` is only set for a direct channel, `name` and `display_name` only for others."""
 
@@ -263,7 +265,7 @@ class Channel:
     properties: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NewChannel:
     """The request to create a channel. The default name is random, the default display name is the name."""
 
@@ -275,7 +277,7 @@ class NewChannel:
     properties: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Membership:
     """A user who is a member of a channel."""
 
@@ -284,7 +286,7 @@ class Membership:
     created_time: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Invite:
     """A user who was invited to a channel."""
 
@@ -301,7 +303,7 @@ class ThreadType(StrEnum):
     MESSAGE = "MESSAGE"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Thread:
     """A thread. The thread with the replies to a message has that message's id."""
 
@@ -313,7 +315,7 @@ class Thread:
     properties: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NewKeystrokes:
     """Keys that a user types in a thread."""
 
@@ -321,7 +323,7 @@ class NewKeystrokes:
     user: UserReference
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ChannelEvent:
     """A custom event in a channel, triggered by a user or by the system. The platform does not store it."""
 
@@ -330,7 +332,7 @@ class ChannelEvent:
     user: User | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ReadReceipt:
     """A message that a user has read."""
 
@@ -339,7 +341,7 @@ class ReadReceipt:
     created_time: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BlockRecord:
     """A user whom the user or channel `owner_id` blocks."""
 
@@ -349,7 +351,7 @@ class BlockRecord:
     created_time: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MessageReport:
     """A user's report of a message."""
 
@@ -360,7 +362,7 @@ class MessageReport:
     properties: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UnreadSummary:
     """The number of messages of a channel that a member has not read."""
 
@@ -379,7 +381,7 @@ class NotificationType(StrEnum):
     USER_REPLIED_TO_MESSAGE = "USER:REPLIED_TO:MESSAGE"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NotificationData:
     """Subject of a notification; the type determines which of the last three fields is set."""
 
@@ -390,7 +392,7 @@ class NotificationData:
     parent: Message | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Notification:
     """A notification for the user `recipient_id`; `read_time` is None until it is read."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import UnionType
 from typing import (
     Annotated,
@@ -19,6 +18,7 @@ from typing import (
 )
 
 from ckfunc.base.errors import UsageProblem
+from ckfunc.base.frozen import frozen
 from ckfunc.model import outputs
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -30,7 +30,7 @@ _MESSAGE = Annotated[dict[str, Any], "`MessageResource` of the Platform API, wit
 Schema: TypeAlias = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CommandOutput:
     """What a command prints with `--json`: a document of a type, or with `lines` any number of them, one on each line.
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Self
 
+from ckfunc.base.frozen import frozen
 from ckfunc.base.secrets import Secret
 from ckfunc.model.application import ConsoleLine, Status
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SyntaxProblem:
     """A reason why a source cannot run. `line` and `column` count from 1; `kind` is the name of the error type."""
 
@@ -21,7 +22,7 @@ class SyntaxProblem:
     kind: str = "SyntaxError"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MissingExport:
     """A name that a script imports from a module of Node that does not export it; `instead` is a similar export."""
 
@@ -29,7 +30,7 @@ class MissingExport:
     instead: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Import:
     """A module that a script imports by a literal name; `line` and `column` of the quote count from 1.
 
@@ -55,7 +56,7 @@ class Import:
         return cls(**{**fields, "missing": MissingExport(**missing) if missing else None})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Resolution:
     """Whether an installed package has an imported module; `instead` is a similar name that it has.
 
@@ -67,7 +68,7 @@ class Resolution:
     problem: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Compiled:
     """JavaScript compiled from TypeScript. `module_kind` is "cjs" or "mjs"; `source_map` is JSON text.
 
@@ -86,7 +87,7 @@ class Compiled:
     warning: SyntaxProblem | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ApiAccess:
     """Addresses and credentials for a handler's own API calls. Addresses have no trailing slash."""
 
@@ -96,7 +97,7 @@ class ApiAccess:
     client_secret: Secret
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Determinism:
     """The clock of a deterministic run, in ms since 1970, and the seed of its random numbers.
 
@@ -107,7 +108,7 @@ class Determinism:
     seed: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Environment:
     """Everything that determines a run, except the handler; equal environments can share installed packages.
 
@@ -128,7 +129,7 @@ class Environment:
     renewable: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HandlerVersion:
     """A compiled version of a function. `key` identifies the function (and its process), `number` the version."""
 
@@ -137,7 +138,7 @@ class HandlerVersion:
     script: Compiled
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StatementList:
     """The offsets of consecutive statements in a compiled script, in UTF-16 units of its JavaScript.
 
@@ -149,7 +150,7 @@ class StatementList:
     starts: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ExecutedRanges:
     """How often parts of a compiled script were executed, as (start, end, count) in UTF-16 units of its JavaScript.
 
@@ -160,7 +161,7 @@ class ExecutedRanges:
     ranges: tuple[tuple[int, int, int], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Limits:
     """Resource limits of a run."""
 
@@ -170,7 +171,7 @@ class Limits:
     console_bytes: int = 256 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HandlerError:
     """The reason why a run failed: `message` is a sentence, `stack` refers to the user's sources ("" if unknown)."""
 
@@ -179,7 +180,7 @@ class HandlerError:
     stack: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Outcome:
     """The result of a run. Exactly one of `payload_json` (JSON text, "null" for undefined) and `error` is set."""
 

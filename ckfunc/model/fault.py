@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from ckfunc.base.frozen import frozen
 from ckfunc.base.text import Line, Segment, table
 
 DEFAULT_SEED = 1
@@ -12,7 +12,7 @@ DEFAULT_SEED = 1
 _HEADINGS = ("ID", "OPERATION", "FAULT", "REQUESTS", "AFFECTED")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Fault:
     """A fault. After a delay, the request fails with `status`, or is carried out, possibly without a response.
 
@@ -50,7 +50,7 @@ class Fault:
         return "all requests" if self.rate_percent == 100 else f"{self.rate_percent:g}% of requests"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ActiveFault:
     """A fault of an emulator: `seen` of its operation's requests were considered, and `hits` were affected."""
 

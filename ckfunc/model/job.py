@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from ckfunc.base.frozen import frozen
 from ckfunc.base.text import Line, Segment, counted, size_text, table
 from ckfunc.model.chat import ChannelType, NewChannel, NewMessage, NewUser
 
@@ -31,7 +32,7 @@ class JobState(StrEnum):
     FAILED = "FAILED"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Job:
     """A job; `file` is the URL of the file of a finished export."""
 
@@ -43,7 +44,7 @@ class Job:
     file: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UserImport:
     """A user to import. An entry whose idempotency `key` was imported before is skipped."""
 
@@ -55,7 +56,7 @@ class UserImport:
     key: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ChannelImport:
     """A channel to import; `creator` and `members` are usernames."""
 
@@ -68,7 +69,7 @@ class ChannelImport:
     key: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MemberImport:
     """A user to add to a channel, by name."""
 
@@ -76,7 +77,7 @@ class MemberImport:
     key: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MessageImport:
     """A text message to import, from the user `username` or, if that is None, from the system."""
 
@@ -88,21 +89,21 @@ class MessageImport:
     key: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SeedUser(NewUser):
     """A user and its id; None means the next free id."""
 
     id: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SeedMessage(NewMessage):
     """A message and its id; None means the next free id."""
 
     id: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SeedChannel:
     """A channel with its initial messages, oldest first, and its id; None means the next free id."""
 
@@ -111,7 +112,7 @@ class SeedChannel:
     id: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Seed:
     """The content of a seed file. Users are referred to by name."""
 
@@ -119,7 +120,7 @@ class Seed:
     channels: tuple[SeedChannel, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Seeded:
     """The numbers of added rows, without rows that already existed."""
 
@@ -140,7 +141,7 @@ class Seeded:
         return ", ".join(counted(number, name) for number, name in numbers if number)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DataSnapshot:
     """A named copy of all data of an emulator."""
 

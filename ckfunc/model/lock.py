@@ -6,9 +6,9 @@ import json
 import re
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
+from ckfunc.base.frozen import frozen
 from ckfunc.base.text import Line, counted, digest, printable
 from ckfunc.model.application import DEFAULT_PACKAGES
 
@@ -43,7 +43,7 @@ class InvalidLock(ValueError):
     """A lock cannot be used; the message is the end of a sentence about it."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PackageLock:
     """The packages of a runtime, direct and transitive.
 
@@ -166,7 +166,7 @@ class PackageLock:
             importer = importer.rpartition(f"/{_MODULES}")[0]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LockChange:
     """The versions of a package before and after a change of a lock, or the same ones with other contents."""
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, TypeVar
+
+from ckfunc.base.frozen import frozen
 
 Item_co = TypeVar("Item_co", covariant=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Page(Generic[Item_co]):
     """A page of an offset list; `number` counts from 0."""
 
@@ -28,7 +29,7 @@ class Relation(StrEnum):
     NEXT = "NEXT"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Cursor:
     """A position in a list that grows at its head: the ids of the first (`start`) and the last (`next`) row of a page.
 
@@ -40,7 +41,7 @@ class Cursor:
     relation: Relation = Relation.SELF
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CursorPage(Generic[Item_co]):
     """A page of a cursor list, newest first; `start` and `next` are None if it is empty."""
 

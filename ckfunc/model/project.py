@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from fractions import Fraction
 from pathlib import Path
 
 from ckfunc.base.clock import duration_s
 from ckfunc.base.errors import Problem, UsageProblem
+from ckfunc.base.frozen import frozen
 from ckfunc.base.secrets import Secret
 from ckfunc.model.lock import PackageLock
 
@@ -28,7 +29,7 @@ NO_WATCH = "none"
 """The duration in place of which a deploy is not watched."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WatchPolicy:
     """How long to watch a deploy (0: not at all), and when to revert it.
 
@@ -63,7 +64,7 @@ class WatchPolicy:
         return policy if policy.watch_for_s else None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Script:
     """A script of the project: the file at `path`, and the `text` to deploy.
 
@@ -84,7 +85,7 @@ class Script:
         return self.text if self.written is None else self.written
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ManifestFunction:
     """A function in the manifest."""
 
@@ -95,7 +96,7 @@ class ManifestFunction:
     initialize_asynchronously: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ManifestRuntime:
     """The runtime in the manifest. None means unmanaged: never compared, never changed.
 
@@ -125,7 +126,7 @@ ANY_PROJECT = "any project"
 """The name of the target of a login outside of a project."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Target:
     """A target of deploys. `application` is the key or id of the application that it is bound to, or None."""
 
@@ -135,7 +136,7 @@ class Target:
     protected: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Hooks:
     """Shell commands that run before a deploy writes anything, and after its end."""
 
@@ -143,7 +144,7 @@ class Hooks:
     after_deploy: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Project:
     """The desired state of one target. `functions` is None when the section is absent."""
 

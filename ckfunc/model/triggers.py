@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from ckfunc.base.frozen import frozen
 from ckfunc.base.text import digest
 
 _LONGEST = 100
@@ -17,7 +17,7 @@ _LONGEST = 100
 _DEVICES = frozenset({"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EventField:
     """A field of an event: its name, its TypeScript type, and whether it may be missing."""
 
@@ -26,7 +26,7 @@ class EventField:
     optional: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Trigger:
     """A trigger type. `when` is the cause of its events, such as "a reaction is added"."""
 

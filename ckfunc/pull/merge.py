@@ -9,15 +9,16 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, field, replace
 from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any
 
 from ckfunc.base.files import read_file, write_atomically
+from ckfunc.base.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Base:
     """The last shared state. None means unknown; "" is an init script that is known to be absent.
 
@@ -86,7 +87,7 @@ def _texts(values: Any) -> dict[str, str]:
     return dict(values)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Merged:
     """A merged text, and the number of marked conflicts in it."""
 
@@ -117,13 +118,13 @@ def merge(base: str | None, local: str, remote: str, *, local_name: str, remote_
     return Merged("\n".join(lines), conflicts)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Conflict:
     ours: Sequence[str]
     theirs: Sequence[str]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Same:
     """Lines that all three texts share: their position in each text, and their number."""
 

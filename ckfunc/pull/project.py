@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ckfunc.api import Client
 from ckfunc.base.errors import CkfuncError, UsageProblem
 from ckfunc.base.files import read_file, write_atomically
+from ckfunc.base.frozen import frozen
 from ckfunc.base.secrets import Secret, revealed
 from ckfunc.base.text import Line, printable, styled_diff, unified
 from ckfunc.deploy.cache import VersionCache
@@ -55,7 +56,7 @@ class PullObstacle(CkfuncError):
     """Existing files prevent the creation of a new project."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Pulled:
     """The result of a pull into `root`: the files with the action for each, notes, and conflicts.
 
@@ -92,7 +93,7 @@ class Pulled:
             yield [("conflict: ", "failure"), (advice, "")]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CreatedProject:
     """A new project, and its variables that need a value in `.env`."""
 
@@ -107,7 +108,7 @@ class CreatedProject:
         return "ckfunc diff, which should show nothing"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Pull:
     """A pull into an existing project: its changes, and the texts to write. `env` is None if `.env` does not change."""
 
@@ -329,7 +330,7 @@ def _text(path: Path) -> str:
     return (_bytes(path) or b"").decode("utf-8", "replace")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FreshProject:
     """The files of a new project, by path. `values` maps names of references in the manifest to their values."""
 

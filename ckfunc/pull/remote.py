@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 import posixpath
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from typing import TypeAlias
 
 from dotenv.parser import Binding, parse_stream
 
+from ckfunc.base.frozen import frozen
 from ckfunc.base.secrets import Secret
 from ckfunc.deploy.resources import newlines
 from ckfunc.manifest.definition import (
@@ -30,7 +31,7 @@ IsJavaScript: TypeAlias = Callable[[str], bool]
 """Returns whether a script is JavaScript without TypeScript syntax."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RemoteFunction:
     """A function as a manifest describes it. `name` and `description` are None if they equal the defaults."""
 
@@ -41,7 +42,7 @@ class RemoteFunction:
     description: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RemoteProject:
     """The parts of an application that a manifest can represent.
 
@@ -136,7 +137,7 @@ def handler_paths(scripts: Mapping[str, str], taken: Collection[str], is_javascr
     return paths
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EnvFile:
     """The text of a `.env` file, and the names whose values it cannot contain."""
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from ckfunc.base.frozen import frozen
 from ckfunc.base.secrets import Secret
 from ckfunc.deploy.apply.report import WRONG, DeployReport, Ending, ItemState
 from ckfunc.deploy.resources import FUNCTIONS
@@ -28,7 +29,7 @@ DeployedBefore = Callable[[str, str], bool]
 """Returns whether a function (by type) ever had a script (with plain newlines)."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ManifestSections:
     """The environment in the manifest, for all targets and for this one; None if a section is missing.
 
@@ -53,7 +54,7 @@ class ManifestSections:
         return ("runtime", "environment")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FileChange:
     """A changed script; `before` is None for a new one. `merged` says that it has both local and remote edits."""
 
@@ -64,7 +65,7 @@ class FileChange:
     merged: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Update:
     """The changes of a pull.
 

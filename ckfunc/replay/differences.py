@@ -6,12 +6,13 @@ import difflib
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from itertools import islice
 from typing import Any, TypeAlias
 from urllib.parse import parse_qsl
 
+from ckfunc.base.frozen import frozen
 from ckfunc.model.application import ApiCall, Status
 
 Path: TypeAlias = tuple[str | int, ...]
@@ -41,7 +42,7 @@ Pairs: TypeAlias = list[tuple[int | None, int | None]]
 _ID = re.compile(r"[^/]*\d[^/]*|[0-9a-fA-F]{12,}")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Observed:
     """A finished run. `result` is `{"payload": …}` or `{"error": …}`, as on the platform.
 
@@ -106,7 +107,7 @@ class Absent(Enum):
 ABSENT = Absent.ABSENT
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Difference:
     """A place where `before` and `after` differ. `path` is exact, `pattern` matches all similar places."""
 

@@ -6,10 +6,11 @@ import difflib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from ckfunc.base.clock import timestamp
+from ckfunc.base.frozen import frozen
 from ckfunc.base.secrets import MASK, SHORTEST, Masker, Secret
 from ckfunc.base.text import Line, Segment, counted, diff_style, printable
 from ckfunc.model.application import Invocation, Status
@@ -29,7 +30,7 @@ _MOST_PLACES = 8
 _WIDEST = 100
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Run:
     """The first runs of both sides for a recorded invocation, and all runs as documents."""
 
@@ -39,7 +40,7 @@ class Run:
     working: Observed
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Compared:
     """A recorded invocation, with the differences that are not noise.
 
@@ -56,7 +57,7 @@ class Compared:
     blocked: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Replay:
     """All compared invocations, in the recorded order, and the places with noise."""
 

@@ -6,9 +6,9 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing, contextmanager
-from dataclasses import dataclass
 from typing import Any, Protocol
 
+from ckfunc.base.frozen import frozen
 from ckfunc.base.interrupts import require_uninterrupted
 from ckfunc.base.workers import each_in
 from ckfunc.model.application import Invocation
@@ -31,7 +31,7 @@ class Lane(Protocol):
         """Run the handler for an event, with the clock and random numbers of `determinism`."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Pair:
     """A lane of each version. `stop` ends their runs, from any thread."""
 

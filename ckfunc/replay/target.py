@@ -6,13 +6,14 @@ import os
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
 from ckfunc.api import Client
 from ckfunc.api.connection import emulator_connection
+from ckfunc.base.frozen import frozen
 from ckfunc.base.secrets import Secret
 from ckfunc.base.text import is_id, printable
 from ckfunc.bundle.project import Selection, Workspace
@@ -43,7 +44,7 @@ _WINDOW = 100
 _BLOCKED = "network access blocked: "
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Chosen:
     """A selection of recorded invocations: the newest `last` (None: all) matching ones."""
 
@@ -59,7 +60,7 @@ class Chosen:
         return cls(USUAL_COUNT if last is None else last, None, failed)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Replayed:
     """The replays of several functions, by type."""
 
@@ -99,7 +100,7 @@ def default_jobs() -> int:
     return max(1, min(4, (os.cpu_count() or 2) // 2))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Deployed:
     """The deployed functions and runtime of a target, and the working copy to compare with."""
 
@@ -307,7 +308,7 @@ def replay_functions(
     return Replayed(replays, target.redaction(secrets()))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ProjectRunner:
     """The project of an emulator whose data is in `data_dir` (None: in memory). Each call reads the files again."""
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypeAlias
 
+from ckfunc.base.frozen import frozen
 from ckfunc.model.application import Status
 from ckfunc.replay.differences import ANY, Difference, Document, Path, Pattern, changes, differences, kind
 
@@ -36,7 +37,7 @@ class ReplayVerdict(StrEnum):
     FAILED_BOTH = "failed_both"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Runs:
     """Runs with the arguments of an invocation, as documents. The first runs of both sides are compared.
 

@@ -11,13 +11,13 @@ import shutil
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from ckfunc.base.errors import CkfuncError, NoHome, SystemRefusal, shown_path
 from ckfunc.base.files import cache_dir, hold_shared, lock_alone, locked
+from ckfunc.base.frozen import frozen
 from ckfunc.base.text import Line, shortened, size_text
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ _HINTS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CacheEntry:
     """A file or installation in the cache. `used` is the time of its last use, in seconds since 1970."""
 
@@ -108,7 +108,7 @@ class CacheEntry:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Total:
     """The entries of one kind, added up."""
 
@@ -154,7 +154,7 @@ def remove(entry: CacheEntry) -> bool:
         return free and _remove_tree(entry.path)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CacheCleanup:
     """The entries of a cache that were removed, or would be with `dry_run`, and those left because they are in use."""
 

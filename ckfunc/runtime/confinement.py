@@ -18,10 +18,11 @@ import struct
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
+
+from ckfunc.base.frozen import frozen
 
 _T = TypeVar("_T")
 
@@ -63,7 +64,7 @@ In /proc, the kernel denies a confined process the memory, environment and open 
 _DEVICES = ("/dev/full", "/dev/null", "/dev/random", "/dev/urandom", "/dev/zero")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reach:
     """Files and sockets that a confined process may use. `listens` lets it accept connections, as a debugger needs."""
 
@@ -72,7 +73,7 @@ class Reach:
     listens: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Isolation:
     """Restrictions that the kernel enforces."""
 

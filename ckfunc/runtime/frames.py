@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from ckfunc.base.documents import DEEPEST, deeper_than, json_reader, json_writer
+from ckfunc.base.frozen import frozen
 from ckfunc.model.application import ConsoleLine
 from ckfunc.model.execution import ExecutedRanges, HandlerError
 
@@ -86,7 +86,7 @@ _TOO_DEEP = HandlerError(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HostAnswer:
     """The result of a request: `error` if it failed, else `body` as JSON text ("" for none).
 

@@ -14,13 +14,13 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from platform import machine
 from typing import Any
 
 from ckfunc.base.errors import DependenciesFailed, PackageUnknown
 from ckfunc.base.files import locked
+from ckfunc.base.frozen import frozen
 from ckfunc.base.text import counted, digest
 from ckfunc.model.lock import LOCK_NAME, PackageLock, manifest_of
 from ckfunc.runtime.cache import MARKER, CacheRefused, hold, prune_old
@@ -94,7 +94,7 @@ def install(
     return directory
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Installation:
     """An installation to perform."""
 
@@ -206,7 +206,7 @@ def scripts_warning(dependencies: Mapping[str, str], cache: Path, policy: Instal
     return scripts_note(skipped) if skipped else None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Installed:
     """A package of an installation. `path` is relative to the parent of node_modules."""
 

@@ -15,10 +15,10 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Protocol, TypeAlias, cast
 
+from ckfunc.base.frozen import frozen
 from ckfunc.runtime.confinement import Reach
 from ckfunc.runtime.processes import start_group
 
@@ -49,7 +49,7 @@ class Link(Protocol):
         """Close every descriptor."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HostLaunch:
     """A process to start, and the callbacks for its bytes, which run in the event loop.
 

@@ -7,11 +7,12 @@ import re
 import tempfile
 import threading
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ckfunc.base.errors import CkfuncError, DependenciesFailed
+from ckfunc.base.frozen import frozen
 from ckfunc.base.text import Line, counted, printable, table
 from ckfunc.model.lock import LOCK_NAME, PLATFORM_RANGES, InvalidLock, PackageLock, manifest_of
 from ckfunc.runtime.npm import AUDIT, NOT_TRUSTED, RESOLVE, UPGRADE, NpmRun, explained, failure_of, run_npm
@@ -65,7 +66,7 @@ class AuditFailed(CkfuncError):
     """The registry's advisory service gave no answer."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Vulnerability:
     """An advisory that concerns a locked package.
 
@@ -120,7 +121,7 @@ class Vulnerability:
         ]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Audit:
     """The known vulnerabilities in a number of packages."""
 

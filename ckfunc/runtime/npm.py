@@ -10,11 +10,11 @@ import sys
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from ckfunc.base.errors import DependenciesFailed, PackageUnknown
+from ckfunc.base.frozen import frozen
 from ckfunc.base.secrets import revealed
 from ckfunc.model.lock import LOCK_NAME
 from ckfunc.runtime.node import node_executable, npm_script, shim_directory
@@ -151,7 +151,7 @@ _BY_CODE: dict[str, tuple[str, str]] = {
 _BROKEN = re.compile(r"E5\d\d")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NpmRun:
     """The result of an npm command: exit code, report in JSON, and log.
 

@@ -12,12 +12,13 @@ import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TypeAlias
 
 from ckfunc.base.errors import DependenciesFailed
 from ckfunc.base.files import read_file
+from ckfunc.base.frozen import frozen
 from ckfunc.base.secrets import Secret, secret_values
 from ckfunc.model.lock import PLATFORM_RANGES, PackageLock
 
@@ -41,7 +42,7 @@ _ENVIRONMENT = re.compile(r"npm_config_(.+)\Z", re.IGNORECASE | re.DOTALL)
 _REFERENCE = re.compile(r"(?<!\\)(\\*)\$\{([^${}?]+)(\?)?\}")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class InstallPolicy:
     """Settings of a project for installs.
 
@@ -84,7 +85,7 @@ class NpmrcProblem(DependenciesFailed):
     """A `.npmrc` has a mistake."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NpmSettings:
     """Settings for npm. `npmrc` is the text of its `.npmrc`; `variables` are the environment variables they refer to.
 
@@ -98,7 +99,7 @@ class NpmSettings:
     unset: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Setting:
     key: str
     value: Secret

@@ -8,10 +8,10 @@ import signal
 import subprocess
 import sys
 import threading
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from ckfunc.base.frozen import frozen
 from ckfunc.model.execution import Limits
 from ckfunc.runtime.cache import MARKER
 from ckfunc.runtime.confinement import Reach, call_confined
@@ -122,7 +122,7 @@ def death(returncode: int) -> str:
 PROGRAMS = (Path(__file__).parent / "node").resolve()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Places:
     """The directories of a host: installed packages, compiled scripts, V8's cache, and handlers' scratch space."""
 

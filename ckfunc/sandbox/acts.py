@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from ckfunc.base.frozen import frozen
 from ckfunc.base.secrets import Secret
 from ckfunc.emulator.http.bodies import FILE_BYTES
 from ckfunc.model.chat import Channel, ChannelType, Message, MessageType, User
@@ -41,7 +42,7 @@ class Verb(StrEnum):
     WAITS = "waits"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UploadedFile:
     """A file that a user sends, without its name."""
 
@@ -49,7 +50,7 @@ class UploadedFile:
     content: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Act:
     """An act of a user, or without a user, of the system.
 
@@ -68,7 +69,7 @@ class Act:
     file: UploadedFile | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SaidMessage:
     """A message that was created, changed or deleted. `user` is None for the system, `body` is None for a file."""
 
@@ -83,7 +84,7 @@ class SaidMessage:
     deleted: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SentNotification:
     """A notification that a user received."""
 
@@ -93,7 +94,7 @@ class SentNotification:
     channel: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ChainedRun:
     """A run of the function of a type, for an event that the act caused directly or through other functions."""
 
@@ -101,7 +102,7 @@ class ChainedRun:
     ran: Ran
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Consequences:
     """Everything that an act caused. `refusal` is the reason if the platform refused the act.
 
@@ -132,7 +133,7 @@ class RecordedStep:
     notifications: list[SentNotification] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RecordedConversation:
     """What happened on an emulator: its data before, as a seed document, and the steps since.
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ckfunc.base.documents import read_document
 from ckfunc.base.errors import UsageProblem, shown_path
 from ckfunc.base.files import read_file
+from ckfunc.base.frozen import frozen
 from ckfunc.base.secrets import Secret
 from ckfunc.model.application import Invocation, InvocationDetail
 from ckfunc.model.execution import Determinism, ExecutedRanges, Limits
@@ -28,7 +29,7 @@ _RECORD_FIELDS = ("versionNumber", "version_number", "version", "status")
 """A document with one of them next to `args` is an invocation."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Scripts:
     """Handlers by trigger type, and their runtime without the platform's own entries.
 
@@ -41,7 +42,7 @@ class Scripts:
     initialization_script: Script | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Ran:
     """A finished run. `allowed` is only set for user.attempted.start_session; `reason` explains a refusal."""
 
@@ -68,7 +69,7 @@ class Ran:
         return document
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Toolchain:
     """The parts of a project's setup that sandboxes use.
 
@@ -82,7 +83,7 @@ class Toolchain:
     log: Callable[[str], None]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Conditions:
     """The conditions under which handlers run.
 

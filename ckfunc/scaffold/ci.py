@@ -6,7 +6,6 @@ import importlib.metadata
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 from urllib.request import url2pathname
@@ -14,6 +13,7 @@ from urllib.request import url2pathname
 from ckfunc import __version__
 from ckfunc.base.annotations import MARK
 from ckfunc.base.errors import CkfuncError, UsageProblem
+from ckfunc.base.frozen import frozen
 from ckfunc.base.git import GitMissing, GitRefused, git, repository_of
 from ckfunc.manifest import is_protected, referenced_variables, targets
 from ckfunc.scaffold.templates import render
@@ -26,7 +26,7 @@ _CREDENTIALS = ("CHATKITTY_CLIENT_ID", "CHATKITTY_CLIENT_SECRET")
 _USUAL_BRANCHES = ("main", "master", "trunk")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Pipeline:
     """The options of a pipeline.
 

@@ -11,12 +11,13 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ckfunc.base.errors import CkfuncError, DependenciesFailed, PackageUnknown
 from ckfunc.base.files import link_directory, link_target, read_file
+from ckfunc.base.frozen import frozen
 from ckfunc.model.application import DEFAULT_PACKAGES
 from ckfunc.runtime.install import install, is_installed, runtime_directory
 from ckfunc.runtime.policy import NO_POLICY, InstallPolicy
@@ -30,7 +31,7 @@ _UNTYPED = "no-types"
 """Directory of the cache with a mark for each package without types in DefinitelyTyped."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Packages:
     """Installed packages. `targets` are directories by package name; `missing` is the reason if some are missing."""
 

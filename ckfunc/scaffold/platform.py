@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from ckfunc.base.frozen import frozen
 from ckfunc.wire.contract import Operation, operations, schemas
 from ckfunc.wire.dialects import JSON, camel
 
@@ -233,7 +233,7 @@ def field_name(name: str) -> str:
     return name if _PLAIN.fullmatch(name) else json.dumps(name, ensure_ascii=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Family:
     """The calls of a part of the API: key in `context.ChatKitty`, name of the interface, and texts of the methods."""
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
 from ckfunc import __version__
 from ckfunc.base.files import read_file
+from ckfunc.base.frozen import frozen
 from ckfunc.manifest.definition import PLATFORM_PACKAGES
 from ckfunc.model.project import Project, Script
 from ckfunc.model.triggers import BY_TYPE, TRIGGERS, EventField, Trigger
@@ -63,7 +63,7 @@ def node_stub(root: Path) -> NodeStub:
     return NodeStub.BASIC if own_node_types(root) is None else NodeStub.FOUND
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Schemas:
     """The JSON schemas of functions.yaml and of test files, as text. If `tests` is empty, its file is not changed."""
 
@@ -71,7 +71,7 @@ class Schemas:
     tests: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Scope:
     """Names that a project adds to the scope of its handlers.
 
@@ -140,7 +140,7 @@ def stub_files(schemas: Schemas, scope: Scope | None = None, *, node: NodeStub =
     }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Exports:
     """Names of values and of types, each sorted; a class is both."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 from ckfunc.base.documents import read_jsonc
 from ckfunc.base.errors import CkfuncError, DependenciesFailed, InvalidManifest
 from ckfunc.base.files import cache_dir, read_file
+from ckfunc.base.frozen import frozen
 from ckfunc.manifest.project import referenced_variables, targets
 from ckfunc.model.project import Project
 from ckfunc.runtime.policy import InstallPolicy
@@ -38,7 +38,7 @@ _STUBS = f"{TYPES_DIR}/*.d.ts"
 _READS_EXPORTS = {"bundler", "node16", "node18", "node20", "nodenext", "preserve"}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Progress:
     """Callbacks that show progress: a long step, a detail, a warning."""
 

@@ -6,7 +6,6 @@ import contextlib
 import functools
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 from ckfunc.base.containment import require_inside
 from ckfunc.base.errors import CkfuncError
 from ckfunc.base.files import read_file, write_atomically
+from ckfunc.base.frozen import frozen
 
 if TYPE_CHECKING:
     from ckfunc.base.text import Line
@@ -32,7 +32,7 @@ class FileAction(StrEnum):
     REMOVED = "removed"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Written:
     """A file that a command wrote or left unchanged; `note` is advice for the user."""
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from enum import StrEnum
 from math import fsum
 from typing import Any, TypeAlias
 
+from ckfunc.base.frozen import frozen
 from ckfunc.base.secrets import Secret
 from ckfunc.model.application import ApiCall, ConsoleLine, Status
 from ckfunc.model.fault import Fault
@@ -30,7 +31,7 @@ _SET_UP_S = 0.1
 """What a case takes besides its functions: its data and its process."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ExpectedValue:
     """An expected JSON value. With `subset`, mappings may have more keys."""
 
@@ -38,7 +39,7 @@ class ExpectedValue:
     subset: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ExpectedCall:
     """A call that a handler must make. None matches anything."""
 
@@ -51,7 +52,7 @@ class ExpectedCall:
         return f"{self.method or 'any method'} {self.path or 'any path'}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Expectation:
     """The expected outcome of a case. None is not checked; `calls` () with `other_calls` false expects no calls."""
 
@@ -64,7 +65,7 @@ class Expectation:
     other_calls: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ExpectedText:
     """An expected text: all of it, a part of it, and a regular expression that matches a part. None is not checked."""
 
@@ -73,7 +74,7 @@ class ExpectedText:
     pattern: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ExpectedMessage:
     """A message that a step must create, change or delete. None matches anything."""
 
@@ -87,7 +88,7 @@ class ExpectedMessage:
     deleted: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ExpectedNotification:
     """A notification that a user must receive. None matches anything."""
 
@@ -97,7 +98,7 @@ class ExpectedNotification:
     body: ExpectedText = ExpectedText()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ExpectedRun:
     """A run of the function of a type, and its expected outcome."""
 
@@ -105,7 +106,7 @@ class ExpectedRun:
     expect: Expectation
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StepExpectation:
     """The expected consequences of a step. None is not checked; an empty list expects none.
 
@@ -124,7 +125,7 @@ class StepExpectation:
     typing: tuple[str, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Step:
     """A step of a conversation: an act and its expected consequences. `line` is where it begins in the file."""
 
@@ -133,7 +134,7 @@ class Step:
     expect: StepExpectation = StepExpectation()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Case:
     """A test case. `file` is relative to the project, with forward slashes; `line` is where the case begins.
 
@@ -163,7 +164,7 @@ class Case:
         return self.file, self.name
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CaseRun:
     """The result of a run. `error` is the error message, None after a success. `stack` refers to the user's files.
 
@@ -183,7 +184,7 @@ class CaseRun:
     unmet: tuple[Fault, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StepRun:
     """A step that was performed, and everything that it caused. `runs` are pairs of a type and the run's result."""
 
@@ -207,7 +208,7 @@ class CaseOutcome(StrEnum):
     LEFT_OUT = "left out"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Miss:
     """An expectation that was not met. `expected` and `actual` are texts to compare line by line, if there are any."""
 
@@ -217,7 +218,7 @@ class Miss:
     actual: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CaseResult:
     """A case and its outcome. `observed` is None for a case that did not run."""
 
@@ -237,7 +238,7 @@ class CaseResult:
         return self.verdict is CaseOutcome.LEFT_OUT
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Tally:
     """The number of cases by outcome. `failed` includes those that could not run."""
 
@@ -272,7 +273,7 @@ def tally(results: Iterable[CaseResult]) -> Tally:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Shard:
     """A part of the cases: the one with this number, from 1, of `total`."""
 
@@ -303,7 +304,7 @@ class Shard:
         return tuple(case for case in cases if case.key in chosen)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ShardedCases:
     """A shard, and the number of cases in all shards."""
 

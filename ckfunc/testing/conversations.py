@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import takewhile
 from typing import Any
@@ -13,6 +13,7 @@ from ckfunc.api.client import Client
 from ckfunc.api.lists import MessageFilter, PagePart, find_channel, list_users, newest_messages
 from ckfunc.base.clock import timestamp
 from ckfunc.base.documents import deeper_than
+from ckfunc.base.frozen import frozen
 from ckfunc.base.secrets import Secret
 from ckfunc.manifest.tree import MAX_DEPTH
 from ckfunc.model.application import Function, Invocation, InvocationDetail, Status
@@ -42,7 +43,7 @@ from ckfunc.testing.steps import NAMES_CHANNEL
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PublicText:
     """Text that is public: the names of variables with literal values in functions.yaml, and the project's scripts."""
 
@@ -258,7 +259,7 @@ _SESSION = timedelta(days=1)
 """How long before the first message a user can have connected."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ChannelConversation:
     """The newest messages of a channel as a recorded conversation, which begins at `start`."""
 
@@ -324,7 +325,7 @@ def _channel_id(run: Invocation) -> int | None:
     return channel_id if isinstance(channel_id, int) else None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _ChannelReader:
     """Makes steps of messages. `runs` are the runs for messages, by message, `sessions` those for sessions."""
 

@@ -7,11 +7,11 @@ import threading
 from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import accumulate, groupby
 from typing import TYPE_CHECKING
 
 from ckfunc.base.errors import CkfuncError
+from ckfunc.base.frozen import frozen
 from ckfunc.base.text import Line, cells, cut, printable, table
 from ckfunc.bundle.source_map import SourceMap, utf16_length
 from ckfunc.model.execution import Compiled, ExecutedRanges
@@ -42,7 +42,7 @@ class InvalidCoverage(CkfuncError):
     """A file is not an lcov file that ckfunc can merge."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FileCoverage:
     """The lines of a file that can be executed, with how often each was. `path` is relative to the project."""
 
@@ -61,7 +61,7 @@ class FileCoverage:
         return tuple((part[0], part[-1]) for part in parts)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Coverage:
     """The coverage of files, sorted by path."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from ckfunc.base.clock import Clock
 from ckfunc.base.containment import require_inside
 from ckfunc.base.errors import CkfuncError, shown_path
 from ckfunc.base.files import write_atomically
+from ckfunc.base.frozen import frozen
 from ckfunc.base.secrets import Secret
 from ckfunc.bundle.project import Selection, Workspace
 from ckfunc.emulator.options import CaseDraft, ConversationDraft
@@ -34,7 +34,7 @@ _CONVERSATIONS = f"tests/{CONVERSATIONS}.yaml"
 _NO_FILE = "tests/a new file.yaml"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CaseDrafter:
     """Drafts cases for runs of the emulator of the project at `root`, None outside of a project."""
 
@@ -58,7 +58,7 @@ class CaseDrafter:
         return f"ckfunc test add --invocation {invocation_id}{'' if name is None else f' --target {name}'}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ConversationDrafter:
     """Makes cases of conversations on the emulator with data in `data`, for the project at `root`, None without one."""
 
@@ -114,7 +114,7 @@ class ConversationDrafter:
             return workspace.load()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AdditionMaker:
     """Makes the additions of `ckfunc test add` and `record` for a project with the environment of tests.
 
@@ -175,7 +175,7 @@ class AdditionMaker:
         return CaseFile(path, self.project.root, shown_path(path))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Recording:
     """A recording of what happens on the emulator with data in `data`, which were `before` at `start`."""
 

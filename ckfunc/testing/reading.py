@@ -11,6 +11,7 @@ from typing import Any
 from ckfunc.base.clock import parse_timestamp
 from ckfunc.base.documents import InvalidJson, read_document
 from ckfunc.base.errors import CkfuncError, InvalidFiles, InvalidManifest, Problem
+from ckfunc.base.frozen import frozen
 from ckfunc.base.secrets import Secret
 from ckfunc.base.text import did_you_mean
 from ckfunc.manifest.sources import Complaint, read_script, read_text, without_bom
@@ -41,7 +42,7 @@ class NoTestFile(CkfuncError):
     """A path does not lead to a test file."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CaseScope:
     """Names that cases may refer to: the trigger types of the manifest, and sample events."""
 

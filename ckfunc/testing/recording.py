@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ckfunc.base.clock import timestamp
 from ckfunc.base.documents import deeper_than
 from ckfunc.base.errors import CkfuncError, InvalidManifest, Problem, UsageProblem
+from ckfunc.base.frozen import frozen
 from ckfunc.base.secrets import Secret
 from ckfunc.base.text import Line
 from ckfunc.manifest.edit import append, checked, data, end_of, spaced
@@ -35,7 +35,7 @@ class CannotRecord(CkfuncError):
     """An invocation cannot become a test case."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CaseFile:
     """A test file, existing or new, of the project at `root`. Messages call it `shown`."""
 
@@ -44,7 +44,7 @@ class CaseFile:
     shown: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Addition:
     """The addition of a case: the new text of the test file, the case, and the secrets that were replaced."""
 
@@ -77,7 +77,7 @@ class Addition:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Recorded:
     """A recorded case, and the secrets that were replaced in it."""
 

@@ -10,11 +10,11 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 from ckfunc.api.connection import EMULATOR_CREDENTIAL
+from ckfunc.base.frozen import frozen
 from ckfunc.base.secrets import Secret
 from ckfunc.model.application import PLATFORM_PREFIX
 
@@ -41,7 +41,7 @@ _LEAST_PART = 6
 """The minimum length of a secret that is searched inside longer texts."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ReplacedSecret:
     """A replaced secret: its place, the reason, and the placeholder."""
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from xml.etree import ElementTree as ET
 
 from ckfunc.base.errors import CkfuncError, UsageProblem, shown_path
 from ckfunc.base.files import read_file
+from ckfunc.base.frozen import frozen
 from ckfunc.base.text import Line, plain, printable
 from ckfunc.testing.case import CaseKey, CaseOutcome, CaseResult, Shard, ShardedCases, Tally, read_shard, tally
 from ckfunc.testing.coverage import Coverage, merged, read_lcov
@@ -93,7 +93,7 @@ class IncompleteReports(CkfuncError):
     """Reports are not those of all shards of one test run."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class JUnitCase:
     """A case in a report: the suite that it is in, and its XML element."""
 
@@ -121,7 +121,7 @@ class JUnitCase:
         return self.element.find(kind) is not None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class JUnitReport:
     """A report. `name` is the file's name in messages, `part` is set for a shard."""
 
@@ -223,7 +223,7 @@ def _tally(cases: Sequence[JUnitCase]) -> Tally:
     return Tally(passed=len(cases) - skipped - failed, failed=failed, skipped=skipped)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MergedReports:
     """One report, and one coverage; None if the shards have none."""
 

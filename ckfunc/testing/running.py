@@ -6,13 +6,14 @@ import os
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ckfunc.base.annotations import Annotation
 from ckfunc.base.errors import CkfuncError, Problem
+from ckfunc.base.frozen import frozen
 from ckfunc.base.text import Line
 from ckfunc.base.workers import each_in
 from ckfunc.bundle.project import Bundler
@@ -67,7 +68,7 @@ class NoTests(CkfuncError):
     """There are no cases to run."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CaseOptions:
     """The cases to run, and how.
 
@@ -85,7 +86,7 @@ class CaseOptions:
     durations_s: Mapping[CaseKey, float] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CaseResults:
     """The results of a test run. `warnings` are sentences. `coverage` is None if it was not measured.
 

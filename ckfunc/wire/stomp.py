@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from ckfunc.base.frozen import frozen
 
 MOST_FRAME_BYTES = 8 * 1024 * 1024
 """The largest frame. The longest message fits, however it is escaped."""
@@ -36,7 +38,7 @@ class BadFrame(Exception):
     """A frame breaks the protocol; the message is a sentence for the client."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FrameRules:
     """The commands of one side, those whose frames may have a body, and the size of the largest frame (None: any)."""
 
@@ -62,7 +64,7 @@ OF_SERVERS = FrameRules(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StompFrame:
     """A frame, as it was received."""
 

@@ -19,6 +19,7 @@ GOOD = '"""A module of the test."""\n'
         ({"a.py": f'"""{"word " * 13}."""\n'}, ["ckfunc/a.py:1: the docstring's first sentence has 14 words"]),
         ({"a.py": GOOD + 'A = r"[^\\n]*+x"\n'}, ["ckfunc/a.py:2: Python 3.11.2 matches possessive quantifiers"]),
         ({"a.py": GOOD + 'A = r"(?>a|b)c"\n'}, ["ckfunc/a.py:2: Python 3.11.2 matches possessive quantifiers"]),
+        ({"a.py": GOOD + "@dataclass(frozen=True, slots=True)\nclass A: ...\n"}, ["ckfunc/a.py:2: use `@frozen`"]),
         (
             {"a.py": GOOD + "class One: ...\n", "b/c.py": GOOD + "\nclass One: ...\n"},
             ["ckfunc/b/c.py:3: the class name One is taken by ckfunc/a.py:2"],

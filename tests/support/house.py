@@ -24,6 +24,7 @@ def complaints(root: Path = ROOT) -> Iterator[str]:
     yield from _class_names(trees)
     yield from _circles(trees)
     yield from _possessive(trees)
+    yield from _costly_dataclasses(trees)
 
 
 def _docstrings(trees: Mapping[str, ast.Module]) -> Iterator[str]:
@@ -57,6 +58,13 @@ def _possessive(trees: Mapping[str, ast.Module]) -> Iterator[str]:
         for node in ast.walk(tree):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and _POSSESSIVE.search(node.value):
                 yield f"{path}:{node.lineno}: Python 3.11.2 matches possessive quantifiers and atomic groups wrongly"
+
+
+def _costly_dataclasses(trees: Mapping[str, ast.Module]) -> Iterator[str]:
+    for path, tree in trees.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and ast.unparse(node) == "dataclass(frozen=True, slots=True)":
+                yield f"{path}:{node.lineno}: use `@frozen` of ckfunc/base/frozen.py"
 
 
 def _circles(trees: Mapping[str, ast.Module]) -> Iterator[str]:

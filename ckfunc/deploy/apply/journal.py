@@ -23,6 +23,7 @@ from ckfunc import __version__
 from ckfunc.base.clock import Clock, ago, parse_timestamp, timestamp
 from ckfunc.base.errors import SystemRefusal
 from ckfunc.base.files import read_file, write_atomically
+from ckfunc.base.frozen import frozen
 from ckfunc.base.secrets import Secret
 from ckfunc.base.text import digest, printable
 from ckfunc.deploy.apply.report import DeployReport, Item
@@ -43,7 +44,7 @@ _STAMP_FORMAT = "%Y%m%dT%H%M%S.%f"
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class State:
     """The state of the resources that a deploy changes, before or after it. Other resources are absent.
 
@@ -56,7 +57,7 @@ class State:
     functions: Mapping[str, tuple[int, str] | None] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class JournalRecord:
     """The contents of a journal.
 

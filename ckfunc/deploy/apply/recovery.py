@@ -10,10 +10,11 @@ functions.yaml from the record of deployed literals, and all others must be supp
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 
 from ckfunc.base.errors import CkfuncError, InvalidFiles, UsageProblem
+from ckfunc.base.frozen import frozen
 from ckfunc.base.secrets import Secret, secret_values
 from ckfunc.base.text import digest
 from ckfunc.deploy.apply.journal import JournalRecord, deploy_to_undo, desired_values, foreign_changes, records
@@ -96,7 +97,7 @@ class ValuesNeeded(CkfuncError):
     """Previous values of variables must be supplied, because journals do not contain them."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Undo:
     """A deploy to undo, and the plan that does it. `begun` is an earlier, unfinished undo of the same deploy."""
 
@@ -106,7 +107,7 @@ class Undo:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PreviousState:
     """The state before a deploy as a project, notes about what cannot be restored, and deployed literals."""
 

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, CkfuncError, CredentialsRejected, Unreachable
+from ckfunc.base.frozen import frozen
 from ckfunc.base.interrupts import EXIT_INTERRUPTED
 from ckfunc.base.text import printable
 from ckfunc.base.workers import AT_ONCE
@@ -53,7 +54,7 @@ class Ending(StrEnum):
     DECLINED = "declined"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Item:
     """The result for one resource. Only functions have versions. `note` and `hint` explain a failure."""
 
@@ -79,7 +80,7 @@ class Item:
         return document
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DeployReport:
     """The result of a deploy. `verified` says that the application was read again and compared."""
 

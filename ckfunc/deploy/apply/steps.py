@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeAlias, TypeVar
 
 from ckfunc.base.clock import Clock
 from ckfunc.base.errors import CkfuncError
+from ckfunc.base.frozen import frozen
 from ckfunc.base.workers import AT_ONCE, each
 from ckfunc.deploy.apply import idempotent
 from ckfunc.deploy.apply.conflicts import Preconditions, conflict, superseded
@@ -78,7 +79,7 @@ def apply(
     return ledger
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _StepRunner:
     """Runs steps. Each step records its own items in the ledger, so that an interrupt loses none."""
 

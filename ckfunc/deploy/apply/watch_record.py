@@ -9,19 +9,20 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ckfunc.base.clock import parse_timestamp, timestamp
+from ckfunc.base.frozen import frozen
 
 if TYPE_CHECKING:
     from ckfunc.model.project import WatchPolicy
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WatchRecord:
     """How far the watch of a deploy has come. `until` is None before it begins.
 

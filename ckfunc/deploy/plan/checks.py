@@ -6,12 +6,12 @@ import contextlib
 import json
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from ckfunc.base.errors import CkfuncError, DependenciesFailed, InvalidManifest, InvalidScripts, PackageUnknown, Problem
 from ckfunc.base.files import cache_dir
+from ckfunc.base.frozen import frozen
 from ckfunc.base.text import digest, printable
 from ckfunc.deploy.plan.plan import ChangeAction, Plan
 from ckfunc.deploy.resources import BY_KIND, DEPENDENCIES
@@ -82,7 +82,7 @@ def allow_removals(plan: Plan, *, allowed: bool) -> None:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Installable:
     """Npm's answer: `problem` is a mistake in functions.yaml, `failure` the error if npm could not install."""
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ckfunc.base.errors import NoSuchFunction, PlatformOwned
+from ckfunc.base.frozen import frozen
 from ckfunc.deploy.resources import (
     BY_KIND,
     ENVIRONMENT,
@@ -41,7 +42,7 @@ class ChangeAction(StrEnum):
     REMOVE = "remove"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ResourceChange:
     """A value that differs. `before` is None for a created value, `after` for a removed one."""
 
@@ -67,7 +68,7 @@ def _action(name: str, want: Mapping[str, object], have: Mapping[str, object]) -
     return ChangeAction.UPDATE if name in want else ChangeAction.REMOVE
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Untouched:
     """A resource that does not change. `version` is the deployed version number of a function."""
 
@@ -76,7 +77,7 @@ class Untouched:
     version: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Put:
     """Replace all values of a kind with `values`, which makes `changes`.
 
@@ -89,14 +90,14 @@ class Put:
     last: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CreateFunction:
     """Create a function."""
 
     function: NewFunction
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CreateVersion:
     """Create a version, which deploys it. `function_id` is None if the function does not exist yet.
 
@@ -112,7 +113,7 @@ class CreateVersion:
 Step: TypeAlias = Put | CreateFunction | CreateVersion
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Plan:
     """The steps of a deploy, in order, and the states that were compared.
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,6 +16,7 @@ from ckfunc import __version__
 from ckfunc.base.clock import Clock, timestamp
 from ckfunc.base.errors import CkfuncError, UsageProblem
 from ckfunc.base.files import read_file, write_atomically
+from ckfunc.base.frozen import frozen
 from ckfunc.base.secrets import Secret
 from ckfunc.base.text import digest
 from ckfunc.deploy.plan.plan import Plan
@@ -30,7 +30,7 @@ class StalePlan(CkfuncError):
     """The application or the sources have changed since a plan was saved."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SavedPlan:
     """A saved plan: digests of the application's values (`have`) and the wanted values (`want`), by kind and name."""
 

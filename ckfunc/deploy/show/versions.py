@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ckfunc.base.clock import timestamp
+from ckfunc.base.frozen import frozen
 from ckfunc.base.text import Line, Segment, line_count, printable, table
 from ckfunc.deploy.history import script_digest
 from ckfunc.deploy.resources import newlines
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 HEADINGS = ("VERSION", "DEPLOYED", "SCRIPT", "LINES", "STATE", "COMMIT")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class VersionTable:
     """Versions of a function.
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from ckfunc.base.frozen import frozen
 from ckfunc.emulator.dispatch.dispatcher import Dispatcher
 from ckfunc.emulator.dispatch.topics import Origin, Topics
 from ckfunc.emulator.store import channels
@@ -15,7 +15,7 @@ from ckfunc.wire.clients import client_channel, client_user, topic
 from ckfunc.wire.links import Links
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ActionContext:
     """The data that an action changes, and what its events reach.
 

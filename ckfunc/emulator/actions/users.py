@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
+from ckfunc.base.frozen import frozen
 from ckfunc.emulator.actions.context import ActionContext
 from ckfunc.emulator.actions.messages import publish_deleted
 from ckfunc.emulator.dispatch.dispatcher import Dispatcher, FinishedRun
@@ -43,7 +43,7 @@ MOST_CHATS = 10
 """The most open chat sessions of one user session. Source: the vendor's documentation of its client."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SessionDecision:
     """Whether a session may start. `reason` is set if not; `run` is the run of the function, if there is one."""
 

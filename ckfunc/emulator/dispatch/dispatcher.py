@@ -7,10 +7,10 @@ import logging
 import sqlite3
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from ckfunc.base.errors import CkfuncError
+from ckfunc.base.frozen import frozen
 from ckfunc.emulator.dispatch import runtimes
 from ckfunc.emulator.dispatch.recording import DEEPEST, Depths, EndWriter, Recorder
 from ckfunc.emulator.dispatch.runtimes import (
@@ -59,7 +59,7 @@ class HandlerHosts(Protocol):
         """Start hosts, so that the next `invoke` is warm."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FinishedRun:
     """A finished run."""
 
@@ -68,7 +68,7 @@ class FinishedRun:
     outcome: Outcome
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Started:
     function: Function
     invocation: Invocation

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Protocol
 
+from ckfunc.base.frozen import frozen
 from ckfunc.emulator.http.problems import Denied, HttpProblem, Refused
 from ckfunc.wire.clients import topic
 from ckfunc.wire.dialects import compact_json
@@ -34,7 +34,7 @@ class Subscriber(Protocol):
         """Send an event; `receipt` is that of the connection's own action which caused it. Never raises."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Origin:
     """The connection that sent an action, and the receipt that it asked for."""
 

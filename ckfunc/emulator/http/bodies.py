@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from email.message import Message
 from functools import lru_cache
 from typing import Any
@@ -16,6 +15,7 @@ from urllib.parse import parse_qsl
 from multipart import MultipartError, MultipartSegment, ParserLimitReached, PushMultipartParser
 
 from ckfunc.base.documents import DEEPEST, deeper_than, finite, json_error, json_reader, no_constant
+from ckfunc.base.frozen import frozen
 from ckfunc.emulator.http.problems import Refused
 from ckfunc.emulator.store.files import StoredFile
 
@@ -68,7 +68,7 @@ _LONGEST_BOUNDARY = 200  # RFC 2046 allows 70; some clients make longer ones
 _NO_PARTS = "the multipart form has no fields; check its boundary"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Part:
     """One field of a form. `file_name` and `content_type` are as sent, or None."""
 

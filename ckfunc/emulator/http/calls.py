@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
 
+from ckfunc.base.frozen import frozen
 from ckfunc.emulator.http import bodies
 from ckfunc.emulator.http.bodies import Part
 from ckfunc.emulator.http.problems import Refused
@@ -119,7 +120,7 @@ class Call:
         return self._parts
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reply:
     """An answer: a `document` in canonical spelling (None: no body), or `content` with its own `content_type`.
 

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
 
+from ckfunc.base.frozen import frozen
 from ckfunc.emulator.http.bodies import MEBIBYTE
 from ckfunc.emulator.http.calls import Call, Reply
 from ckfunc.emulator.http.problems import Missing, Refused
@@ -39,7 +40,7 @@ Handler = Callable[[Call, Any], Reply | Awaitable[Reply]]
 """Takes the call and the EmulatorServices. A handler that is not a coroutine is atomic."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Route:
     """One line of the route table. `path` has `{name}` for a parameter, and neither /v1 nor a trailing slash.
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from ckfunc.base.frozen import frozen
 from ckfunc.base.text import is_id
 from ckfunc.emulator.actions import access
 from ckfunc.emulator.http.problems import Missing, Refused
@@ -265,7 +265,7 @@ def _message(request: ClientRequest, at: Destination) -> Any:
     return client_message(access.visible_message(request.database, at.id, request.user), request.context.links)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _MessagePages:
     """The relay of a list that belongs to a message: its name, its orders, its query, and an item as clients see it."""
 

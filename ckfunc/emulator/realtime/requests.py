@@ -6,11 +6,11 @@ import base64
 import binascii
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
 
 from ckfunc.base.clock import timestamp
+from ckfunc.base.frozen import frozen
 from ckfunc.emulator.actions.access import visible_channel, visible_thread
 from ckfunc.emulator.actions.context import ActionContext
 from ckfunc.emulator.dispatch.topics import ConnectedClient, Topics
@@ -75,7 +75,7 @@ class TooManyClients(HttpProblem):
     text = "Too many clients are connected"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PagePosition:
     """The page that a relay requests: `direction` is page, next or previous, from the page or message `at`."""
 
@@ -85,7 +85,7 @@ class PagePosition:
     sort: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Destination:
     """A destination: the kind of its resource with an id, or without one for the session's user, and a part of it."""
 
@@ -105,7 +105,7 @@ class Destination:
         return self.kind if self.id is None else f"{self.kind}/{self.id}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ClientRequest:
     """A read or write that a client asks for: by whom, with a JSON body or with parameters."""
 

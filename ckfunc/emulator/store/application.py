@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from ckfunc.base.clock import parse_timestamp, timestamp
+from ckfunc.base.frozen import frozen
 from ckfunc.emulator.store.database import Database
 from ckfunc.model.application import Application, ApplicationSettings
 
@@ -31,7 +31,7 @@ CREATE TABLE runtime (
 """
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StoredRuntime:
     """The settings of the runtime."""
 

@@ -6,12 +6,12 @@ import json
 import sqlite3
 import uuid
 from collections.abc import Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any
 
 from ckfunc.base.clock import parse_timestamp, timestamp
+from ckfunc.base.frozen import frozen
 from ckfunc.emulator.store import messages, users
 from ckfunc.emulator.store.database import Condition, Database
 from ckfunc.emulator.store.messages import NEXT_ID
@@ -207,7 +207,7 @@ def has_absent_member(database: Database, channel_id: int, other_than: int | Non
     return database.one(sql, channel_id, other_than) is not None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ChannelAccess:
     """A user's access to a channel: the type of the channel, and whether the user is a member, or blocked."""
 

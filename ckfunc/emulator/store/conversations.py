@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import Enum
 from functools import partial
 from typing import Any
 
+from ckfunc.base.frozen import frozen
 from ckfunc.emulator.store import channels, messages, reading, users
 from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.paging import CursorRequest, PageRequest, select_page, select_page_by_id
@@ -73,7 +73,7 @@ class Listed(Enum):
     UNREAD = f"channels.id IN ({_UNREAD})"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UserFilter:
     """Filters of a list of users: name, a part of the display name, online or not. None does not restrict."""
 

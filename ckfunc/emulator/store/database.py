@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import Any
 
 from ckfunc.base.clock import SystemClock
 from ckfunc.base.documents import matches
+from ckfunc.base.frozen import frozen
 from ckfunc.emulator.store.trouble import (
     UNREADABLE,
     UnusableDatabase,
@@ -38,7 +39,7 @@ _CHECKED_BYTES = 4 * 1024 * 1024
 """A database up to this size is checked completely when it is opened, which takes a few milliseconds."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Condition:
     """The property `name` has one of `values`; objects may have more fields than the given ones."""
 

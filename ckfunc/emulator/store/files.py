@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from ckfunc.base.clock import timestamp
+from ckfunc.base.frozen import frozen
 from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.steps import Steps, Turn
 
@@ -55,7 +56,7 @@ DROP TABLE whole_files
 """Migrates a database from version 5 to 6. A file of an older database is one part, whatever its size."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StoredFile:
     """A file. `name` is its original name, without directories; `key` cannot be guessed."""
 
@@ -65,7 +66,7 @@ class StoredFile:
     key: str = field(default_factory=lambda: secrets.token_urlsafe(24))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FileInfo:
     """What is stored about a file besides its content."""
 

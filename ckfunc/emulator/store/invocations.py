@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from ckfunc.base.clock import parse_timestamp, timestamp
 from ckfunc.base.documents import json_reader, json_writer
+from ckfunc.base.frozen import frozen
 from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.paging import (
     CursorRequest,
@@ -181,7 +181,7 @@ _COUNT = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FunctionRun:
     """A run, with the id and type of its function."""
 
@@ -190,7 +190,7 @@ class FunctionRun:
     invocation: Invocation
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RunFilter:
     """Filters of runs; None does not restrict. `query` is a text in the event or the result, case-insensitive."""
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, TypeVar
 
+from ckfunc.base.frozen import frozen
 from ckfunc.emulator.store.database import MATCH_FUNCTION, Condition, Database, write_conditions
 from ckfunc.emulator.store.steps import listed
 from ckfunc.model.page import Cursor, CursorPage, Page, Relation
@@ -21,7 +22,7 @@ _STEP_ROWS = 500
 _SEARCH_STEP_ROWS = 10_000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PageRequest:
     """A requested page. `number` counts from 0; `order_by` is SQL of known columns, never from a request.
 
@@ -94,7 +95,7 @@ def matching_ids(
     return ids
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CursorRequest:
     """A requested page of a cursor list, and its maximum number of rows."""
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
 from ckfunc.base.clock import parse_timestamp, timestamp
+from ckfunc.base.frozen import frozen
 from ckfunc.emulator.store import users
 from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.paging import PageRequest, select_page, select_page_by_id
@@ -289,7 +289,7 @@ def end_typing(database: Database, user_id: int, channel_id: int) -> None:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Occurrence:
     """Something that a user did: `kind` is that of an act, such as connects or starts_typing."""
 

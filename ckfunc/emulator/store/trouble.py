@@ -6,10 +6,10 @@ import errno
 import os
 import sqlite3
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
 from ckfunc.base.errors import CkfuncError, SystemRefusal
+from ckfunc.base.frozen import frozen
 
 RESTORE = "restore a copy with `ckfunc emulator import FILE`, or start over with `ckfunc emulator reset`"
 """The fix for a damaged database, which valid data never needs."""
@@ -45,7 +45,7 @@ class UnwritableDatabase(UnusableDatabase):
     unwritable = True
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DatabaseTrouble:
     """The reason why a database cannot be used, which follows a colon, and a hint."""
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from urllib.parse import urlsplit
 
+from ckfunc.base.frozen import frozen
 from ckfunc.emulator.actions import access
 from ckfunc.emulator.actions import channels as channel_actions
 from ckfunc.emulator.actions import messages as message_actions
@@ -242,7 +243,7 @@ def _user(services: EmulatorServices, text: str) -> User:
     return user
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Participant:
     """A user whose view of the channel is shown.
 
@@ -256,7 +257,7 @@ class Participant:
     unread: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MessageView:
     """A message as one user sees it."""
 
@@ -266,7 +267,7 @@ class MessageView:
     reacted: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FileLink:
     """A file that can be opened: a hosted one, or a web address. `image` is whether it is shown in the page."""
 
@@ -274,7 +275,7 @@ class FileLink:
     image: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TimelineRow:
     """A message with its views, or a run of a function."""
 
@@ -286,7 +287,7 @@ class TimelineRow:
     run: ShownRun | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Timeline:
     """Rows in the order of time. `older` is the message before which older ones begin, or None."""
 

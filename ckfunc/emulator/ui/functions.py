@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from difflib import SequenceMatcher
 from typing import Literal
 
+from ckfunc.base.frozen import frozen
 from ckfunc.base.text import DIFF_CONTEXT_LINES
 from ckfunc.emulator.actions import access
 from ckfunc.emulator.dispatch import runtimes
@@ -42,7 +42,7 @@ _VERSIONS = 20
 _MOST_SCRIPT_LINES = 3_000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FunctionRow:
     """A function with the chart of its latest runs."""
 
@@ -162,7 +162,7 @@ def show_runtime(call: Call, services: EmulatorServices) -> Reply:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ChartBar:
     """The runs in one interval: `x` and heights in units of the chart, and the counts."""
 
@@ -175,7 +175,7 @@ class ChartBar:
     start: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RunChart:
     """Runs and failures in intervals of equal length, the oldest first."""
 
@@ -214,7 +214,7 @@ def run_chart(runs: Sequence[tuple[datetime, Status]]) -> RunChart | None:
     return RunChart(bars, len(runs), sum(failures), start, end)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SideBySideRow:
     """A row of two texts: the line number and text on each side, None where a side has no line."""
 

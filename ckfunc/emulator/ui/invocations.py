@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from ckfunc.base.frozen import frozen
 from ckfunc.base.text import beneath_message
 from ckfunc.emulator.dispatch import runtimes
 from ckfunc.emulator.http.bodies import MEBIBYTE
@@ -29,7 +30,7 @@ _MOST_CONSOLE_LINES = 500
 _FRAME = re.compile(r"^(?P<before>.*?)(?P<type>[^\s(@]+)@(?P<version>\d{1,9})\.ts:(?P<line>\d{1,9}):(?P<column>\d+)")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StackLine:
     """A line of a stack. `link` shows the place in the function's script."""
 
@@ -37,7 +38,7 @@ class StackLine:
     link: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ShownRun:
     """A run with its details, as pages show it."""
 

@@ -6,9 +6,9 @@ import json
 import shlex
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
+from ckfunc.base.frozen import frozen
 from ckfunc.emulator.http.calls import Call, Reply, whole_number
 from ckfunc.emulator.http.problems import Refused
 from ckfunc.emulator.http.request_log import RecordedBody, RecordedRequest
@@ -34,7 +34,7 @@ _ANSWERS = (
 """The values of the form's field `answer`, and their labels."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RequestRow:
     """A request as the page shows it. `curl` and `api` are commands that send it again; `api` is None for forms."""
 
