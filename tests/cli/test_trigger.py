@@ -49,7 +49,7 @@ def test_an_event_may_use_any_utf_encoding_in_any_locale(encoding: str, tmp_path
         ('{"a": 1' + "0" * 5000 + "}", "--data is not JSON: a number has too many digits"),
         ('{"a": "\\ud800"}', "--data is not JSON: it contains half of a surrogate pair"),
         ("[1]", "--data is not a JSON object"),
-        ("@", "cannot read the event: "),
+        ("@", "the path after --data @ is empty"),
         ("@absent.json", "cannot read the event: "),
     ],
 )
