@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import field
 from pathlib import Path
@@ -16,12 +17,12 @@ from typing import TypeAlias
 from ckfunc.base.frozen import frozen
 from ckfunc.manifest.sources import Complaint, read_script
 
-_GAP = r"(?:\s|/\*[^*]*\*+(?:[^/*][^*]*\*+)*/|//[^\n]*\n)*"
+_SPACE = re.compile(r"\s*")
+_CLOSING = {"/*": "*/", "//": "\n"}
 _CHARACTERS = r"(?:(?!(?P=quote)|\$\{)[^\n])*"
 _PLACE = rf"\.\.?(?:/{_CHARACTERS})?|/{_CHARACTERS}|[A-Za-z]:[\\/]{_CHARACTERS}|file:{_CHARACTERS}"
-_IMPORT = re.compile(
-    rf"""\b(?P<how>from|import|require)\b{_GAP}(?P<call>\({_GAP})?(?P<quote>["'`])(?P<path>{_PLACE})(?P<end>(?P=quote)|\$\{{)"""
-)
+_KEYWORD = re.compile(r"\b(?:from|import|require)\b")
+_QUOTED = re.compile(rf"""(?P<quote>["'`])(?P<path>{_PLACE})(?P<end>(?P=quote)|\$\{{)""")
 # Imports that a compiler drops.
 _TYPE_IMPORT = re.compile(
     r"""\b(?:import|export)\s+type\s+(?:[\w$]+|\{[^{}]*\}|\*(?:\s*as\s+[\w$]+)?)\s*from\s*(["'])[^"'\n]*\1"""
@@ -59,18 +60,65 @@ def specifiers(source: str) -> tuple[Specifier, ...]:
     return tuple(_specifiers(source, code))
 
 
-def _specifiers(source: str, code: str) -> list[Specifier]:
-    names = []
-    for match in _IMPORT.finditer(code):
-        if match["how"] == "from" and match["call"]:
-            continue
-        computed = match["end"] == "${"
+def _specifiers(source: str, code: str) -> Iterator[Specifier]:
+    line, line_start, counted = 1, 0, 0
+    for match in _quoted(code):
+        start, computed = match.start(), match["end"] == "${"
         if computed and match["quote"] != "`":
             continue
-        start = match.start("quote")
-        line_start = source.rfind("\n", 0, start) + 1
-        names.append(Specifier(match["path"], source.count("\n", 0, start) + 1, start - line_start + 1, computed))
-    return names
+        line += source.count("\n", counted, start)
+        line_start = max(line_start, source.rfind("\n", counted, start) + 1)
+        counted = start
+        yield Specifier(match["path"], line, start - line_start + 1, computed)
+
+
+def _quoted(code: str) -> Iterator[re.Match[str]]:
+    """Yield the paths that follow `from`, `import` or `require`, perhaps after comments and a parenthesis."""
+    gaps, start = _Gaps(code), 0
+    while (keyword := _KEYWORD.search(code, start)) is not None:
+        start = keyword.end()
+        place = gaps.end(start)
+        called = code.startswith("(", place)
+        quoted = _QUOTED.match(code, gaps.end(place + 1) if called else place)
+        if quoted is not None:
+            start = quoted.end()
+            if not (called and keyword[0] == "from"):
+                yield quoted
+
+
+class _Gaps:
+    """Whitespace and comments of a source. None is read twice, so that the time for a scan is linear."""
+
+    def __init__(self, code: str) -> None:
+        self._code = code
+        self._ends: dict[int, int] = {}
+        self._closed: dict[str, list[int]] = {}
+
+    def end(self, start: int) -> int:
+        """Return the end of the whitespace and the comments at `start`."""
+        passed = [start]
+        while passed[-1] not in self._ends:
+            space = _SPACE.match(self._code, passed[-1])
+            assert space is not None  # noqa: S101 - it may be empty
+            after = self._comment_end(space.end())
+            if after is None:
+                self._ends[passed[-1]] = space.end()
+            else:
+                passed.append(after)
+        end = self._ends[passed[-1]]
+        self._ends.update(dict.fromkeys(passed, end))
+        return end
+
+    def _comment_end(self, start: int) -> int | None:
+        """Return the end of the comment at `start`; None if there is none, or if it is not closed."""
+        closing = _CLOSING.get(self._code[start : start + 2])
+        if closing is None:
+            return None
+        if closing not in self._closed:
+            self._closed[closing] = [match.end() for match in re.finditer(re.escape(closing), self._code)]
+        ends = self._closed[closing]
+        index = bisect_left(ends, start + 2 + len(closing))
+        return ends[index] if index < len(ends) else None
 
 
 def is_module(source: str) -> bool:

@@ -73,8 +73,26 @@ def test_a_computed_path_is_marked() -> None:
     assert (found.path, found.computed) == ("./plugins/", True)
 
 
-def test_a_long_source_takes_time_in_proportion_to_its_length() -> None:
-    assert specifiers("import " + " " * 300_000 + "x" + "/*" * 200_000 + " from " * 50_000) == ()
+@pytest.mark.parametrize(
+    ("source", "number"),
+    [
+        ("import " + " " * 300_000 + "x" + "/*" * 200_000 + " from " * 50_000, 0),
+        ("import /* " * 100_000, 0),  # each keyword in the comment of the one before
+        ("import /* " * 100_000 + "*/ './a'", 1),
+        ("import( // " * 100_000 + "\n './a'", 1),
+        ("import /* import /* */ " * 50_000 + "'./a'", 1),
+        ("from './a'" * 100_000, 100_000),
+    ],
+)
+def test_a_long_source_takes_time_in_proportion_to_its_length(source: str, number: int) -> None:
+    assert len(specifiers(source)) == number  # in about a second; if each keyword read the rest, in hours
+
+
+@pytest.mark.parametrize("gap", ["/**/", "/***/", "/* * / */", "// a\n", "\n\t/* a */ // b\n ", "/*\n// a\n*/"])
+def test_comments_between_keyword_and_path_are_skipped(gap: str) -> None:
+    for source in (f"import{gap}'./a'", f"import{gap}({gap}'./a'{gap})", f"/* import {gap}'./b'\nfrom {gap}'./a'"):
+        assert specifiers(source)[-1].path == "./a"
+    assert [each.path for each in specifiers(f"from{gap}('./a')")] == []
 
 
 @pytest.mark.parametrize(
