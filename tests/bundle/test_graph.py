@@ -76,12 +76,12 @@ def test_a_computed_path_is_marked() -> None:
 @pytest.mark.parametrize(
     ("source", "number"),
     [
-        ("import " + " " * 300_000 + "x" + "/*" * 200_000 + " from " * 50_000, 0),
-        ("import /* " * 100_000, 0),  # each keyword in the comment of the one before
-        ("import /* " * 100_000 + "*/ './a'", 1),
-        ("import( // " * 100_000 + "\n './a'", 1),
-        ("import /* import /* */ " * 50_000 + "'./a'", 1),
-        ("from './a'" * 100_000, 100_000),
+        pytest.param("import " + " " * 300_000 + "x" + "/*" * 200_000 + " from " * 50_000, 0, id="spaces"),
+        pytest.param("import /* " * 100_000, 0, id="not closed"),  # each keyword in the comment of the one before
+        pytest.param("import /* " * 100_000 + "*/ './a'", 1, id="closed"),
+        pytest.param("import( // " * 100_000 + "\n './a'", 1, id="in a line"),
+        pytest.param("import /* import /* */ " * 50_000 + "'./a'", 1, id="in many comments"),
+        pytest.param("from './a'" * 100_000, 100_000, id="on one line"),
     ],
 )
 def test_a_long_source_takes_time_in_proportion_to_its_length(source: str, number: int) -> None:
