@@ -18,7 +18,7 @@ from ckfunc.replay.differences import ABSENT, ANY, INDEX, ORDER, Difference, Obs
 from ckfunc.replay.verdict import ReplayVerdict, Runs, judge, samples
 
 if TYPE_CHECKING:
-    from ckfunc.model.outputs import DifferenceJson, ReplayCountsJson, ReplayedJson
+    from ckfunc.model.outputs import DifferenceJson, ReplayCountsJson, ReplayedJson, ReplayJson
 
 _PRIVATE = ("authParams", "auth_params")
 Hide = Callable[[Any], Any]
@@ -138,6 +138,14 @@ def replay_json(replay: Replay, redaction: Redaction) -> ReplayCountsJson:
         "blockedHosts": [{"host": host, "invocations": count} for host, count in replay.blocked],
         "invocations": [_compared_json(compared, redaction) for compared in replay.compared],
     }
+
+
+def handler_json(
+    replay: Replay, redaction: Redaction, target: str, trigger_type: str, version: int, handler: str
+) -> ReplayJson:
+    """Return the replay of a handler with a version of its function as JSON with masked secrets."""
+    counts = replay_json(replay, redaction)
+    return {"target": target, "type": printable(trigger_type), "deployed": version, "handler": handler, **counts}
 
 
 def places(different: Iterable[Compared]) -> list[tuple[str, int]]:

@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ckfunc.base.documents import read_jsonc
 from ckfunc.base.errors import CkfuncError, DependenciesFailed, InvalidManifest
 from ckfunc.base.files import cache_dir, read_file
 from ckfunc.base.frozen import frozen
+from ckfunc.base.text import Line
 from ckfunc.manifest.project import referenced_variables, targets
 from ckfunc.model.project import Project
 from ckfunc.runtime.policy import InstallPolicy
@@ -28,6 +29,9 @@ from ckfunc.scaffold.packages import (
 )
 from ckfunc.scaffold.stubs import TYPES_DIR, Schemas, scope_of, stale_stubs, write_stubs
 from ckfunc.scaffold.writing import Written, write_all
+
+if TYPE_CHECKING:
+    from ckfunc.model.outputs import StaleFileJson, StaleTypesJson
 
 EXAMPLE_NAME = ".env.example"
 _HEADER = "# Copy this file to .env (for all targets) or .env.TARGET (for one target). Do not commit those files.\n"
@@ -107,8 +111,30 @@ def link_types(project: Project, progress: Progress, *, install: bool) -> tuple[
     return link_packages(project.root, with_node_types(linkable or unknown, node))
 
 
-def stale_types(project: Project, schemas: Schemas) -> dict[str, str]:
-    """Return the files that `ckfunc types` would write, each with the reason."""
+@frozen
+class StaleTypes:
+    """The files that `ckfunc types` would write, each with the reason."""
+
+    reasons: Mapping[str, str]
+
+    def to_json(self) -> StaleTypesJson:
+        """Return the files for `--json`."""
+        stale: list[StaleFileJson] = [{"path": name, "reason": reason} for name, reason in self.reasons.items()]
+        return {"current": not stale, "stale": stale}
+
+    def lines(self) -> list[Line]:
+        """Return a line for each file."""
+        return [((name, "plain"), (f"  ({reason})", "muted")) for name, reason in self.reasons.items()]
+
+    def summary_line(self) -> Line:
+        """Return the result in one line."""
+        if self.reasons:
+            return [("the types are not up to date", "failure"), (": run `ckfunc types`", "plain")]
+        return [("the types are up to date", "success")]
+
+
+def stale_types(project: Project, schemas: Schemas) -> StaleTypes:
+    """Return the files of a project that `ckfunc types` would write."""
     stale = stale_stubs(project.root, schemas, scope_of(project))
     if missing_example(project.root) is not None:
         stale[EXAMPLE_NAME] = "does not list all variables of functions.yaml"
@@ -122,7 +148,7 @@ def stale_types(project: Project, schemas: Schemas) -> dict[str, str]:
             stale[NODE_MODULES] = (
                 packages.missing.message if packages and packages.missing else "packages are not installed"
             )
-    return stale
+    return StaleTypes(stale)
 
 
 def policy_of(project: Project) -> InstallPolicy:

@@ -10,6 +10,7 @@ from enum import StrEnum
 from math import fsum
 from typing import Any, TypeAlias
 
+from ckfunc.base.errors import UsageProblem
 from ckfunc.base.frozen import frozen
 from ckfunc.base.secrets import Secret
 from ckfunc.model.application import ApiCall, ConsoleLine, Status
@@ -312,9 +313,12 @@ class ShardedCases:
     cases: int
 
 
-def read_shard(text: str) -> Shard | None:
-    """Return the shard in a text such as 2/5, or None if it is none."""
+def read_shard(text: str) -> Shard:
+    """Read a shard such as 2/5. Raises UsageProblem."""
     match = re.fullmatch(r"([1-9][0-9]{0,3})/([1-9][0-9]{0,3})", text)
     if match is None or not int(match[1]) <= int(match[2]) <= MOST_SHARDS:
-        return None
+        raise UsageProblem(
+            f"--shard {text!r} is not a part such as 2/4",
+            hint=f"the parts of 4 are 1/4, 2/4, 3/4 and 4/4; there can be {MOST_SHARDS} parts",
+        )
     return Shard(int(match[1]), int(match[2]))

@@ -23,6 +23,7 @@ ROOT = Path(package.__file__).parent
 RAISED_BY = {
     "base/documents.py": ["api", "trigger"],
     "base/errors.py": ["diff", "replay"],
+    "testing/case.py": ["test"],
     "testing/recording.py": ["test add"],
     "chat/client.py": ["chat"],
     "logs/entries.py": ["logs"],

@@ -7,6 +7,7 @@ import random
 import pytest
 from testing.files import case
 
+from ckfunc.base.errors import UsageProblem
 from ckfunc.testing.case import Case, CaseKey, Shard, read_shard
 
 CASES = tuple(case(file=f"tests/{index % 7}.yaml", name=f"case {index}") for index in range(100))
@@ -52,5 +53,6 @@ def test_with_durations_shards_take_the_same_time() -> None:
 
 @pytest.mark.parametrize("text", ["0/2", "3/2", "1/0", "1", "1/2/3", "a/b", "-1/2", "1/1001", " 1/2", "٣/٤", "01/2"])
 def test_an_invalid_shard_is_refused(text: str) -> None:
-    assert read_shard(text) is None
+    with pytest.raises(UsageProblem, match="is not a part such as 2/4"):
+        read_shard(text)
     assert read_shard("2/2") == Shard(2, 2)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, UsageProblem
 from ckfunc.base.text import Piece
@@ -14,9 +13,6 @@ from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_known_types
 from ckfunc.cli.options import DIRECTORY, argument, choice, command, flag, option
 from ckfunc.scaffold.writing import Written, written_json, written_lines, written_rows
-
-if TYPE_CHECKING:
-    from ckfunc.model.outputs import StaleFileJson, StaleTypesJson
 
 
 @command
@@ -83,21 +79,18 @@ def types(app: App, check: bool, install: bool) -> int:
     from ckfunc.scaffold.types import Progress, stale_types, tsconfig_advice, write_types
 
     output, root, load = app.output, app.root(), partial(app.workspace.load, lenient=True)
-    stale: Mapping[str, str] = {}
+    code = EXIT_OK
     if check:
         stale = stale_types(load(), app.schemas())
-        reasons: list[StaleFileJson] = [{"path": name, "reason": reason} for name, reason in stale.items()]
-        checked: StaleTypesJson = {"current": not stale, "stale": reasons}
-        lines = [(name, (f"  ({reason})", "muted")) for name, reason in stale.items()]
-        outdated = (("the types are not up to date", "failure"), ": run `ckfunc types`")
-        output.result(checked, lines, summary=[outdated if stale else (("the types are up to date", "success"),)])
+        output.result(stale.to_json(), stale.lines(), summary=[stale.summary_line()])
+        code = EXIT_FAILED if stale.reasons else EXIT_OK
     else:
         progress = Progress(output.progress, output.detail, output.warn)
         written, links = write_types(root, load, app.schemas(), progress, install=install)
         shown = links if output.settings.json else tuple(link for link in links if link.action != "unchanged")
         _show_written(app, root, (*written, *shown))
     output.warn(*tsconfig_advice(root))
-    return EXIT_FAILED if stale else EXIT_OK
+    return code
 
 
 def _show_written(

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ckfunc.base.errors import EXIT_DIFFERENCES, EXIT_OK, UsageProblem
 from ckfunc.base.text import is_id, printable
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_types
 from ckfunc.cli.options import argument, command, flag, integer, option
 from ckfunc.deploy.history import require_handler
-from ckfunc.replay.report import replay_json, replay_lines
-
-if TYPE_CHECKING:
-    from ckfunc.model.outputs import ReplayJson
+from ckfunc.replay.report import handler_json, replay_lines
 
 
 @command
@@ -62,12 +57,7 @@ def replay(
     with output.progress("replaying"), pairs:
         report = pairs.replay(trigger_type, rows, jobs)
     redaction = target.redaction(app.secrets())
-    document: ReplayJson = {
-        "target": project.target.name,
-        "type": printable(trigger_type),
-        "deployed": version.version_number,
-        "handler": handler,
-        **replay_json(report, redaction),
-    }
+    target_name, number = project.target.name, version.version_number
+    document = handler_json(report, redaction, target_name, trigger_type, number, handler)
     output.result(document, replay_lines(report, redaction))
     return EXIT_DIFFERENCES if exit_code and not report.ok else EXIT_OK

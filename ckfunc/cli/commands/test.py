@@ -41,15 +41,9 @@ DEFAULT_LCOV = Path("coverage", "lcov.info")
 
 
 def _shard(text: str) -> Shard:
-    from ckfunc.testing.case import MOST_SHARDS, read_shard
+    from ckfunc.testing.case import read_shard
 
-    shard = read_shard(text)
-    if shard is None:
-        raise UsageProblem(
-            f"--shard {text!r} is not a part such as 2/4",
-            hint=f"the parts of 4 are 1/4, 2/4, 3/4 and 4/4; there can be {MOST_SHARDS} parts",
-        )
-    return shard
+    return read_shard(text)
 
 
 def _number(percent: float) -> float:
