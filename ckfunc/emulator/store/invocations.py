@@ -16,8 +16,9 @@ from ckfunc.emulator.store.paging import (
     CursorRequest,
     PageRequest,
     search_cursor_page,
+    select_by_ids,
     select_cursor_page,
-    select_page,
+    select_page_by_id,
 )
 from ckfunc.emulator.store.steps import ROWS
 from ckfunc.model.application import ApiCall, ConsoleLine, Invocation, InvocationDetail, Status
@@ -38,11 +39,11 @@ CREATE TABLE invocations (
 CREATE INDEX invocations_of_function ON invocations (function_id, id);
 CREATE TABLE invocation_details (
   invocation_id INTEGER PRIMARY KEY REFERENCES invocations (id),
+  status TEXT,
   console TEXT NOT NULL,
   duration_ms REAL NOT NULL,
   calls TEXT NOT NULL DEFAULT '[]',
   calls_omitted INTEGER NOT NULL DEFAULT 0,
-  status TEXT,
   result TEXT
 ) STRICT;
 CREATE TABLE ended_invocations (last INTEGER NOT NULL) STRICT;
@@ -50,8 +51,9 @@ INSERT INTO ended_invocations VALUES (0)
 """
 """A run is a row when it begins, and a row of details when it ends: each page that a commit changes costs time.
 
-Its status and result are in its details, unless it ended before the seventh version of the format. All runs up to
-`ended_invocations.last` have ended.
+Its status and result are in its details, unless it ended before the seventh version of the format. The status is
+their first column, because SQLite also reads the long ones before a column. All runs up to `ended_invocations.last`
+have ended.
 """
 
 CALLS_ADDED = """
@@ -163,13 +165,17 @@ def find(database: Database, invocation_id: int) -> Invocation | None:
 
 def page(database: Database, function_id: int, request: PageRequest) -> Page[Invocation]:
     """Return a page of a function's runs."""
-    return select_page(
+
+    def read(ids: Sequence[int]) -> dict[int, Invocation]:
+        return {row["id"]: _invocation(row) for row in select_by_ids(database, _COLUMNS, _RUNS, ids)}
+
+    return select_page_by_id(
         database,
-        _COLUMNS,
+        "invocations",
         f"{_RUNS} WHERE function_id = ?",
         (function_id,),
         request=request,
-        read=_invocation,
+        read=read,
         # Only the oldest runs are deleted: the first and last ordinal give the count without walking an index.
         total=database.value(_COUNT, function_id, function_id),
     )

@@ -68,9 +68,15 @@ def select_page_by_id(
     *,
     request: PageRequest,
     read: Callable[[Sequence[int]], Mapping[int, T]],
+    total: int | None = None,
 ) -> Page[T]:
-    """Return such a page of the rows of `table` in `source`; `read` returns rows by their ids."""
-    ids = select_page(database, f"{table}.id", source, parameters, request=request, read=lambda row: int(row[0]))
+    """Return such a page of the rows of `table` in `source`; `read` returns rows by their ids.
+
+    SQLite then sorts ids, and not the rows before the page too.
+    """
+    ids = select_page(
+        database, f"{table}.id", source, parameters, request=request, read=lambda row: int(row[0]), total=total
+    )
     by_id = read(ids.items)
     items = tuple(by_id[row_id] for row_id in ids.items)
     return Page(items, ids.number, ids.size, ids.total_elements, ids.total_pages)
