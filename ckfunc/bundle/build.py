@@ -14,6 +14,7 @@ import json
 import re
 import tempfile
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -50,6 +51,7 @@ _COMMON = ("--format=cjs", "--tree-shaking=false", f"--banner:js={_HEADER}")
 _MAX_ENTRIES = 200
 _EXPORTS = re.compile(r"\nexport \{\n(?P<names>(?:  [^\n]*\n)+)\};\n$")
 _SOURCES = "../p/"
+_TOP_LEVEL_HANDLER = re.compile(r"^(?:(?:async )?function\*?|class|var|let|const) handleEvent\b", re.MULTILINE)
 
 _RENAMED_CLASS = re.compile(r"^(?:var|let|const) (?P<name>[\w$]+) = class _(?P=name)\b", re.M)
 _DEFINITION = re.compile(
@@ -72,6 +74,9 @@ def build(program: Path, entries: Sequence[BundleInput]) -> list[Bundle | tuple[
             # After an error in one script, esbuild does not bundle or check the others.
             for index in group:
                 results[index] = _build_alone(program, entries[index])
+    for index, entry in enumerate(entries):
+        if results[index] == (esbuild.no_handler(entry.path),):
+            results[index] = _build_exporting(program, entry)
     return [results[index] for index in range(len(entries))]
 
 
@@ -105,6 +110,21 @@ def _build_alone(program: Path, entry: BundleInput) -> Bundle | tuple[Problem, .
         if not problems:
             raise CkfuncError(f"esbuild failed on {entry.path}: {' '.join(str(failure).split())[:300]}") from None
         return problems
+    return bundle
+
+
+def _build_exporting(program: Path, entry: BundleInput) -> Bundle | tuple[Problem, ...]:
+    """Return the bundle of a handler that exports its function without declaring it, as in `export … from`."""
+    bundle = _build_alone(program, replace(entry, handler=False))
+    if isinstance(bundle, tuple) or bundle.text is None:
+        return bundle
+    exports = {words[-1]: words[0] for words in map(str.split, _exports(bundle.text))}
+    name = exports.get("handleEvent") or exports.get("default")
+    if name is None:
+        return (esbuild.no_handler(entry.path),)
+    # The platform would call a function of that name in another file instead.
+    if name != "handleEvent" and _TOP_LEVEL_HANDLER.search(bundle.text):
+        return (_two_handlers(entry, bundle.modules),)
     return bundle
 
 
@@ -212,16 +232,21 @@ def _computed_imports(entry: BundleInput, modules: Iterable[str], text: str) -> 
                 yield esbuild.computed(path, specifier.line, specifier.column)
 
 
+def _exports(text: str) -> list[str]:
+    """Return the exports of a bundle, as `  NAME` or `  NAME as EXPORTED`."""
+    exports = _EXPORTS.search(text)
+    return exports["names"].rstrip("\n").split(",\n") if exports else []
+
+
 def _without_temporary_export(text: str) -> tuple[str | None, str]:
     """Return the name of handleEvent in a bundle, and the bundle without its temporary export."""
-    exports = _EXPORTS.search(text)
-    names = exports["names"].rstrip("\n").split(",\n") if exports else []
+    names = _exports(text)
     temporary = [name for name in names if name.endswith(f" as {TEMPORARY_EXPORT}")]
-    if exports is None or not temporary:
+    if not temporary:
         return None, text
     remaining = ",\n".join(name for name in names if name not in temporary)
     end = f"\nexport {{\n{remaining}\n}};\n" if remaining else "\n"
-    return temporary[0].split()[0], text[: exports.start()] + end
+    return temporary[0].split()[0], _EXPORTS.sub("", text) + end
 
 
 def _two_handlers(entry: BundleInput, modules: Iterable[str]) -> Problem:

@@ -16,7 +16,7 @@ from ckfunc.bundle.graph import Graph
 ESBUILD = "0.28.2"
 """The exact version of esbuild, so that bundles are the same bytes on every machine."""
 
-FORMAT = 3
+FORMAT = 4
 """Incremented when the same sources and esbuild give a different bundle, so that cached bundles are not used."""
 
 _UNUSED_S = 30 * 24 * 3600.0

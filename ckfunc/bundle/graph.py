@@ -23,11 +23,14 @@ _CHARACTERS = r"(?:(?!(?P=quote)|\$\{)[^\n])*"
 _PLACE = rf"\.\.?(?:/{_CHARACTERS})?|/{_CHARACTERS}|[A-Za-z]:[\\/]{_CHARACTERS}|file:{_CHARACTERS}"
 _KEYWORD = re.compile(r"\b(?:from|import|require)\b")
 _QUOTED = re.compile(rf"""(?P<quote>["'`])(?P<path>{_PLACE})(?P<end>(?P=quote)|\$\{{)""")
+_LITERAL = re.compile(rf"""(?P<quote>["'`])(?P<path>\.\.?/{_CHARACTERS})(?P<end>(?P=quote))""")
 # Imports that a compiler drops.
 _TYPE_IMPORT = re.compile(
     r"""\b(?:import|export)\s+type\s+(?:[\w$]+|\{[^{}]*\}|\*(?:\s*as\s+[\w$]+)?)\s*from\s*(["'])[^"'\n]*\1"""
 )
 _MODULE = re.compile(r"^[ \t]*(?:import\b(?!\s*[(.])|export\b)", re.MULTILINE)
+# An `export =` of TypeScript, which becomes `module.exports =`.
+_COMMON_EXPORT = re.compile(r"^[ \t]*export\s*=", re.MULTILINE)
 
 EXTENSIONS = (".ts", ".mts", ".cts", ".js", ".mjs", ".cjs", ".json")
 """File name extensions of imports, in the order of resolution."""
@@ -73,17 +76,29 @@ def _specifiers(source: str, code: str) -> Iterator[Specifier]:
 
 
 def _quoted(code: str) -> Iterator[re.Match[str]]:
-    """Yield the paths that follow `from`, `import` or `require`, perhaps after comments and a parenthesis."""
-    gaps, start = _Gaps(code), 0
+    """Yield the paths that follow `from`, `import` or `require`, perhaps after comments and a parenthesis.
+
+    If the argument of a call is an expression, such as `import(a ? "./b" : "./c")`, yield all relative paths: esbuild
+    follows those in the expression.
+    """
+    gaps, start, paths, expression = _Gaps(code), 0, dict[int, re.Match[str]](), False
     while (keyword := _KEYWORD.search(code, start)) is not None:
         start = keyword.end()
         place = gaps.end(start)
         called = code.startswith("(", place)
-        quoted = _QUOTED.match(code, gaps.end(place + 1) if called else place)
+        place = gaps.end(place + 1) if called else place
+        quoted = _QUOTED.match(code, place)
         if quoted is not None:
             start = quoted.end()
-            if not (called and keyword[0] == "from"):
-                yield quoted
+        if called and keyword[0] == "from":
+            continue
+        if quoted is not None:
+            paths[quoted.start()] = quoted
+        elif called and not code.startswith((")", '"', "'", "`"), place):
+            expression = True
+    if expression:
+        paths = {literal.start(): literal for literal in _LITERAL.finditer(code)} | paths
+    yield from (paths[place] for place in sorted(paths))
 
 
 class _Gaps:
@@ -123,7 +138,7 @@ class _Gaps:
 
 def is_module(source: str) -> bool:
     """Return whether `source` has `import` or `export` statements, and so is not a CommonJS script."""
-    return _MODULE.search(source) is not None
+    return _MODULE.search(source) is not None and _COMMON_EXPORT.search(source) is None
 
 
 @frozen

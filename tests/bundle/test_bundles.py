@@ -17,6 +17,7 @@ from ckfunc.bundle.build import build
 from ckfunc.bundle.cache import BundleInput
 from ckfunc.bundle.graph import Files, Tree
 from ckfunc.bundle.project import Bundler
+from ckfunc.model.execution import Compiled
 from ckfunc.model.project import Script
 from ckfunc.runtime.compiler import CompilerProcess
 
@@ -210,6 +211,40 @@ def test_a_handler_may_be_a_constant_or_come_from_another_file(make: Make, bundl
     project = bundler.project(make(files))
     assert "\nvar handleEvent = both;\n" in handler(project, "constant").text
     assert "\nasync function handleEvent(event) {\n" in handler(project, "imported").text
+
+
+EXPORTED = {
+    "export { handleEvent } from '../lib/event';": "async function handleEvent(",
+    "export * from '../lib/event';": "async function handleEvent(",
+    "export { run as handleEvent } from '../lib/event';": "run as handleEvent",
+    "import { run } from '../lib/event';\nexport default { handleEvent: run };": "= { handleEvent: run };",
+    "import { run } from '../lib/event';\nconst handlers = { handleEvent: run };\nexport { handlers as default };": (
+        "handlers as default"
+    ),
+    "export { default } from '../lib/event';": "event_default as default",
+}
+
+
+@pytest.mark.parametrize("source", EXPORTED)
+def test_a_handler_may_only_be_exported(make: Make, bundler: Bundler, source: str) -> None:
+    library = (
+        "export const run = async () => 1;\nexport async function handleEvent() { return 1; }\n"
+        "export default { handleEvent: run };\n"
+    )
+    if "default" in source or "run" in source:  # a second function of that name would be called instead
+        library = library.replace("export async function handleEvent", "export async function other")
+    script = handler(bundler.project(make({"handlers/start.ts": source, "lib/event.ts": library})))
+    assert EXPORTED[source] in script.text
+    with CompilerProcess() as compiler:
+        (compiled,) = compiler.compile([(script.path, script.text)])
+    assert isinstance(compiled, Compiled)
+    assert compiled.no_handler is None
+
+
+def test_an_export_assignment_makes_a_script_of_common_js(make: Make, bundler: Bundler) -> None:
+    source = 'import { a } from "../lib/a";\nfunction handleEvent() { return a; }\nexport = { handleEvent };\n'
+    text = handler(bundler.project(make({"handlers/start.ts": source, "lib/a.ts": "export const a = 1;\n"}))).text
+    assert text.endswith("\nmodule.exports = { handleEvent };\n")
 
 
 def test_equal_names_in_several_files_are_distinguished(make: Make, bundler: Bundler) -> None:

@@ -168,7 +168,8 @@ def test_valid_scripts_are_bundled_even_if_others_are_broken(make: Make, bundler
     ("source", "said"),
     [
         ("export const b = a;\n", "1:1: there is no top-level function named handleEvent"),
-        ("export default { async handleEvent() { return a; } };\n", "1:1: there is no top-level function named"),
+        ("const other = { a };\nexport default other;\n", ""),
+        ("export { a as other };\n", "1:1: there is no top-level function named"),
         ("function handleEvent() {\n  return [a;\n}\n", '3:12: expected "]" but found ";"'),
         ("function handleEvent() {\n  return a;\n\n", "3:12: the file ends too early"),
         ("function handleEvent() {\n  return `${a}\n}\n", "4:2: unterminated string literal"),

@@ -40,6 +40,19 @@ def test_a_local_import_is_found(source: str, path: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("source", "paths"),
+    [
+        ('await import(event ? "./a" : "../b.ts")', ["./a", "../b.ts"]),
+        ("require((/* b */'./b'))", ["./b"]),
+        ('import(/* one of: */ (first ? "./a" : name)); import("./c")', ["./a", "./c"]),
+        ('const path = "./a"; import("ms"); require()', []),
+    ],
+)
+def test_literals_are_found_if_a_call_has_an_expression(source: str, paths: list[str]) -> None:
+    assert [specifier.path for specifier in specifiers(source)] == paths
+
+
+@pytest.mark.parametrize(
     "source",
     [
         'import axios from "axios";',
@@ -101,6 +114,7 @@ def test_comments_between_keyword_and_path_are_skipped(gap: str) -> None:
         ('import a from "a"', True),
         ("  export const a = 1", True),
         ("// first\nexport default {}", True),
+        ('import a from "a";\nexport = a', False),
         ('const a = require("./a")', False),
         ('  import("./a")', False),
         ("import.meta.url", False),

@@ -270,7 +270,11 @@ class Search {
         if (this.commonJs && node.arguments.some(isExports)) this.unsure ??= node;
         break;
       case 'ExportNamedDeclaration':
-        for (const specifier of node.specifiers) if ((specifier.exported.name ?? specifier.exported.value) === NAME) this.offers.push([node.source ? undefined : specifier.local, specifier]);
+        for (const specifier of node.specifiers) {
+          const name = specifier.exported.name ?? specifier.exported.value;
+          if (name === NAME) this.offers.push([node.source ? undefined : specifier.local, specifier]);
+          if (name === 'default') node.source ? (this.unsure ??= specifier) : this.object(specifier.local);
+        }
         break;
       case 'ExportAllDeclaration':
         if (node.exported && (node.exported.name ?? node.exported.value) === NAME) this.offers.push([{ type: 'ImportNamespaceSpecifier' }, node]);
@@ -294,7 +298,10 @@ class Search {
   object(node) {
     if (node.type === 'AssignmentExpression') return this.object(node.right);
     if (node.type === 'Identifier') {
-      for (const value of this.bindings.get(node.name) ?? [undefined]) value?.type === 'ObjectExpression' ? this.object(value) : value !== null && (this.unsure ??= node);
+      for (const value of this.bindings.get(node.name) ?? [undefined]) {
+        if (value?.type === 'ObjectExpression') this.object(value);
+        else if (value !== null && !FUNCTIONS.has(value?.type)) this.unsure ??= node;
+      }
       return undefined;
     }
     if (node.type !== 'ObjectExpression') {
