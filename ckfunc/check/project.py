@@ -16,19 +16,19 @@ from ckfunc.base.frozen import frozen
 from ckfunc.base.interrupts import require_uninterrupted
 from ckfunc.base.text import Line, counted, digest
 from ckfunc.bundle.project import UNRESOLVED, Bundler, InvalidModules, Workspace
-from ckfunc.bundle.requirements import Requirements, unresolved
+from ckfunc.bundle.requirements import Requirements
 from ckfunc.check.findings import DECLARATION_SUFFIXES, Finding, annotations_of, as_findings, finding_lines
 from ckfunc.check.run import CONFLICT, REQUIREMENT, check_scripts
 from ckfunc.check.subject import AmbientTypes, Tools, any_mentions, candidate_paths, list_files, subject_of
 from ckfunc.check.typescript import compiler, declarations_of_node, settings_files
 from ckfunc.deploy.gates import GateOutcome
-from ckfunc.deploy.plan.checks import UNCHECKED, installable
+from ckfunc.deploy.plan.checks import UNCHECKED, installable, missing_modules
 from ckfunc.manifest import guests_allowed, watched_files
 from ckfunc.model.application import DEFAULT_PACKAGES
 from ckfunc.model.execution import Import, SyntaxProblem
 from ckfunc.model.project import Project, Script
 from ckfunc.runtime.compiler import CachingCompiler
-from ckfunc.runtime.install import runtime_directory, scripts_warning
+from ckfunc.runtime.install import scripts_warning
 from ckfunc.runtime.policy import InstallPolicy
 from ckfunc.runtime.tools import known_node_types
 from ckfunc.scaffold.packages import (
@@ -274,15 +274,7 @@ class _Bundles:
 
     def unresolved(self) -> tuple[Finding, ...]:
         """Return the imports of installed packages that Node would not find; call it after `problems`."""
-        if not self._imports:
-            return ()
-        try:
-            packages = all_packages(self._project.runtime.dependencies or {})
-            directory = runtime_directory(packages, cache_dir(), self._services.policy())
-            modules = self._services.compiler.resolve(directory, [import_ for _, import_ in self._imports])
-        except (CkfuncError, OSError):  # the packages are not installed: a warning says why
-            return ()
-        return as_findings(unresolved(self._imports, modules), REQUIREMENT)
+        return as_findings(missing_modules(self._project, self._imports, self._services.compiler), REQUIREMENT)
 
 
 @frozen

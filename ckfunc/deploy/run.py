@@ -25,7 +25,7 @@ from ckfunc.deploy.gates import GateVerdict, require_passed
 from ckfunc.deploy.history import Rollback, function_of, prepare_rollback, rolled_back
 from ckfunc.deploy.plan import plan as planning
 from ckfunc.deploy.plan import saved as saving
-from ckfunc.deploy.plan.checks import Check, allow_removals, require_installable, require_valid
+from ckfunc.deploy.plan.checks import Check, allow_removals, require_valid
 from ckfunc.deploy.plan.plan import Plan, require_known, select
 from ckfunc.deploy.plan.saved import SavedPlan
 from ckfunc.deploy.plan.snapshot import guard, overview, with_versions
@@ -111,12 +111,6 @@ def prepare(
 class PlanScreen(Protocol):
     """The terminal of a deploy."""
 
-    def detail(self, text: str, /) -> None:
-        """Print a detail with --verbose."""
-
-    def warn(self, text: str, /) -> None:
-        """Print a warning."""
-
     def paused(self) -> AbstractContextManager[None]:
         """Leave the terminal to another program."""
 
@@ -125,11 +119,13 @@ class PlanScreen(Protocol):
 class DeployConditions:
     """Conditions of a deploy: its packages exist, its gates pass, the user agrees, and the hook succeeds.
 
-    `try_gates` runs the gates, if there are any. `reload` reads the project again. `agree` asks the user, and `hook`
-    runs the command that precedes the first write.
+    `require_packages` raises if a package, or a module of one, does not exist. `try_gates` runs the gates, if there are
+    any. `reload` reads the project again. `agree` asks the user, and `hook` runs the command that precedes the first
+    write.
     """
 
     project: Project
+    require_packages: Callable[[Plan], None]
     try_gates: Callable[[Plan], tuple[GateVerdict, ...]] | None
     reload: Callable[[], Project]
     agree: Callable[[Plan], bool]
@@ -143,7 +139,7 @@ class DeployConditions:
         """Check the conditions in this order; return whether the user agrees. Raises CkfuncError."""
         have = plan.have.get(ENVIRONMENT, {})
         self.former_values = {name: value for name, value in have.items() if isinstance(value, Secret)}
-        require_installable(self.project, plan, self.screen.detail, self.screen.warn)
+        self.require_packages(plan)
         if self.try_gates is not None:
             self.verdicts = self.try_gates(plan)
             require_passed(self.verdicts)

@@ -26,7 +26,7 @@ from ckfunc.base.interrupts import require_uninterrupted
 from ckfunc.bundle.project import InvalidModules
 from ckfunc.deploy import run
 from ckfunc.deploy.apply.report import WRONG, DeployReport, Ending
-from ckfunc.deploy.plan.checks import NeedsFlag, require_installable, requirements_check
+from ckfunc.deploy.plan.checks import NeedsFlag, require_packages, requirements_check
 from ckfunc.deploy.plan.plan import Plan
 from ckfunc.deploy.resources import FUNCTIONS
 from ckfunc.logs.entries import Gap, Item, LogEntry
@@ -253,7 +253,7 @@ class Watcher:
 
     def _run(self, project: Project) -> DeployReport:
         def confirm(plan: Plan) -> bool:
-            require_installable(project, plan, self._listener.detail, self._listener.warn)
+            require_packages(project, plan, self._tools.compiler, self._listener.detail, self._listener.warn)
             self._warn_of_conflicts(plan)
             return True  # the user has confirmed the watch, and the target has not changed
 

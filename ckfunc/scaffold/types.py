@@ -15,11 +15,13 @@ from ckfunc.base.frozen import frozen
 from ckfunc.base.text import Line
 from ckfunc.manifest.project import referenced_variables, targets
 from ckfunc.model.project import Project
+from ckfunc.runtime.install import runtime_directory
 from ckfunc.runtime.policy import InstallPolicy
 from ckfunc.runtime.tools import known_node_types, node_types
 from ckfunc.scaffold.packages import (
     NODE_MODULES,
     Packages,
+    all_packages,
     has_links,
     installed_packages,
     known_packages,
@@ -155,6 +157,11 @@ def policy_of(project: Project) -> InstallPolicy:
     """Return the install policy of a loaded project."""
     runtime = project.runtime
     return InstallPolicy(project.root, runtime.dependencies or {}, runtime.allow_scripts, runtime.lock)
+
+
+def packages_directory(project: Project) -> Path:
+    """Return the directory of the packages that handlers run with. Raises NodeMissing and NpmrcProblem."""
+    return runtime_directory(all_packages(project.runtime.dependencies or {}), cache_dir(), policy_of(project))
 
 
 def missing_example(root: Path) -> str | None:

@@ -150,6 +150,18 @@ def test_a_package_missing_from_the_registry_is_reported_at_its_entry(
     assert ckfunc("-C", local, "versions", TYPE).code == 1
 
 
+def test_a_module_that_a_package_does_not_have_is_refused_before_a_deploy(ckfunc: Ckfunc, local: Path) -> None:
+    (local / "handlers/start.ts").write_text(f"import parse from 'qs/lib/parse';\nparse;\n{GOOD}")
+    manifest(local, "{ms: 2.1.3}")
+    said = 'handlers/start.ts:1:19: the package qs has no module qs/lib/parse (write "qs/lib/parse.js")'
+    assert ckfunc("-C", local, "check").out == f"{said} (runtime)\n"
+    for arguments in ([], ["--dry-run"]):
+        refused = ckfunc("-C", local, "deploy", *arguments)
+        assert refused.code == 1
+        assert refused.err.splitlines()[:2] == ["error: a script cannot run", f"  {said}"]
+    assert ckfunc("-C", local, "versions", TYPE).code == 1
+
+
 def test_without_a_network_unchecked_packages_are_a_warning(
     ckfunc: Ckfunc, local: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -30,7 +30,7 @@ from ckfunc.deploy.apply.recovery import unfinished
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.gates import GateVerdict, require_passed, run_after_deploy, run_before_deploy
 from ckfunc.deploy.plan import saved
-from ckfunc.deploy.plan.checks import require_installable, requirements_check
+from ckfunc.deploy.plan.checks import require_packages, requirements_check
 from ckfunc.deploy.plan.plan import Plan
 from ckfunc.deploy.show.documents import plan_json, refused_json, report_json
 from ckfunc.deploy.show.text import plan_lines, step_text, verdict_lines
@@ -139,11 +139,13 @@ def deploy(
     if not resume:
         options = replace(options, watch=app.project().watch.of_options(watch_for, max_failures, min_runs))
     project, client = app.project(), app.client()
-    check, gates = requirements_check(project, app.workspace.compiler().compile), gates_of(app, gate)
+    compiler, gates = app.workspace.compiler(), gates_of(app, gate)
+    check = requirements_check(project, compiler.compile)
+    packages = partial(require_packages, project, compiler=compiler, detail=app.output.detail, warn=app.output.warn)
     if dry_run:
         with app.output.progress("comparing"):
             plan = run.prepare(project, client, check=check, cache=VersionCache(project.root), options=options)
-        require_installable(project, plan, app.output.detail, app.output.warn)
+        packages(plan)
         tried = try_gates(app, gates, plan) if gates and not plan.is_empty else None
         print_plan(app.output, plan, verdicts=tried)
         require_passed(tried or ())
@@ -151,6 +153,7 @@ def deploy(
         return EXIT_OK
     conditions = run.DeployConditions(
         project,
+        require_packages=packages,
         try_gates=partial(_gate_verdicts, app, gates) if gates else None,
         reload=app.workspace.load,
         agree=partial(_agreed, app, yes=yes),

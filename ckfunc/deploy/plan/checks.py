@@ -15,10 +15,13 @@ from ckfunc.base.frozen import frozen
 from ckfunc.base.text import digest, printable
 from ckfunc.deploy.plan.plan import ChangeAction, Plan
 from ckfunc.deploy.resources import BY_KIND, DEPENDENCIES
+from ckfunc.model.application import DEFAULT_PACKAGES
 
 if TYPE_CHECKING:
-    from ckfunc.bundle.requirements import Compile
+    from ckfunc.bundle.requirements import Compile, MissingRequirements
+    from ckfunc.model.execution import Import
     from ckfunc.model.project import Project, Script
+    from ckfunc.runtime.compiler import CachingCompiler
 
 Check: TypeAlias = "Callable[[Sequence[Script], Collection[str]], Sequence[Problem]]"
 """Takes scripts, and the packages that they can import; returns the problems that prevent them from running."""
@@ -31,12 +34,17 @@ def requirements_check(project: Project, compile_all: Compile) -> Check:
     """Return a check of a project's scripts. `compile_all` starts Node only for scripts that are not in its cache."""
 
     def check(scripts: Sequence[Script], packages: Collection[str]) -> Sequence[Problem]:
-        from ckfunc.bundle.requirements import Requirements  # imports YAML, which only changed scripts need
-
-        required = Requirements(project.root, packages)
-        return required.missing(scripts, compile_all, project.runtime.initialization_script).errors
+        return _missing(project, packages, scripts, compile_all).errors
 
     return check
+
+
+def _missing(
+    project: Project, packages: Collection[str], scripts: Sequence[Script], compile_all: Compile
+) -> MissingRequirements:
+    from ckfunc.bundle.requirements import Requirements  # imports YAML, which only changed scripts need
+
+    return Requirements(project.root, packages).missing(scripts, compile_all, project.runtime.initialization_script)
 
 
 def require_valid(plan: Plan, check: Check) -> None:
@@ -45,6 +53,11 @@ def require_valid(plan: Plan, check: Check) -> None:
     Checks the changed scripts, or all scripts if the deploy removes a package, in one call. Raises InvalidScripts with
     all problems.
     """
+    scripts = _scripts_to_check(plan)
+    _refuse(check(scripts, plan.packages) if scripts else ())
+
+
+def _scripts_to_check(plan: Plan) -> list[Script]:
     removes = any(change.kind == DEPENDENCIES and change.action is ChangeAction.REMOVE for change in plan.changes)
     changed = {
         (change.kind, change.name)
@@ -53,8 +66,10 @@ def require_valid(plan: Plan, check: Check) -> None:
     }
     scripts = [script for key, script in plan.files.items() if (removes and script.text) or key in changed]
     # Several functions may share a file.
-    unique = list({script.path: script for script in sorted(scripts, key=lambda script: script.path)}.values())
-    problems = check(unique, plan.packages) if unique else ()
+    return list({script.path: script for script in sorted(scripts, key=lambda script: script.path)}.values())
+
+
+def _refuse(problems: Sequence[Problem]) -> None:
     if problems:
         files = len({problem.path for problem in problems})
         raise InvalidScripts(
@@ -114,20 +129,43 @@ def installable(project: Project, detail: Callable[[str], None]) -> Installable:
     return Installable(failure=failure)
 
 
-def require_installable(
-    project: Project, plan: Plan, detail: Callable[[str], None], warn: Callable[[str], None]
+def require_packages(
+    project: Project,
+    plan: Plan,
+    compiler: CachingCompiler,
+    detail: Callable[[str], None],
+    warn: Callable[[str], None],
 ) -> None:
-    """Raise InvalidManifest if the plan adds dependencies that the registry does not have.
+    """Refuse new dependencies that the registry does not have, and imports that the installed packages do not have.
 
-    An unreachable registry is only a warning.
+    An unreachable registry is only a warning. Raises InvalidManifest and InvalidScripts.
     """
-    if not any(change.kind == DEPENDENCIES and change.action is not ChangeAction.REMOVE for change in plan.changes):
-        return
-    result = installable(project, detail)
-    if result.problem is not None:
-        raise InvalidManifest("a package in functions.yaml cannot be installed", (result.problem,))
-    if result.failure is not None:
-        warn(f"{result.failure.message}: {UNCHECKED}")
+    if any(change.kind == DEPENDENCIES and change.action is not ChangeAction.REMOVE for change in plan.changes):
+        result = installable(project, detail)
+        if result.problem is not None:
+            raise InvalidManifest("a package in functions.yaml cannot be installed", (result.problem,))
+        if result.failure is not None:
+            warn(f"{result.failure.message}: {UNCHECKED}")
+    if scripts := _scripts_to_check(plan):
+        packages = {*(project.runtime.dependencies or ()), *(package.name for package in DEFAULT_PACKAGES)}
+        imports = _missing(project, packages, scripts, compiler.compile).imports
+        _refuse(missing_modules(project, imports, compiler))
+
+
+def missing_modules(
+    project: Project, imports: Sequence[tuple[str, Import]], compiler: CachingCompiler
+) -> tuple[Problem, ...]:
+    """Return the imports (of MissingRequirements) that Node would not find; () if the packages are not installed."""
+    if not imports:
+        return ()
+    from ckfunc.bundle.requirements import unresolved
+    from ckfunc.scaffold.types import packages_directory
+
+    try:
+        modules = compiler.resolve(packages_directory(project), [module_import for _, module_import in imports])
+    except (CkfuncError, OSError):
+        return ()
+    return unresolved(imports, modules)
 
 
 def _located(root: Path, failure: DependenciesFailed) -> Problem:
