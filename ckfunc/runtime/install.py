@@ -142,7 +142,7 @@ class _Installation:
             if not (_NAME.fullmatch(name) and _VERSION.fullmatch(version)):
                 raise DependenciesFailed(f"{name[:80]}@{version[:80]} is not a package of a registry", hint=EDIT)
         command = INSTALL if self._lock is None else INSTALL_LOCKED
-        ran = run_npm(command, directory, self.cache, self.settings, self.stop)
+        ran = run_npm(command, directory, self.cache, self.settings, self.stop, self.dependencies)
         if ran.status and failure_of(ran.output).get("code") == "ETARGET":  # npm's cache may be out of date
             ran = run_npm((*command, "--prefer-online"), directory, self.cache, self.settings, self.stop)
         self._require_not_stopped()

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -100,7 +100,8 @@ _OFFLINE = (
     *("ERESPONSETIMEOUT", "ETRANSFERTIMEOUT", "EPIPE"),
 )
 
-UNREACHABLE = re.compile(rf"{HOPELESS.pattern}|attempt 3 failed with ({'|'.join(_OFFLINE)})\b")
+_LAST_ATTEMPT = rf"attempt 3 failed with ({'|'.join(_OFFLINE)})\b"
+UNREACHABLE = re.compile(rf"{HOPELESS.pattern}|{_LAST_ATTEMPT}")
 """HOPELESS, and the last attempt (npm makes three by default) to reach a registry.
 
 npm would go on with the next package: without a network, that takes seconds for each.
@@ -164,10 +165,27 @@ class NpmRun:
     hopeless: str | None = None
 
 
+def unreachable(required: Iterable[str]) -> re.Pattern[str]:
+    """Return HOPELESS, and the last attempt to read one of these packages.
+
+    Without an optional package, whose registry may be another one, an installation can succeed.
+    """
+    names = "|".join(re.escape(name.replace("/", "%2f")) for name in required)
+    return re.compile(rf"{HOPELESS.pattern}|/(?:{names}) {_LAST_ATTEMPT}")
+
+
 def run_npm(
-    command: Sequence[str], directory: Path, cache: Path, settings: NpmSettings, stop: threading.Event
+    command: Sequence[str],
+    directory: Path,
+    cache: Path,
+    settings: NpmSettings,
+    stop: threading.Event,
+    required: Iterable[str] = (),
 ) -> NpmRun:
-    """Run a command such as INSTALL in `directory`, without running scripts of packages."""
+    """Run a command such as INSTALL in `directory`, without running scripts of packages.
+
+    If a registry cannot be reached, INSTALL ends at the first of the `required` packages.
+    """
     with tempfile.TemporaryDirectory(prefix="ckfunc-npm-") as place:
         home = Path(place)
         _write_private(home / ".npmrc", settings.npmrc.reveal())
@@ -177,9 +195,10 @@ def run_npm(
             "npm_config_cache": str(_downloads(os.environ, cache)),
             **revealed(settings.variables),
         }
-        # An installation can succeed without an optional package whose registry cannot be reached.
-        every_attempt = _LOCK_ONLY not in command or _RETRIES in settings.npmrc.reveal()
-        return _run(command, directory, environment, home, stop, HOPELESS if every_attempt else UNREACHABLE)
+        give_up = UNREACHABLE if _LOCK_ONLY in command else unreachable(required)
+        if _RETRIES in settings.npmrc.reveal():
+            give_up = HOPELESS
+        return _run(command, directory, environment, home, stop, give_up)
 
 
 def run_scripts(directory: Path, cache: Path, packages: Sequence[str], stop: threading.Event) -> NpmRun:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ckfunc.base.errors import DependenciesFailed, PackageUnknown
-from ckfunc.runtime.npm import HOPELESS, UNREACHABLE, explained, failure_of, not_unpacked
+from ckfunc.runtime.npm import HOPELESS, UNREACHABLE, explained, failure_of, not_unpacked, unreachable
 
 
 @pytest.mark.parametrize(
@@ -85,6 +85,21 @@ def test_a_full_disk_while_unpacking_has_a_hint_to_free_up_space():
 def test_a_request_that_cannot_succeed_is_not_retried(line, hopeless):
     assert bool(HOPELESS.search(line)) is hopeless
     assert bool(UNREACHABLE.search(line)) is hopeless
+
+
+def test_an_installation_ends_at_the_last_attempt_to_read_a_required_package():
+    give_up = unreachable(["tiny", "@scope/x"])
+    line = "npm http fetch GET https://r/npm/{} attempt {} failed with ENOTFOUND"
+    for name, attempt, ends in (
+        ("tiny", 2, False),
+        ("tiny", 3, True),
+        ("@scope%2fx", 3, True),
+        ("optional", 3, False),
+        ("x", 3, False),
+    ):
+        assert bool(give_up.search(line.format(name, attempt))) is ends
+    assert give_up.search("fetch GET https://r/optional attempt 1 failed with ERR_INVALID_URL")
+    assert unreachable([]).search(line.format("tiny", 3)) is None
 
 
 def test_a_registry_is_unreachable_only_after_the_last_attempt():
