@@ -220,7 +220,9 @@ def _never_a_package(name: str) -> _ImportProblem | None:
         near = nearest(name.removeprefix("node:"), (*_BUILT_IN, *_ONLY_WITH_PREFIX))
         return _ImportProblem(f"there is no module {name}", f"did you mean node:{near}?" if near else None)
     if name.startswith((".", "/", "file:")):
-        return _ImportProblem(f'"{name}" is not in the bundle', "import local files by a literal relative path")
+        return _ImportProblem(
+            f'"{name}" is not in the bundle', "use `import` or `require` with a literal relative path"
+        )
     if re.match(r"[a-z]+:", name):
         return _ImportProblem(f'"{name}" cannot be imported', "import npm packages and Node modules by name")
     return None

@@ -123,7 +123,8 @@ def version_of(remote: Remote, function: Function, number: int | None, cache: Ve
         for version in versions_of(remote, function, cache):
             if version.version_number == requested:
                 return version
-    raise UnknownVersion(f"{function.type} has no version {requested}", hint=f"its versions are 1 to {latest}")
+    versions = f"its versions are 1 to {latest}" if latest > 1 else "its only version is 1"
+    raise UnknownVersion(f"{function.type} has no version {requested}", hint=versions)
 
 
 def handler_of(project: Project, trigger_type: str) -> Script | None:

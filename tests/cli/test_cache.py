@@ -39,6 +39,14 @@ def test_info_lists_sizes_by_kind_and_each_installation(ckfunc, cache):
     assert "tiny@1.2.3  (last used " in ran.out
 
 
+def test_packages_of_a_project_are_named_before_those_of_the_platform(ckfunc, cache):
+    file = cache / "runtimes" / ("a" * 32) / "package.json"
+    file.write_text('{"dependencies": {"axios": "^0.26.1", "chatkitty-platform-sdk": "1.4.0", "tiny": "1.2.3"}}')
+    lines = ckfunc("cache", "info").out.splitlines()[1:]
+    assert "  tiny@1.2.3, axios@^0.26.1, " in lines[-1]
+    assert all(len(line) <= 80 for line in lines)
+
+
 def test_info_as_json_contains_every_entry(ckfunc, cache):
     document = json.loads(ckfunc("cache", "info", "--json").out)
     assert document["directory"] == str(cache)

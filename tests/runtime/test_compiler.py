@@ -33,6 +33,10 @@ def compiled(compiler, source, name="handlers/handler.ts", **options):
         ("function f() {\n  await 3;\n}", 2, 3, "await isn't allowed in non-async function"),
         ("return 3;", 1, 1, "Return statement is not allowed here"),
         ("function d(x: any) {}\nclass A { @d m() {} }", 2, 11, "decorators are not supported by Node"),
+        (
+            *("type T = 1;\nclass A { static accessor a = 1; }", 2, 27),
+            "accessor fields are not supported by Node: write a getter and a setter",
+        ),
         ("module Foo { export const a = 1; }", 1, 1, "`module` keyword is not supported. Use `namespace` instead."),
         ("const a = <div>x</div>;", 1, 18, "Expression expected"),
     ],

@@ -102,8 +102,12 @@ function kindOf(code, original) {
 
 function explained(problem, source) {
   const { line, column } = problem.at;
-  const at = source.split(/\r\n|\r|\n/)[line - 1]?.[column - 1];
+  const text = source.split(/\r\n|\r|\n/)[line - 1] ?? '';
+  const at = text[column - 1];
   if (problem.message === 'Invalid or unexpected token' && at === '@') return 'decorators are not supported by Node';
+  if (problem.message.startsWith('Unexpected identifier') && /\baccessor\s+$/.test(text.slice(0, column - 1))) {
+    return 'accessor fields are not supported by Node: write a getter and a setter';
+  }
   // swc lists every token that could follow; a shorter message is clearer.
   const unexpected = /^Unexpected token `(.*?)`\. Expected ([^]*)$/.exec(problem.message);
   if (unexpected) {
