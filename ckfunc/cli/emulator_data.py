@@ -12,6 +12,7 @@ from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_snapshots
 from ckfunc.cli.options import FILE, argument, command, data_dir_option, group, yes_option
 from ckfunc.model.job import Seeded, snapshot_table
+from ckfunc.wire.jobs import write_seeded, write_snapshot
 
 if TYPE_CHECKING:
     from ckfunc.emulator.stored_data import StoredData
@@ -112,7 +113,6 @@ def remove(app: App, name: str, yes: bool) -> int:
 
 
 def _document(result: DataSnapshot | Seeded) -> Mapping[str, Any]:
-    from ckfunc.wire.jobs import write_seeded, write_snapshot
 
     return write_seeded(result) if isinstance(result, Seeded) else write_snapshot(result)
 

@@ -75,14 +75,13 @@ def find_running(data_dir: Path) -> str | None:
     noted = read_address(data_dir)
     if noted is None:
         return None
-    import urllib.request  # takes 10 ms, which the start of an emulator saves
-    from http.client import HTTPException
+    from http.client import HTTPConnection, HTTPException  # which the start of an emulator does not need
 
     # Directly to the loopback address, whatever proxy the environment sets.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(f"{noted.url}/emulator/health", timeout=2.0) as answer:
-            document = json.load(answer)
+        with closing(HTTPConnection(noted.url.removeprefix("http://"), timeout=2.0)) as connection:
+            connection.request("GET", "/emulator/health")
+            document = json.load(connection.getresponse())
     except (OSError, ValueError, HTTPException):
         return None
     return noted.url if isinstance(document, dict) and document.get("id") == noted.database_id else None

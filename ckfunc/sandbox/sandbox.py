@@ -29,6 +29,7 @@ from ckfunc.model.execution import Compiled, Determinism, Environment, HandlerEr
 from ckfunc.model.fault import ActiveFault, Fault
 from ckfunc.model.job import Seed
 from ckfunc.model.project import Script
+from ckfunc.sandbox import conversations, trials
 from ckfunc.sandbox.acts import Act, ChainedRun, Consequences
 from ckfunc.sandbox.mentions import seed_of
 from ckfunc.sandbox.scripts import Conditions, Ran, Scripts, Toolchain
@@ -157,8 +158,6 @@ class Sandbox:
         `on_console` is called with each line during the run, on another thread. A script that does not parse or load is
         a FAILED run, as on the platform. Raises NoHandler, and the errors of starting Node.
         """
-        from ckfunc.sandbox import trials
-
         script = self._scripts.handlers.get(trigger_type)
         if script is None:
             types = ", ".join(self._scripts.handlers) or "no functions"
@@ -195,8 +194,6 @@ class Sandbox:
         All functions run for their events and for those that other functions cause, one at a time. The conversation
         begins at `start`; each act takes a second on its clock. Raises the errors of starting Node.
         """
-        from ckfunc.sandbox import conversations
-
         handlers, time = self._scripts.handlers, conversations.VirtualTime(start)
         compiled = {trigger_type: self._compiled(script) for trigger_type, script in handlers.items()}
         environment = self._environment = self._environment or self._environment_at(self.url)
@@ -285,8 +282,6 @@ class Sandbox:
         return self.add(seed_of([event]))
 
     def _set_up(self) -> None:
-        from ckfunc.sandbox import trials
-
         scripts = self._scripts
         if self._start:
             self._emulator.restore(self._blank)

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
+from ckfunc.api import Client, connection_from_environment
+from ckfunc.api.requests import checked_path, pages, send
 from ckfunc.base.documents import read_data
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, NoProject, UsageProblem
 from ckfunc.base.text import printable
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_data
 from ckfunc.cli.options import argument, command, flag, option, yes_option
-
-if TYPE_CHECKING:
-    from ckfunc.api import Client
 
 
 @command
@@ -29,7 +26,6 @@ def api(app: App, method: str, path: str, data: str | None, paginate: bool, yes:
     PATH is the part after the host, including the query. Values of environment variables are masked. On a protected
     target, every method but GET asks for confirmation. Exits 1 if the platform returns an error.
     """
-    from ckfunc.api.requests import checked_path, pages, send
 
     method = method.upper()
     path = checked_path(path)
@@ -55,7 +51,6 @@ def api(app: App, method: str, path: str, data: str | None, paginate: bool, yes:
 
 def _client(app: App) -> Client:
     """Return a client of the target; outside of a project, of the application that the environment names."""
-    from ckfunc.api import connection_from_environment
 
     try:
         return app.connect(app.connection(app.target()))

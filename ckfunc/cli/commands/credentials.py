@@ -5,6 +5,17 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from ckfunc.api.credentials import (
+    ENVIRONMENT_HINT,
+    FoundConnection,
+    Login,
+    described,
+    entry_names,
+    keyring_name,
+    new_entry_names,
+    remove_login,
+    store_login,
+)
 from ckfunc.base.errors import CkfuncError, CredentialsMissing, NoProject, UsageProblem
 from ckfunc.base.secrets import Secret
 from ckfunc.base.text import printable
@@ -14,7 +25,6 @@ from ckfunc.deploy.plan.snapshot import require_login
 from ckfunc.model.project import ANY_PROJECT, Target
 
 if TYPE_CHECKING:
-    from ckfunc.api.credentials import Login
     from ckfunc.model.outputs import IdentityJson, LoginJson, LogoutJson
 
 
@@ -31,7 +41,6 @@ def login(app: App, client_id: str | None, secret_stdin: bool) -> None:
     They are never written to a file. Environment variables and .env files take precedence. A login for a target with
     an application in functions.yaml is valid in every project.
     """
-    from ckfunc.api.credentials import described, keyring_name, new_entry_names, store_login
 
     root, target = app.place()
     if target.emulator:
@@ -55,7 +64,6 @@ def login(app: App, client_id: str | None, secret_stdin: bool) -> None:
 
 def _typed(app: App, client_id: str | None, *, from_stdin: bool) -> Login:
     """Return the credentials from standard input or the terminal. Raises NoTerminal and CredentialsMissing."""
-    from ckfunc.api.credentials import ENVIRONMENT_HINT, Login
 
     if from_stdin:
         if client_id is None:
@@ -78,7 +86,6 @@ def _typed(app: App, client_id: str | None, *, from_stdin: bool) -> Login:
 @option("--application", "ID", "Log out of this application (id or key) instead of a target's.")
 def logout(app: App, application: str | None) -> None:
     """Remove the credentials of the target from the system keyring."""
-    from ckfunc.api.credentials import entry_names, remove_login
 
     root, target = app.place()
     if application is not None:
@@ -94,7 +101,6 @@ def logout(app: App, application: str | None) -> None:
 @command
 def whoami(app: App) -> None:
     """Show which application the target's credentials belong to, and where the credentials come from."""
-    from ckfunc.api.credentials import FoundConnection, described
 
     root, target = app.place()
     if target.emulator:

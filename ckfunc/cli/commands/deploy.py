@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ckfunc.base.errors import EXIT_OK, UsageProblem
 from ckfunc.base.interrupts import EXIT_INTERRUPTED
@@ -26,18 +25,18 @@ from ckfunc.cli.options import (
     yes_option,
 )
 from ckfunc.cli.plans import gates_of, print_plan, print_report, try_gates
+from ckfunc.cli.watched_deploys import resume_watch, watch_deployed
+from ckfunc.deploy import run
 from ckfunc.deploy.apply.recovery import unfinished
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.gates import GateVerdict, require_passed, run_after_deploy, run_before_deploy
 from ckfunc.deploy.plan import saved
 from ckfunc.deploy.plan.checks import require_packages, requirements_check
 from ckfunc.deploy.plan.plan import Plan
+from ckfunc.deploy.run import DeployOptions
 from ckfunc.deploy.show.documents import plan_json, refused_json, report_json
 from ckfunc.deploy.show.text import plan_lines, step_text, verdict_lines
 from ckfunc.model.project import MAX_FAILURES, MOST_MIN_RUNS, NO_WATCH, WATCH_FOR
-
-if TYPE_CHECKING:
-    from ckfunc.deploy.run import DeployOptions
 
 
 def _pattern_option(name: str, placeholder: str, text: str, pattern: str, examples: Sequence[str]) -> Callable[[F], F]:
@@ -122,15 +121,12 @@ def deploy(
             "--resume can't be used with watch options",
             hint="an unfinished deploy is watched with its original options",
         )
-    from ckfunc.deploy import run
     from ckfunc.pull.update import remember_deployed
 
     options = run.DeployOptions(only, allow_removals, allow_other_application, allow_stale, at_once or AT_ONCE)
     if plan_file is not None:
         options = _of_saved_plan(app, options, plan_file)
     elif resume:
-        from ckfunc.cli.watched_deploys import resume_watch
-
         app.project()  # otherwise the client would only warn of an invalid manifest
         app.client().runtime()  # sets the identity that selects the journal
         if (code := resume_watch(app, dry_run=dry_run)) is not None:
@@ -175,8 +171,6 @@ def deploy(
     if not app.settings.json:
         print_report(app.output, report)
     if options.watch is not None and report.ok:
-        from ckfunc.cli.watched_deploys import watch_deployed
-
         observation = watch_deployed(app, options, report, conditions.former_values)
     app.output.data(report_json(report, observation, conditions.verdicts if gates else None))
     code = report.exit_code if observation is None else observation.exit_code

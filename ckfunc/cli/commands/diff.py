@@ -10,6 +10,7 @@ from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_types
 from ckfunc.cli.options import FILE, argument, command, flag, format_option, gate_option, only_option, option
 from ckfunc.cli.plans import gates_of, print_plan, try_gates
+from ckfunc.deploy import run
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.gates import require_passed
 from ckfunc.deploy.history import compare_versions
@@ -73,8 +74,6 @@ def _plan(app: App, only: tuple[str, ...], out: Path | None, *, whole: bool) -> 
 
     Unless `whole` is set, variables that have no value here are not compared.
     """
-    from ckfunc.deploy import run
-
     place = None if out is None else app.named(out)
     project = app.project() if whole else replace(app.scripts(), target=app.target())
     if not whole:

@@ -11,6 +11,7 @@ from ckfunc.cli.plans import print_plan, print_report
 from ckfunc.deploy.apply.recovery import prepare_undo, read_former_values
 from ckfunc.deploy.apply.report import Ending, nothing_done
 from ckfunc.deploy.cache import VersionCache
+from ckfunc.deploy.run import carry_out_undo
 from ckfunc.deploy.show.text import plan_lines
 
 
@@ -27,7 +28,6 @@ def undo(app: App, yes: bool, dry_run: bool, env_file: Path | None, keep_environ
     changed. A function that the deploy created stays, because the API cannot remove it. Refused if someone has
     deployed since. To revert an undo, run it again; an undo that was interrupted or failed in part is continued.
     """
-    from ckfunc.deploy.run import carry_out_undo
 
     root, target, client = app.root(), app.target(), app.client()
     with app.output.progress("comparing"):

@@ -12,12 +12,14 @@ from ckfunc.base.text import printable
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_types
 from ckfunc.cli.options import argument, command, flag, integer, option, type_argument, yes_option
+from ckfunc.deploy import run
 from ckfunc.deploy.apply.journal import deployed_at
 from ckfunc.deploy.apply.report import WRONG
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.history import function_of, handler_of, reference, version_of, versions_of
 from ckfunc.deploy.resources import newlines
 from ckfunc.deploy.show.versions import VersionTable, version_json
+from ckfunc.logs.finding import first_seen
 
 if TYPE_CHECKING:
     from ckfunc.deploy.blame import Commit
@@ -46,8 +48,6 @@ def versions(app: App, trigger_type: str, limit: int, blamed: bool) -> None:
     table = VersionTable(function, listed, local, commits if blamed else None, noted)
     seen: Mapping[int, datetime] = {}
     if not (app.settings.json or table.has_every_time):
-        from ckfunc.logs.finding import first_seen  # brings the HTTP client, which --help can do without
-
         seen = first_seen(client, function)
     never = (f"{printable(trigger_type)} was never deployed", "muted")
     older = (f"older versions are not shown: use -n {limit * 5}", "muted")
@@ -106,8 +106,6 @@ def rollback(app: App, trigger_type: str, to: int | None, yes: bool) -> int:
         raise UsageProblem(
             "rollback takes a TYPE without a version", hint="for example, `ckfunc rollback TYPE --to NUMBER`"
         )
-    from ckfunc.deploy import run
-
     root, target, client = app.root(), app.target(), app.client()
     prepared = run.find_rollback(root, target, client, trigger_type, to)
     name, now, old = printable(trigger_type), prepared.current.version_number, prepared.target.version_number

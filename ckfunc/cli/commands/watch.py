@@ -8,6 +8,7 @@ from ckfunc.base.errors import EXIT_FAILED, EXIT_OK
 from ckfunc.cli.app import App
 from ckfunc.cli.commands.logs import print_item, stacks_of
 from ckfunc.cli.options import allow_removals_option, command, flag, yes_option
+from ckfunc.deploy.show.text import watched_lines, without_unchanged
 from ckfunc.logs.entries import LogEntry
 from ckfunc.watch import Stop
 
@@ -85,7 +86,6 @@ class WatchPrinter:
 
     def deployed(self, report: DeployReport, /, *, changed: bool, first: bool, broken: bool, took_s: float) -> None:
         """Print the changes of a deploy."""
-        from ckfunc.deploy.show.text import watched_lines, without_unchanged
 
         output, shown = self._app.output, without_unchanged(report)
         if output.settings.json:

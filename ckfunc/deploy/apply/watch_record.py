@@ -13,13 +13,11 @@ from dataclasses import replace
 from datetime import datetime
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ckfunc.base.clock import parse_timestamp, timestamp
 from ckfunc.base.frozen import frozen
-
-if TYPE_CHECKING:
-    from ckfunc.model.project import WatchPolicy
+from ckfunc.model.project import WatchPolicy
 
 
 @frozen
@@ -48,8 +46,6 @@ def policy_note(policy: WatchPolicy) -> dict[str, Any]:
 def with_note(record: WatchRecord | None, note: Mapping[str, Any]) -> WatchRecord | None:
     """Return the record after another line of the journal. A damaged line raises an error, as `json` and `int` do."""
     if note["event"] == "watch":
-        from ckfunc.model.project import WatchPolicy  # brings the project's classes, which --help does not need
-
         share = Fraction(str(note["max_failures"]))
         return WatchRecord(WatchPolicy(float(note["watch_for_s"]), share, int(note["min_runs"])))
     if record is None or note["event"] not in ("watching", "breach", "watched"):

@@ -24,10 +24,10 @@ from ckfunc.deploy.resources import (
     script_of,
     sources,
 )
+from ckfunc.model.application import Function, NewFunction
 from ckfunc.model.triggers import display_name
 
 if TYPE_CHECKING:
-    from ckfunc.model.application import Function, NewFunction
     from ckfunc.model.project import ManifestFunction, Project, Script, Target
 
 SECTIONS = (RUNTIME, SETTINGS)
@@ -235,8 +235,6 @@ def _steps_of(
         return
     for change in changes:
         if change.action is ChangeAction.CREATE:
-            from ckfunc.model.application import NewFunction
-
             new = desired[change.name]
             yield CreateFunction(NewFunction(new.type, new.name, new.description, new.initialize_asynchronously))
     for change in changes:
