@@ -13,6 +13,8 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent.parent
 MOST_WORDS = 12
 _POSSESSIVE = re.compile(r"[\])\w.][*+?}]\+|\(\?>")
+_INSTALLED = {"packaging"}
+"""Directories of tests whose names are those of installed packages, which are imported instead."""
 _RIDDLE = re.compile(r"(How|What|Which|Where|Whether|Who|Whom|Whose|When|Why)\b")
 
 
@@ -25,6 +27,7 @@ def complaints(root: Path = ROOT) -> Iterator[str]:
     yield from _circles(trees)
     yield from _possessive(trees)
     yield from _costly_dataclasses(trees)
+    yield from _missing_names(root, trees)
 
 
 def _docstrings(trees: Mapping[str, ast.Module]) -> Iterator[str]:
@@ -88,6 +91,66 @@ def _imported(tree: ast.Module, modules: Mapping[str, object]) -> Iterator[str]:
                 yield node.module
         elif isinstance(node, ast.Import):
             yield from (name.name for name in node.names if name.name in modules)
+
+
+def _missing_names(root: Path, trees: Mapping[str, ast.Module]) -> Iterator[str]:
+    """Find names that programs outside of the package use, and that no module has: mypy skips most of them."""
+    programs = {
+        f"{directory}/{file.relative_to(root / directory).as_posix()}": ast.parse(file.read_bytes())
+        for directory in ("bench", "example-project", "tests", "website")
+        for file in sorted((root / directory).rglob("*.py"))
+    }
+    modules = {_module(path): tree for path, tree in (trees | programs).items()}
+    known = {name: set(_bound(tree)) for name, tree in modules.items()}
+    for path, tree in programs.items():
+        yield from (f"{path}:{line}: {text}" for line, text in _unknown(tree, known))
+
+
+def _module(path: str) -> str:
+    """Return the name with which programs import a module; those of all directories except `bench` run next to it."""
+    name = re.sub(r"(/__init__)?\.py$", "", path).replace("/", ".")
+    return re.sub(r"^(tests|website|example-project)\.", "", name)
+
+
+def _bound(tree: ast.AST) -> Iterator[str]:
+    """Yield the names that a module binds outside of functions and classes."""
+    for node in ast.iter_child_nodes(tree):
+        match node:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                yield name
+                continue
+            case ast.alias(name=name, asname=alias):
+                yield alias or name.partition(".")[0]
+            case ast.Name(id=name, ctx=ast.Store()):
+                yield name
+        yield from _bound(node)
+
+
+def _unknown(tree: ast.Module, known: Mapping[str, set[str]]) -> Iterator[tuple[int, str]]:
+    """Yield line and text for each import, and each attribute of an imported module, that is not `known`."""
+    tops = {name.partition(".")[0] for name in known} - _INSTALLED
+
+    def problems(line: int, module: str, name: str) -> Iterator[tuple[int, str]]:
+        if module.partition(".")[0] in tops and f"{module}.{name}" not in known and not name.startswith("__"):
+            if module not in known:
+                yield line, f"there is no module {module}"
+            elif name not in known[module]:
+                yield line, f"{module} has no {name}"
+
+    nodes = list(ast.walk(tree))
+    imports = [node for node in nodes if isinstance(node, ast.ImportFrom) and node.module and not node.level]
+    aliases: dict[str, str] = {}
+    for node in imports:
+        for each in node.names:
+            yield from problems(node.lineno, str(node.module), each.name)
+            if (module := f"{node.module}.{each.name}") in known:
+                aliases[each.asname or each.name] = module
+    assigned = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    assigned |= {node.arg for node in nodes if isinstance(node, ast.arg)}
+    for node in nodes:
+        match node:
+            case ast.Attribute(value=ast.Name(id=name), attr=attribute) if name in aliases and name not in assigned:
+                yield from problems(node.lineno, aliases[name], attribute)
 
 
 if __name__ == "__main__":
