@@ -26,7 +26,6 @@ def api(app: App, method: str, path: str, data: str | None, paginate: bool, yes:
     PATH is the part after the host, including the query. Values of environment variables are masked. On a protected
     target, every method but GET asks for confirmation. Exits 1 if the platform returns an error.
     """
-
     method = method.upper()
     path = checked_path(path)
     if paginate and (method != "GET" or data is not None):
@@ -51,7 +50,6 @@ def api(app: App, method: str, path: str, data: str | None, paginate: bool, yes:
 
 def _client(app: App) -> Client:
     """Return a client of the target; outside of a project, of the application that the environment names."""
-
     try:
         return app.connect(app.connection(app.target()))
     except NoProject:

@@ -41,7 +41,6 @@ def login(app: App, client_id: str | None, secret_stdin: bool) -> None:
     They are never written to a file. Environment variables and .env files take precedence. A login for a target with
     an application in functions.yaml is valid in every project.
     """
-
     root, target = app.place()
     if target.emulator:
         raise CkfuncError(
@@ -64,7 +63,6 @@ def login(app: App, client_id: str | None, secret_stdin: bool) -> None:
 
 def _typed(app: App, client_id: str | None, *, from_stdin: bool) -> Login:
     """Return the credentials from standard input or the terminal. Raises NoTerminal and CredentialsMissing."""
-
     if from_stdin:
         if client_id is None:
             raise UsageProblem("--secret-stdin needs --client-id", hint="pass both")
@@ -86,7 +84,6 @@ def _typed(app: App, client_id: str | None, *, from_stdin: bool) -> Login:
 @option("--application", "ID", "Log out of this application (id or key) instead of a target's.")
 def logout(app: App, application: str | None) -> None:
     """Remove the credentials of the target from the system keyring."""
-
     root, target = app.place()
     if application is not None:
         target = Target(f"application {application}", application=application)
@@ -101,7 +98,6 @@ def logout(app: App, application: str | None) -> None:
 @command
 def whoami(app: App) -> None:
     """Show which application the target's credentials belong to, and where the credentials come from."""
-
     root, target = app.place()
     if target.emulator:
         credentials = FoundConnection(app.emulator_connection(), "the emulator's own")

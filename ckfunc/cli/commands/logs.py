@@ -128,7 +128,6 @@ def _print_whole(app: App, ids: Sequence[int]) -> None:
 
 def stacks_of(app: App, client: Client, *, project: Callable[[], Project] | None = None, fresh: bool = False) -> Stacks:
     """Return a mapper of stacks to local files of the project, by default with the scripts that `app` reads."""
-
     return Stacks(client, project or app.scripts, fresh=fresh)
 
 

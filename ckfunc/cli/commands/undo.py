@@ -28,7 +28,6 @@ def undo(app: App, yes: bool, dry_run: bool, env_file: Path | None, keep_environ
     changed. A function that the deploy created stays, because the API cannot remove it. Refused if someone has
     deployed since. To revert an undo, run it again; an undo that was interrupted or failed in part is continued.
     """
-
     root, target, client = app.root(), app.target(), app.client()
     with app.output.progress("comparing"):
         supplied = {} if env_file is None else read_former_values(app.directory, env_file)

@@ -86,7 +86,6 @@ class WatchPrinter:
 
     def deployed(self, report: DeployReport, /, *, changed: bool, first: bool, broken: bool, took_s: float) -> None:
         """Print the changes of a deploy."""
-
         output, shown = self._app.output, without_unchanged(report)
         if output.settings.json:
             output.record(shown.to_json())
