@@ -62,6 +62,7 @@ COMMAND_FILES = {
     "types": "init",
     "audit": "lock",
     "doctor": "check",
+    "completion": "help",
     "login": "credentials",
     "logout": "credentials",
     "whoami": "credentials",

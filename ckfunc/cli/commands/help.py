@@ -1,4 +1,4 @@
-"""`ckfunc help`: the help of commands, and the manual page."""
+"""`ckfunc help` and `ckfunc completion`: help, manual page, and shell completions."""
 
 from __future__ import annotations
 
@@ -6,15 +6,24 @@ import inspect
 from collections.abc import Iterator, Sequence
 
 import click
+from click.shell_completion import get_completion_class
 
 from ckfunc import __version__
 from ckfunc.base.errors import UsageProblem
+from ckfunc.base.files import templates
 from ckfunc.base.roff import CommandHelp, manual_page
 from ckfunc.base.text import nearest
 from ckfunc.cli.app import App
 from ckfunc.cli.main import subcommands
 from ckfunc.cli.options import argument, command, examples, flag
 from ckfunc.model.command_outputs import command_schema
+
+_COMPINIT = """\
+if (( ! $+functions[compdef] )); then
+    autoload -Uz compinit && compinit -i
+fi
+"""
+"""What gives zsh its completion system, where nothing else has."""
 
 
 def complete_commands(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
@@ -95,3 +104,21 @@ def _described(context: click.Context, *, common: bool = False) -> CommandHelp:
         dict(record for option in shown if (record := option.get_help_record(context))),
         examples(context),
     )
+
+
+@command
+@argument("shell", kind=click.Choice(["bash", "zsh", "fish"]))
+def completion(app: App, shell: str) -> None:
+    """Print a script for SHELL that completes commands, options, trigger types, targets, channels and users."""
+    if shell == "bash":
+        # It gets the line up to the cursor: bash ends words at an `@` and at other characters too.
+        script = (templates() / "completion.bash").read_text(encoding="utf-8")
+    else:
+        completion_class = get_completion_class(shell)
+        assert completion_class is not None  # noqa: S101 - click knows these shells
+        root = click.get_current_context().find_root().command
+        completer = completion_class(root, {}, "ckfunc", "_CKFUNC_COMPLETE")
+        # Not source(): the printed script may be for another machine.
+        script = str(completer.source_template % completer.source_vars())
+        script = script.replace("#compdef ckfunc\n", f"#compdef ckfunc\n{_COMPINIT}", 1)  # only zsh has this line
+    app.output.text(script)
