@@ -212,7 +212,8 @@ def declarations_of_node(
         raise CompilerMissing(
             problem.message, None if problem.hint == NETWORK else problem.hint, package=f"{PACKAGE} {NODE_TYPES}"
         ) from problem
-    return directory / "index.d.ts"
+    # What this package needs is next to its own directory, not next to a link to it.
+    return directory.resolve() / "index.d.ts"
 
 
 def run(program: Path, root: Path, options: Sequence[str]) -> CompilerReport:

@@ -359,6 +359,16 @@ def test_node_globals_are_known_and_browser_globals_are_not(ckfunc: Ckfunc, proj
         assert said in found
 
 
+def test_types_of_node_are_complete_once_packages_are_linked(ckfunc: Ckfunc, project: Path) -> None:
+    (project / "handlers/start.ts").write_text(
+        'import qs from "qs";\nasync function handleEvent() {\n'
+        "  return (await fetch(`?${qs.stringify({})}`)).status;\n}\n"
+    )
+    ran = ckfunc("-C", project, "check")
+    assert (project / "node_modules/@types/node").is_dir()
+    assert (ran.code, ran.out) == (0, "")
+
+
 def test_node_types_installed_by_the_user_take_precedence(ckfunc: Ckfunc, project: Path) -> None:
     place = project / "node_modules/@types/node"
     place.mkdir(parents=True)
