@@ -9,13 +9,13 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from urllib.parse import quote, quote_plus
 
-from ckfunc.base.text import one_line
+from ckfunc.base.text import digest, one_line
 
 MASK = "••••"
 SHORTEST = 4
 """The minimum length of a secret to mask: shorter ones would match inside ordinary words."""
 
-_SALT = os.urandom(16)
+_SALT = os.urandom(16).hex()
 
 
 class Secret:
@@ -34,10 +34,7 @@ class Secret:
         return self._text
 
     def __str__(self) -> str:
-        import hashlib  # `ckfunc --version` imports this module, but shows no secrets
-
-        digest = hashlib.blake2s(self._text.encode("utf-8", "surrogatepass"), key=_SALT).hexdigest()
-        return f"{MASK} {digest[:6]}"
+        return f"{MASK} {digest(_SALT + self._text)[:6]}"
 
     __repr__ = __str__
 

@@ -117,11 +117,10 @@ class Bundler:
         return {key: bundle if bundle is not None else built[key] for key, bundle in cached.items()}
 
     def _built(self, entries: Mapping[_Key, BundleInput]) -> dict[_Key, Bundle | tuple[Problem, ...]]:
-        from ckfunc.bundle import esbuild
-        from ckfunc.bundle.build import build
+        from ckfunc.bundle import build, esbuild  # which bundles in the cache do not need
 
         program = esbuild.executable(self.cache, self.on_progress, self.policy())
-        results = dict(zip(entries, build(program, list(entries.values())), strict=True))
+        results = dict(zip(entries, build.build(program, list(entries.values())), strict=True))
         return {key: self._checked(key[0], result) for key, result in results.items()}
 
     def _checked(self, path: str, result: Bundle | tuple[Problem, ...]) -> Bundle | tuple[Problem, ...]:

@@ -34,6 +34,9 @@ from ckfunc.emulator.store.trouble import UnwritableDatabase
 from ckfunc.model.execution import HandlerError
 from ckfunc.runtime.pool import HostPool
 
+if sys.platform != "win32":
+    import uvloop
+
 if TYPE_CHECKING:
     from ckfunc.emulator.server import HttpServer
     from ckfunc.emulator.services import EmulatorServices
@@ -299,8 +302,6 @@ else:
 
     def _new_loop() -> asyncio.AbstractEventLoop:
         """Return an event loop of uvloop, which does the same work in less time. It does not exist for Windows."""
-        import uvloop  # commands that only read an emulator's address do not need it
-
         return uvloop.new_event_loop()
 
 
