@@ -19,7 +19,7 @@ from ckfunc.base.text import nearest
 from ckfunc.bundle.graph import candidates
 from ckfunc.bundle.source_map import SourceMap
 from ckfunc.manifest.definition import PACKAGE_NAME
-from ckfunc.model.execution import Compiled, Import, Resolution, SyntaxProblem
+from ckfunc.model.execution import Compiled, Import, MissingExport, Resolution, SyntaxProblem
 from ckfunc.model.project import Script
 
 Compile: TypeAlias = "Callable[[Sequence[tuple[str, str]]], Sequence[Compiled | SyntaxProblem]]"
@@ -186,18 +186,31 @@ def unresolved(imports: Sequence[tuple[str, Import]], modules: Sequence[Resoluti
     return tuple(
         _import_problem(path, module_import, module)
         for (path, module_import), module in zip(imports, modules, strict=True)
-        if not module.there or module.problem
+        if not module.there or module.problem or module.missing
     )
 
 
 def _import_problem(path: str, imported: Import, module: Resolution) -> Problem:
     if module.problem:
         return _attribute_problem(path, imported, module.problem)
+    if module.missing:
+        return _export_problem(path, imported, module.missing)
     package = package_of(imported.name)
     missing = f"module {imported.name}" if imported.name != package else "main module"
     message = f"the package {package} has no {missing}"
     hint = f'write "{module.instead}"' if module.instead else "see `exports` and the files of the package"
     return Problem(path, imported.line, imported.column, message, hint)
+
+
+def _export_problem(path: str, imported: Import, export: MissingExport) -> Problem:
+    if export.name == "default":
+        message, hint = "no default export", f'write `import * as name from "{imported.name}"`'
+    elif export.common:  # Node finds names of CommonJS modules only in assignments that it recognizes
+        message = f"no export {export.name} that Node can import by its name"
+        hint = f'write `import name from "{imported.name}"`, and use `name.{export.name}`'
+    else:
+        message, hint = f"no export {export.name}", None
+    return Problem(path, imported.line, imported.column, f"{imported.name} has {message}", hint)
 
 
 def _attribute_problem(path: str, imported: Import, problem: str) -> Problem:

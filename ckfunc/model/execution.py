@@ -24,20 +24,24 @@ class SyntaxProblem:
 
 @frozen
 class MissingExport:
-    """A name that a script imports from a module of Node that does not export it; `instead` is a similar export."""
+    """A name that a script imports from a module that does not export it; `instead` is a similar export.
+
+    `common` tells that the module is a CommonJS module of a package.
+    """
 
     name: str
     instead: str | None = None
+    common: bool = False
 
 
 @frozen
 class Import:
     """A module that a script imports by a literal name; `line` and `column` of the quote count from 1.
 
-    `how` is "import" or "require". With `guarded`, the script handles the error if the module is not found. Modules of
-    Node are only listed with a `missing` export or a `problem`, the reason why the import fails with its attributes.
-    `type` is "json" for such an import attribute, "" without any, the name of one that Node does not support, or None
-    if it is unknown.
+    `how` is "import" or "require"; `names` are the exports in a statement. With `guarded`, the script handles the error
+    if the module is not found. Modules of Node are only listed with a `missing` export or a `problem`, the reason why
+    the import fails with its attributes. `type` is "json" for such an import attribute, "" without any, the name of
+    one that Node does not support, or None if it is unknown.
     """
 
     name: str
@@ -48,24 +52,34 @@ class Import:
     missing: MissingExport | None = None
     type: str | None = None
     problem: str | None = None
+    names: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, fields: Mapping[str, Any]) -> Self:
         """Return an import from its fields as JSON."""
         missing = fields["missing"]
-        return cls(**{**fields, "missing": MissingExport(**missing) if missing else None})
+        names = tuple(fields.get("names", ()))
+        return cls(**{**fields, "missing": MissingExport(**missing) if missing else None, "names": names})
 
 
 @frozen
 class Resolution:
     """Whether an installed package has an imported module; `instead` is a similar name that it has.
 
-    `problem` is a reason why the module cannot be imported with the import's attributes.
+    `problem` is a reason why the module cannot be imported with the import's attributes, `missing` an export that it
+    does not have.
     """
 
     there: bool
     instead: str | None = None
     problem: str | None = None
+    missing: MissingExport | None = None
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Any]) -> Self:
+        """Return a resolution from its fields as JSON."""
+        missing = fields["missing"]
+        return cls(**{**fields, "missing": MissingExport(**missing) if missing else None})
 
 
 @frozen

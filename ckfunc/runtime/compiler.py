@@ -87,13 +87,15 @@ class CompilerProcess:
 
     def resolve(self, directory: Path, imports: Sequence[Import]) -> tuple[Resolution, ...]:
         """Resolve imports of packages as a script in `directory` would, in the same order. Raises NodeMissing."""
-        specifiers = [{"name": wanted.name, "how": wanted.how, "type": wanted.type} for wanted in imports]
+        specifiers = [
+            {"name": wanted.name, "how": wanted.how, "type": wanted.type, "names": wanted.names} for wanted in imports
+        ]
         with self._lock:
             try:
                 answer, _ = self._ask({"op": "resolve", "directory": str(directory), "imports": specifiers}, "")
             except _Died:
                 return (Resolution(True),) * len(imports)
-        return tuple(Resolution(**module) for module in answer["modules"])
+        return tuple(map(Resolution.of, answer["modules"]))
 
     def statements(self, script: Compiled) -> tuple[StatementList, ...] | None:
         """Return the lists of statements in a compiled script, the outermost first, or None for unsupported syntax.
@@ -223,10 +225,14 @@ class CachingCompiler:
         none.
         """
         installed = (directory / "node_modules").stat().st_mtime_ns
-        key_parts = [str(directory), installed, *((wanted.name, wanted.how, wanted.type) for wanted in imports)]
+        key_parts = [
+            str(directory),
+            installed,
+            *((wanted.name, wanted.how, wanted.type, wanted.names) for wanted in imports),
+        ]
         file = self._directory / f"{digest(json.dumps([self._compiler_identity(), key_parts]))}.json"
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            return tuple(Resolution(**module) for module in read_checked(file)["modules"])
+            return tuple(map(Resolution.of, read_checked(file)["modules"]))
         resolutions = self._compiler().resolve(directory, imports)
         with contextlib.suppress(OSError):
             write_checked(file, {"modules": [asdict(module) for module in resolutions]})

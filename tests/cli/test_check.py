@@ -218,6 +218,21 @@ def test_a_missing_module_of_an_installed_package_is_refused(ckfunc: Ckfunc, pro
     assert (checked := ckfunc("-C", project, "check")).code == 0, checked.out
 
 
+def test_a_name_that_a_package_does_not_export_is_refused(ckfunc: Ckfunc, project: Path) -> None:
+    handler = project / "handlers/start.ts"
+    handler.write_text(
+        'import { stringify, nothing } from "qs";\nfunction handleEvent() { return [stringify, nothing]; }\n'
+    )
+    refused = ckfunc("-C", project, "check").out
+    assert "handlers/start.ts:1:36: qs has no export nothing that Node can import by its name" in refused
+    assert '(write `import name from "qs"`, and use `name.nothing`) (runtime)' in refused
+    handler.write_text(
+        'import { stringify } from "qs";\nimport axios from "axios";\n'
+        "function handleEvent() { return [stringify, axios]; }\n"
+    )
+    assert (checked := ckfunc("-C", project, "check")).code == 0, checked.out
+
+
 def test_an_import_that_needs_another_attribute_or_file_is_refused(ckfunc: Ckfunc, project: Path) -> None:
     handler = project / "handlers/start.ts"
     handler.write_text(

@@ -174,10 +174,13 @@ function typeOfCall(options) {
   return isPlain(given) && given.properties.every(({ value }) => textOf(value) !== undefined) ? typeIn(given.properties) : null;
 }
 
-/** Return the names of a module's exports that a statement imports or exports again; without a default export. */
+/** Return the names of a module's exports that a statement imports or exports again. */
 function importedBy({ specifiers = [] }) {
-  const names = specifiers.map(({ type, imported, local }) => (type === 'ImportSpecifier' ? imported : type === 'ExportSpecifier' ? local : {}));
-  return names.map(({ name, value }) => name ?? value).filter((name) => name !== undefined && name !== 'default');
+  const names = specifiers.map(({ type, imported, local }) => {
+    if (type === 'ImportDefaultSpecifier') return { name: 'default' };
+    return type === 'ImportSpecifier' ? imported : type === 'ExportSpecifier' ? local : {};
+  });
+  return names.map(({ name, value }) => name ?? value).filter((name) => name !== undefined);
 }
 
 // -- variables of CommonJS ---------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import vm from 'node:vm';
 import { analyse, parse } from './analysis.mjs';
 import { openChannel } from './channel.mjs';
+import { Exports } from './exports.mjs';
 import { statements } from './statements.mjs';
 
 const require = createRequire(import.meta.url);
@@ -25,6 +26,7 @@ function internal(load) {
 }
 const swc = internal(() => require('internal/deps/amaro/dist/index').transformSync);
 const acorn = internal(() => require('internal/deps/acorn/acorn/dist/acorn'));
+const lexer = internal(() => require('internal/test/binding').internalBinding('cjs_lexer').parse);
 const arrow = internal(() => require('internal/test/binding').internalBinding('util').privateSymbols.arrow_message_private_symbol);
 
 class Problem extends Error {
@@ -139,7 +141,7 @@ function quoted(source, name, at) {
 /** Return the first of these exports that a built-in module does not have: {name, instead}, a similar name or null. */
 function missingExport(module, names) {
   const exports = names.length ? Object.keys(process.getBuiltinModule(module)) : [];
-  const name = names.find((each) => !exports.includes(each));
+  const name = names.find((each) => each !== 'default' && !exports.includes(each));
   return name === undefined ? null : { name, instead: exports.find((each) => each.toLowerCase() === name.toLowerCase()) ?? null };
 }
 
@@ -169,9 +171,9 @@ function needs(source, code, kind, original) {
   }
   const { handler } = found;
   const located = (use) => use && { message: use.message, ...placed(original, use.at) };
-  const imports = found.imports.map(({ names, ...each }) => ({
+  const imports = found.imports.map((each) => ({
     ...each,
-    missing: isBuiltin(each.name) ? missingExport(each.name, names) : null,
+    missing: isBuiltin(each.name) ? missingExport(each.name, each.names) : null,
     problem: each.how === 'import' && !each.guarded ? attributeProblem(isBuiltin(each.name) ? false : isData(each.name), each.type) : null,
   }));
   return {
@@ -205,7 +207,7 @@ const isFile = (file) => statSync(file, { throwIfNoEntry: false })?.isFile() ===
 
 /**
  * Return for each import whether packages in `directory` have the module, or else a similar name that works as `instead`;
- * and the `problem` with its import attributes, or null.
+ * the `problem` with its import attributes, or null; and the first of its `names` that is not exported, or null.
  */
 function resolvable({ directory, imports }) {
   const parent = path.join(directory, 'package.json');
@@ -218,10 +220,15 @@ function resolvable({ directory, imports }) {
       if (place.startsWith('file:') && !isFile(fileURLToPath(place))) throw new Error('missing');
     }) === undefined,
   };
-  return imports.map(({ name, how, type }) => {
-    if (ways[how](name)) return { there: true, instead: null, problem: how === 'import' ? attributeProblem(new URL(url(name)).pathname.endsWith('.json'), type) : null };
+  const exports = new Exports(acorn, lexer);
+  return imports.map(({ name, how, type, names }) => {
+    if (ways[how](name) && how === 'require') return { there: true, instead: null, problem: null, missing: null };
+    if (ways[how](name)) {
+      const problem = attributeProblem(new URL(url(name)).pathname.endsWith('.json'), type);
+      return { there: true, instead: null, problem, missing: exports.missing(url(name), names) };
+    }
     const instead = ['.js', '.mjs', '.cjs', '.json', '/index.js'].map((end) => name + end).find(ways[how]);
-    return { there: false, instead: instead ?? null, problem: null };
+    return { there: false, instead: instead ?? null, problem: null, missing: null };
   });
 }
 
