@@ -19,6 +19,7 @@ from ckfunc.bundle.cache import Bundle, BundleCache, BundleInput, BundleKeys
 from ckfunc.bundle.graph import Files, Graph, Reader, Tree
 from ckfunc.bundle.source_map import SourceMap
 from ckfunc.manifest import find_target, load, managed_packages
+from ckfunc.manifest.sources import UNRESOLVED, merge_conflicts
 from ckfunc.model.execution import SyntaxProblem
 from ckfunc.model.project import Project, Script, Target
 from ckfunc.runtime.compiler import CachingCompiler, CompilerProcess
@@ -29,9 +30,6 @@ _MOST_IGNORED = 3
 
 Check: TypeAlias = Callable[[Sequence[tuple[str, str]]], Sequence[SyntaxProblem]]
 """Return the syntax errors of scripts, given as pairs of name and text."""
-
-UNRESOLVED = "unresolved merge conflict"
-"""The problem of a file with the markers of a conflict, which may parse: in a comment, in a text."""
 
 _Key: TypeAlias = tuple[str, bool]
 """The path of a script, and whether it is a handler (or else the init script)."""
@@ -78,11 +76,11 @@ class Bundler:
             for key, script in scripts.items()
             if tree.names_local_files(script.path, script.text)
         }
-        conflicts = {
-            key: marked
-            for key, script in scripts.items()
-            if (marked := tuple(_conflicts(graphs[key].files if key in graphs else {script.path: script.text})))
-        }
+        conflicts: dict[_Key, tuple[Problem, ...]] = {}
+        for key, script in scripts.items():
+            files = graphs[key].files if key in graphs else {script.path: script.text}
+            if marked := tuple(problem for path, text in files.items() for problem in merge_conflicts(path, text)):
+                conflicts[key] = marked
         if not graphs and not conflicts:
             return project
         results = self.bundles({key: graph for key, graph in graphs.items() if key not in conflicts}) | conflicts
@@ -133,21 +131,6 @@ class Bundler:
             return result
         places = [source_map.original(error.line, error.column) or (path, 1, 1) for error in errors]
         return tuple(Problem(*place, error.message) for place, error in zip(places, errors, strict=True))
-
-
-def _conflicts(files: Mapping[str, str]) -> Iterator[Problem]:
-    """Yield the conflicts that `ckfunc pull` or git has marked in these files, by path."""
-    hint = "edit the lines between <<<<<<< and >>>>>>>, and remove the markers"
-    for path, text in files.items():
-        start, divided = 0, False
-        for number, line in enumerate(text.split("\n") if "<<<<<<< " in text else (), 1):
-            if line.startswith("<<<<<<< "):
-                start, divided = number, False
-            elif line == "=======":
-                divided = start > 0
-            elif divided and line.startswith(">>>>>>> "):
-                yield Problem(path, start, 1, UNRESOLVED, hint)
-                start, divided = 0, False
 
 
 def _scripts(project: Project) -> dict[_Key, Script]:

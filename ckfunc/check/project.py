@@ -15,7 +15,7 @@ from ckfunc.base.files import cache_dir, templates
 from ckfunc.base.frozen import frozen
 from ckfunc.base.interrupts import require_uninterrupted
 from ckfunc.base.text import Line, counted, digest
-from ckfunc.bundle.project import UNRESOLVED, Bundler, InvalidModules, Workspace
+from ckfunc.bundle.project import Bundler, InvalidModules, Workspace
 from ckfunc.bundle.requirements import Requirements
 from ckfunc.check.findings import DECLARATION_SUFFIXES, Finding, annotations_of, as_findings, finding_lines
 from ckfunc.check.run import CONFLICT, REQUIREMENT, check_scripts
@@ -24,6 +24,7 @@ from ckfunc.check.typescript import compiler, declarations_of_node, settings_fil
 from ckfunc.deploy.gates import GateOutcome
 from ckfunc.deploy.plan.checks import UNCHECKED, installable, missing_modules
 from ckfunc.manifest import guests_allowed, watched_files
+from ckfunc.manifest.sources import UNRESOLVED
 from ckfunc.model.application import DEFAULT_PACKAGES
 from ckfunc.model.execution import Import, SyntaxProblem
 from ckfunc.model.project import Project, Script

@@ -5,14 +5,18 @@ from __future__ import annotations
 import errno
 import posixpath
 import unicodedata
+from collections.abc import Iterator
 from pathlib import Path
 
-from ckfunc.base.errors import UnusableFile
+from ckfunc.base.errors import Problem, UnusableFile
 from ckfunc.base.files import read_file
 from ckfunc.base.frozen import frozen
 
 MAX_FILE_BYTES = 1024 * 1024
 """The maximum size of a manifest, handler, init script or .env file."""
+
+UNRESOLVED = "unresolved merge conflict"
+"""The problem of a file with the markers of a conflict, which may parse: in a comment, in a text."""
 
 _BOM = "\ufeff"
 
@@ -77,6 +81,20 @@ def newlines(text: str) -> str:
 def without_bom(text: str) -> str:
     """Return `text` without a byte order mark at its start."""
     return text.removeprefix(_BOM)
+
+
+def merge_conflicts(path: str, text: str) -> Iterator[Problem]:
+    """Yield the conflicts that `ckfunc pull` or git has marked in the file at `path`."""
+    hint = "edit the lines between <<<<<<< and >>>>>>>, and remove the markers"
+    start, divided = 0, False
+    for number, line in enumerate(newlines(text).split("\n") if "<<<<<<< " in text else (), 1):
+        if line.startswith("<<<<<<< "):
+            start, divided = number, False
+        elif line == "=======":
+            divided = start > 0
+        elif divided and line.startswith(">>>>>>> "):
+            yield Problem(path, start, 1, UNRESOLVED, hint)
+            start, divided = 0, False
 
 
 def _too_large(name: str, path: Path) -> Complaint:

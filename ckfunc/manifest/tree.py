@@ -17,7 +17,7 @@ import yaml
 from ckfunc.base.errors import InvalidManifest, Problem
 from ckfunc.base.frozen import frozen
 from ckfunc.base.text import escaped
-from ckfunc.manifest.sources import MAX_FILE_BYTES
+from ckfunc.manifest.sources import MAX_FILE_BYTES, merge_conflicts
 from ckfunc.manifest.variables import NAME
 
 MAX_DEPTH = 32
@@ -97,6 +97,8 @@ def parse(
     try:
         return _composed(text, path, loader, max_depth)
     except yaml.MarkedYAMLError as error:
+        if (conflict := next(merge_conflicts(path, text), None)) is not None:
+            raise refused(conflict) from None
         mark = error.problem_mark or error.context_mark
         if mark is not None and text.count("[") + text.count("{") > max_depth:
             _refuse_deep_nesting(text[: mark.index], path, max_depth)

@@ -325,6 +325,11 @@ targets: {x: {protected: 1}}
         ("a: !un!known x\n", "1:4: tags are not supported"),
         ("a: !!int '7'\n", "1:4: tags are not supported"),
         ("a:\n    b: c\n  d: e\n", "3:3: this does not match the text before it"),
+        (
+            "a:\r\n<<<<<<< ours\r\n  b: c\r\n=======\r\n  b: d\r\n>>>>>>> theirs\r\n",
+            "2:1: unresolved merge conflict (edit",
+        ),
+        ("<<<<<<< a\nb: c\n", "2:2: a colon is not allowed here"),
         ("a: b\n---\nc: d\n", "2:1: a second document starts here (a file must have only one document)"),
         ("a: b\x07\n", "1:5: the character U+0007 is not allowed in YAML"),
         ("ä: ö\nü: \x00\n", "2:4: the character U+0000 is not allowed in YAML"),
