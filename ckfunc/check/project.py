@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -48,6 +49,8 @@ LOCK = "lock"
 """The code of an error in functions.lock, or of a difference from functions.yaml."""
 BUNDLE = "bundle"
 """The code of an error that prevents a script from being bundled with the local files that it imports."""
+
+_EXPORT_ALL = re.compile(r"\bexport\s*\*")
 
 
 @frozen
@@ -139,7 +142,7 @@ def check_project(
         )
     require_types(project, types)
     project = _with_types(project, types)
-    subject = subject_of(project, ambient_types(project))
+    subject = subject_of(project, ambient_types(_with_bundled_exports(project, services.bundler)))
     packages = installable(project, services.detail)
     preparation, bundles = _Preparation(services, project, packages.failure), _Bundles(services, project)
 
@@ -167,6 +170,17 @@ def require_types(project: Project, types: Sequence[str]) -> None:
     for name in types:
         if name not in project.types:
             raise NoSuchFunction(name, project.types)
+
+
+def _with_bundled_exports(project: Project, bundler: Bundler) -> Project:
+    """Return the project with a bundled init script if its exports are those of other files."""
+    script = project.runtime.initialization_script
+    if script is None or not _EXPORT_ALL.search(script.source):
+        return project
+    try:
+        return bundler.project(replace(project, functions=()))
+    except CkfuncError:  # reported by the check
+        return project
 
 
 def ambient_types(project: Project) -> AmbientTypes:

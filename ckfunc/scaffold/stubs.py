@@ -38,8 +38,12 @@ _NOISE = re.compile(
 )
 _NAME = r"[A-Za-z_$][\w$]*"
 _DECLARED = re.compile(
-    rf"\bexport\s+(?:declare\s+)?(?:(?:abstract\s+)?class|(?:async\s+)?function\s*\*?|const\s+enum|const|let|var|enum)\s+({_NAME})"
+    rf"\bexport\s+(?:declare\s+)?(?:(?:abstract\s+)?class|(?:async\s+)?function\s*\*?|const\s+enum|const|let|var|enum|namespace)\s+({_NAME})"
 )
+_NAMESPACE_BODY = re.compile(
+    rf"(?<=\bnamespace)(\s+{_NAME})[\s.\w$]*\{{(?:[^{{}}]|\{{(?:[^{{}}]|\{{[^{{}}]*\}})*\}})*\}}"
+)
+_NAMESPACE = re.compile(rf"\bexport\s*\*\s*as\s+({_NAME})\s+from\b")
 _DESTRUCTURED = re.compile(r"\bexport\s+(?:const|let|var)\s*([{\[])([^{}\[\]=]*(?:=[^{}\[\]]*)?)[}\]]\s*(?::[^=]*)?=")
 _LISTED = re.compile(r"\bexport\s*(type\s*)?\{([^}]*)\}")
 _ITEM = re.compile(rf"^(type )?(?:({_NAME}) as )?({_NAME})$")
@@ -151,11 +155,11 @@ class Exports:
 def exports(source: str) -> Exports:
     """Return the names that `source`, in TypeScript, exports, except `default`.
 
-    Names from `export * from …` and nested destructuring, and types with parameters are not included. A listed name
-    that is declared in another file counts as a value.
+    Names from `export * from …`, which a bundle lists, and nested destructuring, and types with parameters are not
+    included. A listed name that is declared in another file counts as a value.
     """
-    text = _NOISE.sub(" ", source)
-    values = {*_DECLARED.findall(text), *_destructured(text)}
+    text = _NAMESPACE_BODY.sub(r"\1 {}", _NOISE.sub(" ", source))
+    values = {*_DECLARED.findall(text), *_NAMESPACE.findall(text), *_destructured(text)}
     declared = {name for _, name in _TYPE.findall(text)}
     types = {name for exported, name in _TYPE.findall(text) if exported}
     for as_type, name, exported in _listed(text):

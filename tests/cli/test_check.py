@@ -140,6 +140,21 @@ def test_init_script_exports_are_typed_and_its_errors_reported(ckfunc: Ckfunc, p
     assert [line.partition(": ")[0] for line in ran.out.splitlines()] == ["handlers/start.ts:2:9", "lib/init.ts:2:7"]
 
 
+def test_an_init_script_may_export_all_names_of_other_files(ckfunc: Ckfunc, project: Path) -> None:
+    manifest = project / "functions.yaml"
+    manifest.write_text(f"{manifest.read_text()}runtime: {{initialization_script: init.ts}}\n")
+    (project / "lib").mkdir()
+    (project / "lib/a.ts").write_text("export const limit = 3;\n")
+    (project / "init.ts").write_text('export * from "./lib/a";\nexport * as all from "./lib/a";\n')
+    (project / "handlers/start.ts").write_text("function handleEvent() {\n  return limit + all.limit;\n}\n")
+    assert (ran := ckfunc("-C", project, "check")).code == 0, ran.out
+    (project / "lib/a.ts").write_text("export const none = 3;\n")
+    assert [line.partition(": ")[0] for line in ckfunc("-C", project, "check").out.splitlines()] == [
+        "handlers/start.ts:2:10",
+        "handlers/start.ts:2:22",
+    ]
+
+
 def test_local_modules_are_checked_and_unbundleable_imports_reported(ckfunc: Ckfunc, project: Path) -> None:
     (project / "lib").mkdir()
     (project / "lib/format.ts").write_text("export const bold = (text: string): number => `*${text}*`;\n")

@@ -27,6 +27,7 @@ from ckfunc.scaffold.stubs import Scope, exports, scope_of
         ("// export const a = 1;\n/* export { b } */ const s = 'export const c = 1';", ()),
         ("const t = `\nexport const a = 1;\n`;\nexport const b = 'it\\'s';", ("b",)),
         ("export * from 'x';", ()),
+        ("export * as a from 'x'; export namespace B.C { export function d() { if (1) {} } }", ("B", "a")),
         ("export const { a, b: c, d = 1, ...e } = f();", ("a", "c", "d", "e")),
         ("export const [g, , h]: number[] = [1, 2, 3];", ("g", "h")),
         ("const notThis = 1;\nexport let { i } = f(), j = { k: 1 };", ("i",)),
