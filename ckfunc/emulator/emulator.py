@@ -322,17 +322,19 @@ def start_embedded(data: Path, options: EmulatorOptions, cache: Path, clock: Clo
     """Start an emulator of `data`, and return its address and the emulator.
 
     If another process starts one at the same time, return its address, and None. If `data` cannot be written to, the
-    emulator serves a copy and refuses changes, unless a port or a seed was given. Raises Busy after STARTING_S.
+    emulator serves a copy and refuses changes, unless a port or a seed was given. Raises Busy after STARTING_S, and
+    UnwritableDatabase if the data cannot be read either.
     """
     emulator = Emulator(data, options, cache=cache)
+    read_only = False
     until_s = clock.monotonic_s() + STARTING_S
     while True:
         try:
             return emulator.start(), emulator
         except (UnusableDirectory, UnwritableDatabase) as problem:
-            if options.port or options.seed is not None or not problem.unwritable:
+            if read_only or options.port or options.seed is not None or not problem.unwritable:
                 raise
-            emulator = _read_only(data, options, cache, problem)
+            emulator, read_only = _read_only(data, options, cache, problem), True
         except Busy:
             # The process that holds the directory is about to answer, or about to release it.
             if (running := find_running(data)) is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -99,6 +100,22 @@ def test_a_read_only_directory_is_an_expected_error(ckfunc: Callable[..., Any], 
         assert "hint: check its permissions" in ran.err
     else:
         assert ran.code == 0  # root can write anywhere
+
+
+@posix
+@pytest.mark.parametrize("command", ["deploy", "logs", "invoke user.attempted.start_session"])
+def test_an_emulator_database_of_another_user_is_an_expected_error(
+    ckfunc: Callable[..., Any], local: Path, command: str
+) -> None:
+    assert ckfunc("-C", local, "deploy").code == 0
+    (local / ".ckfunc/emulator/emulator.db").chmod(0)
+    (local / ".ckfunc/emulator/lock").chmod(0)
+    unprivileged = "setpriv --bounding-set=-all --inh-caps=-all " if os.geteuid() == 0 else ""
+    if unprivileged and not shutil.which("setpriv"):
+        pytest.skip("root can read everything")
+    ended = shell(f"{unprivileged}{CKFUNC} {command}", local)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "emulator.db cannot be used: Permission denied\nhint: check its permissions\n" in ended.stderr
 
 
 @posix
