@@ -163,6 +163,16 @@ def test_imports_of_types_need_no_packages(missing: Missing) -> None:
     assert missing(files, "ms") == MissingRequirements()
 
 
+def test_local_files_in_computed_names_are_missing_unless_they_are_bundled(missing: Missing) -> None:
+    source = (
+        "export const load = (name) => [\n  import(name ? '../lib/a' : '../lib/b'),\n  import(name ?? '../lib/a'),\n"
+        "  import(name),\n];\nfunction handleEvent() {}\n"
+    )
+    found = errors(missing({START: source, "lib/a.ts": "export const a = 1;\n", "lib/b.ts": "export const b = 1;\n"}))
+    hint = "(use `import` or `require` with a literal relative path)"
+    assert found == [f'{START}:3:18: "../lib/a" is not in the bundle {hint}']
+
+
 def test_a_guarded_import_is_a_warning(missing: Missing) -> None:
     found = missing({START: f"let fast;\ntry {{\n  fast = require('fast');\n}} catch {{}}{FUNCTION}"})
     assert found.errors == ()

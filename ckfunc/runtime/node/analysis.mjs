@@ -111,6 +111,13 @@ function isGuarded(node, ancestors) {
 const makesRequire = (value) =>
   value?.type === 'CallExpression' && (isNamed(value.callee, 'createRequire') || (value.callee.type === 'MemberExpression' && keyOf(value.callee) === 'createRequire'));
 
+/** Return the relative paths in a computed name: bundling resolves those that it can, so the others are missing. */
+function relativePathsIn(node) {
+  const paths = [];
+  if (node) walk(node, (each) => /^\.\.?\//.test(textOf(each)) && paths.push(each));
+  return paths;
+}
+
 function importsOf(program, sloppy) {
   const shadowed = new Set(); // scopes that declare a different `require`
   const made = new Set(['require', '__require']); // names of functions that resolve like `require`; bundles have __require
@@ -122,8 +129,8 @@ function importsOf(program, sloppy) {
   });
   const found = [];
   const add = (source, how, { guarded = false, names = [], type = null } = {}) => {
-    const name = textOf(source);
-    if (name !== undefined) found.push({ name, how, guarded, names, type, at: source.loc.start });
+    const sources = textOf(source) === undefined ? relativePathsIn(source) : [source];
+    for (const each of sources) found.push({ name: textOf(each), how, guarded, names, type, at: each.loc.start });
   };
   const requires = (node, ancestors) => {
     if (node.type === 'Identifier') {
