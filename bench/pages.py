@@ -114,8 +114,9 @@ def _fill(path: Path) -> None:
                 (INVOCATIONS, made.id, event),
             )
             database.execute(
-                "INSERT INTO invocation_details SELECT id, '[]', 1.0, '[]', 0,"
-                " CASE id % 50 WHEN 0 THEN 'FAILED' ELSE 'SUCCEEDED' END, '{\"payload\":1}' FROM invocations"
+                "INSERT INTO invocation_details (invocation_id, console, duration_ms, status, result)"
+                " SELECT id, '[]', 1.0, CASE id % 50 WHEN 0 THEN 'FAILED' ELSE 'SUCCEEDED' END, '{\"payload\":1}'"
+                " FROM invocations"
             )
 
 

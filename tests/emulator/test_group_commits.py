@@ -21,7 +21,7 @@ from ckfunc.emulator.store.database import Database, open_database
 from ckfunc.emulator.store.database_file import SCHEMA
 from ckfunc.model.application import NewFunction
 
-DANGLING = "INSERT INTO invocation_details VALUES (99, '[]', 0.0, '[]', 0, 'FAILED', '{}')"
+DANGLING = "INSERT INTO invocation_details (invocation_id, console, duration_ms) VALUES (99, '[]', 0.0)"
 """A row of a run that does not exist: with deferred foreign keys, only the commit fails."""
 
 
