@@ -190,11 +190,13 @@ class NoHome(CkfuncError):
 
 
 class SystemRefusal(CkfuncError):
-    """The system refused a read or write: no permission, disk full, too many open files."""
+    """The system refused a file, a process, a thread or memory: no permission, disk full, too many open files."""
 
     @classmethod
-    def of(cls, error: OSError) -> SystemRefusal | None:
+    def of(cls, error: BaseException) -> SystemRefusal | None:
         """Return the expected failure for `error`, or None if it may be a bug in ckfunc."""
+        if not isinstance(error, OSError):
+            return cls._without_errno(error)
         if str(error.strerror).startswith("No usable temporary directory"):
             return cls("no directory for temporary files can be written to", "set TMPDIR to one that can")
         path = error.filename if isinstance(error.filename, str) else None
@@ -206,11 +208,29 @@ class SystemRefusal(CkfuncError):
         reason = str(error.strerror)
         return cls(f"{path}: {reason}" if path else reason, hint)
 
+    @classmethod
+    def _without_errno(cls, error: BaseException) -> SystemRefusal | None:
+        """Return the refusal that Python reports by another exception than OSError."""
+        text = str(error)
+        if isinstance(error, MemoryError):
+            return cls("there is not enough memory", _REFUSALS[errno.ENOMEM])
+        if isinstance(error, RuntimeError) and text == _NO_THREAD:
+            return cls("the system does not allow another thread", _REFUSALS[errno.EAGAIN])
+        if isinstance(error, RuntimeError) and text.startswith(_LOOP):
+            return cls(f"{text.removeprefix(_LOOP)}: {os.strerror(errno.ELOOP)}", _OF_PATHS[errno.ELOOP])
+        return None
+
     @staticmethod
     def advice(number: int) -> str | None:
         """Return a hint for this `errno`, if there is one."""
         return _REFUSALS.get(number) or _OF_PATHS.get(number)
 
+
+_NO_THREAD = "can't start new thread"
+"""The message of `threading` at the limit of processes."""
+
+_LOOP = "Symlink loop from "
+"""The message of `Path.resolve` before Python 3.13."""
 
 _OF_PATHS = {
     errno.EACCES: "check its permissions",
@@ -229,6 +249,8 @@ _REFUSALS = {
     getattr(errno, "EDQUOT", errno.ENOSPC): "free up space on the disk and run the command again",
     errno.EMFILE: "raise the limit with `ulimit -n`, or close other programs",
     errno.ENFILE: "close other programs",
+    errno.ENOMEM: "close other programs, or raise the limit of this shell or container",
+    errno.EAGAIN: "close other programs, or raise the limit of processes (`ulimit -u`, or that of the container)",
 }
 
 

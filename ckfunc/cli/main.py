@@ -174,7 +174,7 @@ def _exit_code(app: App, error: BaseException, args: list[str]) -> int:
     if isinstance(error, click.ClickException):
         output.failure(usage_problem(error, args))
         return EXIT_USAGE
-    if isinstance(error, OSError):
+    if isinstance(error, OSError | MemoryError | RuntimeError):
         from ckfunc.runtime.cache import refusal_of
 
         if (refusal := refusal_of(error)) is not None:

@@ -93,8 +93,13 @@ class Emulator:
             shown = "127.0.0.1" if self._host in _ANY else self._host
             self.url = f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
             opened = held.pop_all()
-        self._thread = threading.Thread(target=self._run, args=(listener, opened), name="ckfunc-emulator", daemon=True)
-        self._thread.start()
+        thread = threading.Thread(target=self._run, args=(listener, opened), name="ckfunc-emulator", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # the system starts no more threads
+            opened.close()
+            raise
+        self._thread = thread
         self._ready.wait()
         if self._failure is not None:
             self._thread.join()

@@ -70,10 +70,10 @@ class CacheRefused(CkfuncError):
             raise refused from error
 
 
-def refusal_of(error: OSError) -> CkfuncError | None:
-    """Return the expected failure for an OSError, of the cache or of the system; None if it may be a bug."""
+def refusal_of(error: BaseException) -> CkfuncError | None:
+    """Return the expected failure for an error of the cache or of the system; None if it may be a bug."""
     with contextlib.suppress(NoHome):
-        if error.filename and (in_cache := CacheRefused.of(error, cache_dir())):
+        if isinstance(error, OSError) and error.filename and (in_cache := CacheRefused.of(error, cache_dir())):
             return in_cache
     return SystemRefusal.of(error)
 

@@ -117,7 +117,10 @@ def _in_thread(action: Callable[[], _T]) -> _T:
             problems.append(problem)
 
     thread = threading.Thread(target=run, name="ckfunc-confined")
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError as error:  # Python's exception for the limit of processes
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN)) from error
     thread.join()
     if problems:
         raise problems[0]

@@ -166,3 +166,23 @@ def test_a_directory_that_allows_no_new_files_is_an_expected_failure(path: str) 
         write_atomically(Path(path), "report")
     refusal = SystemRefusal.of(failed.value)
     assert refusal is not None and path in refusal.message
+
+
+@pytest.mark.parametrize(
+    ("error", "message", "hint"),
+    [
+        (RuntimeError("can't start new thread"), "the system does not allow another thread", "ulimit -u"),
+        (BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN)), os.strerror(errno.EAGAIN), "ulimit -u"),
+        (MemoryError(), "there is not enough memory", "close other programs"),
+        (RuntimeError("Symlink loop from '/a'"), f"'/a': {os.strerror(errno.ELOOP)}", "form a loop"),
+    ],
+)
+def test_a_limit_of_the_system_is_an_expected_failure(error: Exception, message: str, hint: str) -> None:
+    refusal = SystemRefusal.of(error)
+    assert refusal is not None
+    assert refusal.message == message
+    assert hint in (refusal.hint or "")
+
+
+def test_another_runtime_error_is_a_bug() -> None:
+    assert SystemRefusal.of(RuntimeError("dictionary changed size during iteration")) is None

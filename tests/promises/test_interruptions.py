@@ -118,6 +118,32 @@ def test_an_emulator_database_of_another_user_is_an_expected_error(
     assert "emulator.db cannot be used: Permission denied\nhint: check its permissions\n" in ended.stderr
 
 
+def test_a_system_without_more_threads_is_an_expected_error(local: Path) -> None:
+    entry = """
+import threading
+def refuse(thread):
+    raise RuntimeError("can't start new thread")
+threading.Thread.start = refuse
+from ckfunc.__main__ import main
+main()
+"""
+    for command in ("deploy", "emulator"):
+        ended = subprocess.run(
+            [sys.executable, "-c", entry, command], check=False, cwd=local, capture_output=True, text=True, timeout=60
+        )
+        assert (ended.returncode, ended.stdout) == (1, ""), ended.stderr
+        assert ended.stderr.startswith("error: the system does not allow another thread\nhint: close other programs")
+
+
+@posix
+def test_a_link_to_itself_is_refused_as_a_new_project(ckfunc: Ckfunc, tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    ran = ckfunc("-C", tmp_path, "init", "loop")
+    assert ran.code == 1
+    assert "loop" in ran.err.splitlines()[0]
+    assert "hint: " in ran.err
+
+
 @posix
 def test_a_removed_working_directory_is_reported_in_one_sentence(tmp_path: Path) -> None:
     gone = tmp_path / "gone"
