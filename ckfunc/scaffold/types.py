@@ -91,7 +91,7 @@ def write_types(
         # Links come first: whether they lead to the declarations of Node decides what the stubs say of it.
         links = link_types(project, progress, install=install)
     except InvalidManifest as problem:
-        progress.warn(f"{problem.message}: the types do not include what the project adds to them")
+        progress.warn(f"{problem.message}: types of its packages, variables and init script are left out")
     return write_stubs(root, schemas, scope) + update_example(root), links
 
 
