@@ -20,6 +20,9 @@ UNRESOLVED = "unresolved merge conflict"
 
 _BOM = "\ufeff"
 
+_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+"""The start of a file whose content git has not fetched. Source: docs/spec.md of Git LFS."""
+
 
 @frozen
 class Complaint:
@@ -109,6 +112,8 @@ def _too_large(name: str, path: Path) -> Complaint:
 def _decoded(data: bytes, name: str) -> str | Complaint:
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return Complaint(f"{name} is UTF-16, not UTF-8", "save the file as UTF-8", 1, 1)
+    if data.startswith(_LFS_POINTER):
+        return Complaint(f"{name} is a Git LFS pointer, not the file itself", "run `git lfs pull`", 1, 1)
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -361,6 +361,14 @@ def test_a_manifest_that_is_not_utf_8_is_refused_with_the_position(tmp_path: Pat
     assert "UTF-16" in problems(project(tmp_path, MINIMAL.encode("utf-16")))[0]
 
 
+def test_a_git_lfs_pointer_is_not_read_as_a_manifest(tmp_path: Path) -> None:
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
+    assert (
+        "functions.yaml is a Git LFS pointer, not the file itself (run `git lfs pull`)"
+        in problems(project(tmp_path, pointer))[0]
+    )
+
+
 def test_a_handler_that_is_not_utf_8_is_reported_in_the_handler(tmp_path: Path) -> None:
     root = project(tmp_path, files={"a.ts": b"\xef\xbb\xbfok\n//\xff\n"})
     assert problems(root) == ["a.ts:2:3: handler 'a.ts' is not UTF-8 text (save the file as UTF-8)"]
