@@ -76,15 +76,19 @@ class ResultStream:
             raise self._unwritable
 
 
-def open_missing() -> None:
-    """Open the null device for standard streams that the caller closed (`>&-`).
+def prepare_streams() -> None:
+    """Open the null device for standard streams that the caller closed (`>&-`), and let the others wait.
 
     Otherwise the next file that is opened, such as a database, would get the number of a standard stream, and printed
-    text would be written to it.
+    text would be written to it. A stream that does not block, as some parent processes leave it, would lose text that
+    is written faster than it is read.
     """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8"))
+        elif sys.platform != "win32":
+            with suppress(OSError, ValueError):
+                os.set_blocking(getattr(sys, name).fileno(), True)
 
 
 def write_text(stream: TextIO, text: str) -> None:

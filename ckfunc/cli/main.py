@@ -14,7 +14,7 @@ import click
 from ckfunc import __version__
 from ckfunc.base.errors import EXIT_BUG, EXIT_FAILED, EXIT_OK, EXIT_USAGE, CkfuncError, UsageProblem
 from ckfunc.base.interrupts import EXIT_INTERRUPTED, caused_by_interrupt, end_on_interrupt
-from ckfunc.base.streams import ReaderGone, open_missing
+from ckfunc.base.streams import ReaderGone, prepare_streams
 from ckfunc.base.text import cut, nearest, printable
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import read_bash_line
@@ -132,7 +132,7 @@ cli.params += common_options()
 
 def main() -> NoReturn:
     """Run the command line; never returns."""
-    open_missing()
+    prepare_streams()
     if sys.platform == "win32":  # older consoles do not know control codes otherwise
         importlib.import_module("colorama").just_fix_windows_console()  # a dependency of click on Windows
     code = run(sys.argv[1:])

@@ -46,6 +46,21 @@ def test_closed_standard_streams_change_neither_the_result_nor_the_exit_code(loc
 
 
 @posix
+def test_a_pipe_that_does_not_block_gets_the_complete_result(local: Path) -> None:
+    script = f"// {'x' * 300_000}\nasync function handleEvent() {{}}\n"
+    (local / "handlers/start.ts").write_text(script)
+    assert shell(f"{CKFUNC} deploy", local).returncode == 0
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    arguments = [sys.executable, "-m", "ckfunc", "show", "user.attempted.start_session"]
+    with process_of(arguments, cwd=local, stdout=writing) as process, os.fdopen(reading, encoding="utf-8") as result:
+        os.close(writing)
+        time.sleep(1)  # until the pipe is full
+        assert result.read().strip() == script.strip()
+        assert process.wait(timeout=60) == 0
+
+
+@posix
 @pytest.mark.slow
 def test_a_closed_pipe_does_not_change_the_exit_code(ckfunc: Ckfunc, local: Path) -> None:
     ended = "echo ${PIPESTATUS[0]} >&2"
