@@ -18,7 +18,7 @@ from ckfunc.base.files import read_checked, remove_unused, write_checked
 from ckfunc.base.text import digest
 from ckfunc.model.execution import Compiled, Import, Resolution, StatementList, SyntaxProblem
 from ckfunc.runtime.frames import BrokenStream, Decoder, encode
-from ckfunc.runtime.node import bare_environment, node_executable
+from ckfunc.runtime.node import bare_environment, node_executable, require_recent_node
 from ckfunc.runtime.processes import death, kill_group, start_group
 
 PROGRAM = Path(__file__).parent / "node" / "compiler.mjs"
@@ -120,7 +120,8 @@ class CompilerProcess:
             try:
                 answer, javascript = self._ask({"name": name}, source)
             except _Died as died:
-                if last:  # the second time, so this source makes Node end
+                if last:  # the second time, so this source makes Node end, or every source does
+                    require_recent_node()
                     return SyntaxProblem(name, 1, 1, f"Node could not compile this: it {died}")
                 continue
             if answer["op"] == "problem":

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -82,6 +83,15 @@ def node_major() -> str:
     return f"v{NODE_MAJOR}"  # asking Node would delay each first run by 20 ms
 
 
+def require_recent_node() -> None:
+    """Raise NodeMissing if CKFUNC_NODE is not Node, or older than the Node that handlers are tested on."""
+    if os.environ.get("CKFUNC_NODE"):
+        version = node_version(node_executable())
+        if int(version[1:].partition(".")[0]) < NODE_MAJOR:
+            hint = f"set it to a Node {NODE_MAJOR}, or unset it to use the Node that ckfunc installs"
+            raise NodeMissing(f"CKFUNC_NODE is Node {version}, which is too old", hint=hint)
+
+
 @lru_cache
 def node_version(node: Path) -> str:
     """Return the version of a Node, such as "v24.19.0". Raises NodeMissing if it does not run."""
@@ -91,7 +101,10 @@ def node_version(node: Path) -> str:
         )
     except (OSError, subprocess.SubprocessError) as error:
         raise NodeMissing(f"{node} does not run", hint=_INSTALL_HINT) from error
-    return done.stdout.strip()
+    version = done.stdout.strip()
+    if not re.fullmatch(r"v\d+\.\d+\.\d+\S*", version):
+        raise NodeMissing(f"{node} is not Node: it prints no version", hint=_INSTALL_HINT)
+    return version
 
 
 def bare_environment(environ: Mapping[str, str] | None = None) -> dict[str, str]:

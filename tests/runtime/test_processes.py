@@ -13,6 +13,7 @@ import pytest
 
 from ckfunc.base.errors import NodeMissing
 from ckfunc.model.execution import Compiled
+from ckfunc.runtime.compiler import CompilerProcess
 from ckfunc.runtime.frames import BrokenStream, Decoder, encode
 from ckfunc.runtime.node import (
     NODE_MAJOR,
@@ -70,13 +71,28 @@ def test_another_node_can_be_selected(monkeypatch, tmp_path):
 
 
 @posix_only
-def test_a_program_that_is_not_node_is_refused(monkeypatch, tmp_path):
+@pytest.mark.parametrize(
+    ("line", "message"), [("exit 3", "does not run"), ("echo hi", "is not Node"), ("exit 0", "is not Node")]
+)
+def test_a_program_that_is_not_node_is_refused(monkeypatch, tmp_path, line, message):
     impostor = tmp_path / "node"
-    impostor.write_text("#!/bin/sh\nexit 3\n")
+    impostor.write_text(f"#!/bin/sh\n{line}\n")
     impostor.chmod(0o755)
     monkeypatch.setenv("CKFUNC_NODE", str(impostor))
-    with pytest.raises(NodeMissing, match="does not run"):
+    with pytest.raises(NodeMissing, match=message):
         node_version(node_executable())
+
+
+@posix_only
+def test_a_node_that_is_too_old_for_the_compiler_is_named(monkeypatch, tmp_path):
+    older = tmp_path / "node"
+    older.write_text('#!/bin/sh\n[ "$1" = --version ] && echo v20.20.2 && exit\nexit 9\n')
+    older.chmod(0o755)
+    monkeypatch.setenv("CKFUNC_NODE", str(older))
+    compiler = CompilerProcess()
+    with pytest.raises(NodeMissing, match=r"CKFUNC_NODE is Node v20\.20\.2, which is too old"):
+        compiler.compile([("a.ts", "function handleEvent() {}")])
+    compiler.close()
 
 
 @posix_only
