@@ -10,7 +10,7 @@ import stat
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -277,18 +277,26 @@ def link_target(link: Path) -> Path | None:
         return None
 
 
+_MOMENT_S = 1.0
+
+
 @contextlib.contextmanager
-def locked(path: Path, *, wait_s: float | None = None) -> Iterator[bool]:
+def locked(path: Path, *, wait_s: float | None = None, on_wait: Callable[[], object] = lambda: None) -> Iterator[bool]:
     """Lock the file `path`; yield whether the lock was acquired. The system releases it when the process ends.
 
-    With `wait_s` None, waits without a limit; with 0, tries once. The file is never removed.
+    With `wait_s` None, waits without a limit; with 0, tries once. `on_wait` is called once if it has to wait for longer
+    than a moment. The file is never removed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+b") as file:
-        deadline = None if wait_s is None else time.monotonic() + wait_s
+        began, told = time.monotonic(), False
         while not (acquired := _try_lock(file)):
-            if deadline is not None and time.monotonic() >= deadline:
+            waited_s = time.monotonic() - began
+            if wait_s is not None and waited_s >= wait_s:
                 break
+            if waited_s >= _MOMENT_S and not told:
+                told = True
+                on_wait()
             time.sleep(0.02)
         try:
             yield acquired

@@ -14,6 +14,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from platform import machine
 from typing import Any
@@ -82,10 +83,11 @@ def install(
         hold(directory)
         if is_installed(directory):
             return directory
-        with locked(directory.with_name(f"{directory.name}.lock")):
+        report = on_progress or (lambda _: None)
+        waiting = partial(report, "waiting for another process that installs these packages")
+        with locked(directory.with_name(f"{directory.name}.lock"), on_wait=waiting):
             if is_installed(directory):
                 return directory
-            report = on_progress or (lambda _: None)
             if (directory / MARKER).exists():
                 report("installed packages are incomplete: installing them again")
             work = _Installation(dependencies, cache, policy, settings, report, stop or threading.Event(), integrity)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import SimpleQueue
 
 import pytest
 from support.npm_registry import TINY, registry
 from support.sampling import sampled
 
 from ckfunc.base.errors import DependenciesFailed
+from ckfunc.base.files import locked
 from ckfunc.runtime.install import install, is_installed, runtime_directory
 
 
@@ -61,6 +63,18 @@ def test_an_empty_list_is_installed_without_npm(tmp_path):
     progress = []
     assert is_installed(install({}, tmp_path, progress.append))
     assert progress == []
+
+
+def test_waiting_for_another_install_is_reported_once(tmp_path):
+    directory = runtime_directory({}, tmp_path)
+    progress = SimpleQueue()
+    with ThreadPoolExecutor(1) as thread:
+        with locked(directory.with_name(f"{directory.name}.lock")):
+            installing = thread.submit(install, {}, tmp_path, progress.put)
+            told = progress.get(timeout=30)
+        assert installing.result(30) == directory
+    assert told == "waiting for another process that installs these packages"
+    assert progress.empty()
 
 
 def test_concurrent_installs_share_one_directory(tmp_path, npm):
