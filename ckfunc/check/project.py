@@ -26,8 +26,8 @@ from ckfunc.deploy.gates import GateOutcome
 from ckfunc.deploy.plan.checks import UNCHECKED, installable, missing_modules
 from ckfunc.manifest import guests_allowed, watched_files
 from ckfunc.manifest.sources import UNRESOLVED
-from ckfunc.model.application import DEFAULT_PACKAGES
 from ckfunc.model.execution import Import, SyntaxProblem
+from ckfunc.model.lock import PLATFORM_RANGES
 from ckfunc.model.project import Project, Script
 from ckfunc.runtime.compiler import CachingCompiler
 from ckfunc.runtime.install import scripts_warning
@@ -173,7 +173,7 @@ def require_types(project: Project, types: Sequence[str]) -> None:
 
 
 def _with_bundled_exports(project: Project, bundler: Bundler) -> Project:
-    """Return the project with a bundled init script if its exports are those of other files."""
+    """Return the project with its init script bundled if that exports all names of another file (`export *`)."""
     script = project.runtime.initialization_script
     if script is None or not _EXPORT_ALL.search(script.source):
         return project
@@ -225,8 +225,7 @@ class _Preparation:
     def _link_packages(self) -> bool:
         """Make the packages that scripts import resolvable; return whether none of them is missing."""
         root, dependencies = self._project.root, self._project.runtime.dependencies or {}
-        defaults = {package.name for package in DEFAULT_PACKAGES}
-        if not any_mentions(root, list_files(root).scripts, {*dependencies, *defaults}):
+        if not any_mentions(root, list_files(root).scripts, {*dependencies, *PLATFORM_RANGES}):
             return True
         try:
             if self._failure is not None:
@@ -274,7 +273,7 @@ class _Bundles:
     def _missing_requirements(self, project: Project, broken: Collection[str]) -> tuple[Finding, ...]:
         """Return the requirements of scripts that the platform will not meet; skips broken scripts."""
         runtime = project.runtime
-        packages = {*(runtime.dependencies or ()), *(package.name for package in DEFAULT_PACKAGES)}
+        packages = {*(runtime.dependencies or ()), *PLATFORM_RANGES}
         required = Requirements(project.root, packages, complete=runtime.dependencies is not None)
         init_script = runtime.initialization_script
         handlers = {function.handler.path: function.handler for function in project.functions or ()}
@@ -288,7 +287,7 @@ class _Bundles:
         return as_findings(missing.errors, REQUIREMENT)
 
     def unresolved(self) -> tuple[Finding, ...]:
-        """Return the imports of installed packages that Node would not find; call it after `problems`."""
+        """Return the imports of installed packages that would fail in Node; call it after `problems`."""
         return as_findings(missing_modules(self._project, self._imports, self._services.compiler), REQUIREMENT)
 
 

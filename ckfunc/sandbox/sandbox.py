@@ -24,10 +24,11 @@ from ckfunc.emulator.emulator import Emulator
 from ckfunc.emulator.options import EmulatorOptions
 from ckfunc.emulator.store.application import StoredRuntime
 from ckfunc.emulator.store.seeds import SeedRefused, apply
-from ckfunc.model.application import DEFAULT_PACKAGES, ConsoleLine
+from ckfunc.model.application import ConsoleLine
 from ckfunc.model.execution import Compiled, Determinism, Environment, HandlerError, Limits, SyntaxProblem
 from ckfunc.model.fault import ActiveFault, Fault
 from ckfunc.model.job import Seed
+from ckfunc.model.lock import PLATFORM_RANGES
 from ckfunc.model.project import Script
 from ckfunc.sandbox import conversations, trials
 from ckfunc.sandbox.acts import Act, ChainedRun, Consequences
@@ -319,7 +320,7 @@ class Sandbox:
         if isinstance(result, Compiled) and (result.imports or result.no_handler or result.failure):
             from ckfunc.bundle.requirements import Requirements
 
-            packages = {*self._scripts.dependencies, *(package.name for package in DEFAULT_PACKAGES)}
+            packages = {*self._scripts.dependencies, *PLATFORM_RANGES}
             required = Requirements(self._tools.root, packages)
             for problem in required.missing([script], compile_all, self._scripts.initialization_script).errors:
                 message = f"{problem.message} ({problem.hint})" if problem.hint else problem.message

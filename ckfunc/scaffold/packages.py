@@ -18,7 +18,7 @@ from typing import Any
 from ckfunc.base.errors import CkfuncError, DependenciesFailed, PackageUnknown
 from ckfunc.base.files import link_directory, link_target, read_file
 from ckfunc.base.frozen import frozen
-from ckfunc.model.application import DEFAULT_PACKAGES
+from ckfunc.model.lock import PLATFORM_RANGES
 from ckfunc.runtime.install import install, is_installed, runtime_directory
 from ckfunc.runtime.policy import NO_POLICY, InstallPolicy
 from ckfunc.runtime.tools import PACKAGE as NODE_TYPES_PACKAGE
@@ -137,7 +137,7 @@ def has_links(root: Path) -> bool:
 
 def all_packages(dependencies: Mapping[str, str]) -> dict[str, str]:
     """Return the packages that handlers run with: these, and the platform's own."""
-    return {**{package.name: package.version for package in DEFAULT_PACKAGES}, **dependencies}
+    return {**PLATFORM_RANGES, **dependencies}
 
 
 def _existing_directories(names: Iterable[str], directory: Path) -> dict[str, Path]:

@@ -15,7 +15,7 @@ from ckfunc.base.frozen import frozen
 from ckfunc.base.text import digest, printable
 from ckfunc.deploy.plan.plan import ChangeAction, Plan
 from ckfunc.deploy.resources import BY_KIND, DEPENDENCIES
-from ckfunc.model.application import DEFAULT_PACKAGES
+from ckfunc.model.lock import PLATFORM_RANGES
 
 if TYPE_CHECKING:
     from ckfunc.bundle.requirements import Compile, MissingRequirements
@@ -147,7 +147,7 @@ def require_packages(
         if result.failure is not None:
             warn(f"{result.failure.message}: {UNCHECKED}")
     if scripts := _scripts_to_check(plan):
-        packages = {*(project.runtime.dependencies or ()), *(package.name for package in DEFAULT_PACKAGES)}
+        packages = {*(project.runtime.dependencies or ()), *PLATFORM_RANGES}
         imports = _missing(project, packages, scripts, compiler.compile).imports
         _refuse(missing_modules(project, imports, compiler))
 
@@ -155,7 +155,7 @@ def require_packages(
 def missing_modules(
     project: Project, imports: Sequence[tuple[str, Import]], compiler: CachingCompiler
 ) -> tuple[Problem, ...]:
-    """Return the imports (of MissingRequirements) that Node would not find; () if the packages are not installed."""
+    """Return errors for the imports (of MissingRequirements) that would fail in Node; () without installed packages."""
     if not imports:
         return ()
     from ckfunc.bundle.requirements import unresolved
