@@ -91,10 +91,11 @@ def versions_of(remote: Remote, function: Function, cache: VersionCache) -> Iter
         yield version
 
 
-def taken_back(versions: Sequence[FunctionVersion]) -> frozenset[int]:
-    """Return the numbers of the versions that an undo or a rollback took back; `versions` are sorted, newest first.
+def reverted_versions(versions: Sequence[FunctionVersion]) -> frozenset[int]:
+    """Return the numbers of the versions that an undo or a rollback reverted; `versions` are sorted, newest first.
 
-    After such a version, the script of one before it was deployed again. The newest script is not taken back.
+    A version is reverted if the script of an older version was deployed again after it. A version with the newest
+    script is not.
     """
     scripts = [script_digest(version) for version in versions]
     return frozenset(

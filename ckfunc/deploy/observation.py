@@ -5,7 +5,7 @@ The rule: once `min_runs` runs of the new version have ended, and after each fur
     runs * (max_failures + earlier failure rate), rounded up
 
 of them may have failed. The earlier failure rate is the share of failures in the function's last EARLIER_RUNS runs of
-older versions that were not taken back, including runs that end during the watch; without such runs it is 0. The
+older versions that were not reverted, including runs that end during the watch; without such runs it is 0. The
 arithmetic is exact, so the result can be computed by hand.
 
 The journal of the deploy records how far the watch has come, so that `deploy --resume` continues it after a crash.
@@ -36,7 +36,7 @@ from ckfunc.deploy.apply.journal import JournalRecord
 from ckfunc.deploy.apply.recovery import NothingToUndo, Undo, ValuesNeeded, prepare_undo
 from ckfunc.deploy.apply.report import DeployReport, Ending, nothing_done
 from ckfunc.deploy.cache import VersionCache
-from ckfunc.deploy.history import taken_back, versions_of
+from ckfunc.deploy.history import reverted_versions, versions_of
 from ckfunc.deploy.run import carry_out_undo
 from ckfunc.logs.entries import Gap, LogEntry, Recovered, Trouble
 from ckfunc.logs.follow import CheckedClock, follow
@@ -54,7 +54,7 @@ MOST_EXAMPLES = 3
 """How many failed runs of each function are reported."""
 _PAGE = 100
 _MOST_VERSIONS = 100
-"""Among how many older versions those are found that were taken back."""
+"""How many older versions are searched for reverted ones."""
 
 
 class FunctionVerdict(StrEnum):
@@ -70,7 +70,7 @@ class FunctionVerdict(StrEnum):
 class VersionRuns:
     """The runs of a function's new version so far, and the earlier ones. `first_failed` are the first failed runs.
 
-    `earlier` says of each earlier run whether it failed; runs of the versions `taken_back` are not included, because a
+    `earlier` says of each earlier run whether it failed. It does not include runs of `reverted` versions, because a
     failed deploy must not make the next one pass. `replaced_by` is the number of a newer version that ran.
     """
 
@@ -82,7 +82,7 @@ class VersionRuns:
     failed: int = 0
     breached: bool = False
     replaced_by: int | None = None
-    taken_back: frozenset[int] = frozenset()
+    reverted: frozenset[int] = frozenset()
     earlier: deque[bool] = field(default_factory=lambda: deque(maxlen=EARLIER_RUNS))
     first_failed: list[Invocation] = field(default_factory=list)
 
@@ -97,7 +97,7 @@ class VersionRuns:
             return
         failed = run.status is Status.FAILED
         if run.version_number < self.version:
-            if run.version_number not in self.taken_back:
+            if run.version_number not in self.reverted:
                 self.earlier.append(failed)
             return
         self.runs += 1
@@ -329,15 +329,15 @@ def _follow_runs(functions: Sequence[VersionRuns], until: datetime, context: Wat
 def _beginnings(
     by_type: Mapping[str, VersionRuns], client: Client, cache: VersionCache
 ) -> Iterator[tuple[str, datetime]]:
-    """Find the versions that were taken back, and yield the time of the oldest earlier run that counts.
+    """Set the `reverted` versions, and yield the type of each function with the time of its oldest run that counts.
 
-    Functions with fewer earlier runs are omitted.
+    Functions with fewer than EARLIER_RUNS earlier runs are omitted.
     """
     for function in client.functions():
         if runs := by_type.get(function.type):
-            if runs.former > 2:
+            if runs.former > 2:  # at least an older version, a reverted one, and the older script again
                 versions = (each for each in versions_of(client, function, cache) if each.version_number < runs.version)
-                runs.taken_back = taken_back(list(islice(versions, _MOST_VERSIONS)))
+                runs.reverted = reverted_versions(list(islice(versions, _MOST_VERSIONS)))
             if moment := _beginning(function, runs, client):
                 yield function.type, moment
 
@@ -346,7 +346,7 @@ def _beginning(function: Function, runs: VersionRuns, client: Client) -> datetim
     earlier: dict[int, datetime] = {}
     for window in InvocationListing(client, function.id).windows(_PAGE):
         for row in window:
-            counts = row.version_number < runs.version and row.version_number not in runs.taken_back
+            counts = row.version_number < runs.version and row.version_number not in runs.reverted
             if counts and row.status is not Status.RUNNING:
                 earlier[row.id] = row.created_time
                 if len(earlier) == EARLIER_RUNS:

@@ -19,7 +19,7 @@ from ckfunc.base.secrets import Secret
 from ckfunc.deploy import run
 from ckfunc.deploy.apply import journal, watch_record
 from ckfunc.deploy.apply.journal import JournalRecord
-from ckfunc.deploy.history import taken_back
+from ckfunc.deploy.history import reverted_versions
 from ckfunc.deploy.observation import (
     FunctionVerdict,
     Observation,
@@ -228,7 +228,7 @@ def test_a_version_is_compared_with_recorded_and_live_runs_of_older_versions(sce
     assert found.functions[0].allowed == 6  # 12 * (2 % + 41 %) = 5.16
 
 
-def test_runs_of_versions_that_were_taken_back_are_not_compared(scene: Scene) -> None:
+def test_runs_of_reverted_versions_are_not_compared(scene: Scene) -> None:
     scene.runs(SENT, 1, *[False] * 60)
     scene.watch(scene.deploy(Wanted("bad")), Traffic([lambda: scene.runs(SENT, 2, *[True] * 90)]))
     scene.runs(SENT, 3, *[False] * 20)
@@ -255,9 +255,9 @@ def test_runs_of_versions_that_were_taken_back_are_not_compared(scene: Scene) ->
         ("ABC", ()),
     ],
 )
-def test_a_version_is_taken_back_by_an_older_script(scripts: str, numbers: tuple[int, ...]) -> None:
+def test_a_version_is_reverted_by_an_older_script(scripts: str, numbers: tuple[int, ...]) -> None:
     versions = [FunctionVersion(1, number, script) for number, script in enumerate(scripts, 1)]
-    assert taken_back(versions[::-1]) == set(numbers)
+    assert reverted_versions(versions[::-1]) == set(numbers)
 
 
 def test_a_slow_run_counts_once_after_it_ends(scene: Scene) -> None:
