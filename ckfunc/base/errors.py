@@ -21,8 +21,8 @@ EXIT_DIFFERENCES = 3
 EXIT_BUG = 4
 EXIT_CODES = {
     EXIT_OK: "done, or nothing to do",
-    EXIT_FAILED: "an expected failure, with one sentence and a hint; a deploy of which any part failed; "
-    "or you declined a confirmation",
+    EXIT_FAILED: "an expected failure, with one sentence and a hint; a deploy that failed in part; "
+    "or a declined confirmation",
     EXIT_USAGE: "wrong usage of the command",
     EXIT_DIFFERENCES: "there are differences (`ckfunc diff --exit-code`, `ckfunc replay --exit-code`)",
     EXIT_BUG: "a bug in ckfunc; the path of a log file is printed",
@@ -210,7 +210,7 @@ class SystemRefusal(CkfuncError):
 
     @classmethod
     def _without_errno(cls, error: BaseException) -> SystemRefusal | None:
-        """Return the refusal that Python reports by another exception than OSError."""
+        """Return the refusal that Python reports with an exception other than OSError."""
         text = str(error)
         if isinstance(error, MemoryError):
             return cls("there is not enough memory", _REFUSALS[errno.ENOMEM])
@@ -227,7 +227,7 @@ class SystemRefusal(CkfuncError):
 
 
 _NO_THREAD = "can't start new thread"
-"""The message of `threading` at the limit of processes."""
+"""The message of `threading` when the process limit is reached."""
 
 _LOOP = "Symlink loop from "
 """The message of `Path.resolve` before Python 3.13."""
@@ -249,8 +249,8 @@ _REFUSALS = {
     getattr(errno, "EDQUOT", errno.ENOSPC): "free up space on the disk and run the command again",
     errno.EMFILE: "raise the limit with `ulimit -n`, or close other programs",
     errno.ENFILE: "close other programs",
-    errno.ENOMEM: "close other programs, or raise the limit of this shell or container",
-    errno.EAGAIN: "close other programs, or raise the limit of processes (`ulimit -u`, or that of the container)",
+    errno.ENOMEM: "close other programs, or raise the memory limit of this shell or container",
+    errno.EAGAIN: "close other programs, or raise the process limit (`ulimit -u`, or the container's)",
 }
 
 

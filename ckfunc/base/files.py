@@ -277,25 +277,26 @@ def link_target(link: Path) -> Path | None:
         return None
 
 
-_MOMENT_S = 1.0
+_REPORTED_WAIT_S = 1.0
+"""The wait for a lock after which it is reported."""
 
 
 @contextlib.contextmanager
 def locked(path: Path, *, wait_s: float | None = None, on_wait: Callable[[], object] = lambda: None) -> Iterator[bool]:
     """Lock the file `path`; yield whether the lock was acquired. The system releases it when the process ends.
 
-    With `wait_s` None, waits without a limit; with 0, tries once. `on_wait` is called once if it has to wait for longer
-    than a moment. The file is never removed.
+    With `wait_s` None, waits without a limit; with 0, tries once. `on_wait` is called once, after a second of
+    waiting. The file is never removed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+b") as file:
-        began, told = time.monotonic(), False
+        began, reported = time.monotonic(), False
         while not (acquired := _try_lock(file)):
             waited_s = time.monotonic() - began
             if wait_s is not None and waited_s >= wait_s:
                 break
-            if waited_s >= _MOMENT_S and not told:
-                told = True
+            if waited_s >= _REPORTED_WAIT_S and not reported:
+                reported = True
                 on_wait()
             time.sleep(0.02)
         try:

@@ -77,11 +77,11 @@ class ResultStream:
 
 
 def prepare_streams() -> None:
-    """Open the null device for standard streams that the caller closed (`>&-`), and let the others wait.
+    """Open the null device for standard streams that the caller closed (`>&-`), and make the others blocking.
 
-    Otherwise the next file that is opened, such as a database, would get the number of a standard stream, and printed
-    text would be written to it. A stream that does not block, as some parent processes leave it, would lose text that
-    is written faster than it is read.
+    Otherwise the next file that is opened, such as a database, would get the number of a closed stream, and printed
+    text would be written to it. Some parent processes leave streams non-blocking: these would lose text that is
+    written faster than it is read.
     """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:

@@ -15,11 +15,11 @@ from typing import Protocol, TextIO
 from ckfunc.base.streams import ResultStream, discard_rest, write_text
 from ckfunc.base.text import USUAL_COLUMNS, Line, Piece, cells, cut, one_line, plain, status_line, styled
 
-LONG_S = 0.5
+_SHOWN_AFTER_S = 0.5
 """The duration after which a spinner is shown."""
 _TURN_S = 0.25
 _OTHER_COLUMNS = 16
-"""The columns that a spinner leaves for the time and the margin."""
+"""The columns that the text of a spinner leaves for the time and the margin."""
 _ERASE_LINE = "\r\x1b[2K"
 _CLEAR = "\x1b[2J\x1b[3J\x1b[H"
 
@@ -95,7 +95,7 @@ class StatusLine:
 
 
 class Spinner:
-    """A text and the time that has passed, drawn with `show` on a thread until `stop`; at first nothing is shown."""
+    """A text and the elapsed time, drawn with `show` on a thread until `stop`; short waits show nothing."""
 
     def __init__(self, text: str, show: Callable[[Line], object]) -> None:
         self.text = text
@@ -105,12 +105,12 @@ class Spinner:
         self._thread.start()
 
     def stop(self) -> None:
-        """Remove it."""
+        """Remove the spinner."""
         self._ended.set()
         self._thread.join()
 
     def _turn(self) -> None:
-        if self._ended.wait(LONG_S):
+        if self._ended.wait(_SHOWN_AFTER_S):
             return
         began = time.monotonic()
         for frame in itertools.cycle("-\\|/"):
@@ -147,11 +147,11 @@ class Terminal:
 
     @property
     def interactive(self) -> bool:
-        """Whether there is a terminal to ask on."""
+        """Whether there is a terminal to ask questions on."""
         return not self._environ.get("CI") and sys.stdin.isatty() and sys.stderr.isatty()
 
     def width(self) -> int | None:
-        """Return the width of the terminal for results; None if stdout is no terminal."""
+        """Return the width of the terminal for results; None if stdout is not a terminal."""
         return columns() if sys.stdout.isatty() else None
 
     def uses_color(self, stream: TextIO) -> bool:
@@ -188,14 +188,14 @@ class Terminal:
         """Raise ReaderGone if the reader has closed the pipe, on systems that report it before the next write."""
         self.results.require_reader()
 
-    def news(self, text: str) -> None:
-        """Show a text next to the spinner, if there is one."""
+    def update_progress(self, text: str) -> None:
+        """Replace the text of the spinner, if there is one."""
         if (spinner := self._spinner) is not None and text.strip():
             spinner.text = one_line(text)
 
     @contextmanager
     def progress(self, text: str) -> Iterator[Callable[[], object]]:
-        """Show a spinner on a terminal after half a second, until the end or a call of what is yielded."""
+        """Show a spinner on a terminal after half a second, until the end or a call of the yielded function."""
         hidden = self.settings.quiet or self.settings.verbose or self._environ.get("CI")
         if not hidden and sys.stderr.isatty() and self._environ.get("TERM") != "dumb":
             self._spin(text)
@@ -230,8 +230,8 @@ class Terminal:
     @property
     def pinnable(self) -> bool:
         """Whether a status line can be shown at the bottom of the terminal."""
-        plain = self.settings.quiet or self.settings.json or self._environ.get("TERM") == "dumb"
-        return not plain and not self._environ.get("CI") and sys.stdout.isatty() and sys.stderr.isatty()
+        hidden = self.settings.quiet or self.settings.json or self._environ.get("CI")
+        return not hidden and self._environ.get("TERM") != "dumb" and sys.stdout.isatty() and sys.stderr.isatty()
 
     @property
     def pin_width(self) -> int:

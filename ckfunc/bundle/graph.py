@@ -78,8 +78,8 @@ def _specifiers(source: str, code: str) -> Iterator[Specifier]:
 def _quoted(code: str) -> Iterator[re.Match[str]]:
     """Yield the paths that follow `from`, `import` or `require`, perhaps after comments and a parenthesis.
 
-    If the argument of a call is an expression, such as `import(a ? "./b" : "./c")`, yield all relative paths: esbuild
-    follows those in the expression.
+    If the argument of any call is an expression, such as `import(a ? "./b" : "./c")`, yield all relative paths of the
+    source, because esbuild follows those in the expression.
     """
     gaps, start, paths, expression = _Gaps(code), 0, dict[int, re.Match[str]](), False
     while (keyword := _KEYWORD.search(code, start)) is not None:
@@ -102,7 +102,7 @@ def _quoted(code: str) -> Iterator[re.Match[str]]:
 
 
 class _Gaps:
-    """Whitespace and comments of a source. None is read twice, so that the time for a scan is linear."""
+    """Whitespace and comments of a source. Each is read only once, so that a scan takes linear time."""
 
     def __init__(self, code: str) -> None:
         self._code = code
@@ -114,7 +114,7 @@ class _Gaps:
         passed = [start]
         while passed[-1] not in self._ends:
             space = _SPACE.match(self._code, passed[-1])
-            assert space is not None  # noqa: S101 - it may be empty
+            assert space is not None  # noqa: S101 - it also matches the empty text
             after = self._comment_end(space.end())
             if after is None:
                 self._ends[passed[-1]] = space.end()

@@ -68,7 +68,7 @@ class Bundler:
         """Return the project with every script as it is deployed; `watched` then includes the files of the bundles.
 
         A script that imports no local file stays unchanged, after a scan of its text. Raises InvalidModules with all
-        errors and unresolved conflicts, NoBundler, and what installing esbuild raises.
+        errors and unresolved conflicts, NoBundler, and the errors of installing esbuild.
         """
         tree, scripts = Tree(Files(project.root)), _scripts(project)
         graphs = {
@@ -115,7 +115,7 @@ class Bundler:
         return {key: bundle if bundle is not None else built[key] for key, bundle in cached.items()}
 
     def _built(self, entries: Mapping[_Key, BundleInput]) -> dict[_Key, Bundle | tuple[Problem, ...]]:
-        from ckfunc.bundle import build, esbuild  # which bundles in the cache do not need
+        from ckfunc.bundle import build, esbuild  # not needed for cached bundles
 
         program = esbuild.executable(self.cache, self.on_progress, self.policy())
         results = dict(zip(entries, build.build(program, list(entries.values())), strict=True))
@@ -224,12 +224,12 @@ class Workspace:
     def reload_scripts(self) -> Project:
         """Read the project again after ckfunc has changed it; later calls of `scripts` return the new one.
 
-        If the change made functions.lock outdated, the lock is ignored, and scripts with errors are not bundled.
+        A functions.lock that the change made outdated is ignored. Scripts with errors are not bundled.
         """
         self._project = self._sources = None
         try:
             self._scripts = self.bundler().project(self._read(lenient=True, drifted=True))
-        except InvalidModules as problem:  # ckfunc has marked conflicts
+        except InvalidModules as problem:  # such as the conflicts that a pull has just marked
             self._scripts = problem.project
         return self._scripts
 

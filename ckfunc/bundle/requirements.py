@@ -182,7 +182,7 @@ class Requirements:
 
 
 def unresolved(imports: Sequence[tuple[str, Import]], modules: Sequence[Resolution]) -> tuple[Problem, ...]:
-    """Return problems for the imports (of MissingRequirements) that are not in the installed packages."""
+    """Return problems for the imports (of MissingRequirements) that fail with the installed packages."""
     return tuple(
         _import_problem(path, module_import, module)
         for (path, module_import), module in zip(imports, modules, strict=True)
@@ -205,8 +205,8 @@ def _import_problem(path: str, imported: Import, module: Resolution) -> Problem:
 def _export_problem(path: str, imported: Import, export: MissingExport) -> Problem:
     if export.name == "default":
         message, hint = "no default export", f'write `import * as name from "{imported.name}"`'
-    elif export.common:  # Node finds names of CommonJS modules only in assignments that it recognizes
-        message = f"no export {export.name} that Node can import by its name"
+    elif export.commonjs:  # Node finds names of CommonJS modules only in assignments that it recognizes
+        message = f"no export {export.name} that Node can import by name"
         hint = f'write `import name from "{imported.name}"`, and use `name.{export.name}`'
     else:
         message, hint = f"no export {export.name}", None
@@ -215,7 +215,7 @@ def _export_problem(path: str, imported: Import, export: MissingExport) -> Probl
 
 def _attribute_problem(path: str, imported: Import, problem: str) -> Problem:
     hints = {"": 'add `with { type: "json" }`', "json": "remove `with { type: … }`"}
-    hint = hints.get(imported.type or "", 'the only one is `with { type: "json" }`, for JSON')
+    hint = hints.get(imported.type or "", 'the only supported one is `with { type: "json" }`, for JSON')
     return Problem(path, imported.line, imported.column, f"{imported.name} {problem}", hint)
 
 

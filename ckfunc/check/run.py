@@ -38,7 +38,7 @@ REQUIREMENT = "runtime"
 CONFLICT = "conflict"
 """The code of an unresolved merge conflict."""
 _MARKERS = frozenset({"TS1185", "syntax"})
-"""The codes of conflict markers in the compiler and in Node."""
+"""The codes of the errors that the compiler and Node report at conflict markers."""
 _NO_MODULE = frozenset({"TS2307", "TS2792", "TS2882", "TS7016"})
 
 _FILE = f"{DIRECTORY}/results.json"
@@ -289,16 +289,16 @@ def _is_own(name: str) -> bool:
 
 
 def _merged(types: Iterable[Finding], findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Merge the compiler's findings with the others, without duplicates: the compiler's finding wins.
+    """Merge the compiler's findings with the others, without duplicates.
 
-    Except for missing modules, where only the other finding says what handlers can import, and how to fix it, and for
-    merge conflicts, of which the compiler reports each marker.
+    The compiler's finding wins, with two exceptions: for a missing module, only the other finding says what handlers
+    can import, and for a merge conflict, the compiler reports each marker.
     """
     findings = tuple(findings)
     conflicts = {finding.path for finding in findings if finding.code == CONFLICT}
     types, findings = (
-        [each for each in every if each.path not in conflicts or each.code not in _MARKERS]
-        for every in (types, findings)
+        [each for each in reported if each.path not in conflicts or each.code not in _MARKERS]
+        for reported in (types, findings)
     )
     places = {(each.path, each.line, each.column) for each in findings if each.code == REQUIREMENT}
     types = [each for each in types if each.code not in _NO_MODULE or (each.path, each.line, each.column) not in places]

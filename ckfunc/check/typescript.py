@@ -212,7 +212,7 @@ def declarations_of_node(
         raise CompilerMissing(
             problem.message, None if problem.hint == NETWORK else problem.hint, package=f"{PACKAGE} {NODE_TYPES}"
         ) from problem
-    # What this package needs is next to its own directory, not next to a link to it.
+    # The packages that it depends on are next to its real directory, not next to a link to it.
     return directory.resolve() / "index.d.ts"
 
 

@@ -68,8 +68,8 @@ def save(app: App, name: str, yes: bool) -> int:
         if replace and not _agreed(app, f"Replace snapshot {name}?", "Nothing was saved.", yes=yes):
             return EXIT_FAILED
         with app.output.progress("saving"):
-            made = stored.save(name, replace=replace)
-    _report(app, "saved ", made)
+            saved = stored.save(name, replace=replace)
+    _report(app, "saved ", saved)
     say_secret(app)
     return EXIT_OK
 
@@ -91,8 +91,8 @@ def restore(app: App, name: str, yes: bool) -> int:
         if stored.exists and not _agreed(app, question, "Nothing was restored.", yes=yes):
             return EXIT_FAILED
         with app.output.progress("restoring"):
-            made = stored.restore(name)
-    _report(app, "restored ", made)
+            restored = stored.restore(name)
+    _report(app, "restored ", restored)
     return EXIT_OK
 
 
@@ -113,7 +113,6 @@ def remove(app: App, name: str, yes: bool) -> int:
 
 
 def _document(result: DataSnapshot | Seeded) -> Mapping[str, Any]:
-
     return write_seeded(result) if isinstance(result, Seeded) else write_snapshot(result)
 
 

@@ -133,7 +133,7 @@ cli.params += common_options()
 def main() -> NoReturn:
     """Run the command line; never returns."""
     prepare_streams()
-    if sys.platform == "win32":  # older consoles do not know control codes otherwise
+    if sys.platform == "win32":  # older consoles would print control codes as text
         importlib.import_module("colorama").just_fix_windows_console()  # a dependency of click on Windows
     code = run(sys.argv[1:])
     end_on_interrupt()

@@ -25,7 +25,7 @@ Complete: TypeAlias = Callable[[click.Context, click.Parameter, str], list[str]]
 
 
 class NamedPath(click.Path):
-    """A path that is not empty: pathlib would take "", as of an unset variable, for the current directory."""
+    """A path that is not empty: pathlib takes "", the value of an unset variable, for the current directory."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the path of an argument."""
@@ -107,13 +107,13 @@ class CommandGroup(Command, click.Group):
 
 
 def examples(ctx: click.Context) -> str:
-    """Return the lines with the examples of a command, from a file that is named after it; "" if it has none."""
+    """Return the examples of a command, from the file that is named after it; "" if there is none."""
     file = templates() / "help" / f"{ctx.command_path.removeprefix('ckfunc ').replace(' ', '-')}.txt"
     return file.read_text(encoding="utf-8") if file.is_file() else ""
 
 
 def command(function: Callable[..., Any], cls: type[Command] = Command, **attributes: Any) -> Command:
-    """Make a function a command with the common options, which gets the App as its first argument.
+    """Make a function a command with the common options. Its first argument is the App.
 
     `attributes` are those of click.
     """
@@ -123,7 +123,7 @@ def command(function: Callable[..., Any], cls: type[Command] = Command, **attrib
 
 
 def group(function: Callable[..., Any], *, invoke_without_command: bool = True) -> CommandGroup:
-    """Make a function a command with subcommands, which runs if none of them is called; see `command`."""
+    """Make a function a command with subcommands. It runs if none of these is called; see `command`."""
 
     def run(*arguments: Any, **options: Any) -> Any:
         alone = click.get_current_context().invoked_subcommand is None

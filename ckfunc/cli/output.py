@@ -136,7 +136,7 @@ class Output(Terminal):
         if self.settings.verbose:
             self.talk((printable(text), "muted"))
         else:
-            self.news(text)
+            self.update_progress(text)
 
     def warn(self, *warnings: object) -> None:
         """Print warnings; nothing with --quiet."""

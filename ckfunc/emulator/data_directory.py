@@ -75,7 +75,7 @@ def find_running(data_dir: Path) -> str | None:
     noted = read_address(data_dir)
     if noted is None:
         return None
-    from http.client import HTTPConnection, HTTPException  # which the start of an emulator does not need
+    from http.client import HTTPConnection, HTTPException  # not needed to start an emulator
 
     # Directly to the loopback address, whatever proxy the environment sets.
     try:

@@ -96,7 +96,7 @@ class Emulator:
         thread = threading.Thread(target=self._run, args=(listener, opened), name="ckfunc-emulator", daemon=True)
         try:
             thread.start()
-        except RuntimeError:  # the system starts no more threads
+        except RuntimeError:  # the process limit is reached
             opened.close()
             raise
         self._thread = thread
@@ -306,7 +306,7 @@ if sys.platform == "win32":
 else:
 
     def _new_loop() -> asyncio.AbstractEventLoop:
-        """Return an event loop of uvloop, which does the same work in less time. It does not exist for Windows."""
+        """Return an event loop of uvloop, which does the same work in less time. It is not available on Windows."""
         return uvloop.new_event_loop()
 
 

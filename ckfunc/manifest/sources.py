@@ -16,7 +16,7 @@ MAX_FILE_BYTES = 1024 * 1024
 """The maximum size of a manifest, handler, init script or .env file."""
 
 UNRESOLVED = "unresolved merge conflict"
-"""The problem of a file with the markers of a conflict, which may parse: in a comment, in a text."""
+"""The error for the markers of a conflict. The file may parse nevertheless: they may be in a comment or a string."""
 
 _BOM = "\ufeff"
 

@@ -26,22 +26,22 @@ class SyntaxProblem:
 class MissingExport:
     """A name that a script imports from a module that does not export it; `instead` is a similar export.
 
-    `common` tells that the module is a CommonJS module of a package.
+    `commonjs` is whether the module is a CommonJS module of a package.
     """
 
     name: str
     instead: str | None = None
-    common: bool = False
+    commonjs: bool = False
 
 
 @frozen
 class Import:
     """A module that a script imports by a literal name; `line` and `column` of the quote count from 1.
 
-    `how` is "import" or "require"; `names` are the exports in a statement. With `guarded`, the script handles the error
-    if the module is not found. Modules of Node are only listed with a `missing` export or a `problem`, the reason why
-    the import fails with its attributes. `type` is "json" for such an import attribute, "" without any, the name of
-    one that Node does not support, or None if it is unknown.
+    `how` is "import" or "require"; `names` are the exports that a statement imports. With `guarded`, the script handles
+    the error if the module is not found. Modules of Node are only listed with a `missing` export or a `problem`, the
+    reason why the import fails with its attributes. `type` is "json" for the attribute `type: "json"`, "" without any
+    attribute, the name of an attribute that Node does not support, or None if the attributes are unknown.
     """
 
     name: str

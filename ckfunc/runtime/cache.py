@@ -250,7 +250,7 @@ def _used(directory: Path) -> float:
 def _title(directory: Path) -> str:
     try:
         dependencies = json.loads((directory / "package.json").read_bytes())["dependencies"]
-        # The platform's packages are in most installations: only the others tell them apart.
+        # Most installations have the platform's packages: the others come first, because they tell installations apart.
         names = sorted(dependencies, key=_PLATFORM.__contains__)
         return ", ".join(f"{name}@{dependencies[name]}" for name in names) or "no packages"
     except (OSError, ValueError, KeyError, TypeError, AttributeError):

@@ -87,12 +87,10 @@ class CompilerProcess:
 
     def resolve(self, directory: Path, imports: Sequence[Import]) -> tuple[Resolution, ...]:
         """Resolve imports of packages as a script in `directory` would, in the same order. Raises NodeMissing."""
-        specifiers = [
-            {"name": wanted.name, "how": wanted.how, "type": wanted.type, "names": wanted.names} for wanted in imports
-        ]
+        request = {"op": "resolve", "directory": str(directory), "imports": _specifiers(imports)}
         with self._lock:
             try:
-                answer, _ = self._ask({"op": "resolve", "directory": str(directory), "imports": specifiers}, "")
+                answer, _ = self._ask(request, "")
             except _Died:
                 return (Resolution(True),) * len(imports)
         return tuple(map(Resolution.of, answer["modules"]))
@@ -120,7 +118,7 @@ class CompilerProcess:
             try:
                 answer, javascript = self._ask({"name": name}, source)
             except _Died as died:
-                if last:  # the second time, so this source makes Node end, or every source does
+                if last:  # Node has ended twice: this source causes it, or every source does
                     require_recent_node()
                     return SyntaxProblem(name, 1, 1, f"Node could not compile this: it {died}")
                 continue
@@ -176,6 +174,11 @@ class CompilerProcess:
         return process.returncode
 
 
+def _specifiers(imports: Sequence[Import]) -> list[dict[str, Any]]:
+    """Return the parts of imports that determine their resolution, as JSON."""
+    return [{"name": each.name, "how": each.how, "type": each.type, "names": each.names} for each in imports]
+
+
 def _problem(name: str, answer: Mapping[str, Any]) -> SyntaxProblem:
     return SyntaxProblem(name, max(answer["line"], 1), max(answer["column"], 1), answer["message"])
 
@@ -226,11 +229,7 @@ class CachingCompiler:
         none.
         """
         installed = (directory / "node_modules").stat().st_mtime_ns
-        key_parts = [
-            str(directory),
-            installed,
-            *((wanted.name, wanted.how, wanted.type, wanted.names) for wanted in imports),
-        ]
+        key_parts = [str(directory), installed, _specifiers(imports)]
         file = self._directory / f"{digest(json.dumps([self._compiler_identity(), key_parts]))}.json"
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             return tuple(map(Resolution.of, read_checked(file)["modules"]))

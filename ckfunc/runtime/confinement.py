@@ -119,7 +119,7 @@ def _in_thread(action: Callable[[], _T]) -> _T:
     thread = threading.Thread(target=run, name="ckfunc-confined")
     try:
         thread.start()
-    except RuntimeError as error:  # Python's exception for the limit of processes
+    except RuntimeError as error:  # raised by Python when the process limit is reached
         raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN)) from error
     thread.join()
     if problems:

@@ -166,9 +166,9 @@ class NpmRun:
 
 
 def unreachable(required: Iterable[str]) -> re.Pattern[str]:
-    """Return HOPELESS, and the last attempt to read one of these packages.
+    """Return HOPELESS, and the last attempt to download one of these packages.
 
-    Without an optional package, whose registry may be another one, an installation can succeed.
+    Other packages may be optional, and may be in another registry: without them, an installation can succeed.
     """
     names = "|".join(re.escape(name.replace("/", "%2f")) for name in required)
     return re.compile(rf"{HOPELESS.pattern}|/(?:{names}) {_LAST_ATTEMPT}")
@@ -184,7 +184,7 @@ def run_npm(
 ) -> NpmRun:
     """Run a command such as INSTALL in `directory`, without running scripts of packages.
 
-    If a registry cannot be reached, INSTALL ends at the first of the `required` packages.
+    If a registry cannot be reached, INSTALL gives up at the first of the `required` packages.
     """
     with tempfile.TemporaryDirectory(prefix="ckfunc-npm-") as place:
         home = Path(place)

@@ -155,8 +155,8 @@ class Exports:
 def exports(source: str) -> Exports:
     """Return the names that `source`, in TypeScript, exports, except `default`.
 
-    Names from `export * from …`, which a bundle lists, and nested destructuring, and types with parameters are not
-    included. A listed name that is declared in another file counts as a value.
+    Not included are names from `export * from …` (a bundle lists them), from nested destructuring, and of types with
+    parameters. A listed name that is declared in another file counts as a value.
     """
     text = _NAMESPACE_BODY.sub(r"\1 {}", _NOISE.sub(" ", source))
     values = {*_DECLARED.findall(text), *_NAMESPACE.findall(text), *_destructured(text)}

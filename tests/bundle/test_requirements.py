@@ -87,12 +87,12 @@ def test_declared_packages_and_their_modules_are_not_missing(missing: Missing) -
         (
             "import os from 'node:os' with { type: 'json' };\nos();",
             "1:16",
-            'node:os is not of the type "json" of the import attribute (remove `with { type: … }`)',
+            "node:os is not JSON, but has the import attribute for it (remove `with { type: … }`)",
         ),
         (
             "const os = () => import('os', { with: { mode: 'x' } });\nos();",
             "1:25",
-            'Node does not support (the only one is `with { type: "json" }`, for JSON)',
+            'Node does not support (the only supported one is `with { type: "json" }`, for JSON)',
         ),
         (
             "const load = createRequire(__filename);\nload('left-pad');",

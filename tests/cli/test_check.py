@@ -239,7 +239,7 @@ def test_a_name_that_a_package_does_not_export_is_refused(ckfunc: Ckfunc, projec
         'import { stringify, nothing } from "qs";\nfunction handleEvent() { return [stringify, nothing]; }\n'
     )
     refused = ckfunc("-C", project, "check").out
-    assert "handlers/start.ts:1:36: qs has no export nothing that Node can import by its name" in refused
+    assert "handlers/start.ts:1:36: qs has no export nothing that Node can import by name" in refused
     assert '(write `import name from "qs"`, and use `name.nothing`) (runtime)' in refused
     handler.write_text(
         'import { stringify } from "qs";\nimport axios from "axios";\n'
@@ -258,7 +258,7 @@ def test_an_import_that_needs_another_attribute_or_file_is_refused(ckfunc: Ckfun
     assert ckfunc("-C", project, "check").out.splitlines() == [
         "handlers/start.ts:1:18: qs/package.json is JSON, which needs an import attribute "
         '(add `with { type: "json" }`) (runtime)',
-        'handlers/start.ts:2:16: qs is not of the type "json" of the import attribute '
+        "handlers/start.ts:2:16: qs is not JSON, but has the import attribute for it "
         "(remove `with { type: … }`) (runtime)",
         "handlers/start.ts:3:17: the package axios has no module axios/lib "
         "(see `exports` and the files of the package) (runtime)",

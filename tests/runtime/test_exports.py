@@ -65,8 +65,8 @@ def test_imports_are_refused_if_node_refuses_them(directory: Path) -> None:
         compiled = compiler.compile([("handlers/a.js", source) for source in sources])
         imports = [result.imports[0] for result in compiled if isinstance(result, Compiled)]
         missing = [resolution.missing for resolution in compiler.resolve(directory, imports)]
-    found = {source: (each.name, each.common) for source, each in zip(sources, missing, strict=True) if each}
-    assert found == REFUSED
+    refused = {source: (each.name, each.commonjs) for source, each in zip(sources, missing, strict=True) if each}
+    assert refused == REFUSED
     for source in sources:
         (directory / "a.mjs").write_text(source)
         ran = subprocess.run(

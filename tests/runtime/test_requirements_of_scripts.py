@@ -86,15 +86,15 @@ UNSUPPORTED = "has an import attribute that Node does not support"
 JSON = "data:application/json,1"
 SCRIPT = "data:text/javascript,export default 1"
 ATTRIBUTES = {
-    "import 'node:os' with { type: 'json' };": "node:os is not of the type",
-    "export { default } from 'os' with { 'type': 'json' };": "os is not of the type",
+    "import 'node:os' with { type: 'json' };": "node:os is not JSON",
+    "export { default } from 'os' with { 'type': 'json' };": "os is not JSON",
     "import 'node:os' with { type: '' };": f"node:os {UNSUPPORTED}",
     "import 'node:os' with { type: 'css' };": f"node:os {UNSUPPORTED}",
     "import 'node:os' with { type: 'json', mode: 'x' };": f"node:os {UNSUPPORTED}",
     "export * from 'ms' with { mode: 'x' };": f"ms {UNSUPPORTED}",
     f"import '{JSON}';": f"{JSON} is JSON, which needs",
-    f"import '{SCRIPT}' with {{ type: 'json' }};": f"{SCRIPT} is not of the type",
-    "await import('node:os', { with: { type: 'json' } });": "node:os is not of the type",
+    f"import '{SCRIPT}' with {{ type: 'json' }};": f"{SCRIPT} is not JSON",
+    "await import('node:os', { with: { type: 'json' } });": "node:os is not JSON",
     "await import('node:os', { with: { 'mode': `x` } });": f"node:os {UNSUPPORTED}",
     f"await import('{JSON}', {{ assert: {{ type: 'json' }} }});": f"{JSON} is JSON, which needs",
     f"import '{JSON}' with {{ type: 'json' }};": None,

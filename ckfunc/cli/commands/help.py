@@ -23,7 +23,7 @@ if (( ! $+functions[compdef] )); then
     autoload -Uz compinit && compinit -i
 fi
 """
-"""What gives zsh its completion system, where nothing else has."""
+"""Loads zsh's completion system if nothing else has loaded it."""
 
 
 def complete_commands(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
@@ -111,14 +111,12 @@ def _described(context: click.Context, *, common: bool = False) -> CommandHelp:
 def completion(app: App, shell: str) -> None:
     """Print a script for SHELL that completes commands, options, trigger types, targets, channels and users."""
     if shell == "bash":
-        # It gets the line up to the cursor: bash ends words at an `@` and at other characters too.
+        # It passes on the line up to the cursor, because bash also splits words at `@` and other characters.
         script = (templates() / "completion.bash").read_text(encoding="utf-8")
     else:
         completion_class = get_completion_class(shell)
         assert completion_class is not None  # noqa: S101 - click knows these shells
         root = click.get_current_context().find_root().command
-        completer = completion_class(root, {}, "ckfunc", "_CKFUNC_COMPLETE")
-        # Not source(): the printed script may be for another machine.
-        script = str(completer.source_template % completer.source_vars())
+        script = completion_class(root, {}, "ckfunc", "_CKFUNC_COMPLETE").source()
         script = script.replace("#compdef ckfunc\n", f"#compdef ckfunc\n{_COMPINIT}", 1)  # only zsh has this line
     app.output.text(script)

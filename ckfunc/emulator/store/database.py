@@ -98,8 +98,8 @@ class Database:
         """A UUID created with the file: identifies this database wherever something is remembered about it."""
         self.now: Callable[[], datetime] = SystemClock().now
         """Returns the time that is stored with new rows, in UTC."""
-        self.remembered: dict[object, Any] = {}
-        """What was read before. Whoever changes such rows empties it; it is also emptied when anything is undone."""
+        self.cache: dict[object, Any] = {}
+        """Values of rows that were read before. Code that changes such rows clears it, and so does every rollback."""
 
     def one(self, sql: str, *parameters: Any) -> sqlite3.Row | None:
         """Return the first row, or None."""
@@ -139,7 +139,7 @@ class Database:
             self.execute("COMMIT")
             self.committed()
         except BaseException:
-            self.remembered.clear()
+            self.cache.clear()
             if self._connection.in_transaction:  # SQLite ends the transaction on its own when the disk is full
                 self.execute("ROLLBACK")
             raise
@@ -153,10 +153,10 @@ class Database:
         self._call_soon = call_soon
 
     def grouped(self, *, one_write: bool = False) -> AbstractContextManager[None]:
-        """Write everything inside, or nothing; commit it with what else this turn of the event loop writes.
+        """Write everything inside, or nothing; commit it with all other writes of this turn of the event loop.
 
-        `one_write` promises that only the last statement writes, which SQLite itself does completely or not at all.
-        Nobody may learn of it before `stored`. Statements outside of transactions join in. A nested transaction is
+        With `one_write`, only the last statement may write: SQLite undoes a failed statement without a savepoint.
+        Nothing may be announced before `stored`. Statements outside of transactions join in. A nested transaction is
         part of the outer one. Never await inside. Without `group_commits`, this is `transaction`.
         """
         if self._in_transaction:
@@ -181,7 +181,7 @@ class Database:
             self.execute("COMMIT")
             self.committed()
         except sqlite3.Error as error:
-            self.remembered.clear()
+            self.cache.clear()
             if self._connection.in_transaction:
                 self.execute("ROLLBACK")
             turn.failure = error
@@ -271,7 +271,7 @@ class Database:
 
     def replaced(self) -> None:
         """Read the id again, after the content was replaced."""
-        self.remembered.clear()
+        self.cache.clear()
         self.id = self.value("SELECT id FROM emulator")
 
     def close(self) -> None:
@@ -323,7 +323,7 @@ class _Part:
                 raise
 
     def _undo(self, error: BaseException) -> None:
-        self._database.remembered.clear()
+        self._database.cache.clear()
         if not self._database._connection.in_transaction:  # SQLite has undone the turn, as when the disk is full
             self._turn.open = False
             self._turn.failure = error if isinstance(error, sqlite3.Error) else self._turn.failure

@@ -59,7 +59,7 @@ def create(database: Database, new: NewFunction) -> Function:
         new.description,
         new.initialize_asynchronously,
     )
-    database.remembered.clear()
+    database.cache.clear()
     return Function(function_id, new.type, new.name, False, 0, new.description)
 
 
@@ -71,12 +71,12 @@ def find(database: Database, function_id: int) -> Function | None:
 
 def find_by_type(database: Database, trigger_type: str) -> Function | None:
     """Return the function of a trigger type, or None."""
-    function: Function | None = database.remembered.get(trigger_type)
+    function: Function | None = database.cache.get(trigger_type)
     if function is None:
         row = database.one(f"SELECT {_FUNCTION} FROM functions WHERE type = ?", trigger_type)  # noqa: S608 - a constant
         if row is None:
             return None
-        function = database.remembered[trigger_type] = _function(row)
+        function = database.cache[trigger_type] = _function(row)
     return function
 
 
@@ -93,7 +93,7 @@ def page(database: Database, request: PageRequest) -> Page[Function]:
 def set_enabled(database: Database, function_id: int, enabled: bool) -> None:
     """Enable or disable a function."""
     database.execute("UPDATE functions SET enabled = ? WHERE id = ?", (enabled, function_id))
-    database.remembered.clear()
+    database.cache.clear()
 
 
 def add_version(database: Database, function_id: int, script: str) -> FunctionVersion:
@@ -111,7 +111,7 @@ def add_version(database: Database, function_id: int, script: str) -> FunctionVe
             number,
             script,
         )
-    database.remembered.clear()
+    database.cache.clear()
     return FunctionVersion(version_id, number, script)
 
 

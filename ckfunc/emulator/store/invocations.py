@@ -51,8 +51,8 @@ INSERT INTO ended_invocations VALUES (0)
 """
 """A run is a row when it begins, and a row of details when it ends: each page that a commit changes costs time.
 
-Its status and result are in its details, unless it ended before the seventh version of the format. The status is
-their first column, because SQLite also reads the long ones before a column. All runs up to `ended_invocations.last`
+Its status and result are in its details, unless it ended before the seventh version of the format. `status` precedes
+the long columns, because SQLite reads all columns before the requested one. All runs up to `ended_invocations.last`
 have ended.
 """
 

@@ -70,9 +70,9 @@ def select_page_by_id(
     read: Callable[[Sequence[int]], Mapping[int, T]],
     total: int | None = None,
 ) -> Page[T]:
-    """Return such a page of the rows of `table` in `source`; `read` returns rows by their ids.
+    """Return a page as `select_page` does, of the rows of `table` in `source`; `read` returns rows by their ids.
 
-    SQLite then sorts ids, and not the rows before the page too.
+    SQLite then sorts only ids, and does not read whole rows before the page.
     """
     ids = select_page(
         database, f"{table}.id", source, parameters, request=request, read=lambda row: int(row[0]), total=total

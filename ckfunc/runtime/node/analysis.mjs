@@ -111,7 +111,7 @@ function isGuarded(node, ancestors) {
 const makesRequire = (value) =>
   value?.type === 'CallExpression' && (isNamed(value.callee, 'createRequire') || (value.callee.type === 'MemberExpression' && keyOf(value.callee) === 'createRequire'));
 
-/** Return the relative paths in a computed name: bundling resolves those that it can, so the others are missing. */
+/** Return the relative paths in a computed name. Bundling has replaced all that it can resolve, so these are missing. */
 function relativePathsIn(node) {
   const paths = [];
   if (node) walk(node, (each) => /^\.\.?\//.test(textOf(each)) && paths.push(each));
@@ -120,21 +120,21 @@ function relativePathsIn(node) {
 
 function importsOf(program, sloppy) {
   const shadowed = new Set(); // scopes that declare a different `require`
-  const made = new Set(['require', '__require']); // names of functions that resolve like `require`; bundles have __require
+  const resolvers = new Set(['require', '__require']); // names of functions that resolve like `require`; bundles have __require
   const others = new Set(); // names with another meaning somewhere
   declarations(program, sloppy, (id, scope, value) => {
-    if (makesRequire(value)) made.add(id.name);
+    if (makesRequire(value)) resolvers.add(id.name);
     else if (id.name === 'require') shadowed.add(scope);
     else if (id.name !== '__require') others.add(id.name);
   });
-  const found = [];
+  const imports = [];
   const add = (source, how, { guarded = false, names = [], type = null } = {}) => {
     const sources = textOf(source) === undefined ? relativePathsIn(source) : [source];
-    for (const each of sources) found.push({ name: textOf(each), how, guarded, names, type, at: each.loc.start });
+    for (const each of sources) imports.push({ name: textOf(each), how, guarded, names, type, at: each.loc.start });
   };
   const requires = (node, ancestors) => {
     if (node.type === 'Identifier') {
-      if (!made.has(node.name) || others.has(node.name)) return false;
+      if (!resolvers.has(node.name) || others.has(node.name)) return false;
       return node.name !== 'require' || !(shadowed.has(program) || ancestors.some((scope) => shadowed.has(scope)));
     }
     if (node.type === 'MemberExpression') return isNamed(node.object, 'module') && keyOf(node) === 'require' && !others.has('module');
@@ -159,7 +159,7 @@ function importsOf(program, sloppy) {
       }
     }
   });
-  return found;
+  return imports;
 }
 
 /**
@@ -171,14 +171,14 @@ function typeIn(attributes = []) {
   return pairs.find(([name, value]) => name !== 'type' || value !== 'json')?.[0] ?? (pairs.length ? 'json' : '');
 }
 
-/** Return the same of the options of `import()`, or null if it is unknown. */
+/** Return the same for the options of `import()`, or null if they are unknown. */
 function typeOfCall(options) {
   if (!options) return '';
   const isPlain = (node) => node.type === 'ObjectExpression' && node.properties.every((each) => each.type === 'Property' && !each.computed);
   if (!isPlain(options)) return null;
-  const given = options.properties.find((property) => keyOf(property) === 'with')?.value;
-  if (!given) return '';
-  return isPlain(given) && given.properties.every(({ value }) => textOf(value) !== undefined) ? typeIn(given.properties) : null;
+  const attributes = options.properties.find((property) => keyOf(property) === 'with')?.value;
+  if (!attributes) return '';
+  return isPlain(attributes) && attributes.properties.every(({ value }) => textOf(value) !== undefined) ? typeIn(attributes.properties) : null;
 }
 
 /** Return the names of a module's exports that a statement imports or exports again. */

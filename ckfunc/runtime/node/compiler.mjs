@@ -151,12 +151,12 @@ function isData(name) {
   return { 'application/json': true, 'text/javascript': false }[mime] ?? null;
 }
 
-/** Return why Node cannot import a module with this attribute `type`, or null; `json` is null if its format is unknown. */
+/** Return why Node cannot import a module with a `type` (see typeIn), or null. `json`: whether it is JSON, null if unknown. */
 function attributeProblem(json, type) {
   if (type === null) return null;
   if (!['', 'json'].includes(type)) return 'has an import attribute that Node does not support';
   if (json === null || type === (json ? 'json' : '')) return null;
-  return json ? 'is JSON, which needs an import attribute' : `is not of the type "${type}" of the import attribute`;
+  return json ? 'is JSON, which needs an import attribute' : 'is not JSON, but has the import attribute for it';
 }
 
 /**
@@ -222,13 +222,14 @@ function resolvable({ directory, imports }) {
   };
   const exports = new Exports(acorn, lexer);
   return imports.map(({ name, how, type, names }) => {
-    if (ways[how](name) && how === 'require') return { there: true, instead: null, problem: null, missing: null };
-    if (ways[how](name)) {
-      const problem = attributeProblem(new URL(url(name)).pathname.endsWith('.json'), type);
-      return { there: true, instead: null, problem, missing: exports.missing(url(name), names) };
+    const module = { there: ways[how](name), instead: null, problem: null, missing: null };
+    if (!module.there) {
+      module.instead = ['.js', '.mjs', '.cjs', '.json', '/index.js'].map((end) => name + end).find(ways[how]) ?? null;
+    } else if (how === 'import') {
+      module.problem = attributeProblem(new URL(url(name)).pathname.endsWith('.json'), type);
+      module.missing = exports.missing(url(name), names);
     }
-    const instead = ['.js', '.mjs', '.cjs', '.json', '/index.js'].map((end) => name + end).find(ways[how]);
-    return { there: false, instead: instead ?? null, problem: null, missing: null };
+    return module;
   });
 }
 

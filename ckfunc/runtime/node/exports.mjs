@@ -19,18 +19,18 @@ export class Exports {
     this.#lexer = lexer;
   }
 
-  /** Return {name, common} for the first name that the module at `url` does not export; null if none or unknown. */
+  /** Return {name, commonjs} for the first name that the module at `url` does not export; null if none or unknown. */
   missing(url, names) {
     if (!names.length || !url.startsWith('file:')) return null;
     const file = fileURLToPath(url);
     const exported = this.#of(file);
     const name = exported && names.find((each) => !exported.has(each));
-    return name ? { name, common: !this.#isModule(file) } : null;
+    return name ? { name, commonjs: !this.#isModule(file) } : null;
   }
 
   #of(file) {
     if (!this.#files.has(file)) {
-      this.#files.set(file, null); // if files export each other's names
+      this.#files.set(file, null); // as long as it is read: files may export each other's names
       let names = null;
       try {
         names = this.#isModule(file) ? this.#ofModule(file) : this.#ofCommonJs(file);
