@@ -21,7 +21,7 @@ class Clock(Protocol):
     """The current time, and a way to wait."""
 
     def now(self) -> datetime:
-        """Return the wall-clock time, in UTC."""
+        """Return the wall-clock time, in UTC, in whole milliseconds like the timestamps of the Platform API."""
 
     def monotonic_s(self) -> float:
         """Return seconds that never go backwards."""
@@ -35,7 +35,9 @@ class SystemClock:
 
     def now(self) -> datetime:
         """Return the wall-clock time, in UTC."""
-        return datetime.now(UTC)
+        now = datetime.now(UTC)
+        # Stored times have milliseconds: what is stored from now on must not seem to be earlier than now.
+        return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
     def monotonic_s(self) -> float:
         """Return seconds that never go backwards."""

@@ -56,6 +56,9 @@ MOST_ROWS = 500
 
 _MOST = 10_000
 _AT_ONCE = timedelta(milliseconds=10)
+_FIRST = (Verb.CONNECTS, Verb.JOINS, Verb.OPENS, Verb.STARTS_TYPING)
+"""Acts that were first if others are of the same millisecond."""
+
 _SENT = "user.sent.message"
 _ABOUT_MESSAGES = {_SENT: ("message", "id"), "user.received.notification": ("notification", "data", "message", "id")}
 """Where events have the id of the message that caused them."""
@@ -173,7 +176,7 @@ class _HistoryReader:
     def steps(self) -> list[RecordedStep]:
         """Return all steps in the order of time."""
         unordered = [*self._sent(), *self._edited(), *self._events(), *self._occurred()]
-        unordered.sort(key=lambda step: step.time)
+        unordered.sort(key=lambda step: (step.time, step.act.verb not in _FIRST))
         ordered = list(with_waits(self._connected(unordered), self._since))
         self._attribute(ordered)
         return ordered

@@ -12,6 +12,7 @@ import pytest
 from support.acting import Acting
 from support.emulators import cold_emulator
 
+from ckfunc.base.clock import SystemClock
 from ckfunc.emulator.emulator import Emulator
 from ckfunc.emulator.services import EmulatorServices
 from ckfunc.emulator.store import functions, invocations, messages
@@ -22,7 +23,7 @@ from ckfunc.sandbox.acts import Act, UploadedFile, Verb
 from ckfunc.sandbox.history import MOST_ROWS, TooMuchData, conversation_since, data_of
 from ckfunc.wire.jobs import read_seed
 
-SENT = "user.sent.message"
+SENT, START = "user.sent.message", "user.attempted.start_session"
 SEED = read_seed(
     {
         "users": [{"name": "jane", "displayName": "Jane", "properties": {"a": 1}}, {"name": "ben", "id": 7}],
@@ -115,6 +116,26 @@ def test_acts_since_a_given_time_are_read_in_order(emulator: Emulator, tmp_path:
     system = conversation.steps[12]
     assert [(notification.user, notification.title) for notification in system.notifications] == []
     assert conversation_since(tmp_path, data, later()).steps[0].act == Act(Verb.CONNECTS, "ben")
+
+
+def test_acts_of_the_millisecond_in_which_a_recording_begins_are_read_in_order(
+    emulator: Emulator, tmp_path: Path
+) -> None:
+    data, since = data_of(tmp_path), SystemClock().now()
+
+    async def stop_clock(services: EmulatorServices) -> None:
+        function = functions.create(services.database, NewFunction(START, START))
+        functions.add_version(services.database, function.id, "function handleEvent() {}")
+        services.database.now = lambda: since
+
+    emulator.within(stop_clock)
+    users = Acting(emulator)
+    acts = (Act(Verb.CONNECTS, "jane"), Act(Verb.OPENS, "jane", "desk"), Act(Verb.SAYS, "jane", "desk", text="hello"))
+    for act in acts:
+        users.act(act)
+    connected, *others = conversation_since(tmp_path, data, since).steps
+    assert (connected.act, [run.type for run in connected.runs]) == (acts[0], [START])
+    assert [step.act.verb for step in others] == [Verb.OPENS, Verb.SAYS]
 
 
 def test_joins_connections_of_new_users_and_pauses_are_read_as_acts(emulator: Emulator, tmp_path: Path) -> None:
