@@ -11,7 +11,6 @@ from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_types
 from ckfunc.cli.options import argument, choice, command, flag, integer, option
 from ckfunc.cli.output import Output
-from ckfunc.deploy.stacks import Stacks
 from ckfunc.logs.entries import Filter, Gap, Item, LogEntry, Recovered, Trouble, parse_filter
 from ckfunc.logs.finding import deployed_functions, read_invocation, recent, require_deployed, undeployed
 from ckfunc.logs.follow import CheckedClock
@@ -20,6 +19,7 @@ from ckfunc.logs.format import json_line, lines, notice, whole
 
 if TYPE_CHECKING:
     from ckfunc.api import Client
+    from ckfunc.deploy.stacks import Stacks
     from ckfunc.model.project import Project
 
 USUAL_COUNT = 25
@@ -128,6 +128,8 @@ def _print_whole(app: App, ids: Sequence[int]) -> None:
 
 def stacks_of(app: App, client: Client, *, project: Callable[[], Project] | None = None, fresh: bool = False) -> Stacks:
     """Return a mapper of stacks to local files of the project, by default with the scripts that `app` reads."""
+    from ckfunc.deploy.stacks import Stacks  # which --help and completion do not need
+
     return Stacks(client, project or app.scripts, fresh=fresh)
 
 
