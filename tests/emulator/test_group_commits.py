@@ -6,7 +6,7 @@ import asyncio
 import sqlite3
 import threading
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing, nullcontext, suppress
 from pathlib import Path
 
 import httpx
@@ -99,18 +99,44 @@ def test_a_failed_commit_is_reported_to_every_writer_and_the_next_turn_succeeds(
     assert names(database.path) == ["bob"]
 
 
-def test_a_turn_rolled_back_by_sqlite_is_reported_to_every_writer(database: Database) -> None:
+@pytest.mark.parametrize("part", [True, False], ids=["a part", "a statement outside of transactions"])
+def test_a_turn_rolled_back_by_sqlite_is_reported_to_every_writer_and_stores_nothing(
+    database: Database, part: bool
+) -> None:
+    async def undone() -> None:
+        with database.grouped() if part else nullcontext():
+            database.execute("INSERT OR ROLLBACK INTO users SELECT * FROM users")
+
+    async def later() -> None:
+        with database.transaction():
+            users.create(database, name="dan")
+
+    async def scenario() -> None:
+        writers = [add(database, "ann", []), undone(), add(database, "cid", []), later()]
+        results = await asyncio.gather(*writers, return_exceptions=True)
+        assert all(isinstance(result, sqlite3.Error) for result in results), results
+        await add(database, "bob", [])
+
+    in_a_loop(database, scenario)
+    assert names(database.path) == ["bob"]
+
+
+def test_what_a_turn_has_committed_is_not_reported_as_undone(database: Database) -> None:
+    async def committing() -> None:
+        with database.transaction():
+            users.create(database, name="bob")
+
     async def undone() -> None:
         with database.grouped():
             database.execute("INSERT OR ROLLBACK INTO users SELECT * FROM users")
 
     async def scenario() -> None:
-        results = await asyncio.gather(add(database, "ann", []), undone(), return_exceptions=True)
-        assert [type(result) for result in results] == [sqlite3.IntegrityError, sqlite3.IntegrityError]
-        await add(database, "bob", [])
+        writers = [add(database, "ann", []), committing(), add(database, "cid", []), undone()]
+        results = await asyncio.gather(*writers, return_exceptions=True)
+        assert [type(result) for result in results] == [type(None), type(None), *[sqlite3.IntegrityError] * 2]
 
     in_a_loop(database, scenario)
-    assert names(database.path) == ["bob"]
+    assert names(database.path) == ["ann", "bob"]
 
 
 @pytest.mark.parametrize("first", [True, False], ids=["first of its turn", "after another one"])

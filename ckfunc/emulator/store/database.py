@@ -50,11 +50,12 @@ class Condition:
 class _Turn:
     """What was written in one turn of the event loop. It lasts until the turn has ended, even if committed before."""
 
-    __slots__ = ("ended", "failure", "on_settled", "open")
+    __slots__ = ("commits", "ended", "failure", "on_settled", "open")
 
     def __init__(self) -> None:
         self.open = False
         """Whether there is something to commit."""
+        self.commits = 0
         self.ended = False
         self.failure: sqlite3.Error | None = None
         self.on_settled: list[Callable[[sqlite3.Error | None], None]] = []
@@ -132,6 +133,7 @@ class Database:
             yield
             return
         self.commit()
+        self._require_intact_turn()
         self.execute("BEGIN IMMEDIATE")
         self._in_transaction = True
         try:
@@ -171,6 +173,16 @@ class Database:
             call_soon(self._end_turn)
         return self._turn
 
+    def _require_intact_turn(self) -> None:
+        """Raise the turn's failure, if any: `stored` reports it to later writers too, so they must not write."""
+        turn = self._turn
+        if turn is None:
+            return
+        if turn.open and not self._connection.in_transaction:  # undone by SQLite in a statement outside of `grouped`
+            self.commit()
+        if turn.failure is not None:
+            raise turn.failure
+
     def commit(self) -> None:
         """Commit now what the turn has written so far. A failure is raised by `stored`, for all who wrote."""
         turn = self._turn
@@ -179,6 +191,7 @@ class Database:
         turn.open = False
         try:
             self.execute("COMMIT")
+            turn.commits += 1
             self.committed()
         except sqlite3.Error as error:
             self.cache.clear()
@@ -211,9 +224,10 @@ class Database:
             return
         if at_once:
             self.commit()
+        commits_before = turn.commits if turn.open or turn.failure is not None else -1
         while turn.open or not (at_once or turn.ended):
             await _NextTurn()
-        if turn.failure is not None:
+        if turn.failure is not None and turn.commits == commits_before:  # or else only later writes are undone
             raise turn.failure
 
     def when_stored(self, callback: Callable[[sqlite3.Error | None], None]) -> None:
@@ -303,6 +317,7 @@ class _Part:
     def __enter__(self) -> None:
         if not self._turn.open:  # everything before is committed
             self._turn.settle()  # which may write
+        self._database._require_intact_turn()
         self._first = not self._turn.open
         if self._first:
             self._savepoint = False
