@@ -14,6 +14,8 @@ from ckfunc.runtime.node import bare_environment, node_executable
 PACKAGES = {
     "common/package.json": '{"main": "main.js"}',
     "common/main.js": "// import exports\nexports.one = 1;\nObject.assign(exports, { hidden: 2 });\n",
+    "marked/package.json": "{}",
+    "marked/index.js": "\ufeffexports.one = 1;\n",
     "again/package.json": "{}",
     "again/index.js": "module.exports = require('common');\n",
     "unclear/package.json": "{}",
@@ -31,6 +33,7 @@ PACKAGES = {
 FINE = [
     "import common, { one, default as same } from 'common'",
     "import * as names from 'common'",
+    "import { one } from 'marked'",
     "export { one } from 'again'",
     "import { one, two, three } from 'modern'",
     "import common, { one } from 'modern/common'",

@@ -80,7 +80,8 @@ export class Exports {
 
   #ofCommonJs(file) {
     if (!/\.c?js$/.test(file)) return null;
-    const [exports, reexports] = this.#lexer(readFileSync(file, 'utf8'));
+    // Like Node, without a byte order mark, which would hide the first statement from the lexer.
+    const [exports, reexports] = this.#lexer(readFileSync(file, 'utf8').replace(/^\ufeff/, ''));
     const names = new Set(['default', 'module.exports', ...exports]);
     const { resolve } = createRequire(file);
     for (const from of reexports) {
