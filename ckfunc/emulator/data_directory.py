@@ -31,6 +31,9 @@ KEPT_INVOCATIONS = 100_000
 TABLES = ("users", "channels")
 """Tables whose names can be listed."""
 
+_MOST_BYTES = 64 * 1024
+"""The maximum size of an emulator's answer to `find_running`."""
+
 _MOST_NAMES = 200
 _BUSY_S = 0.2
 _LOCK = "lock"
@@ -60,7 +63,7 @@ def read_address(data_dir: Path) -> Address | None:
     try:
         document = json.loads(read_file(data_dir / ADDRESS_FILE))
         return Address(str(document["url"]), int(document["pid"]), str(document["databaseId"]))
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
 
 
@@ -81,8 +84,11 @@ def find_running(data_dir: Path) -> str | None:
     try:
         with closing(HTTPConnection(noted.url.removeprefix("http://"), timeout=2.0)) as connection:
             connection.request("GET", "/emulator/health")
-            document = json.load(connection.getresponse())
-    except (OSError, ValueError, HTTPException):
+            answer = connection.getresponse()
+            if answer.length is None or answer.length > _MOST_BYTES:  # another program's, and maybe endless
+                return None
+            document = json.loads(answer.read())
+    except (OSError, ValueError, RecursionError, HTTPException):
         return None
     return noted.url if isinstance(document, dict) and document.get("id") == noted.database_id else None
 

@@ -11,6 +11,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -156,7 +157,7 @@ def test_stopping_an_emulator_removes_its_address_and_can_be_repeated(tmp_path: 
 
 
 @pytest.mark.parametrize(
-    "noted", ["", "[]", '{"url": 1}', '{"url": "http://127.0.0.1:1", "pid": 1, "databaseId": "x"}']
+    "noted", ["", "[]", "[" * 100_000, '{"url": 1}', '{"url": "http://127.0.0.1:1", "pid": 1, "databaseId": "x"}']
 )
 def test_a_recorded_address_without_a_running_emulator_is_ignored(tmp_path: Path, noted: str) -> None:
     (tmp_path / "address.json").write_text(noted)
@@ -303,3 +304,35 @@ def test_a_process_started_with_an_outdated_environment_is_not_used(tmp_path: Pa
         found = process_of_run(client)
         assert found["greeting"] == "hello"
         assert found["pid"] != ahead
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+        b"HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\n\r\n<p/>",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 20000\r\n\r\n" + b"[" * 20_000,
+        b"HTTP/1.1 200 OK\r\n\r\n" + b" " * 100_000,
+    ],
+    ids=["not HTTP", "not found", "huge", "nested", "endless"],
+)
+def test_another_program_at_a_recorded_address_is_ignored(tmp_path: Path, answer: bytes) -> None:
+    def respond() -> None:
+        connection, _ = server.accept()
+        with connection, contextlib.suppress(OSError):
+            connection.recv(4096)
+            connection.sendall(answer)
+            while answer.startswith(b"HTTP") and time.monotonic() < deadline:
+                connection.sendall(b" ")
+                time.sleep(0.05)
+
+    deadline = time.monotonic() + 8
+    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as server:
+        thread = threading.Thread(target=respond)
+        thread.start()
+        noted = {"url": f"http://127.0.0.1:{server.getsockname()[1]}", "pid": 1, "databaseId": "x"}
+        (tmp_path / "address.json").write_text(json.dumps(noted))
+        assert find_running(tmp_path) is None
+        assert time.monotonic() < deadline
+        thread.join()
