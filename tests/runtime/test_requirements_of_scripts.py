@@ -81,6 +81,20 @@ FAILING_WHEN_CALLED = {
     ),
 }
 
+FAILING_IN_SOME_CASES = {
+    "export class At { static one = 1; at = __dirname; }": 40,
+    "import 'os'; if (process.env.NEVER && module) console.log(1);": 39,
+    "import 'os'; for (const name of []) exports[name] = 1;": 37,
+    "import 'os'; const a = process.env.NEVER ? module : 1;": 44,
+    "import 'os'; try { 1; } catch { module; }": 33,
+}
+"""ES modules that read variables of CommonJS under a condition that is not met, each with the column."""
+
+NEVER_FAILING = [
+    "import 'os'; globalThis.__dirname = '/'; const a = __dirname;",
+    "import 'os'; if (typeof module === 'object') module.exports = 1;",
+]
+
 
 UNSUPPORTED = "has an import attribute that Node does not support"
 JSON = "data:application/json,1"
@@ -233,9 +247,10 @@ def test_an_import_with_error_handling_is_guarded(compiler):
         "try { require('a'); } catch {}\ntry { require('b'); } finally {}\nimport('c').catch(() => 1);\n"
         "import('d').then(() => 1, () => 2);\nimport('e').then(() => 1);\n"
         "try { setTimeout(() => require('f')); } catch {}\ntry {} catch { require('g'); }\n"
+        "Promise.allSettled([import('h')]);\n"
     )
     (result,) = compiler.compile([("a.ts", source)])
-    assert [imported.name for imported in result.imports if imported.guarded] == ["a", "c", "d"]
+    assert [imported.name for imported in result.imports if imported.guarded] == ["a", "c", "d", "h"]
     assert [imported.name for imported in result.imports if not imported.guarded] == ["b", "e", "f", "g"]
 
 
@@ -243,3 +258,16 @@ def test_long_expressions_are_compiled(compiler):
     (result,) = compiler.compile([("a.ts", f"const a = 1{' + 1' * 3000};\nfunction handleEvent() {{}}")], handlers=True)
     assert isinstance(result, Compiled)
     assert result.imports == ()
+
+
+def test_a_variable_of_commonjs_under_a_condition_is_a_warning(play, compiler):
+    sources = [f"{each}\nexport const handleEvent = () => 1;" for each in [*FAILING_IN_SOME_CASES, *NEVER_FAILING]]
+
+    async def scenario(bench):
+        return [await bench.run(source, number=number) for number, source in enumerate(sources)]
+
+    assert [outcome.payload_json for outcome in play(scenario)] == ["1"] * len(sources)
+    compiled = compiler.compile([("handlers/a.ts", source) for source in sources])
+    assert [result.failure for result in compiled] == [None] * len(sources)
+    columns = [result.warning and result.warning.column for result in compiled]
+    assert columns == [*FAILING_IN_SOME_CASES.values(), *[None] * len(NEVER_FAILING)]

@@ -101,6 +101,7 @@ function isGuarded(node, ancestors) {
       const name = keyOf(outer);
       if (name === 'catch' || (name === 'then' && call.arguments.length > 1)) return true;
     }
+    if (outer.type === 'CallExpression' && outer.callee.type === 'MemberExpression' && keyOf(outer.callee) === 'allSettled') return true;
     if (isFunction(outer)) return false;
     inner = outer;
   }
@@ -206,9 +207,22 @@ function isRead(node, parent, statement) {
   return parent[NAMED_BY[parent.type]] !== node || parent.computed || parent.shorthand === true;
 }
 
+const ALWAYS = { IfStatement: 'test', ConditionalExpression: 'test', LogicalExpression: 'left', SwitchStatement: 'discriminant' };
+const SELDOM = /^(?:SwitchCase|CatchClause|(?:For|ForIn|ForOf|While)Statement)$/;
+
+/** Whether the code of a node may not run when the script is loaded: in a function, a branch, a loop or a field of instances. */
+function isConditional(node, ancestors) {
+  return [...ancestors, node].some((inner, index, path) => {
+    const outer = path[index - 1];
+    if (!outer) return false;
+    if (outer.type === 'PropertyDefinition') return !outer.static && outer.value === inner;
+    return isFunction(outer) || SELDOM.test(outer.type) || (outer.type in ALWAYS && outer[ALWAYS[outer.type]] !== inner);
+  });
+}
+
 /**
  * Return {failure, warning}, the first uses of CommonJS variables that an ES module does not have, as {message, at} or
- * null: the one where the script fails when it is loaded, and the one in a function, where it fails if the code runs.
+ * null: the one where the script fails when it is loaded, and the one where it fails if the code runs.
  */
 function commonJsUses(program) {
   const declared = new Map([...COMMON_JS.keys()].map((name) => [name, new Set()])); // name -> scopes that declare it
@@ -217,10 +231,11 @@ function commonJsUses(program) {
   const uses = [];
   walk(program, (node, ancestors) => {
     const parent = ancestors.at(-1);
+    if (node.type === 'MemberExpression' && isNamed(node.object, 'globalThis', 'global')) tested.add(keyOf(node));
     if (node.type !== 'Identifier' || !declared.has(node.name) || !isRead(node, parent, ancestors.at(-2))) return;
     if (ancestors.some((scope) => declared.get(node.name).has(scope))) return;
     if (parent.type === 'UnaryExpression' && parent.operator === 'typeof') tested.add(node.name);
-    else if (!isGuarded(node, ancestors)) uses.push({ node, nested: ancestors.some(isFunction) });
+    else if (!isGuarded(node, ancestors)) uses.push({ node, nested: isConditional(node, ancestors) });
   });
   const first = (wanted) => {
     const node = uses.find((use) => use.nested === wanted && !tested.has(use.node.name))?.node;
