@@ -254,6 +254,16 @@ def test_an_import_with_error_handling_is_guarded(compiler):
     assert [imported.name for imported in result.imports if not imported.guarded] == ["b", "e", "f", "g"]
 
 
+def test_relative_paths_that_are_no_part_of_a_computed_name_are_not_imported(compiler):
+    source = (
+        "const load = (a) => [import(a.replace('./', '')), require({ './': a }[a])];\n"
+        "import(String(a).startsWith('./') ? 'x' : a);\n"
+        "import(a === './a' && './b'); import([, './c' + a][1] || { d: './d' }.d); import(`./${a}`);"
+    )
+    (result,) = compiler.compile([("a.ts", source)])
+    assert [imported.name for imported in result.imports] == ["./b", "./c", "./d"]
+
+
 def test_long_expressions_are_compiled(compiler):
     (result,) = compiler.compile([("a.ts", f"const a = 1{' + 1' * 3000};\nfunction handleEvent() {{}}")], handlers=True)
     assert isinstance(result, Compiled)

@@ -112,11 +112,27 @@ function isGuarded(node, ancestors) {
 const makesRequire = (value) =>
   value?.type === 'CallExpression' && (isNamed(value.callee, 'createRequire') || (value.callee.type === 'MemberExpression' && keyOf(value.callee) === 'createRequire'));
 
-/** Return the relative paths in a computed name. Bundling has replaced all that it can resolve, so these are missing. */
+const PARTS = {
+  ArrayExpression: ['elements'],
+  AssignmentExpression: ['right'],
+  AwaitExpression: ['argument'],
+  BinaryExpression: ['left', 'right'],
+  ConditionalExpression: ['consequent', 'alternate'],
+  LogicalExpression: ['left', 'right'],
+  MemberExpression: ['object'],
+  ObjectExpression: ['properties'],
+  Property: ['value'],
+  SequenceExpression: ['expressions'],
+};
+
+/**
+ * Return the relative paths that a computed name may have. Bundling has replaced all that it can resolve, so these are
+ * missing. Conditions and arguments of calls are no names, as in `name.replace("./", "")`.
+ */
 function relativePathsIn(node) {
-  const paths = [];
-  if (node) walk(node, (each) => /^\.\.?\//.test(textOf(each)) && paths.push(each));
-  return paths;
+  if (/^\.\.?\//.test(textOf(node))) return [node];
+  if (node?.type === 'BinaryExpression' && node.operator !== '+') return [];
+  return (PARTS[node?.type] ?? []).flatMap((key) => node[key]).flatMap(relativePathsIn);
 }
 
 function importsOf(program, sloppy) {
