@@ -110,9 +110,9 @@ class Spinner:
         self._thread.join()
 
     def _turn(self) -> None:
+        began = time.monotonic()
         if self._ended.wait(_SHOWN_AFTER_S):
             return
-        began = time.monotonic()
         for frame in itertools.cycle("-\\|/"):
             passed = timedelta(seconds=int(time.monotonic() - began))
             text = cut(self.text, terminal_columns() - _OTHER_COLUMNS)
