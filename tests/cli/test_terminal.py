@@ -135,6 +135,7 @@ def test_a_long_operation_shows_a_spinner(ckfunc: Ckfunc, local: Path) -> None:
     (local / "handlers/start.ts").write_text(slow, encoding="utf-8")
     assert ckfunc("-C", local, "deploy", "--yes").code == 0
     fire = ("trigger", TYPE, "--data", '{"username": "jane"}')
+    assert ckfunc("-C", local, *fire).code == 0  # installs packages, which has a spinner of its own
     code, shown = on_terminal("-C", local, *fire)
     assert code == 0
     assert "running" in shown
