@@ -11,7 +11,8 @@ from typing import Any
 from bench.harness import CKFUNC, SCRATCH, Figure, clean_env, median, wall_s
 from bench.subjects import Subject, replace
 from ckfunc.manifest.project import lock_text
-from ckfunc.model.lock import PLATFORM_RANGES, PackageLock
+from ckfunc.model.application import PLATFORM_RANGES
+from ckfunc.model.lock import PackageLock
 
 PACKAGES = 200
 _DIRECT = 20

@@ -13,7 +13,8 @@ from ckfunc.base.frozen import frozen
 from ckfunc.base.text import Line, nearest
 from ckfunc.manifest import managed_packages
 from ckfunc.manifest.project import lock_problems, lock_text, read_lock
-from ckfunc.model.lock import LOCK_NAME, PLATFORM_RANGES, LockChange, PackageLock, lock_changes
+from ckfunc.model.application import PLATFORM_RANGES
+from ckfunc.model.lock import LOCK_NAME, LockChange, PackageLock, lock_changes
 from ckfunc.runtime.locks import Audit, audit, resolve
 from ckfunc.runtime.policy import InstallPolicy
 

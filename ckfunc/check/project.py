@@ -26,8 +26,8 @@ from ckfunc.deploy.gates import GateOutcome
 from ckfunc.deploy.plan.checks import UNCHECKED, installable, missing_modules
 from ckfunc.manifest import guests_allowed, watched_files
 from ckfunc.manifest.sources import UNRESOLVED
+from ckfunc.model.application import PLATFORM_RANGES
 from ckfunc.model.execution import Import, SyntaxProblem
-from ckfunc.model.lock import PLATFORM_RANGES
 from ckfunc.model.project import Project, Script
 from ckfunc.runtime.compiler import CachingCompiler
 from ckfunc.runtime.install import scripts_warning

@@ -7,13 +7,13 @@ from typing import Any
 from ckfunc.manifest.kinds import Entries, Field, Flag, Items, Number, Rule, Section, Text, Whole, schema_of
 from ckfunc.manifest.sources import MAX_FILE_BYTES
 from ckfunc.manifest.variables import NAME, TEMPLATE
-from ckfunc.model.application import DEFAULT_PACKAGES, PLATFORM_PREFIX
+from ckfunc.model.application import PLATFORM_PREFIX, PLATFORM_RANGES
 from ckfunc.model.project import GATE, MAX_FAILURES, MOST_MIN_RUNS, WATCH_FOR
 from ckfunc.model.triggers import TRIGGERS
 
 MANIFEST_NAME = "functions.yaml"
 
-PLATFORM_PACKAGES = tuple(package.name for package in DEFAULT_PACKAGES)
+PLATFORM_PACKAGES = tuple(PLATFORM_RANGES)
 """Packages that the platform installs itself (`default_dependency: true`)."""
 
 SCRIPT_SUFFIXES = ("ts", "js", "mts", "cts", "mjs", "cjs")

@@ -16,7 +16,8 @@ from ckfunc.manifest.sources import Complaint, Spelling, read_text, without_bom
 from ckfunc.manifest.tree import parse, refused
 from ckfunc.manifest.validation import Branch, Leaf, validate
 from ckfunc.manifest.variables import env_files, references
-from ckfunc.model.lock import LOCK_NAME, PLATFORM_RANGES, InvalidLock, PackageLock
+from ckfunc.model.application import PLATFORM_RANGES
+from ckfunc.model.lock import LOCK_NAME, InvalidLock, PackageLock
 from ckfunc.model.project import Hooks, ManifestRuntime, Project, Target
 from ckfunc.model.triggers import BY_TYPE
 

@@ -50,6 +50,9 @@ DEFAULT_PACKAGES = (
 )
 """Packages that the platform installs itself, in versions compatible with the SDK of `context.ChatKitty`."""
 
+PLATFORM_RANGES = {package.name: package.version for package in DEFAULT_PACKAGES}
+"""The version ranges of the packages that the platform installs itself, by name."""
+
 
 @frozen
 class Runtime:

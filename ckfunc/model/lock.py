@@ -10,16 +10,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 from ckfunc.base.frozen import frozen
 from ckfunc.base.text import Line, counted, digest, printable
-from ckfunc.model.application import DEFAULT_PACKAGES
 
 if TYPE_CHECKING:
     from ckfunc.model.outputs import LockChangeJson
 
 LOCK_NAME = "functions.lock"
 """The lock's file, next to functions.yaml."""
-
-PLATFORM_RANGES = {package.name: package.version for package in DEFAULT_PACKAGES}
-"""The version ranges of the packages that the platform installs itself, by name."""
 
 _FORMAT = 1
 _ROOT = {"name": "handlers", "version": "1.0.0"}

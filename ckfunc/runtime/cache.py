@@ -19,7 +19,7 @@ from ckfunc.base.errors import CkfuncError, NoHome, SystemRefusal, shown_path
 from ckfunc.base.files import cache_dir, hold_shared, lock_alone, locked
 from ckfunc.base.frozen import frozen
 from ckfunc.base.text import Line, shortened, size_text
-from ckfunc.model.application import DEFAULT_PACKAGES
+from ckfunc.model.application import PLATFORM_RANGES
 
 if TYPE_CHECKING:
     from ckfunc.model.outputs import CacheCleanedJson, CacheEntryJson, CacheJson
@@ -37,7 +37,6 @@ PACKAGES, _SCRIPTS, _BUNDLES, _COMPILED, _DOWNLOADS, _OTHER = (
     *("packages", "scripts", "bundles", "compiled code", "npm downloads", "other"),
 )
 _DIRECTORIES = {"scripts": _SCRIPTS, "bundles": _BUNDLES, "compiled": _COMPILED, "npm": _DOWNLOADS, "no-types": _OTHER}
-_PLATFORM = {package.name for package in DEFAULT_PACKAGES}
 _LONGEST_NAME = 44
 _NOTE = re.compile(r"(?:typescript|node-types)-[\w.-]+")
 
@@ -251,7 +250,7 @@ def _title(directory: Path) -> str:
     try:
         dependencies = json.loads((directory / "package.json").read_bytes())["dependencies"]
         # Most installations have the platform's packages: the others come first, because they tell installations apart.
-        names = sorted(dependencies, key=_PLATFORM.__contains__)
+        names = sorted(dependencies, key=PLATFORM_RANGES.__contains__)
         return ", ".join(f"{name}@{dependencies[name]}" for name in names) or "no packages"
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return "an unfinished install"

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from ckfunc.base.errors import CkfuncError, DependenciesFailed
 from ckfunc.base.frozen import frozen
 from ckfunc.base.text import Line, counted, printable, table
-from ckfunc.model.lock import LOCK_NAME, PLATFORM_RANGES, InvalidLock, PackageLock, manifest_of
+from ckfunc.model.application import PLATFORM_RANGES
+from ckfunc.model.lock import LOCK_NAME, InvalidLock, PackageLock, manifest_of
 from ckfunc.runtime.npm import AUDIT, NOT_TRUSTED, RESOLVE, UPGRADE, NpmRun, explained, failure_of, run_npm
 from ckfunc.runtime.policy import InstallPolicy, npm_settings
 

@@ -20,7 +20,8 @@ from ckfunc.base.errors import DependenciesFailed
 from ckfunc.base.files import read_file
 from ckfunc.base.frozen import frozen
 from ckfunc.base.secrets import Secret, secret_values
-from ckfunc.model.lock import PLATFORM_RANGES, PackageLock
+from ckfunc.model.application import PLATFORM_RANGES
+from ckfunc.model.lock import PackageLock
 
 _NAME = ".npmrc"
 _MAX_BYTES = 1024 * 1024

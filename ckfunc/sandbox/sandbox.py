@@ -24,11 +24,10 @@ from ckfunc.emulator.emulator import Emulator
 from ckfunc.emulator.options import EmulatorOptions
 from ckfunc.emulator.store.application import StoredRuntime
 from ckfunc.emulator.store.seeds import SeedRefused, apply
-from ckfunc.model.application import ConsoleLine
+from ckfunc.model.application import PLATFORM_RANGES, ConsoleLine
 from ckfunc.model.execution import Compiled, Determinism, Environment, HandlerError, Limits, SyntaxProblem
 from ckfunc.model.fault import ActiveFault, Fault
 from ckfunc.model.job import Seed
-from ckfunc.model.lock import PLATFORM_RANGES
 from ckfunc.model.project import Script
 from ckfunc.sandbox import conversations, trials
 from ckfunc.sandbox.acts import Act, ChainedRun, Consequences

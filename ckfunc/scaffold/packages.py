@@ -18,7 +18,7 @@ from typing import Any
 from ckfunc.base.errors import CkfuncError, DependenciesFailed, PackageUnknown
 from ckfunc.base.files import link_directory, link_target, read_file
 from ckfunc.base.frozen import frozen
-from ckfunc.model.lock import PLATFORM_RANGES
+from ckfunc.model.application import PLATFORM_RANGES
 from ckfunc.runtime.install import install, is_installed, runtime_directory
 from ckfunc.runtime.policy import NO_POLICY, InstallPolicy
 from ckfunc.runtime.tools import PACKAGE as NODE_TYPES_PACKAGE

@@ -14,8 +14,8 @@ from support.loopback import Reply
 from support.npm_registry import Serve, own_npm, package
 
 from ckfunc.manifest.project import lock_text
-from ckfunc.model.application import DEFAULT_PACKAGES
-from ckfunc.model.lock import PLATFORM_RANGES, PackageLock
+from ckfunc.model.application import DEFAULT_PACKAGES, PLATFORM_RANGES
+from ckfunc.model.lock import PackageLock
 
 PLATFORM = [package(each.name, each.version.removeprefix("^")) for each in DEFAULT_PACKAGES]
 PACKAGES = (

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from ckfunc.base.secrets import revealed, secret_values
 from ckfunc.manifest.tree import Mapping, Scalar, parse
 from ckfunc.manifest.variables import expand
-from ckfunc.model.application import Dependency, Function, FunctionVersion, Runtime
-from ckfunc.model.lock import PLATFORM_RANGES, PackageLock
+from ckfunc.model.application import PLATFORM_RANGES, Dependency, Function, FunctionVersion, Runtime
+from ckfunc.model.lock import PackageLock
 from ckfunc.model.project import ManifestFunction, ManifestRuntime, Project, Script, Target
 from ckfunc.pull.merge import Base
 from ckfunc.pull.project import fresh_project

@@ -15,7 +15,7 @@ from ckfunc.base.frozen import frozen
 from ckfunc.base.text import digest, printable
 from ckfunc.deploy.plan.plan import ChangeAction, Plan
 from ckfunc.deploy.resources import BY_KIND, DEPENDENCIES
-from ckfunc.model.lock import PLATFORM_RANGES
+from ckfunc.model.application import PLATFORM_RANGES
 
 if TYPE_CHECKING:
     from ckfunc.bundle.requirements import Compile, MissingRequirements

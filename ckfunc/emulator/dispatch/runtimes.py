@@ -15,14 +15,13 @@ from ckfunc.emulator.http.auth import CLIENT_ID, CLIENT_SECRET
 from ckfunc.emulator.store import application, functions
 from ckfunc.emulator.store.application import APPLICATION_ID, StoredRuntime
 from ckfunc.emulator.store.database import Database
-from ckfunc.model.application import DEFAULT_PACKAGES, PLATFORM_PREFIX, Dependency, Runtime
+from ckfunc.model.application import DEFAULT_PACKAGES, PLATFORM_PREFIX, PLATFORM_RANGES, Dependency, Runtime
 from ckfunc.model.execution import ApiAccess, Compiled, Environment, HandlerError, SyntaxProblem
 from ckfunc.wire.applications import own
 
 RUNTIME_ID = 1
 RUNTIME_VERSION = "v0.0.29"
 
-_DEFAULT_NAMES = frozenset(package.name for package in DEFAULT_PACKAGES)
 
 INITIALIZATION_SCRIPT = "initialization-script.ts"
 
@@ -70,7 +69,7 @@ def users_own_dependencies(dependencies: tuple[Dependency, ...]) -> dict[str, st
     return {
         package.name: package.version
         for package in dependencies
-        if not package.default and package.name not in _DEFAULT_NAMES
+        if not package.default and package.name not in PLATFORM_RANGES
     }
 
 

@@ -22,7 +22,7 @@ from ckfunc.emulator.http.routing import Access, Route
 from ckfunc.emulator.services import EmulatorServices
 from ckfunc.emulator.store import application, functions, invocations
 from ckfunc.manifest.definition import dependency_mistake
-from ckfunc.model.application import DEFAULT_PACKAGES, Dependency, Function
+from ckfunc.model.application import PLATFORM_RANGES, Dependency, Function
 from ckfunc.wire.applications import (
     read_dependencies,
     read_environment,
@@ -223,16 +223,14 @@ def _written(function: Function, links: Links) -> dict[str, Any]:
 
 def _check_packages(dependencies: Iterable[Dependency]) -> None:
     seen: set[str] = set()
-    platforms = {package.name: package.version for package in DEFAULT_PACKAGES}
     for dependency in dependencies:
         if (mistake := dependency_mistake(dependency.name, dependency.version)) is not None:
             raise Refused(mistake)
         if dependency.name in seen:
             raise Refused(f"package {dependency.name} is listed twice")
-        if dependency.name in platforms and not dependency.default and dependency.version != platforms[dependency.name]:
-            raise Refused(
-                f"package {dependency.name} is provided by the platform, at version {platforms[dependency.name]}"
-            )
+        platforms = PLATFORM_RANGES.get(dependency.name, dependency.version)
+        if not dependency.default and dependency.version != platforms:
+            raise Refused(f"package {dependency.name} is provided by the platform, at version {platforms}")
         seen.add(dependency.name)
 
 
