@@ -63,10 +63,10 @@ class Branch:
         value = self.values.get(name)
         return value if isinstance(value, Given) else None
 
-    def flag(self, name: str) -> bool:
-        """Return the boolean under `name`; false if there is none."""
+    def flag(self, name: str, *, default: bool = False) -> bool:
+        """Return the boolean under `name`, or `default` if there is none."""
         leaf = self.leaf(name)
-        return leaf is not None and leaf.data is True
+        return default if leaf is None else leaf.data is True
 
     def leaves(self) -> dict[str, Leaf]:
         """Return the entries whose values are texts, booleans or numbers."""

@@ -249,18 +249,18 @@ class Tally:
     left_out: int = 0
 
     @property
-    def ran(self) -> int:
-        """The number of cases that ran."""
-        return self.passed + self.failed
+    def parts(self) -> tuple[tuple[str, str], ...]:
+        """The counts other than 0, as texts with styles."""
+        counts = (
+            (self.passed, "passed", "success"),
+            (self.failed, "failed", "failure"),
+            (self.skipped, "skipped", "warning"),
+            (self.left_out, "left out by `only`", "warning"),
+        )
+        return tuple((f"{count} {word}", style) for count, word, style in counts if count)
 
     def __str__(self) -> str:
-        counts = (
-            (self.passed, "passed"),
-            (self.failed, "failed"),
-            (self.skipped, "skipped"),
-            (self.left_out, "left out by `only`"),
-        )
-        return ", ".join(f"{count} {word}" for count, word in counts if count) or "no cases"
+        return ", ".join(text for text, _ in self.parts) or "no cases"
 
 
 def tally(results: Iterable[CaseResult]) -> Tally:

@@ -36,7 +36,7 @@ from ckfunc.sandbox.acts import (
 )
 from ckfunc.sandbox.conversations import said, title
 from ckfunc.sandbox.scripts import Ran
-from ckfunc.testing.recording import Addition, CannotRecord, CaseFile, Recorded, addition_to
+from ckfunc.testing.recording import Addition, CannotRecord, CaseFile, Recorded, addition_to, outcome_of
 from ckfunc.testing.redacting import Redactor, ReplacedSecret
 from ckfunc.testing.steps import NAMES_CHANNEL
 
@@ -223,7 +223,7 @@ def _expect(step: RecordedStep) -> dict[str, Any]:
     if step.runs or step.messages:
         expect["messages"] = [_message(message) for message in step.messages]
     if step.runs:
-        expect["functions"] = [_run(run) for run in step.runs]
+        expect["functions"] = [{"type": run.type, **outcome_of(run.ran.invocation)} for run in step.runs]
     if step.notifications:
         expect["notifications"] = [
             {"user": notification.user, "title": notification.title, "body": notification.body}
@@ -236,17 +236,6 @@ def _message(message: SaidMessage) -> dict[str, Any]:
     document: dict[str, Any] = {"system": True} if message.user is None else {"user": message.user}
     document |= {"body": message.body} if message.body is not None else {"file": message.file}
     return {**document, "changed": True} if message.changed else document
-
-
-def _run(run: ChainedRun) -> dict[str, Any]:
-    invocation = run.ran.invocation
-    if invocation.status is Status.SUCCEEDED:
-        return {"type": run.type, "result": invocation.result.get("payload")}
-    error = invocation.result.get("error")
-    message = error.get("message") if isinstance(error, Mapping) else None
-    if isinstance(message, str) and message.strip():
-        return {"type": run.type, "error": message}
-    return {"type": run.type, "status": Status.FAILED.value}
 
 
 _MOST_MEMBERS = 100

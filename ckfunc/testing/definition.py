@@ -26,6 +26,16 @@ _TYPE = Text(FUNCTION_TYPE, suggestions=tuple(trigger.type for trigger in TRIGGE
 _ID = Whole(1)
 _CHANNEL_NAME = Text((_NOT_BLANK, _ONE_LINE), whole_numbers=True)
 
+
+def _text_fields(name: str, label: str) -> tuple[Field, ...]:
+    """Return the fields for an expected text: the whole text, a part of it, or a regular expression."""
+    return (
+        Field(name, Text(), f"The exact {label}."),
+        Field(f"{name}_includes", Text((_NOT_BLANK,)), f"A part of the {label}."),
+        Field(f"{name}_matches", Text((_NOT_BLANK,)), f"A regular expression that matches a part of the {label}."),
+    )
+
+
 _USER = Section(
     "user",
     (
@@ -112,9 +122,7 @@ _MESSAGE_WANTED = Section(
         Field("user", _NAME, "The name of the sender."),
         Field("system", Flag(), "Whether the system sent it."),
         Field("channel", _CHANNEL_NAME, "The channel."),
-        Field("body", Text(), "The exact text."),
-        Field("body_includes", Text((_NOT_BLANK,)), "A part of the text."),
-        Field("body_matches", Text((_NOT_BLANK,)), "A regular expression that matches a part of the text."),
+        *_text_fields("body", "text"),
         Field("file", _NAME, "The name of its file."),
         Field("properties", Data(mapping=True), "Its properties; mappings may have more keys."),
         Field("changed", Flag(), "Whether it existed before and was changed."),
@@ -127,12 +135,8 @@ _NOTIFICATION = Section(
     (
         Field("user", _NAME, "The name of the user who receives it."),
         Field("channel", _CHANNEL_NAME, "The channel of its message."),
-        Field("title", Text(), "The exact title."),
-        Field("title_includes", Text((_NOT_BLANK,)), "A part of the title."),
-        Field("title_matches", Text((_NOT_BLANK,)), "A regular expression that matches a part of the title."),
-        Field("body", Text(), "The exact body."),
-        Field("body_includes", Text((_NOT_BLANK,)), "A part of the body."),
-        Field("body_matches", Text((_NOT_BLANK,)), "A regular expression that matches a part of the body."),
+        *_text_fields("title", "title"),
+        *_text_fields("body", "body"),
     ),
 )
 

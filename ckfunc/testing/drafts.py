@@ -47,10 +47,7 @@ class CaseDrafter:
         """Return a draft without secrets. `environment` are the runtime's variables. Raises CannotRecord."""
         name = f"invocation {invocation.id}"
         addition = recorded(invocation, trigger_type, detail, name=name, environment=environment.items())
-        replaced = tuple(
-            f"{redaction.place}: {redaction.reason} (replaced by {redaction.placeholder})"
-            for redaction in addition.redactions
-        )
+        replaced = tuple(map(str, addition.redactions))
         return CaseDraft(self._command(invocation.id), case_text(addition.case), replaced)
 
     def _command(self, invocation_id: int) -> str:
@@ -71,10 +68,7 @@ class ConversationDrafter:
         """Return the conversation of a channel as a case, without secrets and personal details. Raises CkfuncError."""
         root = self.root or self.data
         addition = self._addition(channel_id, root / _NO_FILE)
-        replaced = tuple(
-            f"{redaction.place}: {redaction.reason} (replaced by {redaction.placeholder})"
-            for redaction in addition.redactions
-        )
+        replaced = tuple(map(str, addition.redactions))
         return ConversationDraft(addition.text, replaced, None if self.root is None else _CONVERSATIONS)
 
     def add(self, channel_id: int) -> str:

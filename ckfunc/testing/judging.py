@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -30,10 +29,10 @@ from ckfunc.testing.case import (
     StepRun,
 )
 
-Wanted = TypeVar("Wanted")
+Expected = TypeVar("Expected")
 Actual = TypeVar("Actual")
-Item = TypeVar("Item")
 _MOST_LISTED = 20
+_EARLIER = " in this order, only earlier"
 
 
 def judge(case: Case, observed: CaseRun) -> CaseResult:
@@ -98,14 +97,11 @@ def _function_misses(expect: StepExpectation, step: StepRun) -> Iterator[Miss]:
     """Yield what functions did otherwise. A function that fails must be expected to, or be the reason of a refusal."""
     expected_runs = expect.functions or ()
     expected: set[int] = set()
-    at = 0
-    for run in expected_runs:
-        match = next_index(step.runs, at, partial(_is_run, run))
-        if match is None:
-            yield from _missing_run(run, step.runs, at, expected_runs)
+    for run, start, index in _in_order(expected_runs, step.runs, _is_run):
+        if index is None:
+            yield from _missing_run(run, step.runs, start, expected_runs)
             return
-        expected.add(match)
-        at = match + 1
+        expected.add(index)
     for index, (trigger_type, run_result) in enumerate(step.runs):
         if index not in expected and run_result.status is Status.FAILED and run_result.error != step.refusal:
             yield Miss("status", f"{trigger_type} failed: {shown_error(run_result)}")
@@ -131,7 +127,7 @@ def _missing_run(
             for miss in run_misses(expected.expect, run):
                 yield Miss(miss.what, f"{expected.type}: {miss.message}", miss.expected, miss.actual)
             return
-    order = " in this order, only earlier" if any(trigger_type == expected.type for trigger_type, _ in runs) else ""
+    order = _EARLIER if any(trigger_type == expected.type for trigger_type, _ in runs) else ""
     yield Miss("functions", f"{expected.type} did not run{order}", _listed_runs(every), _listed_runs(runs))
 
 
@@ -142,20 +138,15 @@ def _listed_runs(runs: Sequence[ExpectedRun | tuple[str, CaseRun]]) -> str:
 
 def _list_misses(
     name: str,
-    items: Sequence[Wanted],
+    items: Sequence[Expected],
     actual: Sequence[Actual],
-    same: Callable[[Wanted, Actual], bool],
-    shown: Callable[[Wanted | Actual], str],
+    same: Callable[[Expected, Actual], bool],
+    shown: Callable[[Expected | Actual], str],
     *,
     others: bool,
 ) -> Iterator[Miss]:
     """Compare two lists in order. Expected items that were found are shown as they are, so that only others differ."""
-    matches: list[int | None] = []
-    at = 0
-    for item in items:
-        index = next_index(actual, at, partial(same, item))
-        at = at if index is None else index + 1
-        matches.append(index)
+    matches = [index for _, _, index in _in_order(items, actual, same)]
     missing = [item for item, index in zip(items, matches, strict=True) if index is None]
     extra = len(actual) - sum(index is not None for index in matches)
     if not missing and not (extra and (not items or not others)):
@@ -312,18 +303,10 @@ def _result_misses(expected: ExpectedValue, observed: CaseRun) -> Iterator[Miss]
 
 def _console_misses(expected: Sequence[str], observed: CaseRun) -> Iterator[Miss]:
     lines = [line.text for line in observed.console]
-    at = 0
-    for text in expected:
-        index = next_index(lines, at, partial(_is_part, text))
+    for text, start, index in _in_order(expected, lines, lambda text, line: text in line):
         if index is None:
-            order = "" if not any(text in line for line in lines[:at]) else " in this order, only earlier"
+            order = _EARLIER if any(text in line for line in lines[:start]) else ""
             yield Miss("console", f"it did not print {text!r}{order}")
-        else:
-            at = index + 1
-
-
-def _is_part(text: str, line: str) -> bool:
-    return text in line
 
 
 def _call_misses(expected: Sequence[ExpectedCall], calls: Sequence[ApiCall], *, others: bool) -> Iterator[Miss]:
@@ -331,38 +314,37 @@ def _call_misses(expected: Sequence[ExpectedCall], calls: Sequence[ApiCall], *, 
         yield Miss("calls", f"expected no calls, but it made {len(calls)}", "", _listed(calls))
         return
     used: set[int] = set()
-    at = 0
-    for call in expected:
-        match = next_index(calls, at, partial(_matches, call))
-        if match is None:
-            yield _missing_call(call, calls, at, used)
+    for call, start, index in _in_order(expected, calls, _matches):
+        if index is None:
+            yield _missing_call(call, calls, start)
         else:
-            used.add(match)
-            at = match + 1
+            used.add(index)
     extra = [call for index, call in enumerate(calls) if index not in used]
     if not others and extra and len(used) == len(expected):
-        yield Miss("calls", f"it made {len(extra)} more call{'s' * (len(extra) > 1)} than expected", "", _listed(extra))
+        yield Miss("calls", f"it made {_more(len(extra), 'call')}", "", _listed(extra))
 
 
-def next_index(items: Sequence[Item], start: int, fits: Callable[[Item], bool]) -> int | None:
-    """Return the index of the first item from `start` on that fits, or None."""
-    return next((index for index in range(start, len(items)) if fits(items[index])), None)
+def _in_order(
+    expected: Iterable[Expected], actual: Sequence[Actual], same: Callable[[Expected, Actual], bool]
+) -> Iterator[tuple[Expected, int, int | None]]:
+    """Yield each expected item, where the search for it starts, and the index of the actual item, or None."""
+    start = 0
+    for item in expected:
+        index = next((index for index in range(start, len(actual)) if same(item, actual[index])), None)
+        yield item, start, index
+        start = start if index is None else index + 1
 
 
-def _missing_call(call: ExpectedCall, calls: Sequence[ApiCall], at: int, used: set[int]) -> Miss:
-    """Return the miss for a call that was not made, with the most similar actual call."""
-    similar = [
-        actual for index, actual in enumerate(calls) if index >= at and index not in used and _has_address(call, actual)
-    ]
-    if similar:
-        nearest = similar[0]
+def _missing_call(call: ExpectedCall, calls: Sequence[ApiCall], start: int) -> Miss:
+    """Return the miss for a call that was not made from `start` on, with the most similar actual call."""
+    nearest = next((actual for actual in calls[start:] if _has_address(call, actual)), None)
+    if nearest is not None:
         if call.status is not None and nearest.status != call.status:
             return Miss("calls", f"{call} had status {nearest.status}, not {call.status}")
         if call.body is not None:
             pair = shown_pair(call.body.value, nearest.body, subset=True)
             return Miss("calls", f"{call} was made with a different body", *pair)
-    early = any(_matches(call, actual) for actual in calls[:at])
-    order = " in this order, only earlier" if early else ""
+    order = _EARLIER if any(_matches(call, actual) for actual in calls[:start]) else ""
     return Miss("calls", f"it did not call {call}{order}", str(call), _listed(calls) if calls else "no calls")
 
 

@@ -163,7 +163,7 @@ def recorded(
             hint="write the case by hand, with the event in a `file`",
         )
     redactor = Redactor(environment)
-    outcome = _outcome(invocation)
+    outcome = outcome_of(invocation)
     redactor.learn(event, "event")
     redactor.learn(outcome, "expect")
     redactor.learn(calls, "calls")
@@ -189,7 +189,8 @@ def free_name(preferred: str, taken: Collection[str]) -> str:
     return name
 
 
-def _outcome(invocation: Invocation) -> dict[str, Any]:
+def outcome_of(invocation: Invocation) -> dict[str, Any]:
+    """Return the expected outcome of a run like this one."""
     if invocation.status is Status.SUCCEEDED:
         return {"result": invocation.result.get("payload")}
     error = invocation.result.get("error")

@@ -49,6 +49,9 @@ class ReplacedSecret:
     reason: str
     placeholder: str
 
+    def __str__(self) -> str:
+        return f"{self.place}: {self.reason} (replaced by {self.placeholder})"
+
 
 class Redactor:
     """Replaces secrets in several documents. `environment` holds names and values of known variables."""
@@ -103,9 +106,7 @@ class Redactor:
         if secret not in self._placeholders:
             self._placeholders[secret] = _placeholder(secret, len(self._placeholders) + 1)
         replaced = ReplacedSecret(place, reason, self._placeholders[secret])
-        if not any(
-            redaction.place == place and redaction.placeholder == replaced.placeholder for redaction in self.redactions
-        ):
+        if (place, replaced.placeholder) not in {(each.place, each.placeholder) for each in self.redactions}:
             self.redactions.append(replaced)
 
     def _text(self, text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from ckfunc.base.annotations import Annotation
@@ -99,8 +100,7 @@ def failure_lines(result: CaseResult) -> Iterator[Line]:
 def addition_lines(redactions: Sequence[ReplacedSecret], result: CaseResult) -> Iterator[Line]:
     """Yield the secrets that were replaced in a recorded case, and its result with the working copy."""
     for redaction in redactions:
-        replaced = f"{printable(redaction.place)}: {redaction.reason} (replaced by {redaction.placeholder})"
-        yield [("  redacted ", "warning"), (replaced, "plain")]
+        yield [("  redacted ", "warning"), (printable(str(redaction)), "plain")]
     if not redactions:
         yield [("  no secrets were found in it", "plain")]
     if not result.bad:
@@ -114,14 +114,8 @@ def addition_lines(redactions: Sequence[ReplacedSecret], result: CaseResult) -> 
 def summary_line(counted: Tally, seconds: float) -> Line:
     """Return the summary, which is the last line."""
     parts: list[tuple[str, str]] = []
-    for count, word, style in (
-        (counted.passed, "passed", "success"),
-        (counted.failed, "failed", "failure"),
-        (counted.skipped, "skipped", "warning"),
-        (counted.left_out, "left out by `only`", "warning"),
-    ):
-        if count:
-            parts += [(", " if parts else "", "plain"), (f"{count} {word}", style)]
+    for part in counted.parts:
+        parts += [(", " if parts else "", "plain"), part]
     return [*(parts or [("no cases", "muted")]), (f" in {elapsed_text(seconds * 1000)}", "muted")]
 
 
@@ -184,9 +178,15 @@ def _compared(miss: Miss) -> Iterator[Line]:
     expected, actual = ([_cut(line) for line in escaped(text).splitlines()] for text in (miss.expected, miss.actual))
     lines = list(difflib.unified_diff(expected, actual, lineterm="", n=3))[3:]
     yield [("    ", "plain"), ("- expected", "remove"), ("  ", "plain"), ("+ actual", "create")]
+    yield from _first(
+        [[("…", "muted") if line.startswith("@@") else (f"{line[:1]} {line[1:]}", diff_style(line))] for line in lines]
+    )
+
+
+def _first(lines: Sequence[Line]) -> Iterator[Line]:
+    """Yield the first lines, indented, and the number of the others."""
     for line in lines[:_MOST_LINES]:
-        hunk = line.startswith("@@")
-        yield [("    ", "plain"), ("…", "muted") if hunk else (f"{line[:1]} {line[1:]}", diff_style(line))]
+        yield [("    ", "plain"), *line]
     if len(lines) > _MOST_LINES:
         yield [("    ", "plain"), (f"and {len(lines) - _MOST_LINES} more lines", "muted")]
 
@@ -195,23 +195,27 @@ def _stack(observed: CaseRun, misses: Iterable[Miss]) -> Iterator[Line]:
     """Yield the stack of an error, unless it was expected."""
     if observed.error is None or not any(miss.what in ("status", "error") for miss in misses):
         return
-    lines = beneath_message(printable(observed.stack), printable(f"{observed.error_name}: {observed.error}"))
-    for text in lines[:_MOST_LINES]:
-        yield [("    ", "plain"), (text.removeprefix("    "), "muted" if is_frame(text) else "failure")]
-    if len(lines) > _MOST_LINES:
-        yield [("    ", "plain"), (f"and {len(lines) - _MOST_LINES} more lines", "muted")]
+    yield from _first([[(text.removeprefix("    "), style)] for text, style in _stack_texts(observed)])
+
+
+def _stack_texts(run: CaseRun) -> list[tuple[str, str]]:
+    """Return the lines of the stack beneath an error's message, with their styles."""
+    texts = beneath_message(printable(run.stack), printable(f"{run.error_name}: {run.error}"))
+    return [(text, "muted" if is_frame(text) else "failure") for text in texts]
 
 
 def _console(console: Sequence[ConsoleLine]) -> Iterator[Line]:
     if not console:
         return
     yield [("  ", "plain"), ("console:", "muted")]
-    lines = [(output.level, text) for output in console for text in printable(output.text).splitlines() or [""]]
-    for level, text in lines[:_MOST_LINES]:
-        style = {"error": "failure", "warn": "warning"}.get(level, "plain")
-        yield [("    ", "plain"), (f"{level:<5} ", "muted"), (_cut(text), style)]
-    if len(lines) > _MOST_LINES:
-        yield [("    ", "plain"), (f"and {len(lines) - _MOST_LINES} more lines", "muted")]
+    styles = {"error": "failure", "warn": "warning"}
+    yield from _first(
+        [
+            [(f"{output.level:<5} ", "muted"), (_cut(text), styles.get(output.level, "plain"))]
+            for output in console
+            for text in printable(output.text).splitlines() or [""]
+        ]
+    )
 
 
 def _cut(line: str) -> str:
@@ -265,9 +269,8 @@ def _details(run: CaseRun) -> Iterator[Line]:
     for text in printed[:_MOST_LINES]:
         yield from _effect("", text, "muted")
     if run.error is not None:
-        stack = beneath_message(printable(run.stack), printable(f"{run.error_name}: {run.error}"))
-        for text in stack[:_MOST_LINES]:
-            yield from _effect("", text.strip(), "muted" if is_frame(text) else "failure")
+        for text, style in _stack_texts(run)[:_MOST_LINES]:
+            yield from _effect("", text.strip(), style)
 
 
 def _effect(label: str, text: str, style: str) -> Iterator[Line]:
@@ -296,11 +299,10 @@ def side_by_side(miss: Miss) -> Iterator[Line]:
     expected, actual = (_lines(escaped(text)) for text in (miss.expected or "", miss.actual or ""))
     yield _row("expected", " ", "actual", "muted", "muted")
     for number, (mark, left, right) in enumerate(_pairs(expected, actual), 1):
-        lefts, rights = (wrapped(text, _COLUMN) if text else [""] for text in (left, right))
-        for index in range(max(len(lefts), len(rights))):
-            pair = (lefts[index] if index < len(lefts) else "", rights[index] if index < len(rights) else "")
-            styles = ("plain", "plain") if mark == " " else ("remove", "create")
-            yield _row(pair[0], mark, pair[1], *styles)
+        styles = ("plain", "plain") if mark == " " else ("remove", "create")
+        columns = [wrapped(text, _COLUMN) if text else [""] for text in (left, right)]
+        for left_part, right_part in zip_longest(*columns, fillvalue=""):
+            yield _row(left_part, mark, right_part, *styles)
         if number == _MOST_LINES:
             yield [("    ", "plain"), ("…", "muted")]
             return

@@ -16,7 +16,7 @@ from ckfunc.base.errors import CkfuncError, UsageProblem, shown_path
 from ckfunc.base.files import read_file
 from ckfunc.base.frozen import frozen
 from ckfunc.base.text import Line, plain, printable
-from ckfunc.testing.case import CaseKey, CaseOutcome, CaseResult, Shard, ShardedCases, Tally, read_shard, tally
+from ckfunc.testing.case import CaseKey, CaseOutcome, CaseResult, Shard, ShardedCases, Tally, read_shard
 from ckfunc.testing.coverage import Coverage, merged, read_lcov
 from ckfunc.testing.rendering import failure_lines, summary_line
 
@@ -31,27 +31,26 @@ _SHARD = re.compile(r"ckfunc shard (\S+) of (\d+) cases")
 def junit(results: Sequence[CaseResult], seconds: float, part: ShardedCases | None = None) -> str:
     """Return the results as XML: a suite for each file, a test case for each case. `part` is set for a shard."""
     name = "ckfunc" if part is None else f"ckfunc shard {part.shard} of {part.cases} cases"
-    top = ET.Element("testsuites", {"name": name, **_counts(tally(results), _broken(results), seconds)})
-    for file, group in groupby(results, key=lambda result: result.case.file):
-        in_group = list(group)
-        took = sum(result.observed.duration_ms for result in in_group if result.observed) / 1000
-        suite = ET.SubElement(top, "testsuite", {"name": file, **_counts(tally(in_group), _broken(in_group), took)})
-        for result in in_group:
-            _case(suite, result)
-    return _document(top)
+    return _document(name, [_case(result) for result in results], seconds)
 
 
-def _document(top: ET.Element) -> str:
+def _document(name: str, cases: Sequence[JUnitCase], seconds: float) -> str:
     """Return the text of a report."""
+    top = ET.Element("testsuites", {"name": name, **_counts(cases, seconds)})
+    for suite_name, group in groupby(cases, key=lambda case: case.suite):
+        in_suite = list(group)
+        took = sum(case.seconds for case in in_suite)
+        suite = ET.SubElement(top, "testsuite", {"name": suite_name, **_counts(in_suite, took)})
+        suite.extend(case.element for case in in_suite)
     ET.indent(top)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(top, encoding="unicode")}\n'
 
 
-def _case(suite: ET.Element, result: CaseResult) -> None:
+def _case(result: CaseResult) -> JUnitCase:
     case, observed = result.case, result.observed
     took = observed.duration_ms / 1000 if observed else 0.0
     attributes = {"name": _clean(case.name), "classname": _clean(f"{case.file} › {case.type}"), "time": f"{took:.3f}"}
-    element = ET.SubElement(suite, "testcase", {**attributes, "file": case.file, "line": str(case.line)})
+    element = ET.Element("testcase", {**attributes, "file": case.file, "line": str(case.line)})
     if result.bad:
         kind = "error" if result.verdict is CaseOutcome.BROKEN else "failure"
         first = result.misses[0] if result.misses else None
@@ -63,22 +62,19 @@ def _case(suite: ET.Element, result: CaseResult) -> None:
     if observed is not None and observed.console:
         lines = "\n".join(f"{line.level} {line.text}" for line in observed.console)
         ET.SubElement(element, "system-out").text = _clean(lines)
+    return JUnitCase(case.file, element, took)
 
 
-def _counts(counted: Tally, broken: int, seconds: float) -> dict[str, str]:
-    """Return the attributes with numbers. `broken` of the failed cases could not run."""
-    skipped = counted.skipped + counted.left_out
+def _counts(cases: Sequence[JUnitCase], seconds: float) -> dict[str, str]:
+    """Return the attributes with numbers."""
+    counted, broken = _tally(cases), sum(case.has("error") for case in cases)
     return {
-        "tests": str(counted.ran + skipped),
+        "tests": str(len(cases)),
         "failures": str(counted.failed - broken),
         "errors": str(broken),
-        "skipped": str(skipped),
+        "skipped": str(counted.skipped),
         "time": f"{seconds:.3f}",
     }
-
-
-def _broken(results: Sequence[CaseResult]) -> int:
-    return sum(result.verdict is CaseOutcome.BROKEN for result in results)
 
 
 def _clean(text: str) -> str:
@@ -95,10 +91,11 @@ class IncompleteReports(CkfuncError):
 
 @frozen
 class JUnitCase:
-    """A case in a report: the suite that it is in, and its XML element."""
+    """A case in a report: the suite that it is in, its XML element, and the duration of its functions."""
 
     suite: str
     element: ET.Element
+    seconds: float
 
     @property
     def key(self) -> CaseKey:
@@ -110,11 +107,6 @@ class JUnitCase:
         """The line of the case in its file."""
         text = self.element.get("line", "")
         return int(text) if text.isdecimal() else 0
-
-    @property
-    def seconds(self) -> float:
-        """The duration of its functions."""
-        return _seconds(self.element)
 
     def has(self, kind: str) -> bool:
         """Return whether the case has this result: failure, error or skipped."""
@@ -152,7 +144,9 @@ def read_junit(text: str, name: str) -> JUnitReport:
         raise _invalid(name, f"it is not XML: {error}") from None
     if top.tag != "testsuites":
         raise _invalid(name, f"it begins with <{printable(top.tag)[:40]}>")
-    cases = tuple(JUnitCase(suite.get("name", ""), case) for suite in top for case in suite.iter("testcase"))
+    cases = tuple(
+        JUnitCase(suite.get("name", ""), case, _seconds(case)) for suite in top for case in suite.iter("testcase")
+    )
     match = _SHARD.fullmatch(top.get("name", ""))
     shard = read_shard(match[1]) if match else None
     return JUnitReport(name, cases, _seconds(top), ShardedCases(shard, int(match[2])) if match and shard else None)
@@ -204,17 +198,7 @@ def _problems(reports: Sequence[JUnitReport]) -> Iterator[str]:
 
 def report_text(report: JUnitReport) -> str:
     """Return the XML of a report."""
-    top = ET.Element("testsuites", {"name": "ckfunc", **_attributes(report.cases, report.seconds)})
-    for name, group in groupby(report.cases, key=lambda case: case.suite):
-        results = list(group)
-        took = sum(case.seconds for case in results)
-        suite = ET.SubElement(top, "testsuite", {"name": name, **_attributes(results, took)})
-        suite.extend(case.element for case in results)
-    return _document(top)
-
-
-def _attributes(cases: Sequence[JUnitCase], seconds: float) -> dict[str, str]:
-    return _counts(_tally(cases), sum(case.has("error") for case in cases), seconds)
+    return _document("ckfunc", report.cases, report.seconds)
 
 
 def _tally(cases: Sequence[JUnitCase]) -> Tally:

@@ -105,32 +105,15 @@ class CaseResults:
         return tally(self.results)
 
     @property
-    def passed(self) -> int:
-        """The number of cases that passed."""
-        return self.tally.passed
-
-    @property
-    def failed(self) -> int:
-        """The number of cases that failed or could not run."""
-        return self.tally.failed
-
-    @property
     def ok(self) -> bool:
         """Whether no case failed."""
-        return not self.failed
+        return not self.tally.failed
 
     @property
     def gate_outcome(self) -> GateOutcome:
         """The outcome as a gate of a deploy."""
         bad = [f"{result.case.file}:{result.case.line}: {result.case.name}" for result in self.results if result.bad]
         return GateOutcome(self.ok, str(self.tally), bad)
-
-    @property
-    def summary(self) -> str:
-        """The results in one line."""
-        first = next((result for result in self.results if result.bad), None)
-        first_miss = f"; first: {first.case.file}:{first.case.line} {first.case.name}" if first else ""
-        return f"{self.tally}{first_miss}"
 
     def junit_text(self) -> str:
         """Return the results as JUnit XML."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from mimetypes import MimeTypes
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from ckfunc.base.clock import duration_s
 from ckfunc.base.text import did_you_mean
@@ -25,6 +25,8 @@ from ckfunc.testing.case import (
     Step,
     StepExpectation,
 )
+
+T = TypeVar("T")
 
 _LONGEST_WAIT_S = 10 * 366 * 86400.0
 _IN_CHANNEL = frozenset(Verb) - {Verb.CONNECTS, Verb.DISCONNECTS, Verb.WAITS}
@@ -60,16 +62,21 @@ def read_expectation(expect: Branch | None, report: Report) -> Expectation:
     fails = "error" in expect.keys or "error_matches" in expect.keys
     status = Status(expect.text("status") or (Status.FAILED if fails else Status.SUCCEEDED))
     _check_consistency(expect, status, report, fails=fails)
-    calls = expect.items("calls")
     return Expectation(
         status=status,
         result=_expected_result(expect),
         error=expect.text("error"),
         error_matches=read_pattern(expect.leaf("error_matches"), "error_matches", "error", report),
         console=tuple(leaf.text for leaf in expect.items("console") or () if isinstance(leaf, Leaf)),
-        calls=None if calls is None else tuple(_call(call) for call in calls if isinstance(call, Branch)),
-        other_calls="other_calls" not in expect.values or expect.flag("other_calls"),
+        calls=_each(expect, "calls", _call),
+        other_calls=expect.flag("other_calls", default=True),
     )
+
+
+def _each(branch: Branch, name: str, read: Callable[[Branch], T]) -> tuple[T, ...] | None:
+    """Return the mappings in the list under `name`, each read by `read`; None if there is no list."""
+    items = branch.items(name)
+    return None if items is None else tuple(read(item) for item in items if isinstance(item, Branch))
 
 
 def read_text(branch: Branch, name: str, report: Report) -> ExpectedText:
@@ -235,29 +242,18 @@ class StepReader:
             return StepExpectation()
         for name in ("messages", "functions", "notifications"):
             check_others(expect, name, self.report)
-        lists = {
-            name: None
-            if (items := expect.items(name)) is None
-            else [item for item in items if isinstance(item, Branch)]
-            for name in ("messages", "functions", "notifications")
-        }
-        messages, functions, notifications = lists.values()
-        presence = expect.branch("presence")
+        presence, typing = expect.branch("presence"), expect.items("typing")
         return StepExpectation(
             refusal=self._refusal(expect),
-            messages=None if messages is None else tuple(map(self._message, messages)),
-            other_messages="other_messages" not in expect.values or expect.flag("other_messages"),
-            functions=None if functions is None else tuple(map(self._function, functions)),
-            other_functions="other_functions" not in expect.values or expect.flag("other_functions"),
-            notifications=None if notifications is None else tuple(map(self._notification, notifications)),
-            other_notifications="other_notifications" not in expect.values or expect.flag("other_notifications"),
-            typing=self._typing(expect),
+            messages=_each(expect, "messages", self._message),
+            other_messages=expect.flag("other_messages", default=True),
+            functions=_each(expect, "functions", self._function),
+            other_functions=expect.flag("other_functions", default=True),
+            notifications=_each(expect, "notifications", self._notification),
+            other_notifications=expect.flag("other_notifications", default=True),
+            typing=None if typing is None else tuple(name.text for name in typing if isinstance(name, Leaf)),
             online={} if presence is None else {n: item.text == "online" for n, item in presence.leaves().items()},
         )
-
-    def _typing(self, expect: Branch) -> tuple[str, ...] | None:
-        names = expect.items("typing")
-        return None if names is None else tuple(name.text for name in names if isinstance(name, Leaf))
 
     def _refusal(self, expect: Branch) -> ExpectedText | None:
         part = expect.text("error")

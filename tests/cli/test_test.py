@@ -232,8 +232,8 @@ def test_only_skips_other_cases_and_is_refused_in_ci(
     app.settings.directory = root
     with app:
         tested = run_tests(working_copy(root, None, app.environ, app.workspace.bundler()), app.toolchain())
-    assert (tested.ok, tested.passed, tested.tally.left_out) == (True, 1, 1)
-    assert tested.summary == "1 passed, 1 left out by `only`"
+    assert (tested.ok, tested.tally.passed, tested.tally.left_out) == (True, 1, 1)
+    assert str(tested.tally) == "1 passed, 1 left out by `only`"
     monkeypatch.setenv("CI", "1")
     refused = ckfunc("-C", root, "test")
     assert (refused.code, "`only`" in refused.err) == (1, True)
