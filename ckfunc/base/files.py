@@ -202,6 +202,16 @@ def read_checked(path: Path) -> Any:
         return None
 
 
+def mark_used(path: Path, *, after_s: float = 0.0) -> None:
+    """Set the time of a file or directory of a cache to now if it is older than `after_s`, so that it is not removed.
+
+    Errors are ignored.
+    """
+    with contextlib.suppress(OSError):
+        if time.time() - path.stat().st_mtime >= after_s:
+            os.utime(path)
+
+
 def paths_beginning(text: str) -> list[str]:
     """Return the paths that begin with a text, as a shell completes them, sorted; directories end with a slash."""
     head, slash, beginning = text.rpartition("/")

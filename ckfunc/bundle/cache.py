@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import time
+from collections.abc import Callable
 from pathlib import Path
 
-from ckfunc.base.files import read_checked, remove_unused, write_checked
+from ckfunc.base.files import mark_used, read_checked, remove_unused, write_checked
 from ckfunc.base.frozen import frozen
 from ckfunc.base.text import digest
 from ckfunc.bundle.graph import Graph
@@ -20,7 +19,7 @@ FORMAT = 4
 """Incremented when the same sources and esbuild give a different bundle, so that cached bundles are not used."""
 
 _UNUSED_S = 30 * 24 * 3600.0
-_TOUCH_AFTER_S = 24 * 3600.0
+_FRESH_S = 24 * 3600.0
 
 
 @frozen
@@ -45,21 +44,10 @@ class Bundle:
     source_map: str | None = None
 
 
-class BundleKeys:
-    """Digests of all inputs of bundles, equal on every machine."""
-
-    def __init__(self) -> None:
-        self._digests: dict[str, str] = {}
-
-    def key(self, entry: BundleInput) -> str:
-        """Return the key of a script's bundle."""
-        files = sorted((path, self._digest(text)) for path, text in entry.graph.files.items())
-        return digest(json.dumps([FORMAT, ESBUILD, entry.path, entry.handler, files]))
-
-    def _digest(self, text: str) -> str:
-        if text not in self._digests:
-            self._digests[text] = digest(text)
-        return self._digests[text]
+def bundle_key(entry: BundleInput, digest_of: Callable[[str], str]) -> str:
+    """Return the digest of all inputs of a script's bundle, equal on every machine; `digest_of` may cache digests."""
+    files = sorted((path, digest_of(text)) for path, text in entry.graph.files.items())
+    return digest(json.dumps([FORMAT, ESBUILD, entry.path, entry.handler, files]))
 
 
 class BundleCache:
@@ -74,10 +62,9 @@ class BundleCache:
         try:
             document = read_checked(file)
             bundle = Bundle(document["text"], tuple(document["modules"]), document["source_map"])
-            if time.time() - file.stat().st_mtime > _TOUCH_AFTER_S:
-                os.utime(file)  # marks the file as used
-        except (OSError, ValueError, KeyError, TypeError):
+        except (KeyError, TypeError):
             return None
+        mark_used(file, after_s=_FRESH_S)
         return bundle
 
     def store(self, name: str, bundle: Bundle) -> None:

@@ -5,6 +5,7 @@ Only scripts that import local files are bundled.
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
@@ -15,7 +16,8 @@ from ckfunc.base.errors import CkfuncError, InvalidScripts, Problem
 from ckfunc.base.files import cache_dir
 from ckfunc.base.frozen import frozen
 from ckfunc.base.secrets import Secret
-from ckfunc.bundle.cache import Bundle, BundleCache, BundleInput, BundleKeys
+from ckfunc.base.text import digest
+from ckfunc.bundle.cache import Bundle, BundleCache, BundleInput, bundle_key
 from ckfunc.bundle.graph import Files, Graph, Reader, Tree
 from ckfunc.bundle.source_map import SourceMap
 from ckfunc.manifest import find_target, load, managed_packages
@@ -101,9 +103,9 @@ class Bundler:
 
     def bundles(self, graphs: Mapping[_Key, Graph]) -> dict[_Key, Bundle | tuple[Problem, ...]]:
         """Return the bundle of each script, or its errors, from the cache where possible."""
-        cache, keys = BundleCache(self.cache), BundleKeys()
+        cache, digest_of = BundleCache(self.cache), functools.cache(digest)
         entries = {key: BundleInput(key[0], graph.files[key[0]], key[1], graph) for key, graph in graphs.items()}
-        names = {key: keys.key(entry) for key, entry in entries.items()}
+        names = {key: bundle_key(entry, digest_of) for key, entry in entries.items()}
         cached = {key: cache.read(name) for key, name in names.items()}
         missing = {key: entries[key] for key, bundle in cached.items() if bundle is None}
         built = self._built(missing) if missing else {}

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from ckfunc.base.errors import CkfuncError, NoHome, SystemRefusal, shown_path
-from ckfunc.base.files import cache_dir, hold_shared, lock_alone, locked
+from ckfunc.base.files import cache_dir, hold_shared, lock_alone, locked, mark_used
 from ckfunc.base.frozen import frozen
 from ckfunc.base.text import Line, shortened, size_text
 from ckfunc.model.application import PLATFORM_RANGES
@@ -129,8 +129,7 @@ def hold(directory: Path) -> None:
     """Protect an installation from removal while this process runs, and record that it is used."""
     with contextlib.suppress(OSError):  # an installation that cannot be written to cannot be removed either
         hold_shared(_use_file(directory))
-        if time.time() - (directory / MARKER).stat().st_mtime > _FRESH_S:
-            os.utime(directory / MARKER)
+        mark_used(directory / MARKER, after_s=_FRESH_S)
 
 
 def entries(cache: Path) -> list[CacheEntry]:

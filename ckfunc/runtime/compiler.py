@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
 
 from ckfunc import __version__
-from ckfunc.base.files import read_checked, remove_unused, write_checked
+from ckfunc.base.files import mark_used, read_checked, remove_unused, write_checked
 from ckfunc.base.text import digest
 from ckfunc.model.execution import Compiled, Import, Resolution, StatementList, SyntaxProblem
 from ckfunc.runtime.frames import BrokenStream, Decoder, encode
@@ -78,34 +76,21 @@ class CompilerProcess:
 
     def is_javascript(self, source: str) -> bool:
         """Return whether a source parses as JavaScript, without TypeScript syntax. Raises NodeMissing."""
-        with self._lock:
-            try:
-                answer, _ = self._ask({"op": "plain"}, source)
-            except _Died:
-                return False
-        return bool(answer["plain"])
+        answer = self._answer({"op": "plain"}, source)
+        return answer is not None and bool(answer["plain"])
 
     def resolve(self, directory: Path, imports: Sequence[Import]) -> tuple[Resolution, ...]:
         """Resolve imports of packages as a script in `directory` would, in the same order. Raises NodeMissing."""
-        request = {"op": "resolve", "directory": str(directory), "imports": _specifiers(imports)}
-        with self._lock:
-            try:
-                answer, _ = self._ask(request, "")
-            except _Died:
-                return (Resolution(True),) * len(imports)
-        return tuple(map(Resolution.of, answer["modules"]))
+        answer = self._answer({"op": "resolve", "directory": str(directory), "imports": _specifiers(imports)})
+        return (Resolution(True),) * len(imports) if answer is None else tuple(map(Resolution.of, answer["modules"]))
 
     def statements(self, script: Compiled) -> tuple[StatementList, ...] | None:
         """Return the lists of statements in a compiled script, the outermost first, or None for unsupported syntax.
 
         Raises NodeMissing.
         """
-        with self._lock:
-            try:
-                answer, _ = self._ask({"op": "statements", "kind": script.module_kind}, script.javascript)
-            except _Died:
-                return None
-        lists = answer["lists"]
+        answer = self._answer({"op": "statements", "kind": script.module_kind}, script.javascript)
+        lists = None if answer is None else answer["lists"]
         return None if lists is None else tuple(StatementList(around, tuple(starts)) for around, *starts in lists)
 
     def close(self) -> None:
@@ -130,6 +115,12 @@ class CompilerProcess:
             )
             return Compiled(name, javascript, answer["map"], answer["kind"], imports, no_handler, failure, warning)
         raise AssertionError("unreachable")
+
+    def _answer(self, header: dict[str, Any], source: str = "") -> dict[str, Any] | None:
+        """Return the answer to a request; None if Node has ended."""
+        with self._lock, contextlib.suppress(_Died):
+            return self._ask(header, source)[0]
+        return None
 
     def _ask(self, header: dict[str, Any], source: str) -> tuple[dict[str, Any], str]:
         process = self._process or self._start()
@@ -266,10 +257,9 @@ def _read(file: Path, name: str) -> Compiled | None:
                 for key in ("no_handler", "failure", "warning")
             },
         )
-        if time.time() - file.stat().st_mtime > _FRESH_S:
-            os.utime(file)  # used again, so that it is not removed soon
     except (OSError, ValueError, KeyError, TypeError):
         return None
+    mark_used(file, after_s=_FRESH_S)
     return result
 
 

@@ -132,7 +132,7 @@ def _confine(reach: Reach) -> Isolation:
     _drop_capabilities()
     if _call("prctl", _PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
         return NO_ISOLATION
-    version = _landlock(_CREATE_RULESET, None, 0, _RULESET_VERSION)
+    version = _syscall(_CREATE_RULESET, None, 0, _RULESET_VERSION)
     files = version >= 1 and _restrict_files(version, reach)
     return Isolation(files=files, signals=files and version >= _SCOPED_SINCE, sockets=_restrict_calls(reach))
 
@@ -153,7 +153,7 @@ _KNOWN_RIGHTS = ((1, 13), (2, 14), (3, 15), (5, 16))  # a version, and the numbe
 def _restrict_files(version: int, reach: Reach) -> bool:
     handled = (1 << max(count for since, count in _KNOWN_RIGHTS if since <= version)) - 1
     attributes = struct.pack("=QQQ", handled, 0, _SCOPES)[: 24 if version >= _SCOPED_SINCE else 8]
-    ruleset = _landlock(_CREATE_RULESET, attributes, len(attributes), 0)
+    ruleset = _syscall(_CREATE_RULESET, attributes, len(attributes), 0)
     if ruleset < 0:
         return False
     try:
@@ -163,7 +163,7 @@ def _restrict_files(version: int, reach: Reach) -> bool:
             _allow(ruleset, path, _READ | _WRITE)
         for path in reach.writes:
             _allow(ruleset, path, handled)
-        return _landlock(_RESTRICT_SELF, ruleset, 0) == 0
+        return _syscall(_RESTRICT_SELF, ruleset, 0) == 0
     finally:
         os.close(ruleset)
 
@@ -176,7 +176,7 @@ def _allow(ruleset: int, path: Path, rights: int) -> None:
     try:
         if not path.is_dir():
             rights &= _ON_FILES
-        _landlock(_ADD_RULE, ruleset, _PATH_BENEATH, struct.pack("=Qi", rights, descriptor), 0)
+        _syscall(_ADD_RULE, ruleset, _PATH_BENEATH, struct.pack("=Qi", rights, descriptor), 0)
     finally:
         os.close(descriptor)
 
@@ -281,10 +281,6 @@ def _drop_capabilities() -> None:
     if any(sets):
         needed = [capabilities & _NEEDED_CAPABILITIES for capabilities in sets[:3]]
         _call("capset", header, struct.pack("=6I", *needed, 0, 0, 0))
-
-
-def _landlock(number: int, *arguments: Any) -> int:
-    return _syscall(number, *arguments)
 
 
 def _syscall(number: int, *arguments: Any) -> int:

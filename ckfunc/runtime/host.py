@@ -151,7 +151,7 @@ class Host:
                 cwd=self._places.runtime,
                 env={**bare_environment(), "TMPDIR": str(self._places.scratch)},
                 on_data=self._on_data,
-                on_end=self._on_end,
+                on_end=self._bury_soon,
                 on_output=self._on_output,
                 reach=host_reach(self._places, inspected=inspected) if self._confined else None,
             )
@@ -476,9 +476,6 @@ class Host:
     def _out_of_memory(self) -> HandlerError:
         size = self._limits.memory_bytes // _MIB
         return HandlerError("MemoryLimitError", f"the function's process used more than {size} MiB of memory")
-
-    def _on_end(self) -> None:
-        self._bury_soon()
 
     def _bury_soon(self) -> None:
         if self._burial is None:

@@ -23,7 +23,7 @@ from ckfunc.base.errors import DependenciesFailed, PackageUnknown
 from ckfunc.base.files import locked
 from ckfunc.base.frozen import frozen
 from ckfunc.base.text import counted, digest
-from ckfunc.model.lock import LOCK_NAME, PackageLock, manifest_of
+from ckfunc.model.lock import LOCK_NAME, PackageLock
 from ckfunc.runtime.cache import MARKER, CacheRefused, hold, prune_old
 from ckfunc.runtime.node import node_major
 from ckfunc.runtime.npm import (
@@ -36,13 +36,12 @@ from ckfunc.runtime.npm import (
     not_unpacked,
     run_npm,
     run_scripts,
+    write_packages,
 )
 from ckfunc.runtime.policy import NO_POLICY, InstallPolicy, NpmSettings, npm_settings
 
 _FORMAT = 2
 _SHOWN = 3
-_PACKAGE_JSON = "package.json"
-_PACKAGE_LOCK = "package-lock.json"
 _NOT_UNPACKED = re.compile(r"TAR_ENTRY_ERROR (.+)")
 # A name, and a version, range or tag of a registry. Files, folders, addresses, aliases and git repositories, which npm
 # also accepts, could run code of their own. The manifest's rules are stricter.
@@ -116,10 +115,7 @@ class _Installation:
         fresh = Path(tempfile.mkdtemp(dir=directory.parent, prefix=f"{directory.name}.new-"))
         try:
             lock = self._lock
-            package = manifest_of(self.dependencies if lock is None else lock.dependencies)
-            (fresh / _PACKAGE_JSON).write_text(json.dumps(package, indent=2), encoding="utf-8")
-            if lock is not None:
-                (fresh / _PACKAGE_LOCK).write_text(json.dumps(lock.to_npm()), encoding="utf-8")
+            write_packages(fresh, self.dependencies if lock is None else lock.dependencies, lock)
             skipped: tuple[str, ...] = ()
             if self.dependencies:
                 packages = counted(len(self.dependencies), "package")
@@ -148,8 +144,7 @@ class _Installation:
         if ran.status and failure_of(ran.output).get("code") == "ETARGET":  # npm's cache may be out of date
             ran = run_npm((*command, "--prefer-online"), directory, self.cache, self.settings, self.stop)
         self._require_not_stopped()
-        if ran.status or ran.hopeless:
-            failure = {"code": ran.hopeless} if ran.hopeless else failure_of(ran.output)
+        if (failure := ran.failure) is not None:
             problem = explained(failure, self.settings.unset)
             raise problem if self._lock is None else _of_lock(problem, self._lock, failure)
         # If the disk is full, npm still reports success, with truncated files.
@@ -348,11 +343,8 @@ def _files(top: Path) -> Iterator[tuple[str, int]]:
 
 def _listed(directory: Path) -> dict[str, dict[str, Any]]:
     packages = _read(directory / _MODULES / ".package-lock.json").get("packages")
-    return (
-        {path: entry for path, entry in packages.items() if isinstance(entry, dict)}
-        if isinstance(packages, dict)
-        else {}
-    )
+    entries = packages.items() if isinstance(packages, dict) else ()
+    return {path: entry for path, entry in entries if isinstance(entry, dict)}
 
 
 def _read(file: Path) -> dict[str, Any]:

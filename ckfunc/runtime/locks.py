@@ -15,8 +15,8 @@ from ckfunc.base.errors import CkfuncError, DependenciesFailed
 from ckfunc.base.frozen import frozen
 from ckfunc.base.text import Line, counted, printable, table
 from ckfunc.model.application import PLATFORM_RANGES
-from ckfunc.model.lock import LOCK_NAME, InvalidLock, PackageLock, manifest_of
-from ckfunc.runtime.npm import AUDIT, NOT_TRUSTED, RESOLVE, UPGRADE, NpmRun, explained, failure_of, run_npm
+from ckfunc.model.lock import LOCK_NAME, InvalidLock, PackageLock
+from ckfunc.runtime.npm import AUDIT, NOT_TRUSTED, RESOLVE, UPGRADE, NpmRun, explained, run_npm, write_packages
 from ckfunc.runtime.policy import InstallPolicy, npm_settings
 
 if TYPE_CHECKING:
@@ -46,16 +46,13 @@ def resolve(
     settings = npm_settings(policy.project)
     with tempfile.TemporaryDirectory(prefix="ckfunc-lock-") as place:
         directory = Path(place)
-        (directory / "package.json").write_text(json.dumps(manifest_of(dependencies)), encoding="utf-8")
-        file = directory / "package-lock.json"
-        if lock is not None:
-            file.write_text(json.dumps(lock.to_npm()), encoding="utf-8")
+        write_packages(directory, dependencies, lock)
         if lock is None or not upgrade or lock.dependencies != dependencies:
             _require_success(run_npm(RESOLVE, directory, cache, settings, threading.Event()), settings.unset)
         if upgrade:
             command = (*UPGRADE, *sorted(upgrade))
             _require_success(run_npm(command, directory, cache, settings, threading.Event()), settings.unset)
-        packages = json.loads(file.read_bytes())["packages"]
+        packages = json.loads((directory / "package-lock.json").read_bytes())["packages"]
     try:
         return PackageLock.of_entries(dict(dependencies), {path: entry for path, entry in packages.items() if path})
     except InvalidLock as error:
@@ -180,16 +177,15 @@ def audit(lock: PackageLock, cache: Path, policy: InstallPolicy) -> tuple[Vulner
     settings = npm_settings(policy.project)
     with tempfile.TemporaryDirectory(prefix="ckfunc-audit-") as place:
         directory = Path(place)
-        (directory / "package.json").write_text(json.dumps(manifest_of(lock.dependencies)), encoding="utf-8")
-        (directory / "package-lock.json").write_text(json.dumps(lock.to_npm()), encoding="utf-8")
+        write_packages(directory, lock.dependencies, lock)
         ran = run_npm(AUDIT, directory, cache, settings, threading.Event())
     vulnerabilities = _vulnerabilities(_report(ran), lock)
     return tuple(sorted(vulnerabilities, key=lambda each: (-SEVERITIES.index(each.severity), each.package, each.url)))
 
 
 def _require_success(ran: NpmRun, unset: tuple[str, ...]) -> None:
-    if ran.status or ran.hopeless:
-        raise explained({"code": ran.hopeless} if ran.hopeless else failure_of(ran.output), unset)
+    if (failure := ran.failure) is not None:
+        raise explained(failure, unset)
 
 
 def _report(ran: NpmRun) -> Mapping[str, Any]:

@@ -16,7 +16,7 @@ from typing import IO, Any
 from ckfunc.base.errors import DependenciesFailed, PackageUnknown
 from ckfunc.base.frozen import frozen
 from ckfunc.base.secrets import revealed
-from ckfunc.model.lock import LOCK_NAME
+from ckfunc.model.lock import LOCK_NAME, PackageLock, manifest_of
 from ckfunc.runtime.node import node_executable, npm_script, shim_directory
 from ckfunc.runtime.policy import NpmSettings, npm_home, without_login
 from ckfunc.runtime.processes import Warden, kill_group, start_group
@@ -164,6 +164,21 @@ class NpmRun:
     log: str
     hopeless: str | None = None
 
+    @property
+    def failure(self) -> Mapping[str, Any] | None:
+        """The report of the failure, or only its code if ckfunc ended npm; None after a success."""
+        if self.hopeless:
+            return {"code": self.hopeless}
+        return failure_of(self.output) if self.status else None
+
+
+def write_packages(directory: Path, dependencies: Mapping[str, str], lock: PackageLock | None) -> None:
+    """Write package.json with these dependencies, and package-lock.json if there is a lock."""
+    manifest = json.dumps(manifest_of(dependencies), indent=2)
+    (directory / "package.json").write_text(manifest, encoding="utf-8")
+    if lock is not None:
+        (directory / "package-lock.json").write_text(json.dumps(lock.to_npm()), encoding="utf-8")
+
 
 def unreachable(required: Iterable[str]) -> re.Pattern[str]:
     """Return HOPELESS, and the last attempt to download one of these packages.
@@ -190,9 +205,9 @@ def run_npm(
         home = Path(place)
         _write_private(home / ".npmrc", settings.npmrc.reveal())
         environment = {
-            **_environment(os.environ, home, cache),
-            **{name: value for name, value in os.environ.items() if _PROXIES.match(name)},
-            "npm_config_cache": str(_downloads(os.environ, cache)),
+            **_environment(home, cache),
+            **_matching(_PROXIES),
+            "npm_config_cache": str(_downloads(cache)),
             **revealed(settings.variables),
         }
         give_up = UNREACHABLE if _LOCK_ONLY in command else unreachable(required)
@@ -207,9 +222,9 @@ def run_scripts(directory: Path, cache: Path, packages: Sequence[str], stop: thr
         home = Path(place)
         _write_private(home / ".npmrc", "")
         environment = {
-            **_environment(os.environ, home, cache),
-            **{name: without_login(value) for name, value in os.environ.items() if _PROXIES.match(name)},
-            **{name: value for name, value in os.environ.items() if _COMPILERS.match(name)},
+            **_environment(home, cache),
+            **{name: without_login(value) for name, value in _matching(_PROXIES).items()},
+            **_matching(_COMPILERS),
         }
         return _run((*_SCRIPTS, *packages), directory, environment, home, stop)
 
@@ -292,11 +307,15 @@ def _text(file: IO[bytes]) -> str:
     return file.read().decode("utf-8", "replace")
 
 
-def _environment(environ: Mapping[str, str], home: Path, cache: Path) -> dict[str, str]:
+def _matching(names: re.Pattern[str]) -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if names.match(name)}
+
+
+def _environment(home: Path, cache: Path) -> dict[str, str]:
     """Return the variables of the developer's environment that npm needs; none is a secret."""
-    variables = {name: value for name, value in environ.items() if _SYSTEM.match(name) or _CERTIFICATES.match(name)}
-    variables["PATH"] = os.pathsep.join([str(shim_directory(cache)), environ.get("PATH", os.defpath)])
-    if _SYSTEM_CA in environ.get("NODE_OPTIONS", "").split():
+    variables = _matching(_SYSTEM) | _matching(_CERTIFICATES)
+    variables["PATH"] = os.pathsep.join([str(shim_directory(cache)), os.environ.get("PATH", os.defpath)])
+    if _SYSTEM_CA in os.environ.get("NODE_OPTIONS", "").split():
         variables["NODE_OPTIONS"] = _SYSTEM_CA
     variables |= dict.fromkeys(("HOME", "USERPROFILE", "APPDATA", "LOCALAPPDATA"), str(home))
     variables["npm_config_userconfig"] = str(home / ".npmrc")
@@ -305,12 +324,12 @@ def _environment(environ: Mapping[str, str], home: Path, cache: Path) -> dict[st
     return variables
 
 
-def _downloads(environ: Mapping[str, str], cache: Path) -> Path:
+def _downloads(cache: Path) -> Path:
     """Return npm's download cache: the developer's own, or one in the cache directory."""
-    home = npm_home(environ)
+    home = npm_home(os.environ)
     if home is None or home == Path(home.anchor) or not os.access(home, os.W_OK):
         return cache.resolve() / "npm"
-    windows = Path(environ.get("LOCALAPPDATA") or home / "AppData" / "Local") / "npm-cache"
+    windows = Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local") / "npm-cache"
     return windows if sys.platform == "win32" else home / ".npm"
 
 

@@ -41,6 +41,10 @@ class PackageStore:
         """Return the directory with these packages, which are installed if needed. Raises Failed."""
         loop = asyncio.get_running_loop()
         key = repr(sorted(dependencies.items()))
+
+        def tell(text: str) -> None:
+            loop.call_soon_threadsafe(self._tell, text)
+
         try:
             runtime, policy = await self._in_thread(self._found, dependencies)
             if runtime is not None:
@@ -49,7 +53,6 @@ class PackageStore:
                 since, failure = self._failures.get(key, (0.0, None))
                 if failure is not None and loop.time() - since < _FAILURE_HOLDS_S:
                     raise Failed(failure)
-                tell = _across_threads(loop, self._tell)
                 return await self._in_thread(install, dependencies, self._cache, tell, self._stop, policy)
         except CkfuncError as error:
             sentence = f"{error.message} ({error.hint})" if error.hint else error.message
@@ -83,10 +86,3 @@ class PackageStore:
         """End the threads; blocks briefly if an installation was running."""
         self._stop.set()
         self._threads.shutdown(wait=True)
-
-
-def _across_threads(loop: asyncio.AbstractEventLoop, tell: Callable[[str], None]) -> Callable[[str], None]:
-    def call(text: str) -> None:
-        loop.call_soon_threadsafe(tell, text)
-
-    return call

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -87,10 +88,7 @@ def start_group(
 
     `pass_fds` are inherited only on POSIX. With a `reach`, the process is confined as far as the system supports it.
     """
-
-    def start() -> subprocess.Popen[bytes]:
-        return _started(command, pass_fds, cwd=cwd, env=env, stdin=stdin, stdout=stdout, stderr=stderr)
-
+    start = partial(_started, command, pass_fds, cwd=cwd, env=env, stdin=stdin, stdout=stdout, stderr=stderr)
     return start() if reach is None else call_confined(start, reach)
 
 

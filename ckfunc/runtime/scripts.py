@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from ckfunc.base.files import remove_unused, write_atomically
+from ckfunc.base.files import mark_used, remove_unused, write_atomically
 from ckfunc.base.text import digest
 from ckfunc.model.execution import Compiled
 
@@ -44,8 +44,7 @@ def place(script: Compiled, directory: Path) -> dict[str, str]:
     code = (script.javascript + _EPILOGUES[script.module_kind]).encode("utf-8", "replace")
     for path, content in ((mapping, script.source_map.encode()), (file, code)):
         if _has_content(path, content):
-            with contextlib.suppress(OSError):
-                os.utime(path)  # used again, so that it is not removed soon
+            mark_used(path)
         else:
             write_atomically(path, content)
     return {"file": str(file), "map": str(mapping), "name": script.name, "kind": script.module_kind}
@@ -83,8 +82,7 @@ class CompiledCode:
         """Return the directory of scripts, below the packages that they import. Only the owner's processes read it."""
         directory = runtime / DIRECTORY / self.owner
         directory.mkdir(parents=True, exist_ok=True)
-        with contextlib.suppress(OSError):
-            os.utime(directory)  # used again, so that it is not removed soon
+        mark_used(directory)
         if not self._has_owner and directory not in self._temporary:
             self._temporary.append(directory)
         return directory
@@ -93,8 +91,7 @@ class CompiledCode:
         """Return the code directory for processes with these packages. Raises OSError."""
         own, clean = self._root / f"{runtime.name}-{self.owner}", self._clean(runtime)
         if own.is_dir():
-            with contextlib.suppress(OSError):
-                os.utime(own)  # used again, so that it is not removed soon
+            mark_used(own)
             return own
         if clean.is_dir():
             _copy(clean, own)
