@@ -206,9 +206,9 @@ class Conversation:
         number = channel.id
         if kind == "messages" or act.about is not None:
             kind, number = "messages", self._message(act, channel, user).id
-        session_id = self._sessions[user.name]
-        request = ClientRequest(self._services, self._context(user), user, session_id, write(act), {})
-        doing = perform(Destination(kind, number, part), request)
+        at, session_id = Destination(kind, number, part), self._sessions[user.name]
+        request = ClientRequest(self._services, self._context(user), user, session_id, at, write(act), {})
+        doing = perform(request)
         if doing is not None:
             await doing
 

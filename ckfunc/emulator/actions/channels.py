@@ -152,14 +152,14 @@ def invite(context: ActionContext, channel: Channel, invitee: User) -> Invite:
 
 def block(context: ActionContext, channel: Channel, user: User) -> BlockRecord:
     """Block a user from a channel: the user can no longer write there, or join it."""
-    record = memberships.add_block(context.database, memberships.CHANNEL_BLOCKS, channel.id, user.id)
+    record = memberships.CHANNEL_BLOCKS.add(context.database, channel.id, user.id)
     _publish_block(context, record, "created")
     return record
 
 
 def unblock(context: ActionContext, record: BlockRecord) -> None:
     """End the block of a user from a channel."""
-    memberships.remove_block(context.database, memberships.CHANNEL_BLOCKS, record.id)
+    memberships.CHANNEL_BLOCKS.remove(context.database, record.id)
     _publish_block(context, record, "deleted")
 
 

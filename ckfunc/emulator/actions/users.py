@@ -86,7 +86,7 @@ def delete(context: ActionContext, user: User) -> Steps:
 
 def block(context: ActionContext, user: User, blocked: User) -> None:
     """Block a user for another one."""
-    record = memberships.add_block(context.database, memberships.USER_BLOCKS, user.id, blocked.id)
+    record = memberships.USER_BLOCKS.add(context.database, user.id, blocked.id)
     # Clients 1.x take a user as the answer, and clients 2.x listen for a record: one resource has the fields of both.
     context.publish_to(
         user.id, "users", "user.user_blocklist_item.created", lambda: client_user_block(record, context.links)
@@ -95,7 +95,7 @@ def block(context: ActionContext, user: User, blocked: User) -> None:
 
 def unblock(context: ActionContext, record: BlockRecord) -> None:
     """End a block."""
-    memberships.remove_block(context.database, memberships.USER_BLOCKS, record.id)
+    memberships.USER_BLOCKS.remove(context.database, record.id)
     context.publish_to(record.owner_id, "users", "user.user.unblocked", lambda: client_user(record.user, context.links))
 
 

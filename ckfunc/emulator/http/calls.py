@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from enum import StrEnum
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 from ckfunc.base.frozen import frozen
@@ -13,6 +14,8 @@ from ckfunc.emulator.http.bodies import Part
 from ckfunc.emulator.http.problems import Refused
 from ckfunc.emulator.store.files import StoredFile
 from ckfunc.wire.links import Links
+
+E = TypeVar("E", bound=StrEnum)
 
 _LARGEST_ID = 2**63 - 1
 _LARGEST_PAGE = 2**31
@@ -72,6 +75,20 @@ class Call:
     def every(self, name: str) -> list[str]:
         """Return all query parameters of that name."""
         return [value for key, value in self.query() if key == name]
+
+    def pairs(self, *names: str) -> tuple[tuple[str, str], ...]:
+        """Return all query parameters of these names, in order."""
+        return tuple(pair for pair in self.query() if pair[0] in names)
+
+    def choice(self, name: str, kind: type[E], *, any_case: bool = True) -> E | None:
+        """Return a query parameter as a member of an enumeration, or None if it is missing or empty. Raises Refused."""
+        text = self.first(name)
+        if not text:
+            return None
+        try:
+            return kind(text.upper() if any_case else text)
+        except ValueError:
+            raise Refused(f"query parameter {name!r} is {text[:60]!r}, not one of {', '.join(kind)}") from None
 
     def number(self, name: str, default: int, *, least: int, most: int = _LARGEST_PAGE) -> int:
         """Return a query parameter as a whole number within bounds. Raises Refused."""

@@ -21,7 +21,7 @@ from ckfunc.emulator.http.bodies import read_json
 from ckfunc.emulator.http.calls import Call, Reply, whole_number
 from ckfunc.emulator.http.problems import Refused
 from ckfunc.emulator.store.database import Condition
-from ckfunc.emulator.store.paging import CursorRequest, PageRequest
+from ckfunc.emulator.store.paging import CursorRequest, PageRequest, Sorting
 from ckfunc.model.page import Cursor, CursorPage, Page, Relation
 from ckfunc.wire.dialects import camel
 from ckfunc.wire.links import Links, write_cursor_page, write_page
@@ -37,22 +37,10 @@ LARGEST_SIZE = 2000
 _FORMATS = "key:value or a JSON object"
 
 
-def page_request(call: Call, columns: Mapping[str, str], default: str = "id ASC") -> PageRequest:
-    """Return the requested page of an offset list. Raises Refused.
-
-    `columns` maps the names that the list can be sorted by, in camelCase, to SQL; `default` is the SQL order without
-    `sort`. Other orders are completed with the id, so that pages never overlap.
-    """
-    number = _integer(call.first("page")) or 0
-    size = page_size(call)
-    sorts = call.every("sort")
-    order = [term for sort in sorts for term in _terms(sort, columns)]
-    if not order:
-        order = [default]
-    tail = columns.get("id", "id")
-    if not any(term.split(" ")[0] == tail for term in order):
-        order.append(f"{tail} {order[-1].rsplit(' ', 1)[1]}")
-    return PageRequest(number, size, ", ".join(order), tuple(("sort", sort) for sort in sorts))
+def page_request(call: Call, sorting: Sorting) -> PageRequest:
+    """Return the requested page of an offset list. Raises Refused."""
+    terms = [term for sort in call.every("sort") for term in _terms(sort, sorting.columns)]
+    return PageRequest(_integer(call.first("page")) or 0, page_size(call), sorting.order_by(terms))
 
 
 def page_size(call: Call) -> int:
@@ -84,16 +72,10 @@ def cursor_request(call: Call) -> CursorRequest:
     Without a relation, `next` alone requests the page after it, as the page block's `next` suggests.
     """
     start, after = _position(call, "start"), _position(call, "next")
-    relation = call.first("relation")
-    if relation is None or relation == "":
-        wanted = Relation.NEXT if start is None and after is not None else Relation.SELF
-    else:
-        try:
-            wanted = Relation(relation.upper())
-        except ValueError:
-            allowed = ", ".join(Relation)
-            raise Refused(f"query parameter 'relation' is {relation[:60]!r}, not one of {allowed}") from None
-    return CursorRequest(Cursor(start, after, wanted), page_size(call))
+    relation = call.choice("relation", Relation)
+    if relation is None:
+        relation = Relation.NEXT if start is None and after is not None else Relation.SELF
+    return CursorRequest(Cursor(start, after, relation), page_size(call))
 
 
 def cursor_reply(
@@ -141,17 +123,13 @@ def _parsed(text: str) -> Any:
 
 
 def page_reply(
-    call: Call,
-    name: str,
-    page: Page[T],
-    write: Write[T],
-    *,
-    request: PageRequest,
-    filters: tuple[tuple[str, str], ...] = (),
+    call: Call, name: str, page: Page[T], write: Write[T], filters: tuple[tuple[str, str], ...] = (), href: str = ""
 ) -> Reply:
     """Return a page, each item written with `write`, under `_embedded.name`, with links to the requested offset list.
 
-    `filters` are the list's own query parameters, repeated in the links.
+    `filters` are the list's own query parameters, repeated in the links. `href` is its URL if it is not below the
+    application.
     """
     items = [write(item, call.links) for item in page.items]
-    return Reply(write_page(name, page, items, call.links.href(call.path[1:]), (*filters, *request.query)))
+    query = (*filters, *(("sort", sort) for sort in call.every("sort")))
+    return Reply(write_page(name, page, items, href or call.links.href(call.path[1:]), query))

@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
 
 from ckfunc.base.clock import timestamp
 from ckfunc.base.frozen import frozen
-from ckfunc.emulator.actions.access import visible_channel, visible_thread
+from ckfunc.emulator.actions import access
 from ckfunc.emulator.actions.context import ActionContext
 from ckfunc.emulator.dispatch.topics import ConnectedClient, Topics
 from ckfunc.emulator.http.bodies import read_json
@@ -19,7 +19,7 @@ from ckfunc.emulator.http.paging import DEFAULT_SIZE, LARGEST_SIZE, Write
 from ckfunc.emulator.http.problems import Denied, HttpProblem, Missing, Refused
 from ckfunc.emulator.services import EmulatorServices
 from ckfunc.emulator.store.database import Database
-from ckfunc.emulator.store.paging import CursorRequest, PageRequest
+from ckfunc.emulator.store.paging import CursorRequest, PageRequest, Sorting
 from ckfunc.model.chat import Channel, ChatSession, Message, User
 from ckfunc.model.page import Cursor, CursorPage, Page, Relation
 from ckfunc.wire.clients import CHANNEL_TOPICS, USER_TOPICS, client_message, client_page, relay
@@ -107,12 +107,13 @@ class Destination:
 
 @frozen
 class ClientRequest:
-    """A read or write that a client asks for: by whom, with a JSON body or with parameters."""
+    """A read or write that a client asks for: by whom, of which resource, with a JSON body or with parameters."""
 
     services: EmulatorServices
     context: ActionContext
     user: User
     session_id: int
+    at: Destination
     body: Any
     parameters: Mapping[str, str]
 
@@ -120,6 +121,15 @@ class ClientRequest:
     def database(self) -> Database:
         """The emulator's database."""
         return self.services.database
+
+    @property
+    def links(self) -> Links:
+        """The links of resources."""
+        return self.context.links
+
+    def find(self, find: Callable[[Database, int | None, User], T]) -> T:
+        """Return the resource, found for the user by a function of `access`. Raises Missing, Denied and Refused."""
+        return find(self.database, self.at.id, self.user)
 
     def text(self, name: str) -> str | None:
         """Return a parameter, or None if it is missing."""
@@ -211,21 +221,13 @@ def _is_number(text: str) -> bool:
     return text.isascii() and text.isdecimal() and len(text) < 12
 
 
-def page_request(destination: Destination, columns: Mapping[str, str], default: str) -> PageRequest:
-    """Return the requested page of an offset list, in the requested order. Raises Refused.
-
-    `columns` maps the names that the list can be sorted by to SQL.
-    """
+def page_request(destination: Destination, sorting: Sorting) -> PageRequest:
+    """Return the requested page of an offset list, in the requested order. Raises Refused."""
     position = destination.page
-    order = [default]
-    if position.sort.strip(","):
-        names = [name for name in position.sort.split(",") if name]
-        direction = names.pop().upper() if names[-1].lower() in ("asc", "desc") else "ASC"
-        order = [f"{_column(name, columns)} {direction}" for name in names] or order
-    tail = columns.get("id", "id")
-    if not any(term.split(" ")[0] == tail for term in order):
-        order.append(f"{tail} {order[-1].rsplit(' ', 1)[1]}")
-    return PageRequest(position.at if position.direction == "page" else 0, _size(destination), ", ".join(order))
+    names = [name for name in position.sort.split(",") if name]
+    direction = names.pop().upper() if names and names[-1].lower() in ("asc", "desc") else "ASC"
+    order = sorting.order_by([f"{_column(name, sorting.columns)} {direction}" for name in names])
+    return PageRequest(position.at if position.direction == "page" else 0, _size(destination), order)
 
 
 def cursor_request(destination: Destination) -> CursorRequest:
@@ -239,8 +241,9 @@ def cursor_request(destination: Destination) -> CursorRequest:
     return CursorRequest(cursor, _size(destination))
 
 
-def written_page(destination: Destination, name: str, page: Page[T], write: Write[T], links: Links) -> dict[str, Any]:
+def written_page(request: ClientRequest, name: str, page: Page[T], write: Write[T]) -> dict[str, Any]:
     """Return a page of an offset list."""
+    destination = request.at
     last = max(page.total_pages - 1, 0)
     relays = {"self": _relay(destination, "page", page.number)}
     if page.total_pages > 1:
@@ -256,11 +259,12 @@ def written_page(destination: Destination, name: str, page: Page[T], write: Writ
         "totalPages": page.total_pages,
         "number": page.number,
     }
-    return client_page(name, [write(item, links) for item in page.items], block, relays)
+    return client_page(name, [write(item, request.links) for item in page.items], block, relays)
 
 
-def written_message_page(destination: Destination, page: CursorPage[Message], links: Links) -> dict[str, Any]:
+def written_message_page(request: ClientRequest, page: CursorPage[Message]) -> dict[str, Any]:
     """Return a page of messages, newest first; `prev` is the page of newer ones."""
+    destination = request.at
     relays = {"self": _relay(destination, destination.page.direction, destination.page.at)}
     block: dict[str, Any] = {"size": page.size}
     if page.start is not None:
@@ -270,7 +274,7 @@ def written_message_page(destination: Destination, page: CursorPage[Message], li
     if page.has_next and page.next is not None:
         block["next"] = str(page.next)
         relays["next"] = _relay(destination, "next", page.next)
-    return client_page("messages", [client_message(message, links) for message in page.items], block, relays)
+    return client_page("messages", [client_message(message, request.links) for message in page.items], block, relays)
 
 
 def paged(items: Sequence[T], destination: Destination) -> Page[T]:
@@ -309,10 +313,10 @@ def check_topic(database: Database, destination: Destination, user: User) -> Cha
             raise Denied(f"the topics of user {destination.id} are for that user only")
         return None
     if destination.kind == "channels" and part in CHANNEL_TOPICS:
-        channel = visible_channel(database, destination.id, user)
+        channel = access.visible_channel(database, destination.id, user)
         return channel if part == "self" else None
     if destination.kind == "threads" and part == "self":
-        visible_thread(database, destination.id, user)
+        access.visible_thread(database, destination.id, user)
         return None
     raise Missing(f"there is no topic {destination.name!r}")
 

@@ -20,6 +20,7 @@ from ckfunc.emulator.realtime.requests import (
     RELAY,
     BadConversation,
     ClientRequest,
+    Destination,
     SlowClient,
     Subscription,
     Subscriptions,
@@ -257,8 +258,7 @@ class ClientSession:
             self._answer(frame, lambda: self._subscribe_topic(frame, destination, name))
 
     def _relay(self, frame: StompFrame, destination: str, name: str) -> None:
-        request = self._request(frame, {}, frame.headers)
-        resource = relayed(read_relay(destination), request)
+        resource = relayed(self._request(frame, read_relay, {}, frame.headers))
         number = str(self.next_number())
         headers = {"destination": destination, "content-type": "application/json", "subscription": name}
         self._send("MESSAGE", headers | {"message-id": number, "ack": number}, compact_json({"resource": resource}))
@@ -281,13 +281,11 @@ class ClientSession:
         self._done(frame)
 
     def _perform(self, frame: StompFrame) -> None:
-        destination = frame.required("destination")
-        self._answer(frame, lambda: self._act(frame, destination))
+        frame.required("destination")
+        self._answer(frame, lambda: self._act(frame))
 
-    def _act(self, frame: StompFrame, destination: str) -> Awaitable[None] | None:
-        body = read_document(frame.body)
-        request = self._request(frame, body, {})
-        doing = perform(read_action(destination), request)
+    def _act(self, frame: StompFrame) -> Awaitable[None] | None:
+        doing = perform(self._request(frame, read_action, read_document(frame.body), {}))
         if doing is None:
             self._done(frame)
             return None
@@ -392,10 +390,13 @@ class ClientSession:
             base.database, base.dispatch, base.topics, base.links, actor=user, origin=Origin(self, receipt)
         )
 
-    def _request(self, frame: StompFrame, body: Any, parameters: Mapping[str, str]) -> ClientRequest:
+    def _request(
+        self, frame: StompFrame, read: Callable[[str], Destination], body: Any, parameters: Mapping[str, str]
+    ) -> ClientRequest:
         user = self._user()
         context = self._context(user, frame.headers.get("receipt"))
-        return ClientRequest(self._services, context, user, self.session_id, body, parameters)
+        at = read(frame.headers["destination"])
+        return ClientRequest(self._services, context, user, self.session_id, at, body, parameters)
 
     def _leave(self) -> None:
         """End the user session with its subscriptions."""

@@ -21,6 +21,7 @@ from ckfunc.emulator.http.problems import HttpProblem, Missing, Refused
 from ckfunc.emulator.http.routing import Access, Route
 from ckfunc.emulator.services import EmulatorServices
 from ckfunc.emulator.store import application, functions, invocations
+from ckfunc.emulator.store.paging import Sorting
 from ckfunc.manifest.definition import dependency_mistake
 from ckfunc.model.application import PLATFORM_RANGES, Dependency, Function
 from ckfunc.wire.applications import (
@@ -104,20 +105,12 @@ def _basic(header: str | None) -> tuple[str, str] | None:
     return unquote_plus(name), unquote_plus(secret)
 
 
-_FUNCTION_COLUMNS = {
-    "id": "id",
-    "type": "type",
-    "name": "name",
-    "enabled": "enabled",
-    "currentVersionNumber": "current_version_number",
-}
-_VERSION_COLUMNS = {"id": "id", "versionNumber": "version_number"}
-_INVOCATION_COLUMNS = {
-    "id": "id",
-    "versionNumber": "version_number",
-    "status": invocations.STATUS,
-    "createdTime": "created_time",
-}
+_FUNCTIONS = Sorting.of("functions", "id", "type", "name", "enabled", "current_version_number")
+_VERSIONS = Sorting.of("function_versions", "id", "version_number", default="function_versions.id DESC")
+_INVOCATIONS = Sorting(
+    {"id": "id", "versionNumber": "version_number", "status": invocations.STATUS, "createdTime": "created_time"},
+    "id DESC",
+)
 
 
 def retrieve_nodejs_runtime(call: Call, services: EmulatorServices) -> Reply:
@@ -157,9 +150,8 @@ async def update_nodejs_runtime_initialization_script(call: Call, services: Emul
 
 def list_nodejs_runtime_functions(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a page of all functions."""
-    request = page_request(call, _FUNCTION_COLUMNS)
-    page = functions.page(services.database, request)
-    return page_reply(call, "functions", page, _written, request=request)
+    page = functions.page(services.database, page_request(call, _FUNCTIONS))
+    return page_reply(call, "functions", page, _written)
 
 
 def create_nodejs_runtime_function(call: Call, services: EmulatorServices) -> Reply:
@@ -195,9 +187,8 @@ def retrieve_function_version(call: Call, services: EmulatorServices) -> Reply:
 def list_function_versions(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a page of a function's versions, the newest first."""
     function = access.function(services.database, call.id())
-    request = page_request(call, _VERSION_COLUMNS, "id DESC")
-    page = functions.version_page(services.database, function.id, request)
-    return page_reply(call, "versions", page, write_version, request=request)
+    page = functions.version_page(services.database, function.id, page_request(call, _VERSIONS))
+    return page_reply(call, "versions", page, write_version)
 
 
 async def create_function_version(call: Call, services: EmulatorServices) -> Reply:
@@ -212,9 +203,8 @@ async def create_function_version(call: Call, services: EmulatorServices) -> Rep
 def list_function_invocations(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a page of a function's runs, the newest first."""
     function = access.function(services.database, call.id())
-    request = page_request(call, _INVOCATION_COLUMNS, "id DESC")
-    page = invocations.page(services.database, function.id, request)
-    return page_reply(call, "invocations", page, write_invocation, request=request)
+    page = invocations.page(services.database, function.id, page_request(call, _INVOCATIONS))
+    return page_reply(call, "invocations", page, write_invocation)
 
 
 def _written(function: Function, links: Links) -> dict[str, Any]:

@@ -25,24 +25,21 @@ from ckfunc.wire.channels import (
 )
 from ckfunc.wire.users import read_reference, write_user
 
-_FILTERS = ("type", "members", "startTime", "endTime", "properties")
-
 
 async def list_channels(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a page of channels: of a type, with certain members or properties, created within a time."""
-    request = page_request(call, channels.SORTABLE, channels.DEFAULT_ORDER)
     searching = channels.page(
         services.database,
-        request,
-        type=_type(call),
+        page_request(call, channels.SORTING),
+        type=call.choice("type", ChannelType),
         members=call.every("members"),
         created_from=_time(call, "startTime"),
         created_until=_time(call, "endTime"),
         properties=property_conditions(call),
     )
     page = await result_of(searching)
-    filters = tuple(pair for pair in call.query() if pair[0] in _FILTERS)
-    return page_reply(call, "channels", page, write_channel, request=request, filters=filters)
+    filters = call.pairs("type", "members", "startTime", "endTime", "properties")
+    return page_reply(call, "channels", page, write_channel, filters)
 
 
 def create_channel(call: Call, services: EmulatorServices) -> Reply:
@@ -81,9 +78,8 @@ async def delete_channel(call: Call, services: EmulatorServices) -> Reply:
 def list_channel_members(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a page of a channel's members."""
     channel = access.channel(services.database, call.id())
-    request = page_request(call, users.SORTABLE, users.DEFAULT_ORDER)
-    page = users.members_page(services.database, channel.id, request)
-    return page_reply(call, "users", page, write_user, request=request)
+    page = users.members_page(services.database, channel.id, page_request(call, users.SORTING))
+    return page_reply(call, "users", page, write_user)
 
 
 def add_channel_member(call: Call, services: EmulatorServices) -> Reply:
@@ -114,17 +110,17 @@ def remove_channel_member(call: Call, services: EmulatorServices) -> Reply:
 def list_channel_memberships(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a page of a channel's memberships."""
     channel = access.channel(services.database, call.id())
-    request = page_request(call, memberships.MEMBERSHIPS_SORTABLE, memberships.MEMBERSHIPS_ORDER)
-    page = memberships.memberships_page(services.database, channel.id, request)
-    return page_reply(call, "memberships", page, write_membership, request=request)
+    page = memberships.memberships_page(
+        services.database, channel.id, page_request(call, memberships.MEMBERSHIPS_SORTING)
+    )
+    return page_reply(call, "memberships", page, write_membership)
 
 
 def list_channel_moderators(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a page of a channel's moderators."""
     channel = access.channel(services.database, call.id())
-    request = page_request(call, users.SORTABLE, users.DEFAULT_ORDER)
-    page = memberships.moderators_page(services.database, channel.id, request)
-    return page_reply(call, "users", page, write_user, request=request)
+    page = memberships.moderators_page(services.database, channel.id, page_request(call, users.SORTING))
+    return page_reply(call, "users", page, write_user)
 
 
 def add_channel_moderator(call: Call, services: EmulatorServices) -> Reply:
@@ -146,17 +142,15 @@ def remove_channel_moderator(call: Call, services: EmulatorServices) -> Reply:
 def list_channel_participants(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a page of the users who have a channel open."""
     channel = access.channel(services.database, call.id())
-    request = page_request(call, users.SORTABLE, users.DEFAULT_ORDER)
-    page = sessions.participants_page(services.database, channel.id, request)
-    return page_reply(call, "users", page, write_user, request=request)
+    page = sessions.participants_page(services.database, channel.id, page_request(call, users.SORTING))
+    return page_reply(call, "users", page, write_user)
 
 
 def list_channel_invites(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a page of the invites to a channel."""
     channel = access.channel(services.database, call.id())
-    request = page_request(call, memberships.INVITES_SORTABLE, memberships.INVITES_ORDER)
-    page = memberships.invites_page(services.database, channel.id, request)
-    return page_reply(call, "invites", page, write_invite, request=request)
+    page = memberships.invites_page(services.database, channel.id, page_request(call, memberships.INVITES_SORTING))
+    return page_reply(call, "invites", page, write_invite)
 
 
 def send_channel_invite(call: Call, services: EmulatorServices) -> Reply:
@@ -164,17 +158,6 @@ def send_channel_invite(call: Call, services: EmulatorServices) -> Reply:
     channel = access.group_channel(access.channel(services.database, call.id()), "does not accept new members")
     user = access.referred_user(services.database, read_new_invite(call.json()), "field 'user'")
     return Reply(write_invite(actions.invite(services.context(call), channel, user), call.links))
-
-
-def _type(call: Call) -> ChannelType | None:
-    text = call.first("type")
-    if not text:
-        return None
-    try:
-        return ChannelType(text.upper())
-    except ValueError:
-        allowed = ", ".join(ChannelType)
-        raise Refused(f"query parameter 'type' is {text[:60]!r}, not one of {allowed}") from None
 
 
 def _time(call: Call, name: str) -> datetime | None:

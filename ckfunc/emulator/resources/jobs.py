@@ -19,13 +19,7 @@ from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.steps import Steps, Turn
 from ckfunc.model.chat import ChannelType
 from ckfunc.model.job import Job, JobType, MemberImport
-from ckfunc.wire.jobs import (
-    read_channel_import,
-    read_member_import,
-    read_message_import,
-    read_user_import,
-    write_job,
-)
+from ckfunc.wire.jobs import read_channel_import, read_member_import, read_message_import, read_user_import, write_job
 
 T = TypeVar("T")
 
@@ -73,11 +67,10 @@ def export_user_analytics(call: Call, services: EmulatorServices) -> Reply:
 
 def list_jobs(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a page of the jobs that have ended, or of those in progress."""
-    request = page_request(call, jobs.SORTABLE, "jobs.id ASC")
     running = call.flag("running") or False
-    page = jobs.page(services.database, request, running=running)
+    page = jobs.page(services.database, page_request(call, jobs.SORTING), running=running)
     filters = (("running", "true" if running else "false"),)
-    return page_reply(call, "jobs", page, write_job, request=request, filters=filters)
+    return page_reply(call, "jobs", page, write_job, filters)
 
 
 def retrieve_job(call: Call, services: EmulatorServices) -> Reply:

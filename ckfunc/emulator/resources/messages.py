@@ -45,9 +45,8 @@ async def list_channel_messages(call: Call, services: EmulatorServices) -> Reply
 def list_channel_reported_messages(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a page of a channel's reported messages."""
     channel = access.channel(services.database, call.id())
-    request = page_request(call, messages.SORTABLE, messages.DEFAULT_ORDER)
-    page = reading.reported_page(services.database, channel.id, request)
-    return page_reply(call, "messages", page, write_message, request=request)
+    page = reading.reported_page(services.database, channel.id, page_request(call, messages.SORTING))
+    return page_reply(call, "messages", page, write_message)
 
 
 def send_channel_message(call: Call, services: EmulatorServices) -> Reply:
@@ -84,16 +83,14 @@ def update_message(call: Call, services: EmulatorServices) -> Reply:
 def list_message_read_receipts(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a page of a message's read receipts."""
     message = access.message(services.database, call.id())
-    request = page_request(call, reading.RECEIPTS_SORTABLE, reading.RECEIPTS_ORDER)
-    page = reading.receipts_page(services.database, message.id, request)
-    return page_reply(call, "receipts", page, write_receipt, request=request)
+    page = reading.receipts_page(services.database, message.id, page_request(call, reading.RECEIPTS_SORTING))
+    return page_reply(call, "receipts", page, write_receipt)
 
 
 def retrieve_application_message_read_receipt_summaries(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a page of the numbers of unread messages, for each member of each channel."""
-    request = page_request(call, reading.SUMMARIES_SORTABLE, reading.SUMMARIES_ORDER)
-    page = reading.summaries_page(services.database, request)
-    return page_reply(call, "summaries", page, write_unread_summary, request=request)
+    page = reading.summaries_page(services.database, page_request(call, reading.SUMMARIES_SORTING))
+    return page_reply(call, "summaries", page, write_unread_summary)
 
 
 def retrieve_thread(call: Call, services: EmulatorServices) -> Reply:

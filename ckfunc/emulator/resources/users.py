@@ -20,13 +20,11 @@ from ckfunc.emulator.http.problems import Missing, Refused
 from ckfunc.emulator.http.routing import Access, Route
 from ckfunc.emulator.services import EmulatorServices, delete_in_steps, result_of
 from ckfunc.emulator.store import application, channels, messages, notifications, reading, sessions, users
-from ckfunc.emulator.store.paging import PageRequest
 from ckfunc.emulator.store.steps import run
 from ckfunc.model.chat import SessionState, UserReference
 from ckfunc.model.page import Page
 from ckfunc.wire.applications import write_application
 from ckfunc.wire.channels import write_channel, write_notification
-from ckfunc.wire.links import write_page
 from ckfunc.wire.messages import read_file, write_message
 from ckfunc.wire.reading import NAME_LIMIT, required, resource
 from ckfunc.wire.users import (
@@ -41,7 +39,6 @@ from ckfunc.wire.users import (
 
 T = TypeVar("T")
 
-_FILTERS = ("name", "properties", "unread")
 _UNREAD = {None: "TRUE", True: reading.HAS_UNREAD, False: f"NOT {reading.HAS_UNREAD}"}
 
 CONTROLLED = "ckfunc"
@@ -50,17 +47,15 @@ CONTROLLED = "ckfunc"
 
 async def list_users(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a page of users: of that name, with such properties, with or without unread messages."""
-    request = page_request(call, users.SORTABLE, users.DEFAULT_ORDER)
     searching = users.page(
         services.database,
-        request,
+        page_request(call, users.SORTING),
         name=call.first("name"),
         properties=property_conditions(call),
         condition=_UNREAD[call.flag("unread")],
     )
     page = await result_of(searching)
-    filters = tuple(pair for pair in call.query() if pair[0] in _FILTERS)
-    return page_reply(call, "users", page, write_user, request=request, filters=filters)
+    return page_reply(call, "users", page, write_user, call.pairs("name", "properties", "unread"))
 
 
 def check_user_exists(call: Call, services: EmulatorServices) -> Reply:
@@ -118,9 +113,8 @@ def update_user_display_picture(call: Call, services: EmulatorServices) -> Reply
 def list_user_channels(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a page of a user's channels."""
     user = access.user(services.database, call.id())
-    request = page_request(call, channels.SORTABLE, channels.DEFAULT_ORDER)
-    page = run(channels.page(services.database, request, member_id=user.id))
-    return page_reply(call, "channels", page, write_channel, request=request)
+    page = run(channels.page(services.database, page_request(call, channels.SORTING), member_id=user.id))
+    return page_reply(call, "channels", page, write_channel)
 
 
 def list_user_messages(call: Call, services: EmulatorServices) -> Reply:
@@ -177,16 +171,16 @@ def remove_user_secret(call: Call, services: EmulatorServices) -> Reply:
 
 def list_user_sessions(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a page of the user sessions: all, or those in a state."""
-    request = page_request(call, sessions.USER_SESSIONS_SORTABLE, "user_sessions.id ASC")
-    page = sessions.user_sessions_page(services.database, request, _state(call))
-    return _page_reply(call, page, write_user_session, request)
+    request = page_request(call, sessions.USER_SESSIONS_SORTING)
+    page = sessions.user_sessions_page(services.database, request, call.choice("state", SessionState))
+    return _sessions_reply(call, page, write_user_session)
 
 
 def list_chat_sessions(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a page of the chat sessions: all, or those in a state."""
-    request = page_request(call, sessions.CHAT_SESSIONS_SORTABLE, "chat_sessions.id ASC")
-    page = sessions.chat_sessions_page(services.database, request, _state(call))
-    return _page_reply(call, page, write_chat_session, request)
+    request = page_request(call, sessions.CHAT_SESSIONS_SORTING)
+    page = sessions.chat_sessions_page(services.database, request, call.choice("state", SessionState))
+    return _sessions_reply(call, page, write_chat_session)
 
 
 def open_chat_session(call: Call, services: EmulatorServices) -> Reply:
@@ -227,22 +221,10 @@ def _secret_name(call: Call) -> str:
     return name
 
 
-def _state(call: Call) -> SessionState | None:
-    text = call.first("state")
-    if not text:
-        return None
-    try:
-        return SessionState(text.upper())
-    except ValueError:
-        raise Refused(f"query parameter 'state' is {text[:60]!r}, not one of {', '.join(SessionState)}") from None
-
-
-def _page_reply(call: Call, page: Page[T], write: Write[T], request: PageRequest) -> Reply:
+def _sessions_reply(call: Call, page: Page[T], write: Write[T]) -> Reply:
     # Unlike all other lists, these two have page links without the application.
     href = f"{call.links.base}/v1{call.path}"
-    filters = tuple(pair for pair in call.query() if pair[0] == "state")
-    items = [write(session, call.links) for session in page.items]
-    return Reply(write_page("sessions", page, items, href, (*filters, *request.query)))
+    return page_reply(call, "sessions", page, write, call.pairs("state"), href)
 
 
 ROUTES = (

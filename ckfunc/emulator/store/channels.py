@@ -15,7 +15,7 @@ from ckfunc.base.frozen import frozen
 from ckfunc.emulator.store import messages, users
 from ckfunc.emulator.store.database import Condition, Database
 from ckfunc.emulator.store.messages import NEXT_ID
-from ckfunc.emulator.store.paging import PageRequest, matching_ids, select_by_ids, select_page_by_id
+from ckfunc.emulator.store.paging import PageRequest, Sorting, matching_ids, select_by_ids, select_page_by_id
 from ckfunc.emulator.store.steps import listed
 from ckfunc.model.chat import Channel, ChannelType, Message, NewChannel, Thread, ThreadType, User
 from ckfunc.model.page import Page
@@ -58,16 +58,7 @@ CREATE UNIQUE INDEX threads_main ON threads (channel_id) WHERE type = 'MAIN';
 CREATE INDEX threads_of_channel ON threads (channel_id, id)
 """
 
-SORTABLE = {
-    "id": "channels.id",
-    "type": "channels.type",
-    "name": "channels.name",
-    "displayName": "channels.display_name",
-    "createdTime": "channels.created_time",
-}
-"""Columns by which lists of channels can be sorted, as SQL."""
-
-DEFAULT_ORDER = "channels.id ASC"
+SORTING = Sorting.of("channels", "id", "type", "name", "display_name", "created_time")
 
 DEEPEST_REPLY = 100
 """The maximum levels of replies. The platform has no limit; with ours, SQLite can delete all levels at once."""

@@ -10,7 +10,7 @@ from typing import Any
 from ckfunc.base.frozen import frozen
 from ckfunc.emulator.store import channels, messages, reading, users
 from ckfunc.emulator.store.database import Database
-from ckfunc.emulator.store.paging import CursorRequest, PageRequest, select_page, select_page_by_id
+from ckfunc.emulator.store.paging import CursorRequest, PageRequest, Sorting, select_page, select_page_by_id
 from ckfunc.emulator.store.steps import listed
 from ckfunc.model.chat import Channel, Message, Thread, ThreadType, User
 from ckfunc.model.page import CursorPage, Page
@@ -47,11 +47,8 @@ _NOT_HIDDEN = (
 )
 """SQL that is true for a row of `channels` that the user `?1` has not hidden."""
 
-SORTABLE = {
-    **channels.SORTABLE,
-    "lastReceivedMessage.createdTime": "(SELECT max(id) FROM messages WHERE channel_id=channels.id)",
-}
-DEFAULT_ORDER = channels.DEFAULT_ORDER
+_NEWEST_MESSAGE = "(SELECT max(id) FROM messages WHERE channel_id=channels.id)"
+SORTING = Sorting({**channels.SORTING.columns, "lastReceivedMessage.createdTime": _NEWEST_MESSAGE})
 
 _MOST_THREADS = 2000
 """How many threads of a channel are listed, at most."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from ckfunc.base.clock import parse_timestamp, timestamp
 from ckfunc.emulator.store.database import Database
-from ckfunc.emulator.store.paging import PageRequest, select_page
+from ckfunc.emulator.store.paging import PageRequest, Sorting, select_page
 from ckfunc.model.job import Job, JobState, JobType
 from ckfunc.model.page import Page
 
@@ -29,14 +29,7 @@ CREATE TABLE jobs (
 CREATE INDEX jobs_running ON jobs (id) WHERE ended_time IS NULL
 """
 
-SORTABLE = {
-    "id": "jobs.id",
-    "type": "jobs.type",
-    "state": "jobs.state",
-    "createdTime": "jobs.created_time",
-    "endedTime": "jobs.ended_time",
-}
-"""Columns by which the list of jobs can be sorted, as SQL."""
+SORTING = Sorting.of("jobs", "id", "type", "state", "created_time", "ended_time")
 
 
 class JobFailed(Exception):

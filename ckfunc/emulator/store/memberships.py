@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from functools import partial
 
 from ckfunc.base.clock import parse_timestamp, timestamp
+from ckfunc.base.frozen import frozen
 from ckfunc.emulator.store import users
 from ckfunc.emulator.store.database import Database
-from ckfunc.emulator.store.paging import PageRequest, select_page
+from ckfunc.emulator.store.paging import PageRequest, Sorting, select_page
 from ckfunc.model.chat import BlockRecord, Invite, Membership, User
 from ckfunc.model.page import Page
 
@@ -50,12 +50,9 @@ CREATE UNIQUE INDEX channel_blocks_of_channel ON channel_blocks (channel_id, blo
 CREATE INDEX channel_blocks_of_blocked ON channel_blocks (blocked_id)
 """
 
-MEMBERSHIPS_SORTABLE = {"id": "channel_members.user_id", "createdTime": "channel_members.created_time"}
-MEMBERSHIPS_ORDER = "channel_members.user_id ASC"
-INVITES_SORTABLE = {"id": "channel_invites.id", "createdTime": "channel_invites.created_time"}
-INVITES_ORDER = "channel_invites.id ASC"
-BLOCKS_SORTABLE = {"id": "blocks.id", "createdTime": "blocks.created_time", "displayName": "users.display_name"}
-BLOCKS_ORDER = "blocks.id ASC"
+MEMBERSHIPS_SORTING = Sorting({"id": "channel_members.user_id", "createdTime": "channel_members.created_time"})
+INVITES_SORTING = Sorting.of("channel_invites", "id", "created_time")
+BLOCKS_SORTING = Sorting({"id": "blocks.id", "createdTime": "blocks.created_time", "displayName": "users.display_name"})
 
 
 def memberships_page(database: Database, channel_id: int, request: PageRequest) -> Page[Membership]:
@@ -106,53 +103,65 @@ def invite(database: Database, channel_id: int, user_id: int) -> Invite:
     return Invite(channel_id, user_id, parse_timestamp(now))
 
 
-_BLOCKERS = {"user_blocks": "user_id", "channel_blocks": "channel_id"}
-USER_BLOCKS, CHANNEL_BLOCKS = _BLOCKERS
+_BLOCK_COLUMNS = "users.*, blocks.*, blocks.id AS block_id, blocks.created_time AS block_time"
 
 
-def add_block(database: Database, table: str, owner_id: int, blocked_id: int) -> BlockRecord:
-    """Store that a user or a channel blocks a user, and return the new or existing record."""
-    owner = _BLOCKERS[table]
-    now = timestamp(database.now())
-    database.execute(
-        f"INSERT OR IGNORE INTO {table} ({owner}, blocked_id, created_time) VALUES (?, ?, ?)",  # noqa: S608 - from above
-        (owner_id, blocked_id, now),
-    )
-    row = database.one(_select_block(table, f"blocks.{owner} = ? AND blocks.blocked_id = ?"), owner_id, blocked_id)
-    assert row is not None  # noqa: S101 - it was inserted above, unless it existed
-    return _block(owner, row)
+@frozen
+class BlockTable:
+    """The table of users who are blocked by users, or by channels, and its column of the user or channel."""
+
+    name: str
+    owner: str
+
+    def add(self, database: Database, owner_id: int, blocked_id: int) -> BlockRecord:
+        """Store that a user or a channel blocks a user, and return the new or existing record."""
+        now = timestamp(database.now())
+        database.execute(
+            f"INSERT OR IGNORE INTO {self.name} ({self.owner}, blocked_id, created_time) VALUES (?, ?, ?)",  # noqa: S608 - from below
+            (owner_id, blocked_id, now),
+        )
+        row = database.one(f"{self._select} blocks.{self.owner} = ? AND blocks.blocked_id = ?", owner_id, blocked_id)
+        assert row is not None  # noqa: S101 - it was inserted above, unless it existed
+        return self._read(row)
+
+    def get(self, database: Database, record_id: int | None) -> BlockRecord | None:
+        """Return a record, or None."""
+        row = database.one(f"{self._select} blocks.id = ?", record_id)
+        return None if row is None else self._read(row)
+
+    def remove(self, database: Database, record_id: int) -> None:
+        """Delete a record."""
+        database.execute(f"DELETE FROM {self.name} WHERE id = ?", (record_id,))  # noqa: S608 - from below
+
+    def page(self, database: Database, owner_id: int, request: PageRequest) -> Page[BlockRecord]:
+        """Return a page of the users that a user, or a channel, blocks."""
+        source = f"{self._source} WHERE blocks.{self.owner} = ?"
+        return select_page(database, _BLOCK_COLUMNS, source, (owner_id,), request=request, read=self._read)
+
+    def has(self, database: Database, owner_id: int, blocked_id: int) -> bool:
+        """Return whether a user, or a channel, blocks a user."""
+        sql = f"SELECT 1 FROM {self.name} WHERE {self.owner} = ? AND blocked_id = ?"  # noqa: S608 - from below
+        return database.one(sql, owner_id, blocked_id) is not None
+
+    @property
+    def _source(self) -> str:
+        return f"{self.name} AS blocks JOIN users ON users.id = blocks.blocked_id"
+
+    @property
+    def _select(self) -> str:
+        return f"SELECT {_BLOCK_COLUMNS} FROM {self._source} WHERE"  # noqa: S608 - from below
+
+    def _read(self, row: sqlite3.Row) -> BlockRecord:
+        return BlockRecord(row["block_id"], row[self.owner], users.read(row), parse_timestamp(row["block_time"]))
 
 
-def get_block(database: Database, table: str, record_id: int) -> BlockRecord | None:
-    """Return a record, or None."""
-    row = database.one(_select_block(table, "blocks.id = ?"), record_id)
-    return None if row is None else _block(_BLOCKERS[table], row)
-
-
-def remove_block(database: Database, table: str, record_id: int) -> None:
-    """Delete a record."""
-    database.execute(f"DELETE FROM {table} WHERE id = ?", (record_id,))  # noqa: S608 - from above
-
-
-def blocks_page(database: Database, table: str, owner_id: int, request: PageRequest) -> Page[BlockRecord]:
-    """Return a page of the users that a user, or a channel, blocks."""
-    owner = _BLOCKERS[table]
-    source = f"{table} AS blocks JOIN users ON users.id = blocks.blocked_id WHERE blocks.{owner} = ?"
-    return select_page(database, _BLOCK_COLUMNS, source, (owner_id,), request=request, read=partial(_block, owner))
-
-
-def is_blocked(database: Database, table: str, owner_id: int, blocked_id: int) -> bool:
-    """Return whether a user, or a channel, blocks a user."""
-    sql = f"SELECT 1 FROM {table} WHERE {_BLOCKERS[table]} = ? AND blocked_id = ?"  # noqa: S608 - from above
-    return database.one(sql, owner_id, blocked_id) is not None
+USER_BLOCKS = BlockTable("user_blocks", "user_id")
+CHANNEL_BLOCKS = BlockTable("channel_blocks", "channel_id")
 
 
 def blockers_of(database: Database, user_id: int) -> frozenset[int]:
     """Return the ids of the users who block a user."""
     return frozenset(row[0] for row in database.all("SELECT user_id FROM user_blocks WHERE blocked_id = ?", user_id))
-
-
-_BLOCK_COLUMNS = "users.*, blocks.*, blocks.id AS block_id, blocks.created_time AS block_time"
 
 
 def _membership(row: sqlite3.Row) -> Membership:
@@ -161,13 +170,3 @@ def _membership(row: sqlite3.Row) -> Membership:
 
 def _invite(row: sqlite3.Row) -> Invite:
     return Invite(row["channel_id"], row["user_id"], parse_timestamp(row["created_time"]))
-
-
-def _select_block(table: str, condition: str) -> str:
-    return (
-        f"SELECT {_BLOCK_COLUMNS} FROM {table} AS blocks JOIN users ON users.id = blocks.blocked_id WHERE {condition}"  # noqa: S608
-    )
-
-
-def _block(owner: str, row: sqlite3.Row) -> BlockRecord:
-    return BlockRecord(row["block_id"], row[owner], users.read(row), parse_timestamp(row["block_time"]))

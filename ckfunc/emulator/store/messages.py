@@ -11,7 +11,7 @@ from typing import Any
 from ckfunc.base.clock import parse_timestamp, timestamp
 from ckfunc.emulator.store import users
 from ckfunc.emulator.store.database import Database
-from ckfunc.emulator.store.paging import CursorRequest, search_cursor_page, select_by_ids, select_cursor_page
+from ckfunc.emulator.store.paging import CursorRequest, Sorting, search_cursor_page, select_by_ids, select_cursor_page
 from ckfunc.model.chat import (
     Channel,
     ChannelType,
@@ -68,10 +68,7 @@ ALTER TABLE message_reports ADD COLUMN reason TEXT;
 ALTER TABLE message_reports ADD COLUMN properties TEXT NOT NULL DEFAULT '{}'
 """
 
-SORTABLE = {"id": "messages.id", "type": "messages.type", "createdTime": "messages.created_time"}
-"""Columns by which offset lists of messages can be sorted, as SQL."""
-
-DEFAULT_ORDER = "messages.id DESC"
+SORTING = Sorting.of("messages", "id", "type", "created_time", default="messages.id DESC")
 
 NEXT_ID = "(SELECT max(seq) + 1 FROM sqlite_sequence WHERE name IN ('messages', 'threads'))"
 """SQL for an id that no message or thread has ever had; NULL, and so 1, for the first one."""

@@ -9,12 +9,13 @@ import json
 import sqlite3
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from ckfunc.base.frozen import frozen
 from ckfunc.emulator.store.database import MATCH_FUNCTION, Condition, Database, write_conditions
 from ckfunc.emulator.store.steps import listed
 from ckfunc.model.page import Cursor, CursorPage, Page, Relation
+from ckfunc.wire.dialects import camel
 
 T = TypeVar("T")
 
@@ -24,15 +25,33 @@ _SEARCH_STEP_ROWS = 10_000
 
 @frozen
 class PageRequest:
-    """A requested page. `number` counts from 0; `order_by` is SQL of known columns, never from a request.
-
-    `query` is the requested sort, for links in the response.
-    """
+    """A requested page. `number` counts from 0; `order_by` is SQL of known columns, never from a request."""
 
     number: int
     size: int
     order_by: str
-    query: tuple[tuple[str, str], ...] = ()
+
+
+@frozen
+class Sorting:
+    """The columns by which a list can be sorted, as SQL by their names in camelCase, and its default order."""
+
+    columns: Mapping[str, str]
+    default: str = ""
+    """Without one, the list is sorted by id."""
+
+    @classmethod
+    def of(cls, table: str, *columns: str, default: str = "") -> Self:
+        """Return the orders by columns of a table."""
+        return cls({camel(column): f"{table}.{column}" for column in columns}, default)
+
+    def order_by(self, terms: Sequence[str] = ()) -> str:
+        """Return the order by `terms`, or the default order, completed with the id, so that pages never overlap."""
+        tail = self.columns["id"]
+        order = list(terms) or [self.default or f"{tail} ASC"]
+        if not any(term.split(" ")[0] == tail for term in order):
+            order.append(f"{tail} {order[-1].rsplit(' ', 1)[1]}")
+        return ", ".join(order)
 
 
 def select_page(

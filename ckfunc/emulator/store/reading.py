@@ -14,7 +14,7 @@ from functools import partial
 from ckfunc.base.clock import parse_timestamp, timestamp
 from ckfunc.emulator.store import channels, messages, users
 from ckfunc.emulator.store.database import Database
-from ckfunc.emulator.store.paging import CursorRequest, PageRequest, select_page, select_page_by_id, window
+from ckfunc.emulator.store.paging import CursorRequest, PageRequest, Sorting, select_page, select_page_by_id, window
 from ckfunc.model.chat import Emoji, Message, MessageReport, Reaction, ReadReceipt, UnreadSummary, User
 from ckfunc.model.page import CursorPage, Page
 from ckfunc.wire.messages import read_emoji, write_emoji
@@ -41,20 +41,23 @@ CREATE TABLE reactions (
 CREATE INDEX reactions_of_user ON reactions (user_id)
 """
 
-RECEIPTS_SORTABLE = {"id": "read_receipts.user_id", "createdTime": "read_receipts.created_time"}
-RECEIPTS_ORDER = "read_receipts.created_time ASC"
-REACTIONS_SORTABLE = {"id": "reactions.user_id", "createdTime": "reactions.created_time"}
-REACTIONS_ORDER = "reactions.created_time ASC"
-REPORTS_SORTABLE = {"id": "reports.user_id", "createdTime": "reports.created_time"}
-REPORTS_ORDER = "reports.created_time ASC"
+RECEIPTS_SORTING = Sorting(
+    {"id": "read_receipts.user_id", "createdTime": "read_receipts.created_time"}, "read_receipts.created_time ASC"
+)
+REACTIONS_SORTING = Sorting(
+    {"id": "reactions.user_id", "createdTime": "reactions.created_time"}, "reactions.created_time ASC"
+)
+REPORTS_SORTING = Sorting({"id": "reports.user_id", "createdTime": "reports.created_time"}, "reports.created_time ASC")
 
 # A membership has no id: its channel and user make one.
-SUMMARIES_SORTABLE = {
-    "id": "(members.user_id*4294967296+members.channel_id)",
-    "userId": "members.user_id",
-    "channelId": "members.channel_id",
-}
-SUMMARIES_ORDER = "members.user_id ASC, members.channel_id ASC"
+SUMMARIES_SORTING = Sorting(
+    {
+        "id": "(members.user_id*4294967296+members.channel_id)",
+        "userId": "members.user_id",
+        "channelId": "members.channel_id",
+    },
+    "members.user_id ASC, members.channel_id ASC",
+)
 
 IS_UNREAD = (
     "(messages.user_id IS NULL OR messages.user_id <> members.user_id) AND NOT EXISTS ("

@@ -12,7 +12,7 @@ from ckfunc.base.clock import parse_timestamp, timestamp
 from ckfunc.base.frozen import frozen
 from ckfunc.emulator.store import users
 from ckfunc.emulator.store.database import Database
-from ckfunc.emulator.store.paging import PageRequest, select_page, select_page_by_id
+from ckfunc.emulator.store.paging import PageRequest, Sorting, select_page, select_page_by_id
 from ckfunc.model.chat import ChatSession, SessionState, User, UserSession
 from ckfunc.model.page import Page
 
@@ -64,14 +64,9 @@ CREATE INDEX user_sessions_by_token ON user_sessions (token) WHERE token IS NOT 
 _STATE = "CASE WHEN {0}.end_time IS NULL THEN 'ACTIVE' ELSE 'ENDED' END"
 _SORTABLE = {"id": "{0}.id", "state": _STATE, "createdTime": "{0}.created_time", "endTime": "{0}.end_time"}
 
-USER_SESSIONS_SORTABLE = {
-    **{name: sql.format("user_sessions") for name, sql in _SORTABLE.items()},
-    "userAgent": "user_sessions.user_agent",
-}
-"""Columns by which the list of user sessions can be sorted, as SQL."""
-
-CHAT_SESSIONS_SORTABLE = {name: sql.format("chat_sessions") for name, sql in _SORTABLE.items()}
-"""Columns by which the list of chat sessions can be sorted, as SQL."""
+_USER_COLUMNS = {name: sql.format("user_sessions") for name, sql in _SORTABLE.items()}
+USER_SESSIONS_SORTING = Sorting({**_USER_COLUMNS, "userAgent": "user_sessions.user_agent"})
+CHAT_SESSIONS_SORTING = Sorting({name: sql.format("chat_sessions") for name, sql in _SORTABLE.items()})
 
 
 def open_session(database: Database, user_id: int, user_agent: str | None, token: str | None = None) -> int:

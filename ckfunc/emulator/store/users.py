@@ -11,7 +11,7 @@ from typing import Any
 from ckfunc.base.clock import timestamp
 from ckfunc.emulator.store import files
 from ckfunc.emulator.store.database import Condition, Database
-from ckfunc.emulator.store.paging import PageRequest, matching_ids, select_by_ids, select_page
+from ckfunc.emulator.store.paging import PageRequest, Sorting, matching_ids, select_by_ids, select_page
 from ckfunc.emulator.store.steps import listed
 from ckfunc.model.chat import CallStatus, Presence, User, UserReference, UserType
 from ckfunc.model.page import Page
@@ -32,17 +32,7 @@ CREATE TABLE users (
 CREATE INDEX users_by_display_name ON users (display_name, id)
 """
 
-SORTABLE = {
-    "id": "users.id",
-    "name": "users.name",
-    "displayName": "users.display_name",
-    "isGuest": "users.is_guest",
-    "type": "users.type",
-    "createdTime": "users.created_time",
-}
-"""Columns by which lists of users can be sorted, as SQL."""
-
-DEFAULT_ORDER = "users.id ASC"
+SORTING = Sorting.of("users", "id", "name", "display_name", "is_guest", "type", "created_time")
 
 PICTURES = "/v1/picture/"
 """The path of stored pictures, before their key."""

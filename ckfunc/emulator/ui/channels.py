@@ -28,7 +28,7 @@ _SEARCH_STEPS = 10
 def show_channels(call: Call, services: EmulatorServices) -> Reply:
     """Show channels, or those whose name contains a text."""
     query = (call.first("query") or "")[:200]
-    request = PageRequest(call.number("page", 0, least=0), _PAGE_CHANNELS, channels.DEFAULT_ORDER)
+    request = PageRequest(call.number("page", 0, least=0), _PAGE_CHANNELS, channels.SORTING.order_by())
     matches = channels.search(services.database, request, query)
     rows = [(channel, channel_title(channel)) for channel in matches.items]
     return page(
@@ -39,7 +39,7 @@ def show_channels(call: Call, services: EmulatorServices) -> Reply:
 def show_channel(call: Call, services: EmulatorServices) -> Reply:
     """Show a channel with a form to edit it, and its members."""
     channel = access.channel(services.database, call.id())
-    request = PageRequest(call.number("page", 0, least=0), _PAGE_MEMBERS, users.DEFAULT_ORDER)
+    request = PageRequest(call.number("page", 0, least=0), _PAGE_MEMBERS, users.SORTING.order_by())
     return page(
         call,
         services,

@@ -22,7 +22,7 @@ _PAGE_SESSIONS = 50
 def show_users(call: Call, services: EmulatorServices) -> Reply:
     """Show users, or those whose name contains a text."""
     query = (call.first("query") or "")[:200]
-    request = PageRequest(call.number("page", 0, least=0), _PAGE_USERS, users.DEFAULT_ORDER)
+    request = PageRequest(call.number("page", 0, least=0), _PAGE_USERS, users.SORTING.order_by())
     matches = users.search(services.database, request, query)
     return page(call, services, "users", section="users", title="Users", matches=matches, query=query)
 
@@ -30,7 +30,7 @@ def show_users(call: Call, services: EmulatorServices) -> Reply:
 def show_user(call: Call, services: EmulatorServices) -> Reply:
     """Show a user with a form to edit it, and the user's channels."""
     user = access.user(services.database, call.id())
-    request = PageRequest(0, _PAGE_CHANNELS, channels.DEFAULT_ORDER)
+    request = PageRequest(0, _PAGE_CHANNELS, channels.SORTING.order_by())
     own = conversations.channels_page(services.database, user.id, Listed.OWN, request)
     return page(call, services, "user", section="users", title=user.display_name, user=user, channels=own)
 
@@ -68,11 +68,9 @@ async def delete_user(call: Call, services: EmulatorServices) -> Reply:
 
 def show_sessions(call: Call, services: EmulatorServices) -> Reply:
     """Show user sessions, newest first, with the channels that are open in them."""
-    state = call.first("state") or ""
-    if state and state not in list(SessionState):
-        raise Refused(f"query parameter 'state' is {state[:60]!r}, not one of {', '.join(SessionState)}")
+    state = call.choice("state", SessionState, any_case=False)
     request = PageRequest(call.number("page", 0, least=0), _PAGE_SESSIONS, "id DESC")
-    session_page = sessions.user_sessions_page(services.database, request, SessionState(state) if state else None)
+    session_page = sessions.user_sessions_page(services.database, request, state)
     return page(
         call,
         services,
@@ -80,7 +78,7 @@ def show_sessions(call: Call, services: EmulatorServices) -> Reply:
         section="sessions",
         title="Sessions",
         session_page=session_page,
-        state=state,
+        state=state or "",
         channels={session.id: sessions.channels_of(services.database, session.id) for session in session_page.items},
     )
 
