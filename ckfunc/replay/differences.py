@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
 from enum import Enum
 from itertools import islice
@@ -129,14 +129,20 @@ def changes(before: Any, after: Any, path: Path = (), pattern: Pattern = ()) -> 
             inside = ((*path, name), (*pattern, generic(name)))
             yield from _changes_at(before.get(name, ABSENT), after.get(name, ABSENT), *inside)
     elif isinstance(before, list) and isinstance(after, list):
-        for old, new in aligned(before, after):
-            index = old if old is not None else new
-            assert index is not None  # noqa: S101 - a pair has at least one side
-            value_before = ABSENT if old is None else before[old]
-            value_after = ABSENT if new is None else after[new]
-            yield from _changes_at(value_before, value_after, (*path, index), (*pattern, INDEX))
+        for index, old, new in _items(before, after, aligned(before, after)):
+            yield from _changes_at(old, new, (*path, index), (*pattern, INDEX))
     elif kind(before) != kind(after) or before != after:
         yield Difference(path, pattern, before, after)
+
+
+def _items(
+    before: Sequence[Any], after: Sequence[Any], pairs: Iterable[tuple[int | None, int | None]]
+) -> Iterator[tuple[int, Any, Any]]:
+    """Yield the items of each pair of indices, or ABSENT, after the index in `before`, or else in `after`."""
+    for old, new in pairs:
+        index = old if old is not None else new
+        assert index is not None  # noqa: S101 - a pair has at least one side
+        yield index, ABSENT if old is None else before[old], ABSENT if new is None else after[new]
 
 
 def _changes_at(before: Any, after: Any, path: Path, pattern: Pattern) -> Iterator[Difference]:
@@ -151,13 +157,9 @@ def _call_changes(before: Sequence[Any], after: Sequence[Any]) -> Iterator[Diffe
         return
     pairs = paired(before, after)
     last = -1
-    for old, new in pairs:
-        index = old if old is not None else new
-        assert index is not None  # noqa: S101 - a pair has at least one side
-        value_before = ABSENT if old is None else before[old]
-        value_after = ABSENT if new is None else after[new]
-        call_shape = shape(before[old] if old is not None else after[index])
-        yield from changes(value_before, value_after, ("calls", index), ("calls", call_shape))
+    for (old, new), (index, call_before, call_after) in zip(pairs, _items(before, after, pairs), strict=True):
+        call_shape = shape(call_after if call_before is ABSENT else call_before)
+        yield from changes(call_before, call_after, ("calls", index), ("calls", call_shape))
         if old is not None and new is not None:
             if new < last:
                 yield Difference(("calls", ORDER), ("calls", ORDER), old, new)

@@ -15,7 +15,7 @@ from ckfunc.base.secrets import MASK, SHORTEST, Masker, Secret
 from ckfunc.base.text import Line, Segment, counted, diff_style, printable
 from ckfunc.model.application import Invocation, Status
 from ckfunc.replay.differences import ABSENT, ANY, INDEX, ORDER, Difference, Observed, Pattern, changes, outcome_of
-from ckfunc.replay.verdict import ReplayVerdict, Runs, judge, samples
+from ckfunc.replay.verdict import ReplayVerdict, Runs, judge, noise_of
 
 if TYPE_CHECKING:
     from ckfunc.model.outputs import DifferenceJson, ReplayCountsJson, ReplayedJson, ReplayJson
@@ -100,7 +100,7 @@ class Replay:
 
 def report(runs: Sequence[Run]) -> Replay:
     """Return the verdicts on all invocations, using the noise learned from all of them."""
-    learned = samples([run.runs for run in runs])
+    learned = noise_of((run.runs for run in runs), same_arguments=False)
     rows = []
     for run in runs:
         verdict, real = judge(run.runs, learned)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import datetime
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Self
 
@@ -161,19 +162,15 @@ class Deployed:
     def rows(self, function: Function, chosen: Chosen) -> list[Invocation]:
         """Return the matching invocations that have ended, oldest first."""
         rows: dict[int, Invocation] = {}
-        searched = 0
-        for window in InvocationListing(self.client, function.id).windows(_WINDOW):
-            for row in window:
-                if chosen.since is not None and row.created_time < chosen.since:
-                    return _oldest_first(rows)
-                if row.status is not Status.RUNNING and (row.status is Status.FAILED or not chosen.failed):
-                    rows[row.id] = row
-                if len(rows) == chosen.last:
-                    return _oldest_first(rows)
-            searched += len(window)
-            if searched >= DEEPEST:
+        listed = chain.from_iterable(InvocationListing(self.client, function.id).windows(_WINDOW))
+        for row in islice(listed, DEEPEST):
+            if chosen.since is not None and row.created_time < chosen.since:
                 break
-        return _oldest_first(rows)
+            if row.status is not Status.RUNNING and (row.status is Status.FAILED or not chosen.failed):
+                rows[row.id] = row
+            if len(rows) == chosen.last:
+                break
+        return [rows[row_id] for row_id in sorted(rows)]
 
     def selected(self, selected: str, chosen: Chosen) -> tuple[str, FunctionVersion, list[Invocation]]:
         """Return the type, the version to replay with and the invocations that a TYPE or the id of one selects.
@@ -247,7 +244,7 @@ class SandboxPairs:
         with self._lock:
             if self._free:
                 return self._free.pop()
-        pair = [Sandbox.repeatable(self._tools, scripts, self._conditions) for scripts in self._sides]
+        pair = [Sandbox(self._tools, scripts, self._conditions) for scripts in self._sides]
         with self._lock:
             deployed, working = (self._opened.enter_context(sandbox) for sandbox in pair)
         return deployed, working
@@ -273,10 +270,6 @@ class _Lane:
             self._sandbox.url,
             tuple(sorted(set(hosts))),
         )
-
-
-def _oldest_first(rows: Mapping[int, Invocation]) -> list[Invocation]:
-    return [rows[row_id] for row_id in sorted(rows)]
 
 
 def _init_text(scripts: Scripts) -> str | None:

@@ -52,12 +52,6 @@ class Runs:
         """Whether the first runs of both sides had the same result."""
         return next(changes(self.deployed[0], self.working[0]), None) is None
 
-    def noise(self) -> Noise:
-        """Return the noise: places where runs of the deployed version differ among themselves."""
-        noise = Noise(same_arguments=True)
-        noise.learn(self.deployed)
-        return noise
-
 
 def judge(runs: Runs, learned: Noise) -> tuple[ReplayVerdict, tuple[Difference, ...]]:
     """Return the verdict and the differences that are not noise. `learned` is the noise of all invocations."""
@@ -65,29 +59,26 @@ def judge(runs: Runs, learned: Noise) -> tuple[ReplayVerdict, tuple[Difference, 
     if not differing:
         failed = runs.deployed[0]["status"] == Status.FAILED.value
         return (ReplayVerdict.FAILED_BOTH if failed else ReplayVerdict.EQUAL), ()
-    own = runs.noise()
-    transient = _transient(runs, own, learned)
-    real = tuple(
-        difference
-        for difference in differing
-        if not own.covers(difference) and not learned.covers(difference) and difference.pattern not in transient
-    )
+    noises = (noise_of([runs], same_arguments=True), learned)
+    transient = _transient(runs, differing, noises)
+    real = tuple(difference for difference in _without(noises, differing) if difference.pattern not in transient)
     return (ReplayVerdict.DIFFERENT if real else ReplayVerdict.NOISY), real
 
 
-def _transient(runs: Runs, own: Noise, learned: Noise) -> set[Pattern]:
+def _without(noises: Sequence[Noise], differing: Iterable[Difference]) -> list[Difference]:
+    """Return the differences that are not noise."""
+    return [difference for difference in differing if not any(noise.covers(difference) for noise in noises)]
+
+
+def _transient(runs: Runs, differing: Iterable[Difference], noises: Sequence[Noise]) -> set[Pattern]:
     """Return the patterns of differences that disappeared when the working copy ran again.
 
     They are not caused by the script: the machine was slow, or requests overtook each other.
     """
-    first = {difference.pattern for difference in differences(runs.deployed[0], runs.working[0])}
+    first = {difference.pattern for difference in differing}
     transient: set[Pattern] = set()
     for again in runs.working[1:]:
-        remaining = [
-            difference
-            for difference in differences(runs.deployed[0], again)
-            if not own.covers(difference) and not learned.covers(difference)
-        ]
+        remaining = _without(noises, differences(runs.deployed[0], again))
         transient |= {pattern for pattern in first if not any(_overlap(pattern, other.pattern) for other in remaining)}
     return transient
 
@@ -98,9 +89,9 @@ def _overlap(pattern: Pattern, other: Pattern) -> bool:
     return pattern[:shorter] == other[:shorter]
 
 
-def samples(runs: Sequence[Runs]) -> Noise:
-    """Return the noise learned from the runs of all invocations."""
-    noise = Noise(same_arguments=False)
+def noise_of(runs: Iterable[Runs], *, same_arguments: bool) -> Noise:
+    """Return the noise: places where runs of the deployed version differ among themselves (see Noise)."""
+    noise = Noise(same_arguments=same_arguments)
     for run in runs:
         noise.learn(run.deployed)
     return noise
@@ -131,9 +122,7 @@ class Noise:
         first, *repeats = runs
         for other in repeats:
             differing = differences(first, other)
-            for difference in differing:
-                self._add(difference)
-            for difference in _renamed_keys(differing):
+            for difference in (*differing, *_renamed_keys(differing)):
                 self._add(difference)
 
     def places(self) -> list[Pattern]:

@@ -23,6 +23,7 @@ from ckfunc.emulator.realtime.requests import ClientRequest, Destination
 from ckfunc.emulator.services import EmulatorServices
 from ckfunc.emulator.store import channels, invocations, messages, notifications, steps, users
 from ckfunc.emulator.store.application import APPLICATION_ID
+from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.files import StoredFile
 from ckfunc.emulator.store.invocations import RunFilter
 from ckfunc.emulator.store.paging import CursorRequest, PageRequest
@@ -228,7 +229,7 @@ class Conversation:
         return user
 
     def _channel(self, act: Act) -> Channel:
-        name, listed = act.channel or "", self._channels()
+        name, listed = act.channel or "", all_channels(self._database)
         for matches in (
             lambda channel: channel.name == name,
             lambda channel: str(channel.id) == name,
@@ -251,19 +252,15 @@ class Conversation:
 
     # Consequences
 
-    def _channels(self) -> tuple[Channel, ...]:
-        return steps.run(channels.page(self._database, PageRequest(0, _MOST, "channels.id ASC"))).items
-
     def _messages(self) -> dict[int, Message]:
-        page = steps.run(messages.page(self._database, CursorRequest(Cursor(), _MOST)))
-        return {message.id: message for message in reversed(page.items)}
+        return {message.id: message for message in all_messages(self._database)}
 
     def _last(self, table: str) -> int:
         newest: int = self._database.value(f"SELECT coalesce(max(id), 0) FROM {table}")  # noqa: S608 - a constant
         return newest
 
     def _changed_messages(self, before: Mapping[int, Message]) -> tuple[SaidMessage, ...]:
-        names = {channel.id: title(channel) for channel in self._channels()}
+        names = {channel.id: title(channel) for channel in all_channels(self._database)}
         now = self._messages()
         changed = [
             said(message, names, changed=message.id in before)
@@ -290,6 +287,16 @@ class Conversation:
             SentNotification(name, record.title, record.body, None if record.channel is None else title(record.channel))
             for record, name in sorted(sent, key=lambda pair: pair[0].id)
         )
+
+
+def all_channels(database: Database) -> tuple[Channel, ...]:
+    """Return the channels by ascending id, at most 10,000."""
+    return steps.run(channels.page(database, PageRequest(0, _MOST, "channels.id ASC"))).items
+
+
+def all_messages(database: Database) -> list[Message]:
+    """Return the newest messages of all channels, at most 10,000, oldest first."""
+    return list(reversed(steps.run(messages.page(database, CursorRequest(Cursor(), _MOST))).items))
 
 
 def begin(

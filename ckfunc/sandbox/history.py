@@ -18,7 +18,6 @@ from ckfunc.emulator.store import (
     application,
     channels,
     invocations,
-    messages,
     notifications,
     sessions,
     steps,
@@ -27,7 +26,7 @@ from ckfunc.emulator.store import (
 from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.database_file import copied
 from ckfunc.emulator.store.invocations import FunctionRun, RunFilter
-from ckfunc.emulator.store.paging import CursorRequest, PageRequest
+from ckfunc.emulator.store.paging import CursorRequest
 from ckfunc.emulator.store.sessions import Occurrence
 from ckfunc.model.application import ApiCall, InvocationDetail, Status
 from ckfunc.model.chat import Channel, Message, User
@@ -48,7 +47,7 @@ from ckfunc.sandbox.acts import (
     upload_of,
     with_waits,
 )
-from ckfunc.sandbox.conversations import said, title
+from ckfunc.sandbox.conversations import all_channels, all_messages, said, title
 from ckfunc.sandbox.scripts import Ran
 
 MOST_ROWS = 500
@@ -87,8 +86,8 @@ def data_of(directory: Path) -> dict[str, Any]:
 
 
 def _data_of(database: Database) -> dict[str, Any]:
-    everyone, every_channel = users.first(database, MOST_ROWS + 1), _channels(database)
-    every_message = _messages(database)
+    everyone, every_channel = users.first(database, MOST_ROWS + 1), all_channels(database)
+    every_message = all_messages(database)
     if max(map(len, (everyone, every_channel, every_message))) > MOST_ROWS:
         raise TooMuchData(
             f"the emulator has more than {MOST_ROWS} users, channels or messages",
@@ -163,11 +162,11 @@ class _HistoryReader:
     def __init__(self, database: Database, since: datetime) -> None:
         self._database = database
         self._since = since
-        every_channel = _channels(database)
+        every_channel = all_channels(database)
         self._names = {channel.id: title(channel) for channel in every_channel}
         self._created = {channel.id: channel.created_time for channel in every_channel}
         self._ids = {user.name: user.id for user in users.first(database, _MOST)}
-        self._messages = {message.id: message for message in _messages(database)}
+        self._messages = {message.id: message for message in all_messages(database)}
         self._runs = self._runs_since()
         self._calls = _Calls(self._runs)
         self._caused: dict[int, int] = {}
@@ -314,7 +313,7 @@ class _HistoryReader:
         return taken is not None or self._created.get(occurrence.channel_id or 0) == occurrence.time
 
     def _step_of(self, occurrence: Occurrence) -> RecordedStep:
-        channel = None if occurrence.channel_id is None else self._names.get(occurrence.channel_id)
+        channel = self._names.get(occurrence.channel_id or 0)
         message = self._messages.get(occurrence.message_id or 0)
         about = None if message is None else about_of(message)
         return RecordedStep(
@@ -341,8 +340,7 @@ class _HistoryReader:
         connected: set[str] = set()
         for occurrence in sessions.open_at(self._database, self._since):
             connected.add(occurrence.user)
-            channel = None if occurrence.channel_id is None else self._names.get(occurrence.channel_id)
-            yield RecordedStep(self._since, Act(Verb(occurrence.kind), occurrence.user, channel))
+            yield self._step_of(occurrence)
         for step in steps:
             name, verb = step.act.user, step.act.verb
             if verb is Verb.CONNECTS and name is not None:
@@ -427,14 +425,6 @@ def _id(event: Any, *names: str) -> int:
     """Return a field of an event as an id; 0 if it is none, because anyone can trigger an event with anything in it."""
     value = _field(event, *names)
     return value if isinstance(value, int) else 0
-
-
-def _channels(database: Database) -> tuple[Channel, ...]:
-    return steps.run(channels.page(database, PageRequest(0, _MOST, "channels.id ASC"))).items
-
-
-def _messages(database: Database) -> list[Message]:
-    return list(reversed(steps.run(messages.page(database, CursorRequest(Cursor(), _MOST))).items))
 
 
 def _channel_with_messages(database: Database, channel: Channel, every_message: Iterable[Message]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from ckfunc.base.errors import Busy, CkfuncError
 from ckfunc.base.files import cache_dir
@@ -22,6 +22,7 @@ from ckfunc.emulator.data_directory import DATABASE
 from ckfunc.emulator.dispatch.runtimes import environment_of, syntax_error, users_own_environment
 from ckfunc.emulator.emulator import Emulator
 from ckfunc.emulator.options import EmulatorOptions
+from ckfunc.emulator.services import EmulatorServices
 from ckfunc.emulator.store.application import StoredRuntime
 from ckfunc.emulator.store.seeds import SeedRefused, apply
 from ckfunc.model.application import PLATFORM_RANGES, ConsoleLine
@@ -34,7 +35,7 @@ from ckfunc.sandbox.acts import Act, ChainedRun, Consequences
 from ckfunc.sandbox.mentions import seed_of
 from ckfunc.sandbox.scripts import Conditions, Ran, Scripts, Toolchain
 
-# Most of the emulator is imported inside the methods: it loads on another thread while Node starts.
+T = TypeVar("T")
 
 MOST_PROCESSES = 3
 """How many functions of a sandbox keep a Node process; starting another ends the least recently used one."""
@@ -51,19 +52,21 @@ class Sandbox:
 
     The data is initially empty, or a copy of the emulator data in the directory `data`; `seed` is added to it. Only the
     function passed to `run` is run: its API calls do not trigger other functions. In a conversation, all functions run.
+    A `single` sandbox is for one run: it has no snapshots to restore.
     """
 
     def __init__(
         self,
         tools: Toolchain,
         scripts: Scripts,
-        conditions: Conditions,
+        conditions: Conditions | None = None,
         *,
         seed: Seed | None = None,
         data: Path | None = None,
         single: bool = False,
         inspect_port: int | None = None,
     ) -> None:
+        conditions = conditions or Conditions()
         self._tools = tools
         self._scripts = scripts
         self._conditions = conditions
@@ -106,19 +109,6 @@ class Sandbox:
             _require_free(inspect_port)
         limits = None if inspect_port is None else Limits(time_s=_NO_TIME_LIMIT_S)
         return cls(tools, scripts, Conditions(limits), data=data, single=True, inspect_port=inspect_port)
-
-    @classmethod
-    def repeatable(
-        cls,
-        tools: Toolchain,
-        scripts: Scripts,
-        conditions: Conditions | None = None,
-        *,
-        seed: Seed | None = None,
-        data: Path | None = None,
-    ) -> Self:
-        """Create a sandbox whose data and processes can be restored between runs."""
-        return cls(tools, scripts, conditions or Conditions(), seed=seed, data=data)
 
     @property
     def url(self) -> str:
@@ -198,15 +188,10 @@ class Sandbox:
         compiled = {trigger_type: self._compiled(script) for trigger_type, script in handlers.items()}
         environment = self._environment = self._environment or self._environment_at(self.url)
         generation = self._generation
-
-        async def begin(services: Any) -> conversations.Conversation:
-            return conversations.begin(services, compiled, environment, generation=generation, time=time)
-
-        async def end(services: Any) -> None:
-            conversations.end(services)
-
         mappers = {trigger_type: self._mappers(script) for trigger_type, script in handlers.items()}
-        conversation = self._emulator.within(begin)
+        conversation = self._call(
+            lambda services: conversations.begin(services, compiled, environment, generation=generation, time=time)
+        )
 
         def perform(act: Act) -> Consequences:
             caused = self._emulator.within(lambda _services: conversation.perform(act))
@@ -216,7 +201,7 @@ class Sandbox:
         try:
             yield perform
         finally:
-            self._emulator.within(end)
+            self._call(conversations.end)
 
     def restore_data(self, *, reload: bool = False) -> None:
         """Restore the data after set-up, so that the next run gets the same ids as the last one.
@@ -229,11 +214,7 @@ class Sandbox:
 
     def reset_hosts(self) -> None:
         """Reset Node for the next runs. Processes without leftover work are reset, all others are replaced."""
-
-        async def renew(services: Any) -> None:
-            await services.hosts.reset()
-
-        self._emulator.within(renew)
+        self._emulator.within(lambda services: services.hosts.reset())
 
     def use(self, scripts: Scripts) -> None:
         """Replace the scripts, and restore the initial data and the seed."""
@@ -249,50 +230,34 @@ class Sandbox:
         """Replace the faults that calls of handlers meet. They begin to count from here on."""
         if not faults and not self._has_faults:
             return
-
-        async def replaced(services: Any) -> None:
-            services.faults.replace(faults)
-
-        self._emulator.within(replaced)
+        self._call(lambda services: services.faults.replace(faults))
         self._has_faults = bool(faults)
 
     def faults(self) -> tuple[ActiveFault, ...]:
         """Return the faults with the numbers of affected calls."""
-
-        async def active(services: Any) -> tuple[ActiveFault, ...]:
-            faults: tuple[ActiveFault, ...] = services.faults.active
-            return faults
-
-        return self._emulator.within(active)
+        return self._call(lambda services: services.faults.active)
 
     def add(self, seed: Seed) -> bool:
         """Add a seed to the current data, and return whether it was compatible with the data."""
 
-        async def added(services: Any) -> bool:
+        def added(services: EmulatorServices) -> bool:
             try:
                 apply(services.database, seed)
             except SeedRefused:
                 return False
             return True
 
-        return self._emulator.within(added)
+        return self._call(added)
 
     def add_mentioned(self, event: Mapping[str, Any]) -> bool:
         """Add what an event mentions to the current data, and return whether it was compatible with the data."""
         return self.add(seed_of([event]))
 
     def _set_up(self) -> None:
-        scripts = self._scripts
+        scripts, determinism = self._scripts, self._conditions.determinism
         if self._start:
             self._emulator.restore(self._blank)
-
-        determinism = self._conditions.determinism
-
-        async def set_up(services: Any) -> None:
-            services.dispatch.chained = False
-            await trials.set_up(services, scripts, self._seed, determinism)
-
-        self._emulator.within(set_up)
+        self._call(lambda services: trials.set_up(services, scripts, self._seed, determinism))
         self._environment = None
         if not self._single:
             self._start = self._emulator.snapshot()
@@ -344,11 +309,15 @@ class Sandbox:
             return
         self._latest.append(trigger_type)
         keep = tuple(self._latest)
+        self._call(lambda services: services.hosts.renew(keep))
 
-        async def renew(services: Any) -> None:
-            services.hosts.renew(keep)
+    def _call(self, work: Callable[[EmulatorServices], T]) -> T:
+        """Call a function on the emulator's thread, with its services, and return the result."""
 
-        self._emulator.within(renew)
+        async def called(services: EmulatorServices) -> T:
+            return work(services)
+
+        return self._emulator.within(called)
 
 
 def _mapped(ran: Ran, mappers: Sequence[StackMapper]) -> Ran:
@@ -387,9 +356,7 @@ def debugger_lines(port: int) -> Iterator[Line]:
 def _require_free(port: int) -> None:
     """Raise Busy if the port is in use, because Node would then run without a debugger."""
     with socket.socket() as probe:
-        if hasattr(
-            signal, "SIGHUP"
-        ):  # on POSIX, to allow a port in TIME_WAIT; on Windows, this would share a port in use
+        if hasattr(signal, "SIGHUP"):  # POSIX: allows a port in TIME_WAIT; on Windows, it would share a port in use
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))

@@ -19,14 +19,13 @@ from ckfunc.model.triggers import START_SESSION
 from ckfunc.sandbox.scripts import Ran, Scripts
 
 
-async def set_up(
-    services: EmulatorServices, scripts: Scripts, seed: Seed | None, determinism: Determinism | None
-) -> None:
+def set_up(services: EmulatorServices, scripts: Scripts, seed: Seed | None, determinism: Determinism | None) -> None:
     """Store functions and their runtime in the database, as a deploy would, and add `seed`. Raises SeedRefused.
 
     With `determinism`, everything is stored with its time.
     """
     database = services.database
+    services.dispatch.chained = False
     _fix_time(services, determinism)
     with database.transaction():
         application.set_dependencies(database, scripts.dependencies)

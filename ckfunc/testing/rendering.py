@@ -15,6 +15,7 @@ from ckfunc.sandbox.acts import Act, SaidMessage, Verb
 from ckfunc.testing.case import CaseOutcome, CaseResult, CaseRun, Miss, StepRun, Tally
 from ckfunc.testing.judging import shown_error, shown_message, shown_notification
 from ckfunc.testing.redacting import ReplacedSecret
+from ckfunc.wire.applications import write_call
 
 if TYPE_CHECKING:
     from ckfunc.model.outputs import CaseJson, CaseRunJson, FailureJson, SentMessageJson, StepJson, TestsJson
@@ -402,9 +403,7 @@ def run_json(run: CaseRun) -> CaseRunJson:
         "status": run.status.value,
         "durationMs": round(run.duration_ms, 2),
         "console": [{"level": line.level, "text": line.text} for line in run.console],
-        "calls": [
-            {"method": call.method, "path": call.path, "body": call.body, "status": call.status} for call in run.calls
-        ],
+        "calls": [write_call(call) for call in run.calls],
     }
     if run.error is None:
         document["result"] = run.payload

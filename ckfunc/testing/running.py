@@ -347,7 +347,7 @@ class Bench:
                 renewable=True,
                 on_coverage=self._on_coverage,
             )
-            sandbox = self._opened.enter_context(Sandbox.repeatable(self._tools, scripts, conditions))
+            sandbox = self._opened.enter_context(Sandbox(self._tools, scripts, conditions))
             self._sandboxes[case.network] = (sandbox, scripts)
             if self._stopped:  # during the set-up
                 raise CkfuncError("the tests were stopped")

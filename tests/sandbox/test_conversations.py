@@ -66,7 +66,7 @@ def box(tools: Toolchain) -> Iterator[Sandbox]:
         START: Script("handlers/start.ts", ADMIT),
     }
     conditions = Conditions(determinism=Determinism(1_700_000_000_000, 1), network=False, renewable=True)
-    with Sandbox.repeatable(tools, Scripts(handlers), conditions, seed=DESK) as sandbox:
+    with Sandbox(tools, Scripts(handlers), conditions, seed=DESK) as sandbox:
         yield sandbox
 
 

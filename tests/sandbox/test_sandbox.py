@@ -67,7 +67,7 @@ def test_a_handler_runs_without_a_deploy_and_its_output_and_calls_are_returned(t
         environment={"COLOUR": Secret("red")},
         initialization_script=Script("init.ts", "export const shared: number = 7;"),
     )
-    with Sandbox.repeatable(tools, given) as sandbox:
+    with Sandbox(tools, given) as sandbox:
         ran = sandbox.run(TYPE, {"name": "jane"}, lines.append)
     assert payload(ran) == 1
     assert (ran.invocation.id, ran.invocation.args) == (1, {"name": "jane"})
@@ -87,7 +87,7 @@ def test_restoring_the_data_also_restores_the_ids_and_keeps_the_process(tools: T
         return [n, process.pid, user.data.id];
       }
     """
-    with Sandbox.repeatable(tools, scripts(text)) as sandbox:
+    with Sandbox(tools, scripts(text)) as sandbox:
         first = payload(sandbox.run(TYPE, {}))
         sandbox.restore_data()
         second = payload(sandbox.run(TYPE, {}))
@@ -98,9 +98,7 @@ def test_restoring_the_data_also_restores_the_ids_and_keeps_the_process(tools: T
 
 
 def test_data_stays_between_runs_until_it_is_restored(tools: Toolchain) -> None:
-    with Sandbox.repeatable(
-        tools, Scripts({TYPE: Script("a.ts", MAKE_USER), START: Script("b.ts", LIST_USERS)})
-    ) as sandbox:
+    with Sandbox(tools, Scripts({TYPE: Script("a.ts", MAKE_USER), START: Script("b.ts", LIST_USERS)})) as sandbox:
         assert payload(sandbox.run(TYPE, {"name": "ann"})) == 1
         assert payload(sandbox.run(TYPE, {"name": "bob"})) == 2
         assert payload(sandbox.run(START, {})) == [[1, "ann"], [2, "bob"]]
@@ -109,7 +107,7 @@ def test_data_stays_between_runs_until_it_is_restored(tools: Toolchain) -> None:
 
 
 def test_replacing_the_scripts_restores_the_data(tools: Toolchain) -> None:
-    with Sandbox.repeatable(tools, scripts(MAKE_USER), seed=people("ann")) as sandbox:
+    with Sandbox(tools, scripts(MAKE_USER), seed=people("ann")) as sandbox:
         assert payload(sandbox.run(TYPE, {})) == 2
         sandbox.use(scripts(LIST_USERS))
         assert payload(sandbox.run(TYPE, {})) == [[1, "ann"]]
@@ -120,7 +118,7 @@ def test_replacing_the_scripts_restores_the_data(tools: Toolchain) -> None:
 
 
 def test_a_new_seed_replaces_the_previous_one(tools: Toolchain) -> None:
-    with Sandbox.repeatable(tools, scripts(LIST_USERS), seed=people("ann")) as sandbox:
+    with Sandbox(tools, scripts(LIST_USERS), seed=people("ann")) as sandbox:
         sandbox.set_seed(people("bob"))
         assert payload(sandbox.run(TYPE, {})) == [[1, "ann"], [2, "bob"]]
         sandbox.set_seed(people("cy"))
@@ -134,7 +132,7 @@ def test_a_new_seed_replaces_the_previous_one(tools: Toolchain) -> None:
 
 
 def test_added_data_is_removed_when_the_data_is_restored(tools: Toolchain) -> None:
-    with Sandbox.repeatable(tools, scripts(LIST_USERS)) as sandbox:
+    with Sandbox(tools, scripts(LIST_USERS)) as sandbox:
         assert sandbox.add(people("ann"))
         assert not sandbox.add(read_seed({"channels": [{"name": "x", "members": ["nobody"]}]}))
         assert payload(sandbox.run(TYPE, {})) == [[1, "ann"]]
@@ -146,7 +144,7 @@ def test_a_sandbox_works_on_a_copy_of_an_emulators_data(tools: Toolchain, tmp_pa
     from ckfunc.base.files import cache_dir
 
     with Emulator(tmp_path, EmulatorOptions(seed=people("ann")), cache=cache_dir()):
-        with Sandbox.repeatable(
+        with Sandbox(
             tools, Scripts({TYPE: Script("a.ts", MAKE_USER), START: Script("b.ts", LIST_USERS)}), data=tmp_path
         ) as sandbox:
             assert payload(sandbox.run(TYPE, {})) == 2
@@ -157,7 +155,7 @@ def test_a_sandbox_works_on_a_copy_of_an_emulators_data(tools: Toolchain, tmp_pa
 
 
 def test_a_syntax_error_fails_the_run_with_its_position_in_the_file(tools: Toolchain) -> None:
-    with Sandbox.repeatable(tools, scripts("function handleEvent() {\n  return (;\n}")) as sandbox:
+    with Sandbox(tools, scripts("function handleEvent() {\n  return (;\n}")) as sandbox:
         error = sandbox.run(TYPE, {}).invocation.result["error"]
         assert error["name"] == "SyntaxError"
         assert "handlers/x.ts:2:" in error["message"]
@@ -168,7 +166,7 @@ def test_a_syntax_error_fails_the_run_with_its_position_in_the_file(tools: Toolc
 
 def test_the_stack_of_a_failure_has_the_line_numbers_of_the_source(tools: Toolchain) -> None:
     text = "type T = number;\n\nfunction deep() { throw new Error('no'); }\nfunction handleEvent() {\n  deep();\n}"
-    with Sandbox.repeatable(tools, scripts(text)) as sandbox:
+    with Sandbox(tools, scripts(text)) as sandbox:
         ran = sandbox.run(TYPE, {})
     assert ran.invocation.status is Status.FAILED
     stack = ran.invocation.result["error"]["stack"]
@@ -178,7 +176,7 @@ def test_the_stack_of_a_failure_has_the_line_numbers_of_the_source(tools: Toolch
 
 def test_a_trigger_type_without_a_handler_is_refused(tools: Toolchain) -> None:
     with (
-        Sandbox.repeatable(tools, scripts(LIST_USERS)) as sandbox,
+        Sandbox(tools, scripts(LIST_USERS)) as sandbox,
         pytest.raises(NoHandler, match=r"user\.read\.message"),
     ):
         sandbox.run("user.read.message", {})
@@ -186,7 +184,7 @@ def test_a_trigger_type_without_a_handler_is_refused(tools: Toolchain) -> None:
 
 def test_a_session_is_allowed_or_denied_as_on_the_platform(tools: Toolchain) -> None:
     text = "function handleEvent(event: any) { if (event.username === 'bad') throw new Error('not you'); }"
-    with Sandbox.repeatable(tools, scripts(text, START)) as sandbox:
+    with Sandbox(tools, scripts(text, START)) as sandbox:
         good = sandbox.run(START, {"username": "jane", "authParams": {"a": 1}, "more": True})
         assert (good.allowed, good.reason, good.invocation.args["more"]) == (True, None, True)
         bad = sandbox.run(START, {"username": "bad"})
@@ -205,7 +203,7 @@ def test_calls_of_a_handler_do_not_trigger_other_functions(tools: Toolchain) -> 
         {START: Script("a.ts", send), NOTIFIED: Script("b.ts", MAKE_USER), TYPE: Script("c.ts", LIST_USERS)}
     )
     seed = read_seed({"users": [{"name": "ann"}], "channels": [{"name": "desk", "members": ["ann"]}]})
-    with Sandbox.repeatable(tools, given, seed=seed) as sandbox:
+    with Sandbox(tools, given, seed=seed) as sandbox:
         assert payload(sandbox.run(START, {"text": 1})) is None
         assert payload(_when_quiet(sandbox, TYPE)) == [[1, "ann"]]
 
@@ -225,7 +223,7 @@ def test_calls_that_a_handler_does_not_await_are_part_of_its_run(tools: Toolchai
         return 'early';
       }
     """
-    with Sandbox.repeatable(tools, scripts(text)) as sandbox:
+    with Sandbox(tools, scripts(text)) as sandbox:
         for _ in range(3):
             ran = sandbox.run(TYPE, {})
             assert payload(ran) == "early"
@@ -242,9 +240,7 @@ def test_runs_can_be_deterministic_and_without_network_access(tools: Toolchain) 
         return [Date.now(), Math.random(), far];
       }
     """
-    with Sandbox.repeatable(
-        tools, scripts(text), Conditions(determinism=Determinism(1000, 1), network=False)
-    ) as sandbox:
+    with Sandbox(tools, scripts(text), Conditions(determinism=Determinism(1000, 1), network=False)) as sandbox:
         first = payload(sandbox.run(TYPE, {}))
         assert first[0] == 1000
         assert "can only reach the platform" in first[2]
@@ -254,9 +250,7 @@ def test_runs_can_be_deterministic_and_without_network_access(tools: Toolchain) 
 
 def test_sandboxes_run_concurrently(tools: Toolchain) -> None:
     def many(number: int) -> list[Any]:
-        with Sandbox.repeatable(
-            tools, scripts(MAKE_USER), seed=people(*(f"u{index}" for index in range(number)))
-        ) as sandbox:
+        with Sandbox(tools, scripts(MAKE_USER), seed=people(*(f"u{index}" for index in range(number)))) as sandbox:
             found = []
             for _ in range(5):
                 found.append(payload(sandbox.run(TYPE, {})))
@@ -276,7 +270,7 @@ def test_the_number_of_processes_is_limited(tools: Toolchain) -> None:
             for trigger_type in types
         }
     )
-    with Sandbox.repeatable(tools, given) as sandbox:
+    with Sandbox(tools, given) as sandbox:
         pids = [payload(sandbox.run(trigger_type, {})) for trigger_type in types]
         assert len(set(pids)) == len(types)
         reused = [payload(sandbox.run(trigger_type, {})) for trigger_type in types[-MOST_PROCESSES:]]
@@ -285,7 +279,7 @@ def test_the_number_of_processes_is_limited(tools: Toolchain) -> None:
 
 
 def test_a_run_can_be_stopped_from_another_thread(tools: Toolchain) -> None:
-    with Sandbox.repeatable(tools, scripts("function handleEvent() { console.log('on'); for (;;); }")) as sandbox:
+    with Sandbox(tools, scripts("function handleEvent() { console.log('on'); for (;;); }")) as sandbox:
         runs: list[Ran] = []
         started = threading.Event()
         running = threading.Thread(target=lambda: runs.append(sandbox.run(TYPE, {}, lambda _: started.set())))
@@ -299,7 +293,7 @@ def test_a_run_can_be_stopped_from_another_thread(tools: Toolchain) -> None:
 
 def test_a_run_that_exceeds_its_time_limit_does_not_affect_the_next_run(tools: Toolchain) -> None:
     text = "function handleEvent(event: any) { while (event.loop); return 1; }"
-    with Sandbox.repeatable(tools, scripts(text), Conditions(Limits(time_s=0.3))) as sandbox:
+    with Sandbox(tools, scripts(text), Conditions(Limits(time_s=0.3))) as sandbox:
         assert "within 0.3 s" in sandbox.run(TYPE, {"loop": True}).invocation.result["error"]["message"]
         sandbox.restore_data()
         assert payload(sandbox.run(TYPE, {})) == 1
@@ -307,7 +301,7 @@ def test_a_run_that_exceeds_its_time_limit_does_not_affect_the_next_run(tools: T
 
 def test_a_sandbox_outside_of_its_context_raises_an_error(tools: Toolchain) -> None:
     with pytest.raises(RuntimeError):
-        _ = Sandbox.repeatable(tools, scripts("")).url
+        _ = Sandbox(tools, scripts("")).url
 
 
 def test_cached_compilation_results_need_no_compiler(tmp_path: Path) -> None:
