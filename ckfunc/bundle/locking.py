@@ -62,28 +62,40 @@ def require_lock(root: Path) -> PackageLock:
     return lock
 
 
-def newest_versions(root: Path, policy: InstallPolicy) -> PackageLock:
+def newest_versions(root: Path, policy: InstallPolicy, report: Callable[[str], object]) -> PackageLock:
     """Return the versions that npm would install now. Raises DependenciesFailed."""
-    return resolve({**PLATFORM_RANGES, **(managed_packages(root).dependencies or {})}, cache_dir(), policy)
+    ranges = {**PLATFORM_RANGES, **(managed_packages(root).dependencies or {})}
+    return resolve(ranges, cache_dir(), policy, report=report)
 
 
-def audit_project(root: Path, policy: InstallPolicy, notice: Callable[[str], object]) -> Audit:
+def audit_project(
+    root: Path, policy: InstallPolicy, notice: Callable[[str], object], report: Callable[[str], object]
+) -> Audit:
     """Return the known vulnerabilities of the locked packages, or of those that npm would install without a lock.
 
-    `notice` is called with a message if there is no lock. Raises LockOutdated and DependenciesFailed.
+    `notice` is called with a message if there is no lock, and `report` with what npm waits for. Raises LockOutdated and
+    DependenciesFailed.
     """
     lock = current_lock(root)
     if lock is None:
         notice("there is no functions.lock: auditing the versions that npm would install now")
-        lock = newest_versions(root, policy)
-    return Audit(len(lock.packages), audit(lock, cache_dir(), policy))
+        lock = newest_versions(root, policy, report)
+    return Audit(len(lock.packages), audit(lock, cache_dir(), policy, report))
 
 
-def update_lock(root: Path, policy: InstallPolicy, names: Sequence[str] = (), *, upgrade: bool = False) -> LockUpdate:
+def update_lock(
+    root: Path,
+    policy: InstallPolicy,
+    report: Callable[[str], object],
+    names: Sequence[str] = (),
+    *,
+    upgrade: bool = False,
+) -> LockUpdate:
     """Resolve the dependencies of the manifest, and write functions.lock if that changes it.
 
     Versions that fit stay, except those of the packages `names`, or all of them with `upgrade`, which also replaces an
-    invalid lock. Raises UsageProblem for an unknown name, InvalidManifest, DependenciesFailed and LeadsOutside.
+    invalid lock. `report` receives what npm waits for. Raises UsageProblem for an unknown name, InvalidManifest,
+    DependenciesFailed and LeadsOutside.
     """
     ranges = {**PLATFORM_RANGES, **_managed(root)}
     try:
@@ -96,7 +108,7 @@ def update_lock(root: Path, policy: InstallPolicy, names: Sequence[str] = (), *,
     if before is not None and before.dependencies == ranges and not (upgrade or names):
         after = before  # npm would not change a version that fits
     else:
-        after = resolve(ranges, cache_dir(), policy, None if upgrade else before, names)
+        after = resolve(ranges, cache_dir(), policy, None if upgrade else before, names, report)
     if before != after:
         require_inside(root, root / LOCK_NAME)
         write_atomically(root / LOCK_NAME, lock_text(after))

@@ -31,6 +31,7 @@ from ckfunc.runtime.npm import (
     INSTALL,
     INSTALL_LOCKED,
     NpmRun,
+    Supervision,
     explained,
     failure_of,
     not_unpacked,
@@ -140,12 +141,13 @@ class _Installation:
             if not (_NAME.fullmatch(name) and _VERSION.fullmatch(version)):
                 raise DependenciesFailed(f"{name[:80]}@{version[:80]} is not a package of a registry", hint=EDIT)
         command = INSTALL if self._lock is None else INSTALL_LOCKED
-        ran = run_npm(command, directory, self.cache, self.settings, self.stop, self.dependencies)
+        supervision = Supervision(self.report, self.stop, self.dependencies)
+        ran = run_npm(command, directory, self.cache, self.settings, supervision)
         if ran.status and failure_of(ran.output).get("code") == "ETARGET":  # npm's cache may be out of date
-            ran = run_npm((*command, "--prefer-online"), directory, self.cache, self.settings, self.stop)
+            ran = run_npm((*command, "--prefer-online"), directory, self.cache, self.settings, supervision)
         self._require_not_stopped()
         if (failure := ran.failure) is not None:
-            problem = explained(failure, self.settings.unset)
+            problem = explained(failure, self.settings)
             raise problem if self._lock is None else _of_lock(problem, self._lock, failure)
         # If the disk is full, npm still reports success, with truncated files.
         if match := _NOT_UNPACKED.search(ran.log):

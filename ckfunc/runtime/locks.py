@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tempfile
-import threading
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,8 +15,18 @@ from ckfunc.base.frozen import frozen
 from ckfunc.base.text import Line, counted, printable, table
 from ckfunc.model.application import PLATFORM_RANGES
 from ckfunc.model.lock import LOCK_NAME, InvalidLock, PackageLock
-from ckfunc.runtime.npm import AUDIT, NOT_TRUSTED, RESOLVE, UPGRADE, NpmRun, explained, run_npm, write_packages
-from ckfunc.runtime.policy import InstallPolicy, npm_settings
+from ckfunc.runtime.npm import (
+    AUDIT,
+    NOT_TRUSTED,
+    RESOLVE,
+    UPGRADE,
+    NpmRun,
+    Supervision,
+    explained,
+    run_npm,
+    write_packages,
+)
+from ckfunc.runtime.policy import InstallPolicy, NpmSettings, npm_settings
 
 if TYPE_CHECKING:
     from ckfunc.model.outputs import AuditJson, VulnerabilityJson
@@ -37,21 +46,23 @@ def resolve(
     policy: InstallPolicy,
     lock: PackageLock | None = None,
     upgrade: Collection[str] = (),
+    report: Callable[[str], object] = lambda _: None,
 ) -> PackageLock:
     """Return a lock of these packages (name to version range), which npm resolves. Nothing is installed.
 
     Versions of `lock` stay if they fit the ranges, except those of the packages in `upgrade`. Packages for every system
-    are included, so that the result does not depend on this one. Raises DependenciesFailed and NodeMissing.
+    are included, so that the result does not depend on this one. `report` receives what npm waits for. Raises
+    DependenciesFailed and NodeMissing.
     """
     settings = npm_settings(policy.project)
     with tempfile.TemporaryDirectory(prefix="ckfunc-lock-") as place:
         directory = Path(place)
         write_packages(directory, dependencies, lock)
         if lock is None or not upgrade or lock.dependencies != dependencies:
-            _require_success(run_npm(RESOLVE, directory, cache, settings, threading.Event()), settings.unset)
+            _require_success(run_npm(RESOLVE, directory, cache, settings, Supervision(report)), settings)
         if upgrade:
             command = (*UPGRADE, *sorted(upgrade))
-            _require_success(run_npm(command, directory, cache, settings, threading.Event()), settings.unset)
+            _require_success(run_npm(command, directory, cache, settings, Supervision(report)), settings)
         packages = json.loads((directory / "package-lock.json").read_bytes())["packages"]
     try:
         return PackageLock.of_entries(dict(dependencies), {path: entry for path, entry in packages.items() if path})
@@ -169,7 +180,9 @@ def _number(vulnerabilities: int) -> str:
     return f"{vulnerabilities} vulnerabilit{'y' if vulnerabilities == 1 else 'ies'}"
 
 
-def audit(lock: PackageLock, cache: Path, policy: InstallPolicy) -> tuple[Vulnerability, ...]:
+def audit(
+    lock: PackageLock, cache: Path, policy: InstallPolicy, report: Callable[[str], object]
+) -> tuple[Vulnerability, ...]:
     """Return the known vulnerabilities of the locked packages, most severe first.
 
     Sends names and versions to the registry. Raises AuditFailed, NpmrcProblem and NodeMissing.
@@ -178,17 +191,17 @@ def audit(lock: PackageLock, cache: Path, policy: InstallPolicy) -> tuple[Vulner
     with tempfile.TemporaryDirectory(prefix="ckfunc-audit-") as place:
         directory = Path(place)
         write_packages(directory, lock.dependencies, lock)
-        ran = run_npm(AUDIT, directory, cache, settings, threading.Event())
-    vulnerabilities = _vulnerabilities(_report(ran), lock)
+        ran = run_npm(AUDIT, directory, cache, settings, Supervision(report))
+    vulnerabilities = _vulnerabilities(_report(ran, settings), lock)
     return tuple(sorted(vulnerabilities, key=lambda each: (-SEVERITIES.index(each.severity), each.package, each.url)))
 
 
-def _require_success(ran: NpmRun, unset: tuple[str, ...]) -> None:
+def _require_success(ran: NpmRun, settings: NpmSettings) -> None:
     if (failure := ran.failure) is not None:
-        raise explained(failure, unset)
+        raise explained(failure, settings)
 
 
-def _report(ran: NpmRun) -> Mapping[str, Any]:
+def _report(ran: NpmRun, settings: NpmSettings) -> Mapping[str, Any]:
     """Return npm's report on vulnerable packages, by name. Raises AuditFailed."""
     try:
         document = json.loads(ran.output[ran.output.index("{") :])
@@ -207,7 +220,7 @@ def _report(ran: NpmRun) -> Mapping[str, Any]:
     code = ran.hopeless or ((named := _CODE.search(message)) and named[0])
     if not code:
         raise _without_service("")
-    problem = explained({"code": code})
+    problem = explained({"code": code}, settings)
     raise AuditFailed(f"the packages were not audited: {problem.message}", hint=problem.hint)
 
 

@@ -9,7 +9,9 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import field
 from pathlib import Path
 from typing import IO, Any
 
@@ -42,10 +44,13 @@ _PACKAGES = (
     "--allow-git=none",  # npm prepares such a package by running its scripts; older versions ignore the option
     # npm logs an entry that could not be unpacked as a warning, and a repeated request as `http`.
     "--loglevel=http",
-    # npm waits 10 and 20 seconds between attempts by default: too long to report that the machine is offline
-    "--fetch-retry-mintimeout=500",
-    "--fetch-retry-maxtimeout=2000",
 )
+# npm waits 5 minutes for an answer by default, and 10 and 20 seconds between attempts: too long to report that the
+# machine is offline or that a proxy drops packets. As global settings, so that the developer's settings win.
+_GLOBAL_NPMRC = "fetch-timeout = 30000\nfetch-retry-mintimeout = 500\nfetch-retry-maxtimeout = 2000\n"
+_SILENT_S = 5.0
+"""The time without a line of npm's log after which ckfunc reports what npm waits for."""
+
 INSTALL = ("install", "--no-package-lock", "--no-save", "--prefer-offline", *_PACKAGES)
 """Install the packages of package.json."""
 INSTALL_LOCKED = ("ci", "--prefer-offline", *_PACKAGES)
@@ -66,8 +71,9 @@ _SYSTEM = re.compile(
 _CERTIFICATES = re.compile(r"^(NODE_EXTRA_CA_CERTS|NODE_USE_SYSTEM_CA|SSL_CERT_(FILE|DIR))$")
 _PROXIES = re.compile(r"(?i)^((HTTPS?|NO|ALL)_PROXY)$")
 _COMPILERS = re.compile(r"^(PYTHON|CC|CXX|AR|LD|MAKE)$")
+_GLOBAL_NAME = "global-npmrc"
 _SYSTEM_CA = "--use-system-ca"
-_RETRIES = "fetch-retries"
+_RETRIES = re.compile(r"(?im)^(npm_config_)?fetch[-_]retries\b")
 
 NOT_TRUSTED = re.compile(
     r"SELF_SIGNED_CERT_IN_CHAIN|DEPTH_ZERO_SELF_SIGNED_CERT|UNABLE_TO_\w+|CERT_\w+|INVALID_CA|HOSTNAME_MISMATCH"
@@ -96,20 +102,34 @@ _DISK = "check the disk that holds the cache, or set CKFUNC_CACHE_DIR to another
 
 _OFFLINE = (
     *("ENOTFOUND", "ECONNREFUSED", "ECONNRESET", "ETIMEDOUT", "EAI_AGAIN", "ENETUNREACH", "EHOSTUNREACH"),
-    *("ENOTCACHED", "ERR_SOCKET_TIMEOUT", "FETCH_ERROR", "ECONNECTIONTIMEOUT", "EIDLETIMEOUT"),
-    *("ERESPONSETIMEOUT", "ETRANSFERTIMEOUT", "EPIPE"),
+    *("ENOTCACHED", "EPIPE"),
+)
+# Source: minipass-fetch, which has FETCH_ERROR for requests that it repeats only if they exceeded `fetch-timeout`.
+_TOO_SLOW = (
+    *("FETCH_ERROR", "ERR_SOCKET_TIMEOUT", "ECONNECTIONTIMEOUT", "EIDLETIMEOUT"),
+    *("ERESPONSETIMEOUT", "ETRANSFERTIMEOUT"),
 )
 
-_LAST_ATTEMPT = rf"attempt 3 failed with ({'|'.join(_OFFLINE)})\b"
+# The system repeats a query for a name that it cannot resolve by itself.
+_LAST_ATTEMPT = (
+    rf"attempt (?:\d+ failed with (?=ENOTFOUND|EAI_AGAIN)|3 failed with )({'|'.join((*_OFFLINE, *_TOO_SLOW))})\b"
+)
 UNREACHABLE = re.compile(rf"{HOPELESS.pattern}|{_LAST_ATTEMPT}")
-"""HOPELESS, and the last attempt (npm makes three by default) to reach a registry.
+"""HOPELESS, and the last attempt (npm makes three by default) to reach a registry, or the first to find its address.
 
 npm would go on with the next package: without a network, that takes seconds for each.
 """
 
-# npm's error code: the sentence, with {summary}, {package}, {place} and {code} of npm, and the hint.
+# npm's error code: the sentence, with {summary}, {package}, {place}, {code} and {registries} of npm, and the hint.
 _BY_CODE: dict[str, tuple[str, str]] = {
     **dict.fromkeys(_OFFLINE, ("npm could not reach its registry ({code})", NETWORK)),
+    **dict.fromkeys(
+        _TOO_SLOW,
+        (
+            "npm got no answer in time from {registries} ({code})",
+            "check the network, the proxy, or the registry in .npmrc; `fetch-timeout` there sets another limit, in ms",
+        ),
+    ),
     **dict.fromkeys(
         ("EINVALIDPROXY", "ERR_INVALID_URL", "ERR_INVALID_PROTOCOL"),
         (
@@ -180,13 +200,25 @@ def write_packages(directory: Path, dependencies: Mapping[str, str], lock: Packa
         (directory / "package-lock.json").write_text(json.dumps(lock.to_npm()), encoding="utf-8")
 
 
+@frozen
+class Supervision:
+    """How ckfunc waits for npm: `stop` ends it, and `report` is called when it waits long for a registry.
+
+    INSTALL ends at the first of the `required` packages that cannot be reached.
+    """
+
+    report: Callable[[str], object]
+    stop: threading.Event = field(default_factory=threading.Event)
+    required: Collection[str] = ()
+
+
 def unreachable(required: Iterable[str]) -> re.Pattern[str]:
     """Return HOPELESS, and the last attempt to download one of these packages.
 
     Other packages may be optional, and may be in another registry: without them, an installation can succeed.
     """
     names = "|".join(re.escape(name.replace("/", "%2f")) for name in required)
-    return re.compile(rf"{HOPELESS.pattern}|/(?:{names}) {_LAST_ATTEMPT}")
+    return re.compile(rf"{HOPELESS.pattern}|/(?:{names})(?:/-/\S+)? {_LAST_ATTEMPT}")
 
 
 def run_npm(
@@ -194,26 +226,27 @@ def run_npm(
     directory: Path,
     cache: Path,
     settings: NpmSettings,
-    stop: threading.Event,
-    required: Iterable[str] = (),
+    supervision: Supervision,
 ) -> NpmRun:
-    """Run a command such as INSTALL in `directory`, without running scripts of packages.
-
-    If a registry cannot be reached, INSTALL gives up at the first of the `required` packages.
-    """
+    """Run a command such as INSTALL in `directory`, without running scripts of packages."""
     with tempfile.TemporaryDirectory(prefix="ckfunc-npm-") as place:
         home = Path(place)
         _write_private(home / ".npmrc", settings.npmrc.reveal())
+        _write_private(home / _GLOBAL_NAME, _GLOBAL_NPMRC)
         environment = {
             **_environment(home, cache),
             **_matching(_PROXIES),
             "npm_config_cache": str(_downloads(cache)),
             **revealed(settings.variables),
         }
-        give_up = UNREACHABLE if _LOCK_ONLY in command else unreachable(required)
-        if _RETRIES in settings.npmrc.reveal():
+        give_up = UNREACHABLE if _LOCK_ONLY in command else unreachable(supervision.required)
+        if any(map(_RETRIES.search, (settings.npmrc.reveal(), *settings.variables))):
             give_up = HOPELESS
-        return _run(command, directory, environment, home, stop, give_up)
+
+        def waits() -> None:
+            supervision.report(f"npm is waiting for {settings.registries}")
+
+        return _run(command, directory, environment, home, supervision.stop, give_up, waits)
 
 
 def run_scripts(directory: Path, cache: Path, packages: Sequence[str], stop: threading.Event) -> NpmRun:
@@ -239,14 +272,14 @@ def failure_of(output: str) -> dict[str, Any]:
     return failure if isinstance(failure, dict) else {"code": None, "summary": output.strip()[-500:]}
 
 
-def explained(failure: Mapping[str, Any], unset: Sequence[str] = ()) -> DependenciesFailed:
-    """Return the error for a failure of `npm install`. `unset` are notes about credentials that were left out."""
+def explained(failure: Mapping[str, Any], settings: NpmSettings) -> DependenciesFailed:
+    """Return the error for a failure of `npm install` with these settings."""
     code = str(failure.get("code") or "")
     summary, detail = str(failure.get("summary") or ""), str(failure.get("detail") or "")
-    sentence, hint = _sentence_and_hint(code, summary, detail)
-    if unset and code in {"E401", "E403", "E404"}:
-        sentence, hint = f"{sentence}; {unset[0]}", f"set it in the environment; {hint}"
-    kind = PackageUnknown if code in _NO_VERSION and not unset else DependenciesFailed
+    sentence, hint = _sentence_and_hint(code, summary, detail, settings.registries)
+    if settings.unset and code in {"E401", "E403", "E404"}:
+        sentence, hint = f"{sentence}; {settings.unset[0]}", f"set it in the environment; {hint}"
+    kind = PackageUnknown if code in _NO_VERSION and not settings.unset else DependenciesFailed
     return kind(sentence, hint=hint)
 
 
@@ -264,8 +297,12 @@ def _run(
     home: Path,
     stop: threading.Event,
     give_up: re.Pattern[str] = HOPELESS,
+    on_silence: Callable[[], None] | None = None,
 ) -> NpmRun:
-    """Run npm; end it at the first line of its log that matches `give_up`, whose group is an error code."""
+    """Run npm; end it at the first line of its log that matches `give_up`, whose group is an error code.
+
+    `on_silence` is called once, when npm has logged nothing for some seconds.
+    """
     command = [str(node_executable()), str(npm_script()), *arguments]
     hopeless: str | None = None
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as log, Warden() as warden:
@@ -279,10 +316,15 @@ def _run(
             stderr=log.fileno(),
         )
         warden.watch(process.pid)
-        read = 0
+        read, size, silent_from = 0, 0, time.monotonic()
         try:
             while process.poll() is None and not stop.wait(0.02):  # a poll, so that Ctrl-C is noticed on every system
                 written = os.fstat(log.fileno()).st_size
+                if written != size:
+                    size, silent_from = written, time.monotonic()
+                elif on_silence is not None and time.monotonic() - silent_from > _SILENT_S:
+                    on_silence()
+                    on_silence = None
                 if written > read and (failed := give_up.search(_tail(log, read))) is not None:
                     hopeless = failed[failed.lastindex or 0]
                     break
@@ -319,7 +361,7 @@ def _environment(home: Path, cache: Path) -> dict[str, str]:
         variables["NODE_OPTIONS"] = _SYSTEM_CA
     variables |= dict.fromkeys(("HOME", "USERPROFILE", "APPDATA", "LOCALAPPDATA"), str(home))
     variables["npm_config_userconfig"] = str(home / ".npmrc")
-    variables["npm_config_globalconfig"] = str(home / "global-npmrc")
+    variables["npm_config_globalconfig"] = str(home / _GLOBAL_NAME)
     variables["npm_config_cache"] = str(home / "cache")
     return variables
 
@@ -338,7 +380,7 @@ def _write_private(file: Path, text: str) -> None:
         stream.write(text)
 
 
-def _sentence_and_hint(code: str, summary: str, detail: str) -> tuple[str, str]:
+def _sentence_and_hint(code: str, summary: str, detail: str, registries: str) -> tuple[str, str]:
     short = " ".join(_without_addresses(summary).split())
     package = _package_of(f"{summary} {detail}")
     if (tls := NOT_TRUSTED.fullmatch(code) or (not code and NOT_TRUSTED.search(summary))) is not None and tls:
@@ -361,6 +403,7 @@ def _sentence_and_hint(code: str, summary: str, detail: str) -> tuple[str, str]:
         package=package,
         to_package=f" to {package}" if package else "",
         place=place[1] if place else "to its cache",
+        registries=registries,
     )
     if code == "E404" and package.startswith("@"):
         scope = package.partition("/")[0]

@@ -32,10 +32,12 @@ _IDENTITY = (
 """Settings that choose which versions are installed, and from where."""
 _REACHING = (
     *("ca", "cafile", "cert", "key", "strict-ssl", "proxy", "https-proxy", "http-proxy", "noproxy", "local-address"),
-    *("maxsockets", "fetch-retries", "fetch-timeout", "offline", "prefer-offline", "prefer-online", "cache"),
+    *("maxsockets", "fetch-retries", "fetch-retry-factor", "fetch-retry-maxtimeout", "fetch-retry-mintimeout"),
+    *("fetch-timeout", "offline", "prefer-offline", "prefer-online", "cache"),
     *("replace-registry-host", "user-agent"),
 )
 """Settings for reaching a registry; they do not change the result of an installation."""
+_REGISTRY = "npm's own registry"
 _PATHS = re.compile(r"(?:cafile|cache|//.*:(?:cafile|certfile|keyfile))\Z")
 _SCOPE = re.compile(r"@[^:/\s]+:registry\Z")
 _ENVIRONMENT = re.compile(r"npm_config_(.+)\Z", re.IGNORECASE | re.DOTALL)
@@ -98,6 +100,12 @@ class NpmSettings:
     variables: Mapping[str, Secret] = field(default_factory=dict)
     identity: tuple[tuple[str, str], ...] = ()
     unset: tuple[str, ...] = ()
+
+    @property
+    def registries(self) -> str:
+        """The registries by address, for a sentence."""
+        named = {"registry": _REGISTRY, **dict(self.identity)}
+        return " and ".join(dict.fromkeys(value for key, value in named.items() if key.endswith("registry")))
 
 
 @frozen

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
@@ -196,6 +197,18 @@ def test_an_unreachable_registry_is_reported(tmp_path, npm):
     npm("http://127.0.0.1:9")
     with pytest.raises(DependenciesFailed, match=r"npm could not reach its registry \(ECONNREFUSED\)"):
         install({"tiny": "1.2.3"}, tmp_path / "cache")
+
+
+def test_a_registry_that_never_answers_is_reported_and_ends_the_installation(tmp_path, npm, monkeypatch):
+    monkeypatch.setattr("ckfunc.runtime.npm._SILENT_S", 0.3)
+    progress = []
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        npm(url, "fetch-timeout=1500")
+        with pytest.raises(DependenciesFailed, match=f"npm got no answer in time from {url} ") as caught:
+            install({"tiny": "1.2.3"}, tmp_path / "cache", progress.append)
+    assert "fetch-timeout" in caught.value.hint
+    assert progress == ["installing 1 package with npm", f"npm is waiting for {url}"]
 
 
 def test_an_unpacking_error_fails_the_installation(tmp_path, npm):

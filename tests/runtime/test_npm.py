@@ -6,6 +6,7 @@ import pytest
 
 from ckfunc.base.errors import DependenciesFailed, PackageUnknown
 from ckfunc.runtime.npm import HOPELESS, UNREACHABLE, explained, failure_of, not_unpacked, unreachable
+from ckfunc.runtime.policy import NpmSettings
 
 
 @pytest.mark.parametrize(
@@ -41,29 +42,30 @@ from ckfunc.runtime.npm import HOPELESS, UNREACHABLE, explained, failure_of, not
         ("ETARGET", "No matching version found for x@9 with a date before 1/1/2001, 1:00:00 AM.", "x@9", "`before`"),
         ("ENOVERSIONS", "No versions available for x", "npm has no version of x", "`before`"),
         ("E503", "503 Service Unavailable", "503 Service Unavailable", "try again later"),
+        ("FETCH_ERROR", "network timeout at: https://r/x", "no answer in time from", "fetch-timeout"),
         ("EAI_AGAIN", "getaddrinfo", "could not reach its registry (EAI_AGAIN)", "network"),
         ("EWHATEVER", "something new", "npm install failed: something new", "runtime.dependencies"),
     ],
 )
 def test_each_npm_failure_has_a_message_and_a_hint(code, summary, sentence, hint):
-    problem = explained({"code": code, "summary": summary})
+    problem = explained({"code": code, "summary": summary}, NpmSettings())
     assert sentence in problem.message
     assert hint in problem.hint
-    assert "https://" not in problem.message
+    assert "https://r/" not in problem.message
     assert "\n" not in problem.message
 
 
 def test_an_unset_token_is_reported_for_a_private_package_that_is_not_found():
     failure = {"code": "E404", "summary": "'@acme/x@1' is not in this registry."}
-    problem = explained(failure, ("line 2 of .npmrc uses ${NPM_TOKEN}, which is not set",))
+    problem = explained(failure, NpmSettings(unset=("line 2 of .npmrc uses ${NPM_TOKEN}, which is not set",)))
     assert "line 2 of .npmrc uses ${NPM_TOKEN}, which is not set" in problem.message
     assert not isinstance(problem, PackageUnknown)
-    assert isinstance(explained(failure), PackageUnknown)
+    assert isinstance(explained(failure, NpmSettings()), PackageUnknown)
 
 
 def test_npm_output_that_is_not_json_is_shown():
-    assert explained(failure_of("npm exploded")).message == "npm install failed: npm exploded"
-    assert explained(failure_of('{"error": [1]}')).message.startswith("npm install failed")
+    assert explained(failure_of("npm exploded"), NpmSettings()).message == "npm install failed: npm exploded"
+    assert explained(failure_of('{"error": [1]}'), NpmSettings()).message.startswith("npm install failed")
 
 
 def test_a_full_disk_while_unpacking_has_a_hint_to_free_up_space():
@@ -89,9 +91,10 @@ def test_a_request_that_cannot_succeed_is_not_retried(line, hopeless):
 
 def test_an_installation_ends_at_the_last_attempt_to_read_a_required_package():
     give_up = unreachable(["tiny", "@scope/x"])
-    line = "npm http fetch GET https://r/npm/{} attempt {} failed with ENOTFOUND"
+    line = "npm http fetch GET https://r/npm/{} attempt {} failed with ECONNREFUSED"
     for name, attempt, ends in (
         ("tiny", 2, False),
+        ("tiny/-/tiny-1.2.3.tgz", 3, True),
         ("tiny", 3, True),
         ("@scope%2fx", 3, True),
         ("optional", 3, False),
@@ -100,6 +103,17 @@ def test_an_installation_ends_at_the_last_attempt_to_read_a_required_package():
         assert bool(give_up.search(line.format(name, attempt))) is ends
     assert give_up.search("fetch GET https://r/optional attempt 1 failed with ERR_INVALID_URL")
     assert unreachable([]).search(line.format("tiny", 3)) is None
+
+
+@pytest.mark.parametrize("code", ["ENOTFOUND", "EAI_AGAIN"])
+def test_a_name_that_cannot_be_resolved_is_not_tried_again(code):
+    give_up = unreachable(["tiny"])
+    for path, ends in (("tiny", True), ("tiny/-/tiny-1.2.3.tgz", True), ("optional", False)):
+        line = f"npm http fetch GET https://r/{path} attempt 1 failed with {code}"
+        matched = give_up.search(line)
+        assert bool(matched) is ends
+        assert matched is None or matched[matched.lastindex] == code
+    assert UNREACHABLE.search(f"npm http fetch GET https://r/any attempt 1 failed with {code}")
 
 
 def test_a_registry_is_unreachable_only_after_the_last_attempt():

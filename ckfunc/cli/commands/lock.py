@@ -37,7 +37,7 @@ def lock(app: App, names: tuple[str, ...], upgrade: bool, check: bool) -> int:
 
     with app.output.progress("resolving"):
         policy = app.workspace.install_policy()
-        update = update_lock(app.root(), policy, names, upgrade=upgrade and not names)
+        update = update_lock(app.root(), policy, app.output.detail, names, upgrade=upgrade and not names)
     app.output.result(update.to_json(), update.lines(), summary=[update.summary_line()])
     return EXIT_OK
 
@@ -68,7 +68,8 @@ def audit(app: App, level: str) -> int:
     from ckfunc.bundle.locking import audit_project
 
     with app.output.progress("auditing"):
-        audited = audit_project(app.root(), app.workspace.install_policy(), app.output.talk).at_least(level)
+        policy, output = app.workspace.install_policy(), app.output
+        audited = audit_project(app.root(), policy, output.talk, output.detail).at_least(level)
     lines = audited.lines() if audited.vulnerabilities else ()
     app.output.result(audited.to_json(), lines, summary=audited.summary_lines())
     return EXIT_FAILED if audited.own else EXIT_OK
