@@ -118,15 +118,26 @@ def _numbers(text: str) -> list[int]:
 
 @frozen
 class StackMapper:
-    """Translator of positions in a script, in the output of a run, to positions in local files (see `in_files`)."""
+    """Translator of positions in a script, in the output of a run, to positions in local files.
+
+    Without a `source_map`, the script is not bundled.
+    """
 
     name: str
     path: str
     source_map: str | None
 
     def text(self, text: str) -> str:
-        """Return a text with translated positions."""
-        return in_files(text, self.name, self.path, self.source_map)
+        """Replace the script's name by its path, and positions in a bundle by positions in local files.
+
+        A position without a source stays unchanged.
+        """
+        if self.name not in text:
+            return text
+        place_of_bundle = ""
+        if self.source_map is not None:
+            text, place_of_bundle = map_stack(text, self.name, self.source_map), r"(?!:\d)"
+        return re.sub(rf"(?<![\w.@/-]){re.escape(self.name)}(?![\w.@-]){place_of_bundle}", lambda _: self.path, text)
 
     def line(self, line: ConsoleLine) -> ConsoleLine:
         """Return a line of output with translated positions."""
@@ -143,19 +154,6 @@ class StackMapper:
     def detail(self, detail: InvocationDetail) -> InvocationDetail:
         """Return the details of a run with translated positions in its output."""
         return replace(detail, console=tuple(map(self.line, detail.console)))
-
-
-def in_files(text: str, name: str, path: str, source_map: str | None) -> str:
-    """Replace the script's `name` in `text` by its `path`, and positions in a bundle by positions in local files.
-
-    Without a `source_map`, the script is not bundled. A position without a source stays unchanged.
-    """
-    if name not in text:
-        return text
-    if source_map is not None:
-        text = map_stack(text, name, source_map)
-    place_of_bundle = r"(?!:\d)" if source_map is not None else ""
-    return re.sub(rf"(?<![\w.@/-]){re.escape(name)}(?![\w.@-]){place_of_bundle}", lambda _: path, text)
 
 
 def map_stack(stack: str, name: str, source_map: str) -> str:

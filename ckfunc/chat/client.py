@@ -46,6 +46,13 @@ COMMANDS: dict[str, tuple[str, str]] = {
 SAY = "say"
 """The command of a line that is a message."""
 
+_ARGUMENTS = {
+    "": re.compile(""),
+    "PATH": re.compile(r"(?=.)(?P<quote>[\"']?)(?P<text>.*)(?P=quote)", re.DOTALL),
+    "EMOJI [ID]": re.compile(r"(?P<text>\S+)(?:\s+(?P<id>\S+))?"),
+    "ID TEXT": re.compile(r"(?P<id>[^ ]+) \s*(?P<text>\S.*)", re.DOTALL),
+    "ID": re.compile(r"(?P<id>.+)", re.DOTALL),
+}
 _NUMBER = re.compile(r"\[?#?(\d{1,18})\]?", re.ASCII)
 
 TOPICS = ("messages", "reactions", "readReceipts", "typing", "participants", "events", "self")
@@ -85,7 +92,13 @@ def parse_line(line: str) -> ChatCommand | None:
         raise BadLine(
             f"there is no command /{name}", hint=close or "/help lists the commands; // begins a message with /"
         )
-    return _PARSERS.get(COMMANDS[name][0], _without_arguments)(name, rest.strip())
+    arguments, _ = COMMANDS[name]
+    match = _ARGUMENTS[arguments].fullmatch(rest.strip())
+    if match is None:
+        raise BadLine(f"usage: /{name} {arguments}" if arguments else f"/{name} takes no arguments")
+    parts = match.groupdict()
+    number = parts.get("id")
+    return ChatCommand(name, parts.get("text") or "", None if number is None else _id(name, number))
 
 
 def help_lines() -> Iterator[Line]:
@@ -329,39 +342,6 @@ class ChatClient:
         self._put(event)
 
 
-def _without_arguments(name: str, rest: str) -> ChatCommand:
-    if rest:
-        raise BadLine(f"/{name} takes no arguments")
-    return ChatCommand(name)
-
-
-def _path(name: str, rest: str) -> ChatCommand:
-    if not rest:
-        raise _missing(name)
-    quoted = len(rest) > 1 and rest[0] == rest[-1] and rest[0] in "'\""
-    return ChatCommand(name, rest[1:-1] if quoted else rest)
-
-
-def _emoji(name: str, rest: str) -> ChatCommand:
-    words = rest.split()
-    if not 1 <= len(words) <= 2:
-        raise _missing(name)
-    return ChatCommand(name, words[0], _id(name, words[1]) if words[1:] else None)
-
-
-def _id_and_text(name: str, rest: str) -> ChatCommand:
-    number, _, text = rest.partition(" ")
-    if not text.strip():
-        raise _missing(name)
-    return ChatCommand(name, text.strip(), _id(name, number))
-
-
-def _only_id(name: str, rest: str) -> ChatCommand:
-    if not rest:
-        raise _missing(name)
-    return ChatCommand(name, "", _id(name, rest))
-
-
 def _id(name: str, text: str) -> int:
     match = _NUMBER.fullmatch(text)
     if match is None:
@@ -371,10 +351,6 @@ def _id(name: str, text: str) -> int:
     return int(match[1])
 
 
-def _missing(name: str) -> BadLine:
-    return BadLine(f"usage: /{name} {COMMANDS[name][0]}")
-
-
 def _channels(connection: ChatConnection, at: str, **parameters: str) -> list[Any]:
     return list(connection.read(at, **parameters)["_embedded"]["channels"])
 
@@ -382,6 +358,3 @@ def _channels(connection: ChatConnection, at: str, **parameters: str) -> list[An
 def _sized(pages_relay: str, size: int, sort: str = "") -> str:
     """Return the relay of the first page with a size and a sort order."""
     return f"{pages_relay.removesuffix(PAGE)}.size.{size}.sort.{sort}"
-
-
-_PARSERS = {"PATH": _path, "EMOJI [ID]": _emoji, "ID TEXT": _id_and_text, "ID": _only_id}

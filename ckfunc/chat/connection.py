@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import field
 from itertools import count
 from pathlib import Path
@@ -193,7 +193,7 @@ class ChatConnection:
                 if frame is None:
                     continue
                 if frame.command == "ERROR":
-                    problem = _ended(frame)
+                    problem = ChatEnded(f"the emulator ended the session: {_error(frame)[1]}")
                 else:
                     self._receive(frame)
         except (WebSocketException, BadFrame, OSError, ValueError) as error:
@@ -317,16 +317,11 @@ def _emulator_address(url: str) -> str:
 
 def _require_emulator(url: str) -> None:
     """Raise NoEmulator unless an emulator answers at an address, without waiting for it to start."""
-    transport = Transport(_PROBE_TIMEOUT_S)
-    try:
+    with closing(Transport(_PROBE_TIMEOUT_S)) as transport, suppress(ApiFailure):
         answer = transport.send("GET", f"{url}/emulator/health", {})
-        is_emulator = answer.ok and EMULATOR_HEADER in answer.headers
-    except ApiFailure:
-        is_emulator = False
-    finally:
-        transport.close()
-    if not is_emulator:
-        raise NoEmulator(f"no emulator answers at {url}", hint="start it with `ckfunc emulator`, or check the address")
+        if answer.ok and EMULATOR_HEADER in answer.headers:
+            return
+    raise NoEmulator(f"no emulator answers at {url}", hint="start it with `ckfunc emulator`, or check the address")
 
 
 def upload_file(url: str, path: Path, grant: str) -> None:
@@ -338,13 +333,11 @@ def upload_file(url: str, path: Path, grant: str) -> None:
     kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
     form = httpx.Request("POST", url, files={"file": (path.name, content, kind)})
     headers = {"content-type": form.headers["content-type"], "grant": grant}
-    transport = Transport(_UPLOAD_S)
     try:
-        answer = transport.send("POST", url, headers, form.read())
+        with closing(Transport(_UPLOAD_S)) as transport:
+            answer = transport.send("POST", url, headers, form.read())
     except ApiFailure as error:
         raise _not_sent(path, error.message) from None
-    finally:
-        transport.close()
     if not answer.ok:
         raise _not_sent(path, explanation(answer.body) or f"the emulator answered {answer.status}")
 
@@ -376,10 +369,6 @@ def _refused_session(username: str, frame: StompFrame) -> CkfuncError:
             hint="`ckfunc logs user.attempted.start_session` shows the runs of the function that decides",
         )
     return SessionDenied(f"the emulator refused the session of {user}: {reason}")
-
-
-def _ended(frame: StompFrame) -> CkfuncError:
-    return ChatEnded(f"the emulator ended the session: {_error(frame)[1]}")
 
 
 def _error(frame: StompFrame) -> tuple[str, str]:

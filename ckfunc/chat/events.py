@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
 from ckfunc.base.frozen import frozen
@@ -157,33 +158,18 @@ def _message_id(document: Any, relay: str) -> int | None:
     return None if match is None else int(match[1])
 
 
-def _message(change: MessageChange) -> Callable[[Any], ChatEvent]:
-    return lambda document: message_event(document, change)
+def _reaction(document: Any, *, removed: bool) -> ChatEvent:
+    emoji = required(resource(required(document, "emoji", dict), "emoji"), "character", str)
+    return ReactionEvent(_user(document), emoji, _message_id(document, "message") or 0, removed)
 
 
-def _reaction(removed: bool) -> Callable[[Any], ChatEvent]:
-    def read(document: Any) -> ChatEvent:
-        emoji = required(resource(required(document, "emoji", dict), "emoji"), "character", str)
-        return ReactionEvent(_user(document), emoji, _message_id(document, "message") or 0, removed)
-
-    return read
-
-
-def _receipt(unread: bool) -> Callable[[Any], ChatEvent]:
-    return lambda document: ReadEvent(_user(document), _message_id(document, "message") or 0, unread)
-
-
-def _presence(change: PresenceChange) -> Callable[[Any], ChatEvent]:
-    return lambda document: PresenceEvent(read_user(document), change)
+def _receipt(document: Any, *, unread: bool) -> ChatEvent:
+    return ReadEvent(_user(document), _message_id(document, "message") or 0, unread)
 
 
 def _status(document: Any) -> ChatEvent:
     user = read_user(document)
     return PresenceEvent(user, PresenceChange.ONLINE if user.presence.online else PresenceChange.OFFLINE)
-
-
-def _typing(typing: bool) -> Callable[[Any], ChatEvent]:
-    return lambda document: TypingEvent(read_user(document), typing)
 
 
 def _custom(document: Any) -> ChatEvent:
@@ -196,18 +182,18 @@ def _user(document: Any) -> User:
 
 
 _READERS: Mapping[str, Callable[[Any], ChatEvent]] = {
-    "channel.message.created": _message(MessageChange.SENT),
-    "channel.message.updated": _message(MessageChange.EDITED),
-    "channel.message.deleted": _message(MessageChange.DELETED),
-    "message.reaction.created": _reaction(removed=False),
-    "message.reaction.removed": _reaction(removed=True),
-    "message.read_receipt.created": _receipt(unread=False),
-    "message.read_receipt.deleted": _receipt(unread=True),
+    "channel.message.created": message_event,
+    "channel.message.updated": partial(message_event, change=MessageChange.EDITED),
+    "channel.message.deleted": partial(message_event, change=MessageChange.DELETED),
+    "message.reaction.created": partial(_reaction, removed=False),
+    "message.reaction.removed": partial(_reaction, removed=True),
+    "message.read_receipt.created": partial(_receipt, unread=False),
+    "message.read_receipt.deleted": partial(_receipt, unread=True),
     "participant.presence.changed": _status,
-    "channel.participant.active": _presence(PresenceChange.OPENED),
-    "channel.participant.inactive": _presence(PresenceChange.CLOSED),
-    "thread.typing.started": _typing(typing=True),
-    "thread.typing.stopped": _typing(typing=False),
+    "channel.participant.active": lambda document: PresenceEvent(read_user(document), PresenceChange.OPENED),
+    "channel.participant.inactive": lambda document: PresenceEvent(read_user(document), PresenceChange.CLOSED),
+    "thread.typing.started": lambda document: TypingEvent(read_user(document), True),
+    "thread.typing.stopped": lambda document: TypingEvent(read_user(document), False),
     "channel.event.triggered": _custom,
     "channel.self.deleted": lambda _: ChannelDeleted(),
 }

@@ -230,7 +230,9 @@ def event_lines(event: ChatEvent, view: ChatView, now: datetime) -> list[Line]:
     if isinstance(event, PresenceEvent | TypingEvent) and event.user.name == view.username:
         return []
     first, *remaining = _LINES[type(event)](event, view)
-    moment = event.message.created_time if isinstance(event, MessageEvent) and _is_sent(event) else now
+    moment = now
+    if isinstance(event, MessageEvent) and event.change is MessageChange.SENT:
+        moment = event.message.created_time
     local, today = moment.astimezone(view.zone), now.astimezone(view.zone).date()
     clock = f"{local:%H:%M:%S}" if local.date() == today else f"{local:%Y-%m-%d %H:%M:%S}"
     lines = [[(f"{clock} ", "muted"), *first], *remaining]
@@ -263,10 +265,6 @@ def _name_text(text: str) -> str:
 def _local_time(message: Message) -> str:
     """Return when a message was sent, in the zone of this machine."""
     return f"{message.created_time.astimezone():%Y-%m-%d %H:%M:%S}"
-
-
-def _is_sent(event: MessageEvent) -> bool:
-    return event.change is MessageChange.SENT
 
 
 def _message(event: MessageEvent, view: ChatView) -> list[Line]:

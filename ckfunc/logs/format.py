@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, tzinfo
 from typing import TYPE_CHECKING, Any
 
@@ -133,10 +133,10 @@ def _name(value: Any) -> str:
 # -- the lines below ---------------------------------------------------------------------------------------------
 
 
-def whole(entry: LogEntry, *, zone: tzinfo | None = UTC) -> list[Line]:
-    """Return an invocation as complete lines, with event and result as indented JSON."""
+def whole(entry: LogEntry) -> list[Line]:
+    """Return an invocation as complete lines, with its local time, and event and result as indented JSON."""
     row, detail = entry.invocation, entry.detail
-    lines = [_head(entry, 0, zone, dated=True), *_json_lines("event", row.args)]
+    lines = [_head(entry, 0, None, dated=True), *_json_lines("event", row.args)]
     if detail is not None:
         lines += [line for output in detail.console for line in console_lines(output)]
     if row.status is Status.FAILED:
@@ -191,11 +191,15 @@ def _body(entry: LogEntry, width: int | None) -> Iterator[Line]:
 
 def _console(entry: LogEntry) -> Iterator[Line]:
     console = entry.detail.console if entry.detail else ()
-    all_lines = [line for output in console for line in console_lines(output)]
-    yield from all_lines[:_MOST_LINES]
-    if len(all_lines) > _MOST_LINES:
-        more = counted(len(all_lines) - _MOST_LINES, "more line")
-        yield [(f"{_INDENT}… {more} of console output; --json has all of it", "muted")]
+    yield from _first([line for output in console for line in console_lines(output)], "console output")
+
+
+def _first(lines: Sequence[Line], name: str) -> Iterator[Line]:
+    """Yield the first lines, and the number of the others."""
+    yield from lines[:_MOST_LINES]
+    if len(lines) > _MOST_LINES:
+        more = counted(len(lines) - _MOST_LINES, "more line")
+        yield [(f"{_INDENT}… {more} of {name}; --json has all of it", "muted")]
 
 
 def console_lines(output: ConsoleLine) -> Iterator[Line]:
@@ -244,16 +248,16 @@ def failure_lines(row: Invocation, width: int | None = None) -> Iterator[Line]:
 
 def stack_lines(stack: str, message: str) -> Iterator[Line]:
     """Return the stack of an error as lines: frames, causes and properties, without `message`."""
-    beneath = beneath_message("\n".join(_split(stack)), printable(message))
-    for text in beneath[:_MOST_LINES]:
-        if is_frame(text):
-            deeper = max(len(text) - len(text.lstrip()) - len(_FRAME_INDENT), 0)
-            yield [(f"{_INDENT}{_INDENT}{' ' * deeper}{text.strip()}", "muted")]
-        else:
-            yield [(_INDENT + text, "muted" if text.startswith(_FRAME_INDENT) else "failure")]
-    if len(beneath) > _MOST_LINES:
-        more = counted(len(beneath) - _MOST_LINES, "more line")
-        yield [(f"{_INDENT}… {more} of the stack; --json has all of it", "muted")]
+    return _first(
+        [_stack_line(text) for text in beneath_message("\n".join(_split(stack)), printable(message))], "the stack"
+    )
+
+
+def _stack_line(text: str) -> Line:
+    if is_frame(text):
+        deeper = max(len(text) - len(text.lstrip()) - len(_FRAME_INDENT), 0)
+        return [(f"{_INDENT}{_INDENT}{' ' * deeper}{text.strip()}", "muted")]
+    return [(_INDENT + text, "muted" if text.startswith(_FRAME_INDENT) else "failure")]
 
 
 # -- text --------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing, contextmanager
-from typing import Any, Protocol
+from typing import Any, TypeAlias
 
 from ckfunc.base.frozen import frozen
 from ckfunc.base.interrupts import require_uninterrupted
@@ -24,11 +24,11 @@ _MOST_CONFIRMED = 3
 """For how many rows a timeout of the working copy is confirmed by a second run."""
 
 
-class Lane(Protocol):
-    """Runs a version of a function, each time from the same snapshot, without traces of earlier runs."""
+Lane: TypeAlias = Callable[[Mapping[str, Any], Determinism], Observed]
+"""Runs a version of a function for an event, each time from the same snapshot, without traces of earlier runs.
 
-    def run(self, event: Mapping[str, Any], determinism: Determinism) -> Observed:
-        """Run the handler for an event, with the clock and random numbers of `determinism`."""
+The clock and the random numbers are those of the Determinism.
+"""
 
 
 @frozen
@@ -110,7 +110,7 @@ def _run(pair: Pair, row: Invocation, other: ThreadPoolExecutor, slow: _Slow) ->
 
 
 def _observed(lane: Lane, row: Invocation, times: Sequence[Determinism]) -> list[Observed]:
-    return [lane.run(row.args, determinism) for determinism in times]
+    return [lane(row.args, determinism) for determinism in times]
 
 
 class _Slow:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Self
@@ -234,7 +235,8 @@ class SandboxPairs:
                 for sandbox in pair:
                     sandbox.stop()
 
-            yield Pair(_Lane(pair[0], trigger_type), _Lane(pair[1], trigger_type), stop)
+            deployed, working = (partial(_run, sandbox, trigger_type) for sandbox in pair)
+            yield Pair(deployed, working, stop)
             with self._lock:
                 self._free.append(pair)
 
@@ -250,26 +252,13 @@ class SandboxPairs:
         return deployed, working
 
 
-class _Lane:
-    """Runs a function in a sandbox, each time from the same snapshot."""
-
-    def __init__(self, sandbox: Sandbox, trigger_type: str) -> None:
-        self._sandbox = sandbox
-        self._type = trigger_type
-
-    def run(self, event: Mapping[str, Any], determinism: Determinism) -> Observed:
-        """Run the function for an event."""
-        self._sandbox.restore_data(reload=True)
-        ran = self._sandbox.run(self._type, event, determinism=determinism)
-        hosts = (line.text.removeprefix(_BLOCKED) for line in ran.detail.console if line.text.startswith(_BLOCKED))
-        return Observed(
-            ran.invocation.status,
-            ran.invocation.result,
-            ran.detail.calls,
-            ran.detail.calls_omitted,
-            self._sandbox.url,
-            tuple(sorted(set(hosts))),
-        )
+def _run(sandbox: Sandbox, trigger_type: str, event: Mapping[str, Any], determinism: Determinism) -> Observed:
+    """Run a function in a sandbox, from its snapshot."""
+    sandbox.restore_data(reload=True)
+    ran = sandbox.run(trigger_type, event, determinism=determinism)
+    hosts = {line.text.removeprefix(_BLOCKED) for line in ran.detail.console if line.text.startswith(_BLOCKED)}
+    row, detail = ran.invocation, ran.detail
+    return Observed(row.status, row.result, detail.calls, detail.calls_omitted, sandbox.url, tuple(sorted(hosts)))
 
 
 def _init_text(scripts: Scripts) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -236,10 +237,10 @@ def with_case(text: str, case: Mapping[str, Any], path: str) -> str:
     InvalidCases for a file that is not YAML.
     """
     root = _parsed(text, path)
-    cases = next((value for key, value in root.entries if isinstance(key, Scalar) and key.text == "cases"), None)
+    entries = {key.text: value for key, value in reversed(root.entries) if isinstance(key, Scalar)}
+    cases, file_type = entries.get("cases"), entries.get("type")
     if not isinstance(cases, TreeList) or not cases.items or cases.flow:
         raise _unsupported(path)
-    file_type = next((value for key, value in root.entries if isinstance(key, Scalar) and key.text == "type"), None)
     has_file_type = isinstance(file_type, Scalar) and file_type.text == case.get("type")
     entry = _without_type(case) if has_file_type else case
     column = cases.column - 1
@@ -298,32 +299,17 @@ def _item(case: Mapping[str, Any], column: int) -> list[str]:
     return [f"{' ' * column}- {lines[0]}", *(f"{' ' * column}  {line}" if line else "" for line in lines[1:])]
 
 
-def _block(document: Mapping[str, Any], width: int = _WIDTH) -> list[str]:
-    """Return the lines of a mapping. Short values are in braces."""
+def _block(document: Mapping[str, Any] | list[Any], width: int = _WIDTH) -> list[str]:
+    """Return the lines of a mapping or list. Short values are in braces."""
     lines: list[str] = []
-    for name, value in document.items():
-        key = scalar(_text(name))
+    for name, value in document.items() if isinstance(document, Mapping) else ((None, item) for item in document):
+        key = "-" if name is None else f"{scalar(_text(name))}:"
         flow = _flow(value)
-        if not isinstance(value, dict | list) or not value or len(key) + 2 + len(flow) <= width:
-            lines.append(f"{key}: {flow}")
-        elif isinstance(value, dict):
-            lines += [f"{key}:", *(f"  {line}" for line in _block(value, width - 2))]
-        else:
-            lines += [f"{key}:", *(f"  {line}" for line in _list(value, width - 2))]
-    return lines
-
-
-def _list(items: list[Any], width: int) -> list[str]:
-    lines: list[str] = []
-    for item in items:
-        flow = _flow(item)
-        if isinstance(item, dict) and item and len(flow) + 2 > width:
-            inner = _block(item, width - 2)
-        elif isinstance(item, list) and item and len(flow) + 2 > width:
-            inner = _list(item, width - 2)
-        else:
-            inner = [flow]
-        lines += [f"- {inner[0]}", *(f"  {line}" for line in inner[1:])]
+        if not isinstance(value, dict | list) or not value or len(key) + 1 + len(flow) <= width:
+            lines.append(f"{key} {flow}")
+            continue
+        inner = [f"  {line}" for line in _block(value, width - 2)]
+        lines += [f"- {inner[0][2:]}", *inner[1:]] if name is None else [key, *inner]
     return lines
 
 
@@ -334,11 +320,7 @@ def _flow(value: Any) -> str:
         return "[" + ", ".join(_flow(item) for item in value) + "]"
     if isinstance(value, str):
         return scalar(_text(value), flow=True)
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return repr(value)
+    return json.dumps(value)
 
 
 def _text(text: str) -> str:

@@ -77,15 +77,17 @@ class Redactor:
 
     def learn(self, document: Any, place: str) -> None:
         """Find the secrets in a document. `place` is its name in reports."""
-        for found_at, reason, secret in _secrets(document, place):
-            self._add(found_at, reason, secret)
-        for found_at, text in _texts(document, place):
+        leaves = list(_leaves(document, place))
+        for at, names, leaf in leaves:
+            for reason, secret in _secrets(at, names, leaf):
+                self._add(at, reason, secret)
+        for at, text in [(at, leaf) for at, _, leaf in leaves if isinstance(leaf, str)]:
             for value, name in self._environment.items():
                 if text == value or (len(value) >= _LEAST_PART and value in text):
-                    self._add(found_at, f"the value of {name}", value)
+                    self._add(at, f"the value of {name}", value)
             for encoding, name in self._encoded.items():
                 if encoding in text:
-                    self._add(found_at, f"the value of {name}, encoded", encoding)
+                    self._add(at, f"the value of {name}, encoded", encoding)
 
     def redacted(self, document: Any, *, secretive: bool = False) -> Any:
         """Return a document with all learned secrets replaced."""
@@ -98,9 +100,7 @@ class Redactor:
             return [self.redacted(item, secretive=secretive) for item in document]
         if isinstance(document, str):
             return self._text(document)
-        if secretive and isinstance(document, int | float) and not isinstance(document, bool):
-            return 0
-        return document
+        return 0 if secretive and _is_number(document) else document
 
     def _add(self, place: str, reason: str, secret: str) -> None:
         if secret not in self._placeholders:
@@ -120,31 +120,33 @@ class Redactor:
         return text
 
 
-def _secrets(
-    document: Any, place: str, reason: str | None = None, *, numbers: bool = False
-) -> Iterator[tuple[str, str, str]]:
-    """Yield place, reason and text of each value that looks like a secret.
-
-    With `reason`, every text is a secret; with `numbers`, every number too.
-    """
+def _leaves(document: Any, place: str, names: tuple[str, ...] = ()) -> Iterator[tuple[str, tuple[str, ...], Any]]:
+    """Yield each value that is no mapping or list, with its place and the keys that lead to it."""
     if isinstance(document, dict):
         for name, value in document.items():
-            inner = f"{place}.{name}"
-            inner_reason = reason or (f"its name is {name}" if _is_secretive(name) else None)
-            yield from _secrets(value, inner, inner_reason, numbers=numbers or _is_numeric(name))
+            yield from _leaves(value, f"{place}.{name}", (*names, name))
     elif isinstance(document, list):
         for index, item in enumerate(document):
-            yield from _secrets(item, f"{place}[{index}]", reason, numbers=numbers)
-    elif isinstance(document, str):
-        if reason is not None:
-            if len(document) > 1 and document.lower() not in _HARMLESS:
-                yield place, reason, document
-            return
-        for kind, secret in _parts(document):
-            yield place, kind, secret
-    elif numbers and isinstance(document, int | float) and not isinstance(document, bool):
+            yield from _leaves(item, f"{place}[{index}]", names)
+    else:
+        yield place, names, document
+
+
+def _secrets(place: str, names: Iterable[str], leaf: Any) -> Iterator[tuple[str, str]]:
+    """Yield reason and text of each secret in a value. Under a secretive key, every text is one, and some numbers."""
+    reason = next((f"its name is {name}" for name in names if _is_secretive(name)), None)
+    if isinstance(leaf, str) and reason is None:
+        yield from _parts(leaf)
+    elif isinstance(leaf, str):
+        if len(leaf) > 1 and leaf.lower() not in _HARMLESS:
+            yield reason or "", leaf
+    elif _is_number(leaf) and any(map(_is_numeric, names)):
         # Numbers are only replaced at this place, because too many other numbers are equal.
-        yield place, reason or "it is a number", f"\0{place}"
+        yield reason or "it is a number", f"\0{place}"
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _parts(text: str) -> Iterator[tuple[str, str]]:
@@ -196,17 +198,6 @@ def _is_secretive(name: str) -> bool:
 
 def _is_numeric(name: str) -> bool:
     return bool(_NUMERIC.search(re.sub(r"[^a-z0-9]", "", name.lower())))
-
-
-def _texts(document: Any, place: str) -> Iterator[tuple[str, str]]:
-    if isinstance(document, dict):
-        for name, value in document.items():
-            yield from _texts(value, f"{place}.{name}")
-    elif isinstance(document, list):
-        for index, item in enumerate(document):
-            yield from _texts(item, f"{place}[{index}]")
-    elif isinstance(document, str):
-        yield place, document
 
 
 def _placeholder(secret: str, number: int) -> str:

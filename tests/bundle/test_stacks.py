@@ -8,7 +8,7 @@ import pytest
 from bundle.sources import FORMAT, HANDLER, Make, handler
 
 from ckfunc.bundle.project import Bundler
-from ckfunc.bundle.source_map import SourceMap, in_files, map_stack
+from ckfunc.bundle.source_map import SourceMap, StackMapper, map_stack
 
 NAME = "user.attempted.start_session@3.ts"
 
@@ -103,11 +103,11 @@ def test_source_maps_are_read_according_to_their_standard() -> None:
     ],
 )
 def test_the_name_of_an_unbundled_script_becomes_its_path(text: str, shown: str) -> None:
-    assert in_files(text, NAME, "handlers/start.ts", None) == shown
+    assert StackMapper(NAME, "handlers/start.ts", None).text(text) == shown
 
 
 def test_the_name_of_a_bundle_without_a_position_becomes_its_path(source_map: str) -> None:
     text = f"{NAME} does not define it\n    at f ({NAME}:8:11)\n    at g ({NAME}:1:1)"
-    assert in_files(text, NAME, "handlers/start.ts", source_map) == (
+    assert StackMapper(NAME, "handlers/start.ts", source_map).text(text) == (
         f"handlers/start.ts does not define it\n    at f (lib/format.ts:6:11)\n    at g ({NAME}:1:1)"
     )

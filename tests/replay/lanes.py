@@ -40,7 +40,7 @@ class PythonLane:
         self.wild = wild
         self.times: list[Determinism] = []
 
-    def run(self, event: Mapping[str, Any], determinism: Determinism) -> Observed:
+    def __call__(self, event: Mapping[str, Any], determinism: Determinism) -> Observed:
         self.times.append(determinism)
         world = World(determinism.now_ms, random.Random(determinism.seed), self.wild)
         try:

@@ -69,7 +69,7 @@ def test_the_json_contains_every_invocation() -> None:
 
 def test_blocked_servers_and_local_failures_are_reported() -> None:
     class Blocked(PythonLane):
-        def run(self, *given: Any) -> Observed:
+        def __call__(self, *given: Any) -> Observed:
             error = {"error": {"name": "Error", "message": "connect ENETUNREACH"}}
             return Observed(Status.FAILED, error, blocked=("api.example.com:443",))
 

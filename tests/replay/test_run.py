@@ -27,7 +27,7 @@ def test_an_error_of_a_lane_ends_the_replay() -> None:
     stopped = threading.Event()
 
     class Breaking(PythonLane):
-        def run(self, *given: Any) -> Observed:
+        def __call__(self, *given: Any) -> Observed:
             raise OSError("no Node")
 
     @contextmanager

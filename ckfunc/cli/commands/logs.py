@@ -123,7 +123,7 @@ def _print_whole(app: App, ids: Sequence[int]) -> None:
         if app.settings.json:
             app.output.line(json_line(entry))
         else:
-            app.output.lines(whole(stacks.mapped(entry), zone=None))
+            app.output.lines(whole(stacks.mapped(entry)))
 
 
 def stacks_of(app: App, client: Client, *, project: Callable[[], Project] | None = None, fresh: bool = False) -> Stacks:
