@@ -29,8 +29,16 @@ _INSTALL_HINT = (
 _MACHINE = ("SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "PATHEXT", "NUMBER_OF_PROCESSORS")
 
 
+# Bun, which imitates the rest, is not Node.
+_IDENTITY = "(process.versions.bun || process.version) + '\\n' + process.execPath"
+
+
 def node_executable() -> Path:
-    """Return the Node that runs handlers. Raises NodeMissing."""
+    """Return the Node that runs handlers. Raises NodeMissing.
+
+    CKFUNC_NODE may be a script, or a link to a version manager. Such a program needs variables and files that handlers
+    do not get, so it is asked for the Node that it starts.
+    """
     if configured := os.environ.get("CKFUNC_NODE"):
         path = Path(configured)
         if not path.is_file() or not os.access(path, os.X_OK):
@@ -38,7 +46,7 @@ def node_executable() -> Path:
                 f"CKFUNC_NODE is {configured}, which is not a program",
                 hint="unset it to use the Node that ckfunc installs",
             )
-        return path
+        return _identity(path.absolute())[1]
     path = _wheel() / ("node.exe" if sys.platform == "win32" else "bin/node")
     if not path.is_file():
         raise NodeMissing("ckfunc's own Node is not installed", hint=_INSTALL_HINT)
@@ -92,19 +100,25 @@ def require_recent_node() -> None:
             raise NodeMissing(f"CKFUNC_NODE is Node {version}, which is too old", hint=hint)
 
 
-@lru_cache
 def node_version(node: Path) -> str:
     """Return the version of a Node, such as "v24.19.0". Raises NodeMissing if it does not run."""
+    return _identity(node)[0]
+
+
+@lru_cache
+def _identity(node: Path) -> tuple[str, Path]:
+    """Return the version and the path of the Node that a program starts."""
+    environment = {name: value for name, value in os.environ.items() if name != "NODE_OPTIONS"}
     try:
         done = subprocess.run(
-            [node, "--version"], capture_output=True, text=True, env=bare_environment(), check=True, timeout=30
+            [node, "-p", _IDENTITY], capture_output=True, text=True, env=environment, check=True, timeout=30
         )
     except (OSError, subprocess.SubprocessError) as error:
         raise NodeMissing(f"{node} does not run", hint=_INSTALL_HINT) from error
-    version = done.stdout.strip()
-    if not re.fullmatch(r"v\d+\.\d+\.\d+\S*", version):
+    version, _, path = done.stdout.strip().partition("\n")
+    if not re.fullmatch(r"v\d+\.\d+\.\d+\S*", version) or not Path(path).is_file():
         raise NodeMissing(f"{node} is not Node: it prints no version", hint=_INSTALL_HINT)
-    return version
+    return version, Path(path)
 
 
 def bare_environment(environ: Mapping[str, str] | None = None) -> dict[str, str]:

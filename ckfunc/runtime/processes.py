@@ -16,7 +16,7 @@ from ckfunc.base.frozen import frozen
 from ckfunc.model.execution import Limits
 from ckfunc.runtime.cache import MARKER
 from ckfunc.runtime.confinement import Reach, call_confined
-from ckfunc.runtime.node import node_executable
+from ckfunc.runtime.node import NODE_MAJOR, node_executable, node_major
 
 _PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 _MIB = 1024 * 1024
@@ -162,6 +162,7 @@ def host_command(
         "--permission",
         "--allow-addons",
         "--allow-worker",
+        *(["--allow-net"] if int(node_major()[1:]) > NODE_MAJOR else ()),  # Node 24 has no such permission
         *(["--allow-wasi"] if confined else ()),  # WASI can open any file, regardless of --permission
         "--no-experimental-sqlite",  # SQLite can open any file, regardless of --permission
         *(["--allow-inspector"] if inspected or covered else ()),

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ckfunc.base.errors import NodeMissing
-from ckfunc.model.execution import Compiled
+from ckfunc.model.execution import Compiled, Limits
 from ckfunc.runtime.compiler import CompilerProcess
 from ckfunc.runtime.frames import BrokenStream, Decoder, encode
 from ckfunc.runtime.node import (
@@ -24,7 +24,7 @@ from ckfunc.runtime.node import (
     npm_script,
     shim_directory,
 )
-from ckfunc.runtime.processes import Warden, death, kill_group, resident_bytes, start_group
+from ckfunc.runtime.processes import Places, Warden, death, host_command, kill_group, resident_bytes, start_group
 from ckfunc.runtime.scripts import CompiledCode, forget_old, place
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="process groups are POSIX")
@@ -62,7 +62,7 @@ def test_the_default_node_is_the_one_installed_with_ckfunc():
 def test_another_node_can_be_selected(monkeypatch, tmp_path):
     real = node_executable()
     monkeypatch.setenv("CKFUNC_NODE", str(real))
-    assert node_executable() == real
+    assert node_executable().samefile(real)
     assert node_major() == node_version(real).partition(".")[0]
     assert npm_script().is_file()
     monkeypatch.setenv("CKFUNC_NODE", str(tmp_path / "absent"))
@@ -86,13 +86,36 @@ def test_a_program_that_is_not_node_is_refused(monkeypatch, tmp_path, line, mess
 @posix_only
 def test_a_node_that_is_too_old_for_the_compiler_is_named(monkeypatch, tmp_path):
     older = tmp_path / "node"
-    older.write_text('#!/bin/sh\n[ "$1" = --version ] && echo v20.20.2 && exit\nexit 9\n')
+    older.write_text('#!/bin/sh\n[ "$1" = -p ] && echo v20.20.2 && echo "$0" && exit\nexit 9\n')
     older.chmod(0o755)
     monkeypatch.setenv("CKFUNC_NODE", str(older))
     compiler = CompilerProcess()
     with pytest.raises(NodeMissing, match=r"CKFUNC_NODE is Node v20\.20\.2, which is too old"):
         compiler.compile([("a.ts", "function handleEvent() {}")])
     compiler.close()
+
+
+@posix_only
+def test_a_script_that_starts_node_is_replaced_by_that_node(monkeypatch, tmp_path):
+    real = node_executable()
+    script = tmp_path / "node"
+    script.write_text('#!/bin/sh\nexec "${MANAGER_HOME:?}/node" "$@"\n')
+    script.chmod(0o755)
+    monkeypatch.setenv("MANAGER_HOME", str(real.parent))
+    monkeypatch.setenv("NODE_OPTIONS", "--no-such-option")
+    monkeypatch.setenv("CKFUNC_NODE", str(script))
+    assert node_executable().samefile(real)
+
+
+@posix_only
+def test_handlers_may_use_the_network_on_a_newer_node(monkeypatch, tmp_path):
+    places = Places(tmp_path, tmp_path, tmp_path, tmp_path)
+    assert "--allow-net" not in host_command(places, Limits(), confined=False)
+    newer = tmp_path / "node"
+    newer.write_text('#!/bin/sh\necho v25.9.0\necho "$0"\n')
+    newer.chmod(0o755)
+    monkeypatch.setenv("CKFUNC_NODE", str(newer))
+    assert "--allow-net" in host_command(places, Limits(), confined=False)
 
 
 @posix_only
