@@ -16,6 +16,13 @@ def main() -> None:
         run()
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
+    except ImportError as error:  # the command line itself cannot be imported, because click is missing
+        from ckfunc.base.errors import IncompleteInstallation
+
+        problem = IncompleteInstallation.of(error)
+        if problem is None:
+            raise
+        sys.exit(f"error: {problem.message}\nhint: {problem.hint}")
     finally:
         # After Ctrl-C in a string that Python executed, such as a dataclass's methods, `python -m` would end by SIGINT
         # instead of with the exit code, although the interrupt was handled. Executing another string resets that.

@@ -6,6 +6,7 @@ import errno
 import os
 import re
 import shlex
+import sys
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -224,6 +225,21 @@ class SystemRefusal(CkfuncError):
     def advice(number: int) -> str | None:
         """Return a hint for this `errno`, if there is one."""
         return _REFUSALS.get(number) or _OF_PATHS.get(number)
+
+
+class IncompleteInstallation(CkfuncError):
+    """A module that ckfunc needs cannot be imported: a dependency, or an optional part of Python."""
+
+    @classmethod
+    def of(cls, error: BaseException) -> IncompleteInstallation | None:
+        """Return the expected failure for `error`, or None if it may be a bug in ckfunc."""
+        package = ((isinstance(error, ImportError) and error.name) or "").partition(".")[0]
+        if package in ("", "ckfunc"):
+            return None
+        if package in sys.stdlib_module_names:
+            return cls(f"{sys.executable} was built without the module {package}", "install ckfunc with another Python")
+        sentence = f"{package}, which ckfunc depends on, cannot be imported: {error}"
+        return cls(sentence, f"install ckfunc again with this Python ({sys.executable})")
 
 
 _NO_THREAD = "can't start new thread"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -156,3 +158,30 @@ def test_a_usage_error_shows_the_given_value_truncated(ckfunc: Callable[..., Any
     assert ran.err.startswith("error: --concurrency must be a whole number from 1 to 16, not 99\n")
     ran = ckfunc("completion", "x" * 5000)
     assert ran.code == 2 and "…" in ran.err and len(ran.err) < 300
+
+
+@pytest.mark.parametrize(
+    ("module", "command", "said"),
+    [
+        ("click", "--version", "click, which ckfunc depends on, cannot be imported: not for this Python"),
+        ("yaml", "diff", "yaml, which ckfunc depends on, cannot be imported: not for this Python"),
+        ("_sqlite3", "deploy", f"{sys.executable} was built without the module _sqlite3"),
+    ],
+)
+def test_an_incomplete_installation_is_an_expected_error(
+    local: Path, tmp_path: Path, module: str, command: str, said: str
+) -> None:
+    package = tmp_path / "first" / module
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text(f"raise ImportError('not for this Python', name='{module}.native')\n")
+    path = os.pathsep.join([str(package.parent), *sys.path])
+    ran = subprocess.run(
+        [sys.executable, "-m", "ckfunc", command],
+        cwd=local,
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert ran.stderr.startswith(f"error: {said}\nhint: install ckfunc ")
