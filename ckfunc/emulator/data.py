@@ -21,7 +21,7 @@ from ckfunc.base.files import is_irreplaceable
 from ckfunc.base.text import did_you_mean
 from ckfunc.emulator.data_directory import DATABASE, lock_directory
 from ckfunc.emulator.store import application, seeds
-from ckfunc.emulator.store.database_file import open_data, set_aside
+from ckfunc.emulator.store.database_file import open_data, read_or_set_aside
 from ckfunc.emulator.store.trouble import UnusableDatabase, trouble_with
 from ckfunc.model.job import DataSnapshot, Seed, Seeded
 
@@ -267,14 +267,7 @@ def restore_stored(data_dir: Path, name: str) -> DataSnapshot:
 def _copy(source: Path, target: Path) -> None:
     """Copy a database at one moment, into a single file without a write-ahead log."""
     with _naming(source):
-        try:
-            _back_up(source, target)
-        except sqlite3.OperationalError as error:
-            trouble = trouble_with(source, error)
-            if trouble is None or not trouble.unwritable:
-                raise
-            with set_aside(source) as aside:
-                _back_up(aside, target)
+        read_or_set_aside(source, lambda file: _back_up(file, target))
 
 
 def _back_up(source: Path, target: Path) -> None:

@@ -32,7 +32,8 @@ from ckfunc.emulator.store import application, files, imports, invocations, jobs
 from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.database_file import Checkpoints, copied, open_data
 from ckfunc.emulator.store.steps import Steps, release_space
-from ckfunc.emulator.store.trouble import UNREADABLE, damage, failure_of, misread, trouble_with
+from ckfunc.emulator.store.trouble import damage, misread, reporting, trouble_with
+from ckfunc.model.chat import User
 from ckfunc.model.job import Seed, Seeded
 from ckfunc.runtime.compiler import CompilerProcess
 from ckfunc.runtime.policy import Policy
@@ -121,9 +122,9 @@ class EmulatorServices:
     ending: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the server stops: streams end."""
 
-    def context(self, call: Call) -> ActionContext:
-        """Return the context of an action that a request asks for."""
-        return ActionContext(self.database, self.dispatch, self.topics, call.links, caller=call.caller)
+    def context(self, call: Call, actor: User | None = None) -> ActionContext:
+        """Return the context of an action that a request asks for, with `actor` on behalf of a user."""
+        return ActionContext(self.database, self.dispatch, self.topics, call.links, caller=call.caller, actor=actor)
 
     def failed(self, error: Exception, task: str) -> HttpProblem:
         """Return the answer to an unexpected error: a database problem, or a bug of the emulator."""
@@ -211,12 +212,10 @@ def open_services(
     """
     path = None if data_dir is None else data_dir / DATABASE
     database = opened.enter_context(closing(_opened(path, options.copy_of)))
-    try:
+    with reporting(path):
         make_ready(database)
         if options.seed is not None:
             seeds.apply(database, options.seed)
-    except UNREADABLE as error:
-        raise failure_of(path, error) from None
     database.group_commits(asyncio.get_running_loop().call_soon)
     if path is not None:
         opened.callback(Checkpoints(database, path).close)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from ckfunc.emulator.http.problems import Denied, Missing, Refused
 from ckfunc.emulator.store import channels, functions, memberships, messages, users
 from ckfunc.emulator.store.channels import ChannelAccess
@@ -9,13 +11,19 @@ from ckfunc.emulator.store.database import Database
 from ckfunc.model.application import Function
 from ckfunc.model.chat import Channel, ChannelType, Message, Thread, ThreadType, User, UserReference
 
+T = TypeVar("T")
+
+
+def existing(match: T | None, kind: str, number: int | None) -> T:
+    """Return the match for the id of a resource of this kind. Raises Missing if there is none."""
+    if match is None:
+        raise Missing(f"there is no {kind} {number}")
+    return match
+
 
 def user(database: Database, user_id: int | None) -> User:
     """Return the user of that id. Raises Missing."""
-    match = None if user_id is None else users.get(database, user_id)
-    if match is None:
-        raise Missing(f"there is no user {user_id}")
-    return match
+    return existing(users.get(database, user_id), "user", user_id)
 
 
 def referred_user(database: Database, reference: UserReference, field: str | None = None) -> User:
@@ -31,34 +39,22 @@ def referred_user(database: Database, reference: UserReference, field: str | Non
 
 def channel(database: Database, channel_id: int | None) -> Channel:
     """Return the channel of that id. Raises Missing."""
-    result = None if channel_id is None else channels.get(database, channel_id)
-    if result is None:
-        raise Missing(f"there is no channel {channel_id}")
-    return result
+    return existing(channels.get(database, channel_id), "channel", channel_id)
 
 
 def message(database: Database, message_id: int | None) -> Message:
     """Return the message of that id. Raises Missing."""
-    match = None if message_id is None else messages.get(database, message_id)
-    if match is None:
-        raise Missing(f"there is no message {message_id}")
-    return match
+    return existing(messages.get(database, message_id), "message", message_id)
 
 
 def thread(database: Database, thread_id: int | None) -> Thread:
     """Return the thread of that id. Raises Missing."""
-    match = None if thread_id is None else channels.get_thread(database, thread_id)
-    if match is None:
-        raise Missing(f"there is no thread {thread_id}")
-    return match
+    return existing(channels.get_thread(database, thread_id), "thread", thread_id)
 
 
 def function(database: Database, function_id: int) -> Function:
     """Return the function of that id. Raises Missing."""
-    match = functions.find(database, function_id)
-    if match is None:
-        raise Missing(f"there is no function {function_id}")
-    return match
+    return existing(functions.find(database, function_id), "function", function_id)
 
 
 def group_channel(channel: Channel, otherwise: str) -> Channel:
@@ -93,25 +89,19 @@ def _check_own(database: Database, channel_id: int | None, user: User) -> Channe
 def visible_channel(database: Database, channel_id: int | None, user: User) -> Channel:
     """Return a channel that is public, or that the user is a member of. Raises Missing, also for other channels."""
     _check_visible(database, channel_id, user)
-    return _channel(database, channel_id)
+    return channel(database, channel_id)
 
 
 def own_channel(database: Database, channel_id: int | None, user: User) -> Channel:
     """Return a channel that the user is a member of. Raises Missing and Denied."""
     _check_own(database, channel_id, user)
-    return _channel(database, channel_id)
+    return channel(database, channel_id)
 
 
 def writable_channel(database: Database, channel_id: int | None, user: User) -> Channel:
     """Return a channel that the user may write in. Raises Missing and Denied."""
     check_writable(database, channel_id, user)
-    return _channel(database, channel_id)
-
-
-def _channel(database: Database, channel_id: int | None) -> Channel:
-    row = channels.get(database, channel_id or 0)
-    assert row is not None  # noqa: S101 - it was checked before
-    return row
+    return channel(database, channel_id)
 
 
 def moderated_channel(database: Database, channel_id: int | None, user: User) -> Channel:

@@ -80,10 +80,7 @@ def _unblock_user(request: ClientRequest) -> None:
 
 
 def _record(request: ClientRequest, table: BlockTable) -> BlockRecord:
-    block = table.get(request.database, request.at.id)
-    if block is None:
-        raise Missing(f"there is no block {request.at.id}")
-    return block
+    return access.existing(table.get(request.database, request.at.id), "block", request.at.id)
 
 
 # Channels

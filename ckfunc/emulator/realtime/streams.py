@@ -14,7 +14,6 @@ from ckfunc.base.text import is_id
 from ckfunc.emulator.actions import access
 from ckfunc.emulator.actions import messages as message_actions
 from ckfunc.emulator.actions import users as user_actions
-from ckfunc.emulator.actions.context import ActionContext
 from ckfunc.emulator.actions.messages import read_upload, stored
 from ckfunc.emulator.http.auth import check_client_origin
 from ckfunc.emulator.http.bodies import UPLOAD_BYTES
@@ -51,7 +50,7 @@ def upload_reply(call: Call, services: EmulatorServices) -> Reply:
 def upload_display_picture(call: Call, services: EmulatorServices) -> Reply:
     """Replace the display picture of the session's user, and answer with the user."""
     user = _uploader(call, services)
-    changed = user_actions.set_display_picture(_context(call, services, user), user, call.upload())
+    changed = user_actions.set_display_picture(services.context(call, user), user, call.upload())
     return Reply(client_current_user(changed, call.links))
 
 
@@ -79,12 +78,8 @@ def _send(call: Call, services: EmulatorServices, user: User, channel_id: int, t
             tag = new.group_tag
     new = replace(new, user=UserReference(id=user.id), group_tag=tag)
     new = stored(services.database, new, file)
-    message = message_actions.send(_context(call, services, user), channel_id, new, user, thread)
+    message = message_actions.send(services.context(call, user), channel_id, new, user, thread)
     return Reply(client_message(message, call.links))
-
-
-def _context(call: Call, services: EmulatorServices, user: User) -> ActionContext:
-    return replace(services.context(call), actor=user)
 
 
 def _uploader(call: Call, services: EmulatorServices) -> User:

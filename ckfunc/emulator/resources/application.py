@@ -178,9 +178,7 @@ def retrieve_function_current_version(call: Call, services: EmulatorServices) ->
 
 def retrieve_function_version(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a version."""
-    version = functions.find_version(services.database, call.id())
-    if version is None:
-        raise Missing(f"there is no function version {call.id()}")
+    version = access.existing(functions.find_version(services.database, call.id()), "function version", call.id())
     return Reply(write_version(version, call.links))
 
 

@@ -10,7 +10,7 @@ from ckfunc.emulator.actions import access
 from ckfunc.emulator.http.bodies import UPLOAD_BYTES
 from ckfunc.emulator.http.calls import Call, Reply
 from ckfunc.emulator.http.paging import page_reply, page_request
-from ckfunc.emulator.http.problems import Missing, Refused
+from ckfunc.emulator.http.problems import Refused
 from ckfunc.emulator.http.routing import Access, Route
 from ckfunc.emulator.jobs import Attempt, Work, entries, export, is_array
 from ckfunc.emulator.services import EmulatorServices
@@ -85,10 +85,7 @@ def explain_job(call: Call, services: EmulatorServices) -> Reply:
 
 
 def _job(call: Call, services: EmulatorServices) -> Job:
-    job = jobs.get(services.database, call.id())
-    if job is None:
-        raise Missing(f"there is no job {call.id()}")
-    return job
+    return access.existing(jobs.get(services.database, call.id()), "job", call.id())
 
 
 def _import(

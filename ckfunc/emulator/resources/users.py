@@ -202,9 +202,7 @@ def open_chat_session(call: Call, services: EmulatorServices) -> Reply:
 def close_chat_session(call: Call, services: EmulatorServices) -> Reply:
     """Let a user leave a channel; a session opened by a control ends with its last channel."""
     database = services.database
-    chat_session = sessions.get_chat(database, call.id())
-    if chat_session is None:
-        raise Missing(f"there is no chat session {call.id()}")
+    chat_session = access.existing(sessions.get_chat(database, call.id()), "chat session", call.id())
     context = services.context(call)
     actions.close_chat(context, chat_session)
     if chat_session.session.user_agent == CONTROLLED and not sessions.open_chats(database, chat_session.session.id):

@@ -15,7 +15,7 @@ from ckfunc.base.frozen import frozen
 from ckfunc.emulator.store import messages, users
 from ckfunc.emulator.store.database import Condition, Database
 from ckfunc.emulator.store.messages import NEXT_ID
-from ckfunc.emulator.store.paging import PageRequest, Sorting, matching_ids, select_by_ids, select_page_by_id
+from ckfunc.emulator.store.paging import PageRequest, Sorting, matching_ids, select_by_ids, select_page_by_id, where
 from ckfunc.emulator.store.steps import listed
 from ckfunc.model.chat import Channel, ChannelType, Message, NewChannel, Thread, ThreadType, User
 from ckfunc.model.page import Page
@@ -102,9 +102,9 @@ def create(
     return _existing(database, new_id)
 
 
-def get(database: Database, channel_id: int) -> Channel | None:
+def get(database: Database, channel_id: int | None) -> Channel | None:
     """Return a channel, or None."""
-    return by_ids(database, [channel_id]).get(channel_id)
+    return next(iter(by_ids(database, [channel_id]).values()), None)
 
 
 def by_ids(database: Database, ids: Iterable[int | None]) -> dict[int, Channel]:
@@ -128,28 +128,18 @@ def page(
 
     All conditions on `properties` must match; they are evaluated in small steps.
     """
-    conditions: list[str] = ["TRUE"]
-    parameters: list[Any] = []
-    if type is not None:
-        conditions.append("channels.type = ?")
-        parameters.append(type.value)
-    for name in dict.fromkeys(members):
-        conditions.append(f"channels.id IN ({_CHANNELS_OF} {_ID_OF})")
-        parameters.append(name)
-    if member_id is not None:
-        conditions.append(f"channels.id IN ({_CHANNELS_OF} ?)")
-        parameters.append(member_id)
-    for moment, comparison in ((created_from, ">="), (created_until, "<=")):
-        if moment is not None:
-            conditions.append(f"channels.created_time {comparison} ?")
-            parameters.append(timestamp(moment))
-    source = f"channels WHERE {' AND '.join(conditions)}"
+    condition, parameters = where(
+        ("channels.type = ?", None if type is None else type.value),
+        *((f"channels.id IN ({_CHANNELS_OF} {_ID_OF})", name) for name in dict.fromkeys(members)),
+        (f"channels.id IN ({_CHANNELS_OF} ?)", member_id),
+        ("channels.created_time >= ?", None if created_from is None else timestamp(created_from)),
+        ("channels.created_time <= ?", None if created_until is None else timestamp(created_until)),
+    )
+    source = f"channels WHERE {condition}"
     if properties:
         ids = yield from matching_ids(database, "channels", source, parameters, properties)
-        source, parameters = "channels WHERE channels.id IN (SELECT value FROM json_each(?))", [listed(ids)]
-    return select_page_by_id(
-        database, "channels", source, tuple(parameters), request=request, read=partial(by_ids, database)
-    )
+        source, parameters = "channels WHERE channels.id IN (SELECT value FROM json_each(?))", (listed(ids),)
+    return select_page_by_id(database, "channels", source, parameters, request=request, read=partial(by_ids, database))
 
 
 def search(database: Database, request: PageRequest, text: str) -> Page[Channel]:
@@ -185,8 +175,8 @@ def remove_member(database: Database, channel_id: int, user_id: int) -> bool:
 
 def member_ids(database: Database, channel_id: int) -> tuple[int, ...]:
     """Return the ids of a channel's members."""
-    rows = database.all("SELECT user_id FROM channel_members WHERE channel_id = ? ORDER BY user_id", channel_id)
-    return tuple(row["user_id"] for row in rows)
+    sql = "SELECT user_id FROM channel_members WHERE channel_id = ? ORDER BY user_id"
+    return tuple(database.column(sql, channel_id))
 
 
 def has_absent_member(database: Database, channel_id: int, other_than: int | None) -> bool:
@@ -226,7 +216,7 @@ def is_member(database: Database, channel_id: int, user_id: int) -> bool:
     return database.one(sql, channel_id, user_id) is not None
 
 
-def get_thread(database: Database, thread_id: int) -> Thread | None:
+def get_thread(database: Database, thread_id: int | None) -> Thread | None:
     """Return a thread, or None. The thread of a message has the message's id and creation time."""
     row = database.one("SELECT * FROM threads WHERE id = ?", thread_id)
     if row is not None:
@@ -268,16 +258,11 @@ def _read(database: Database, rows: Sequence[sqlite3.Row]) -> tuple[Channel, ...
     newest = messages.latest_ids(database, (row["id"] for row in rows))
     last = messages.by_ids(database, newest.values())
     return tuple(
-        Channel(
-            id=row["id"],
-            type=ChannelType(row["type"]),
-            created_time=parse_timestamp(row["created_time"]),
-            name=row["name"],
-            display_name=row["display_name"],
-            creator=creators.get(row["creator_id"]),
-            last_received_message=last.get(newest.get(row["id"], 0)),
-            members=users.members(database, row["id"]) if row["member_ids"] is not None else (),
-            properties=json.loads(row["properties"]),
+        messages.read_channel(
+            row,
+            creators.get(row["creator_id"]),
+            last.get(newest.get(row["id"], 0)),
+            users.members(database, row["id"]) if row["member_ids"] is not None else (),
         )
         for row in rows
     )

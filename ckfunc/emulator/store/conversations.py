@@ -10,7 +10,7 @@ from typing import Any
 from ckfunc.base.frozen import frozen
 from ckfunc.emulator.store import channels, messages, reading, users
 from ckfunc.emulator.store.database import Database
-from ckfunc.emulator.store.paging import CursorRequest, PageRequest, Sorting, select_page, select_page_by_id
+from ckfunc.emulator.store.paging import CursorRequest, PageRequest, Sorting, select_page, select_page_by_id, where
 from ckfunc.emulator.store.steps import listed
 from ckfunc.model.chat import Channel, Message, Thread, ThreadType, User
 from ckfunc.model.page import CursorPage, Page
@@ -91,18 +91,12 @@ def channels_page(
 def channels_count(database: Database, user_id: int, listed: Listed, *, kind: str | None = None) -> int:
     """Return the number of channels that `listed` selects for a user, with `kind` only those of this type."""
     source, parameters = _channels(user_id, listed, None, kind)
-    count: int = database.value(f"SELECT count(*) FROM {source}", *parameters)  # noqa: S608 - SQL of our own modules
-    return count
+    return database.count(f"SELECT count(*) FROM {source}", *parameters)  # noqa: S608 - SQL of our own modules
 
 
 def _channels(user_id: int, listed: Listed, name: str | None, kind: str | None) -> tuple[str, tuple[Any, ...]]:
-    source, parameters = f"channels WHERE {listed.value}", [user_id]
-    conditions: list[Any] = list(parameters)
-    for column, value in (("channels.name", name), ("channels.type", kind)):
-        if value is not None:
-            conditions.append(value)
-            source += f" AND {column} = ?{len(conditions)}"
-    return source, tuple(conditions)
+    condition, parameters = where(("channels.name = ?", name), ("channels.type = ?", kind))
+    return f"channels WHERE {listed.value} AND {condition}", (user_id, *parameters)
 
 
 def messages_page(
@@ -137,36 +131,31 @@ def contacts_page(database: Database, user_id: int, request: PageRequest, user_f
 def contacts_count(database: Database, user_id: int, user_filter: UserFilter) -> int:
     """Return the number of a user's contacts."""
     source, parameters = _contacts(user_id, user_filter)
-    count: int = database.value(f"SELECT count(*) FROM {source}", *parameters)  # noqa: S608 - SQL of our own modules
-    return count
+    return database.count(f"SELECT count(*) FROM {source}", *parameters)  # noqa: S608 - SQL of our own modules
 
 
 def members_page(database: Database, channel_id: int, request: PageRequest, user_filter: UserFilter) -> Page[User]:
     """Return a page of a channel's members."""
     source = "users WHERE users.id IN (SELECT user_id FROM channel_members WHERE channel_id = ?)"
     filters, values = _filtered(user_filter)
-    return select_page(database, "users.*", source + filters, (channel_id, *values), request=request, read=users.read)
+    return select_page(
+        database, "users.*", f"{source} AND {filters}", (channel_id, *values), request=request, read=users.read
+    )
 
 
 def _contacts(user_id: int, user_filter: UserFilter) -> tuple[str, tuple[Any, ...]]:
     blocked = "SELECT blocked_id FROM user_blocks WHERE user_id = ?"
     filters, values = _filtered(user_filter)
-    source = f"users WHERE users.id <> ? AND users.id NOT IN ({blocked}){filters}"
+    source = f"users WHERE users.id <> ? AND users.id NOT IN ({blocked}) AND {filters}"
     return source, (user_id, user_id, *values)
 
 
 def _filtered(user_filter: UserFilter) -> tuple[str, tuple[Any, ...]]:
-    filters, values = "", list[Any]()
-    if user_filter.name is not None:
-        filters += " AND users.name = ?"
-        values.append(user_filter.name)
-    if user_filter.display_name is not None:
-        filters += " AND instr(lower(users.display_name), lower(?)) > 0"
-        values.append(user_filter.display_name)
-    if user_filter.online is not None:
-        filters += " AND users.online = ?"
-        values.append(user_filter.online)
-    return filters, tuple(values)
+    return where(
+        ("users.name = ?", user_filter.name),
+        ("instr(lower(users.display_name), lower(?)) > 0", user_filter.display_name),
+        ("users.online = ?", user_filter.online),
+    )
 
 
 def last_read(database: Database, channel_id: int, user_id: int) -> int | None:
@@ -200,36 +189,24 @@ def read_by(database: Database, channel_id: int, first: int | None, last: int | 
 def threads(database: Database, channel_id: int, *, main: bool, standalone_only: bool) -> list[Thread]:
     """Return a channel's threads: the main one, standalone ones, and those of messages with replies."""
     first = [channels.main_thread(database, channel_id)] if main and not standalone_only else []
-    rows = database.all(
-        "SELECT id FROM threads WHERE channel_id = ? AND type = 'STANDALONE' ORDER BY id LIMIT ?",
-        channel_id,
-        _MOST_THREADS,
-    )
-    ids = [row[0] for row in rows]
+    standalone = "SELECT id FROM threads WHERE channel_id = ? AND type = 'STANDALONE' ORDER BY id LIMIT ?"
+    ids = database.column(standalone, channel_id, _MOST_THREADS)
     if not standalone_only:
-        rows = database.all(
+        ids += database.column(
             "SELECT DISTINCT parent_id FROM messages WHERE parent_id IN"
             " (SELECT id FROM messages WHERE channel_id = ?) ORDER BY parent_id LIMIT ?",
             channel_id,
             _MOST_THREADS,
         )
-        ids += [row[0] for row in rows]
     all_threads = (channels.get_thread(database, thread_id) for thread_id in ids)
     return [*first, *(thread for thread in all_threads if thread is not None and thread.type is not ThreadType.MAIN)]
 
 
 def unread_ids(database: Database, user_id: int, channel_id: int, thread: Thread | None = None) -> list[int]:
     """Return the ids of the messages in a channel, or in a thread of it, that a user has not read."""
-    source, parameters = "messages.channel_id = ?", [channel_id]
-    if thread is not None:
-        condition, value = messages.in_thread(thread)
-        source, parameters = condition, [value]
-    rows = database.all(
-        f"SELECT messages.id FROM (SELECT ? AS user_id) AS members, messages WHERE {source} AND {reading.IS_UNREAD}",  # noqa: S608
-        user_id,
-        *parameters,
-    )
-    return [row[0] for row in rows]
+    condition, value = ("messages.channel_id = ?", channel_id) if thread is None else messages.in_thread(thread)
+    sql = f"SELECT messages.id FROM {reading.READER}, messages WHERE {condition} AND {reading.IS_UNREAD}"  # noqa: S608 - ours
+    return database.column(sql, user_id, value)
 
 
 def mute(database: Database, channel_id: int, user_id: int, *, muted: bool) -> None:
@@ -250,21 +227,19 @@ def clear(database: Database, channel_id: int, user_id: int) -> None:
 
 def unhide(database: Database, channel_id: int) -> tuple[int, ...]:
     """Show a channel again to all users who have hidden it, and return their ids."""
-    rows = database.all("SELECT user_id FROM channel_preferences WHERE channel_id = ? AND hidden", channel_id)
-    if rows:
+    ids = database.column("SELECT user_id FROM channel_preferences WHERE channel_id = ? AND hidden", channel_id)
+    if ids:
         database.execute("UPDATE channel_preferences SET hidden = 0 WHERE channel_id = ?", (channel_id,))
-    return tuple(row[0] for row in rows)
+    return tuple(ids)
 
 
 def muted_by(database: Database, channel_id: int, user_ids: Iterable[int]) -> frozenset[int]:
     """Return the ids of those users who have muted a channel."""
-    rows = database.all(
+    sql = (
         "SELECT user_id FROM channel_preferences WHERE channel_id = ? AND muted"
-        " AND user_id IN (SELECT value FROM json_each(?))",
-        channel_id,
-        listed(list(user_ids)),
+        " AND user_id IN (SELECT value FROM json_each(?))"
     )
-    return frozenset(row[0] for row in rows)
+    return frozenset(database.column(sql, channel_id, listed(list(user_ids))))
 
 
 def hide_message(database: Database, message_id: int, user_id: int) -> None:

@@ -15,19 +15,14 @@ from dataclasses import asdict
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ckfunc.base.clock import SystemClock
 from ckfunc.base.documents import matches
 from ckfunc.base.frozen import frozen
-from ckfunc.emulator.store.trouble import (
-    UNREADABLE,
-    UnusableDatabase,
-    damage,
-    failure_of,
-    refused_by,
-    unusable,
-)
+from ckfunc.emulator.store.trouble import UnusableDatabase, damage, reporting, unusable
+
+T = TypeVar("T")
 
 MATCH_FUNCTION = "properties_match"
 """The name of the SQL function on every connection: (properties, conditions), both JSON, to 1 or 0."""
@@ -111,9 +106,22 @@ class Database:
         """Return every row."""
         return self.execute(sql, parameters).fetchall()
 
+    def read_one(self, read: Callable[[sqlite3.Row], T], sql: str, *parameters: Any) -> T | None:
+        """Return the first row, converted by `read`, or None."""
+        row = self.execute(sql, parameters).fetchone()
+        return None if row is None else read(row)
+
     def value(self, sql: str, *parameters: Any) -> Any:
         """Return the first column of the first row; the row must exist."""
         return self.execute(sql, parameters).fetchone()[0]
+
+    def count(self, sql: str, *parameters: Any) -> int:
+        """Return the number in the first column of the first row."""
+        return int(self.value(sql, *parameters))
+
+    def column(self, sql: str, *parameters: Any) -> list[Any]:
+        """Return the first column of every row."""
+        return [row[0] for row in self.execute(sql, parameters)]
 
     def insert(self, sql: str, *parameters: Any) -> int:
         """Run an INSERT and return the new row's id."""
@@ -356,22 +364,13 @@ def open_database(path: Path | None, schema: Sequence[str], migrations: Sequence
     `schema` is SQL of the newest version, one script per family; each of `migrations` brings a file to the next
     version, the first one from version 1. The connection belongs to the calling thread.
     """
-    try:
+    with reporting(path), ExitStack() as opened:
         if path is not None and not path.exists():
             path.touch(mode=0o600)  # it will hold the environment's secrets
         connection = sqlite3.connect(path or ":memory:", isolation_level=None, cached_statements=512)
-    except OSError as error:
-        raise unusable(path, refused_by(error)) from None
-    except UNREADABLE as error:
-        raise failure_of(path, error) from None
-    try:
+        opened.callback(connection.close)
         database = prepared(connection, path, schema, migrations)
-    except UNREADABLE as error:
-        connection.close()
-        raise failure_of(path, error) from None
-    except BaseException:
-        connection.close()
-        raise
+        opened.pop_all()
     database.path = path
     return database
 
@@ -425,10 +424,15 @@ def prepared(
         raise unusable(path, damage("it belongs to another program, or its format is unknown"))
     if path is not None and version:
         _check(database, path)
-    if version == 0:
-        _create(database, schema, newest)
-    elif version < newest:
-        _migrate(database, migrations[version - 1 :], newest)
+    if version < newest:
+        with database.transaction():
+            if version == 0:
+                database.execute("CREATE TABLE emulator (id TEXT NOT NULL) STRICT")
+                database.execute("INSERT INTO emulator VALUES (?)", (str(uuid.uuid4()),))
+            for script in migrations[version - 1 :] if version else schema:
+                for statement in script.split(";"):  # our SQL has no semicolon in a trigger or text
+                    database.execute(statement)
+            database.execute(f"PRAGMA user_version = {newest}")
     row = database.one("SELECT id FROM emulator")
     if row is None:
         raise unusable(path, damage("it has no id"))
@@ -443,27 +447,6 @@ def _check(database: Database, path: Path) -> None:
         result = database.value("PRAGMA quick_check(1)")
         if result != "ok":
             raise unusable(path, damage(" ".join(str(result).split())))
-
-
-def _create(database: Database, schema: Sequence[str], version: int) -> None:
-    with database.transaction():
-        database.execute("CREATE TABLE emulator (id TEXT NOT NULL) STRICT")
-        database.execute("INSERT INTO emulator VALUES (?)", (str(uuid.uuid4()),))
-        _run(database, schema)
-        database.execute(f"PRAGMA user_version = {version}")
-
-
-def _migrate(database: Database, scripts: Sequence[str], version: int) -> None:
-    """Migrate an older file to `version`, completely or not at all."""
-    with database.transaction():
-        _run(database, scripts)
-        database.execute(f"PRAGMA user_version = {version}")
-
-
-def _run(database: Database, scripts: Sequence[str]) -> None:
-    for script in scripts:
-        for statement in script.split(";"):  # our SQL has no semicolon in a trigger or text
-            database.execute(statement)
 
 
 def write_conditions(conditions: Sequence[Condition]) -> str:

@@ -7,10 +7,11 @@ import sqlite3
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
+from typing import TypeVar
 
 from ckfunc.emulator.store import (
     application,
@@ -29,7 +30,9 @@ from ckfunc.emulator.store import (
     users,
 )
 from ckfunc.emulator.store.database import LOG_BYTES, Database, open_database, prepared
-from ckfunc.emulator.store.trouble import UNREADABLE, failure_of, refused_by, trouble_with, unusable
+from ckfunc.emulator.store.trouble import reporting, trouble_with
+
+T = TypeVar("T")
 
 SCHEMA: tuple[str, ...] = (
     application.SCHEMA,
@@ -159,30 +162,22 @@ def copied(path: Path) -> Database:
 
     The file may be in use, and is not changed; it need not be writable. Raises UnusableDatabase.
     """
-    try:
+    with reporting(path):
         content = _content(path)
-    except OSError as error:
-        raise unusable(path, refused_by(error)) from None
-    except UNREADABLE as error:
-        raise failure_of(path, error) from None
     if not content:
         return open_data(None)  # a file created a moment ago
     # These two bytes are the file format's read and write versions; in memory there is no write-ahead log.
     # Source: https://www.sqlite.org/c3ref/deserialize.html
     content[18:20] = b"\1\1"
-    connection = sqlite3.connect(":memory:", isolation_level=None, cached_statements=512)
-    try:
+    with reporting(path), ExitStack() as opened:
+        connection = sqlite3.connect(":memory:", isolation_level=None, cached_statements=512)
+        opened.callback(connection.close)
         connection.deserialize(content)
         database = prepared(connection, path, SCHEMA, MIGRATIONS)
         database.id = str(uuid.uuid4())
         database.execute("UPDATE emulator SET id = ?", (database.id,))
-        return database
-    except UNREADABLE as error:
-        connection.close()
-        raise failure_of(path, error) from None
-    except BaseException:
-        connection.close()
-        raise
+        opened.pop_all()
+    return database
 
 
 def overwrite(path: Path, source: Path) -> None:
@@ -198,26 +193,27 @@ def overwrite(path: Path, source: Path) -> None:
 
 def _content(path: Path) -> bytearray:
     """Return the content of a database. Raises sqlite3.DatabaseError and OSError."""
+    # Not read-only: that would leave files next to a database that nobody else has open.
+    return read_or_set_aside(path.absolute(), lambda file: _read(f"{file.as_uri()}?mode=rw"))
+
+
+def read_or_set_aside(path: Path, read: Callable[[Path], T]) -> T:
+    """Return `read(path)`, or `read` of a copy if the database cannot be written: its log cannot be read in place.
+
+    Raises sqlite3.DatabaseError and OSError.
+    """
     try:
-        # Not read-only: that would leave files next to a database that nobody else has open.
-        return _read(f"{path.absolute().as_uri()}?mode=rw")
+        return read(path)
     except sqlite3.OperationalError as error:
         trouble = trouble_with(path, error)
         if trouble is None or not trouble.unwritable:
             raise
-    with set_aside(path) as copy:
-        return _read(f"{copy.as_uri()}?mode=rw")
-
-
-@contextmanager
-def set_aside(path: Path) -> Iterator[Path]:
-    """Yield a copy of a database that cannot be written, whose log cannot be read in place. Raises OSError."""
     with tempfile.TemporaryDirectory(prefix="ckfunc-") as directory:
         copy = Path(directory) / path.name
         for end in ("", "-wal"):
             if (source := Path(f"{path}{end}")).exists():
                 Path(f"{copy}{end}").write_bytes(source.read_bytes())
-        yield copy
+        return read(copy)
 
 
 def _read(address: str) -> bytearray:

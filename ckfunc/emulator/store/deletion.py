@@ -64,10 +64,8 @@ def delete_channel(database: Database, channel_id: int) -> Steps:
     """Delete a channel and everything in it."""
     yield from _delete_where(database, "channel_id = ?", channel_id, silently)
     yield from delete_rows(database, "notifications", "mentioned_channel_id = ?", channel_id)
-    yield from delete_rows(database, "chat_sessions", "channel_id = ?", channel_id)
-    yield from delete_rows(database, "typing", "channel_id = ?", channel_id)
-    yield from delete_rows(database, "threads", "channel_id = ?", channel_id)
-    yield from delete_rows(database, "channel_invites", "channel_id = ?", channel_id)
+    for table in ("chat_sessions", "typing", "threads", "channel_invites"):
+        yield from delete_rows(database, table, "channel_id = ?", channel_id)
     yield from delete_rows(database, "channel_members", "channel_id = ?", channel_id, key="channel_id, user_id")
     with database.transaction():
         _remove_files(database, "channel_id = ?", channel_id)  # of messages that were sent in the meantime

@@ -65,8 +65,7 @@ def create(database: Database, new: NewFunction) -> Function:
 
 def find(database: Database, function_id: int) -> Function | None:
     """Return a function, or None."""
-    row = database.one(f"SELECT {_FUNCTION} FROM functions WHERE id = ?", function_id)  # noqa: S608 - a constant
-    return None if row is None else _function(row)
+    return database.read_one(_function, f"SELECT {_FUNCTION} FROM functions WHERE id = ?", function_id)  # noqa: S608
 
 
 def find_by_type(database: Database, trigger_type: str) -> Function | None:
@@ -117,29 +116,24 @@ def add_version(database: Database, function_id: int, script: str) -> FunctionVe
 
 def find_version(database: Database, version_id: int) -> FunctionVersion | None:
     """Return a version, or None."""
-    row = database.one(f"SELECT {_VERSION} FROM function_versions WHERE id = ?", version_id)  # noqa: S608 - a constant
-    return None if row is None else _version(row)
+    return database.read_one(_version, f"SELECT {_VERSION} FROM function_versions WHERE id = ?", version_id)  # noqa: S608
 
 
 def current_version(database: Database, function_id: int) -> FunctionVersion | None:
     """Return a function's current version, or None if it has none yet."""
-    row = database.one(
+    sql = (
         "SELECT v.id, v.version_number, v.handler_script FROM functions f JOIN function_versions v"
-        " ON v.function_id = f.id AND v.version_number = f.current_version_number WHERE f.id = ?",
-        function_id,
+        " ON v.function_id = f.id AND v.version_number = f.current_version_number WHERE f.id = ?"
     )
-    return None if row is None else _version(row)
+    return database.read_one(_version, sql, function_id)
 
 
 def version_by_number(database: Database, function_id: int, number: int) -> FunctionVersion:
     """Return an existing version."""
-    row = database.one(
-        f"SELECT {_VERSION} FROM function_versions WHERE function_id = ? AND version_number = ?",  # noqa: S608 - a constant
-        function_id,
-        number,
-    )
-    assert row is not None  # noqa: S101 - the caller has the number from the function itself
-    return _version(row)
+    sql = f"SELECT {_VERSION} FROM function_versions WHERE function_id = ? AND version_number = ?"  # noqa: S608 - a constant
+    version = database.read_one(_version, sql, function_id, number)
+    assert version is not None  # noqa: S101 - the caller has the number from the function itself
+    return version
 
 
 def version_page(database: Database, function_id: int, request: PageRequest) -> Page[FunctionVersion]:

@@ -72,7 +72,7 @@ def add_users(database: Database, entries: Iterable[UserImport], job_id: int, tu
             " WHERE position BETWEEN ? AND ? ORDER BY position",
             (UserType.PERSON.value, Presence().status, timestamp(database.now()), *batch),
         )
-        return _ids(database, "SELECT id FROM users WHERE id > ?", base)
+        return database.column("SELECT id FROM users WHERE id > ?", base)
 
     rows = (
         (
@@ -115,8 +115,7 @@ def add_members(database: Database, channel_id: int, entries: Iterable[MemberImp
         _refuse(database, _UNKNOWN_USER, batch, "there is no user {}")
         if database.one("SELECT 1 FROM channels WHERE id = ?", channel_id) is None:
             raise JobFailed(f"channel {channel_id} no longer exists")
-        new_ids = _ids(
-            database,
+        new_ids = database.column(
             "SELECT DISTINCT users.id FROM staged JOIN users ON users.name = username"
             " WHERE position BETWEEN ? AND ? AND NOT EXISTS"
             " (SELECT 1 FROM channel_members WHERE channel_id = ? AND user_id = users.id)",
@@ -157,7 +156,7 @@ def add_messages(database: Database, entries: Iterable[MessageImport], job_id: i
             " WHERE position BETWEEN ? AND ? ORDER BY position",
             (base + 1 - batch[0], timestamp(database.now()), *batch),
         )
-        return _ids(database, "SELECT id FROM messages WHERE id > ?", base)
+        return database.column("SELECT id FROM messages WHERE id > ?", base)
 
     rows = (
         (entry.key, entry.channel_id, entry.username, entry.body, entry.group_tag, json.dumps(dict(entry.properties)))
@@ -284,8 +283,8 @@ def _write(
     for batch in batches:
         with turn():
             new_ids = insert(batch)
-            rows = database.all("SELECT key FROM staged WHERE position BETWEEN ? AND ? AND key IS NOT NULL", *batch)
-            keys = json.dumps([row[0] for row in rows])
+            sql = "SELECT key FROM staged WHERE position BETWEEN ? AND ? AND key IS NOT NULL"
+            keys = json.dumps(database.column(sql, *batch))
             database.execute("INSERT INTO import_keys SELECT ?, value FROM json_each(?)", (scope, keys))
             note(database, scope, new_ids, keys)
         yield
@@ -363,7 +362,7 @@ def _insert_channels(database: Database, batch: Batch) -> list[int]:
         " ORDER BY position",
         (base + 1 - batch[0], now, *batch),
     )
-    new_ids = _ids(database, "SELECT id FROM channels WHERE id > ?", base)
+    new_ids = database.column("SELECT id FROM channels WHERE id > ?", base)
     database.execute(
         "INSERT INTO channel_members (channel_id, user_id, created_time)"
         " SELECT value, user_id, ? FROM json_each(?) JOIN staged_members ON position = value - ?",
@@ -391,9 +390,4 @@ _UNKNOWN_CHANNEL = (
 def _last_id(database: Database, *tables: str) -> int:
     """Return the highest id that the tables have ever had."""
     sql = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name IN (SELECT value FROM json_each(?))"
-    last: int = database.value(sql, json.dumps(tables))
-    return last
-
-
-def _ids(database: Database, sql: str, *parameters: object) -> list[int]:
-    return [row[0] for row in database.all(sql, *parameters)]
+    return database.count(sql, json.dumps(tables))

@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import Generator, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from ckfunc.base.clock import parse_timestamp, timestamp
@@ -15,10 +16,12 @@ from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.paging import (
     CursorRequest,
     PageRequest,
+    containing,
     search_cursor_page,
     select_by_ids,
     select_cursor_page,
     select_page_by_id,
+    where,
 )
 from ckfunc.emulator.store.steps import ROWS
 from ckfunc.model.application import ApiCall, ConsoleLine, Invocation, InvocationDetail, Status
@@ -159,8 +162,7 @@ def end_abandoned(database: Database, reason: HandlerError) -> int:
 
 def find(database: Database, invocation_id: int) -> Invocation | None:
     """Return a run, or None."""
-    row = database.one(f"SELECT {_COLUMNS} FROM {_RUNS} WHERE id = ?", invocation_id)  # noqa: S608 - a constant
-    return None if row is None else _invocation(row)
+    return database.read_one(_invocation, f"SELECT {_COLUMNS} FROM {_RUNS} WHERE id = ?", invocation_id)  # noqa: S608
 
 
 def page(database: Database, function_id: int, request: PageRequest) -> Page[Invocation]:
@@ -210,29 +212,23 @@ def runs(
     database: Database, request: CursorRequest, run_filter: RunFilter
 ) -> Generator[None, None, CursorPage[FunctionRun]]:
     """Return a page of the runs of all functions, newest first. Statuses and texts are searched in small steps."""
-    source, parameters = f"{_RUNS} WHERE TRUE", tuple[Any, ...]()
-    if run_filter.function_id is not None:
-        source, parameters = f"{_RUNS} WHERE function_id = ?", (run_filter.function_id,)
-
-    def read(rows: Sequence[sqlite3.Row]) -> tuple[FunctionRun, ...]:
-        return _function_runs(database, rows)
-
+    condition, parameters = where(("function_id = ?", run_filter.function_id))
+    source, read = f"{_RUNS} WHERE {condition}", partial(_function_runs, database)
     columns = f"{_COLUMNS}, function_id"
     if run_filter.query is None and run_filter.status is None and run_filter.version_number is None:
         return select_cursor_page(database, columns, source, parameters, request=request, read=read)
     version = "TRUE" if run_filter.version_number is None else f"version_number = {run_filter.version_number:d}"
-    escaped = (run_filter.query or "").replace("!", "!!").replace("%", "!%").replace("_", "!_")
-    page = yield from search_cursor_page(
+    searching = search_cursor_page(
         database,
         columns,
         source,
         parameters,
         condition=f"{_STATUS_IS[run_filter.status]} AND {version} AND args || {_RESULT} LIKE ? ESCAPE '!'",
-        value=f"%{escaped}%",
+        value=containing(run_filter.query or ""),
         request=request,
         read=read,
     )
-    return page
+    return (yield from searching)
 
 
 _STATUS_IS: Mapping[Status | None, str] = {
@@ -254,23 +250,22 @@ def latest_statuses(database: Database, function_id: int, most: int) -> list[tup
 
 
 def _function_runs(database: Database, rows: Sequence[sqlite3.Row]) -> tuple[FunctionRun, ...]:
-    ids = json.dumps(sorted({row["function_id"] for row in rows}))
-    sql = "SELECT id, type FROM functions WHERE id IN (SELECT value FROM json_each(?))"
-    types = {row["id"]: row["type"] for row in database.all(sql, ids)}
+    functions = select_by_ids(database, "id, type", "functions", (row["function_id"] for row in rows))
+    types = {row["id"]: row["type"] for row in functions}
     return tuple(FunctionRun(row["function_id"], types[row["function_id"]], _invocation(row)) for row in rows)
 
 
 def prune(database: Database, keep: int) -> bool:
     """Delete at most ROWS runs older than the last `keep`, and return whether there may be more."""
     with database.transaction():
-        old = database.all(
+        old = database.column(
             "SELECT invocation_id FROM invocation_details WHERE invocation_id <= (SELECT max(id) FROM invocations) - ?"
             " ORDER BY invocation_id LIMIT ?",
             keep,
             ROWS,
         )
         if old:
-            ids = json.dumps([row[0] for row in old])
+            ids = json.dumps(old)
             for sql in (
                 "DELETE FROM invocation_details WHERE invocation_id IN (SELECT value FROM json_each(?))",
                 "DELETE FROM invocations WHERE id IN (SELECT value FROM json_each(?))",
@@ -283,8 +278,7 @@ def prune(database: Database, keep: int) -> bool:
 def details(database: Database, ids: list[int]) -> list[InvocationDetail]:
     """Return the details of the existing runs among `ids`, sorted by id. A run in progress has no duration."""
     rows = database.all(
-        "SELECT id, console, duration_ms, calls, calls_omitted"
-        " FROM invocations LEFT JOIN invocation_details ON invocation_id = id"
+        f"SELECT id, console, duration_ms, calls, calls_omitted FROM {_RUNS}"  # noqa: S608 - a constant
         " WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id",
         json.dumps(ids),
     )

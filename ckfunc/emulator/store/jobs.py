@@ -73,8 +73,7 @@ def fail_abandoned(database: Database, reason: str) -> None:
 
 def get(database: Database, job_id: int) -> Job | None:
     """Return a job, or None."""
-    row = database.one("SELECT * FROM jobs WHERE id = ?", job_id)
-    return None if row is None else _read(row)
+    return database.read_one(_read, "SELECT * FROM jobs WHERE id = ?", job_id)
 
 
 def failure(database: Database, job_id: int) -> str | None:

@@ -126,8 +126,7 @@ class BlockTable:
 
     def get(self, database: Database, record_id: int | None) -> BlockRecord | None:
         """Return a record, or None."""
-        row = database.one(f"{self._select} blocks.id = ?", record_id)
-        return None if row is None else self._read(row)
+        return database.read_one(self._read, f"{self._select} blocks.id = ?", record_id)
 
     def remove(self, database: Database, record_id: int) -> None:
         """Delete a record."""
@@ -161,7 +160,7 @@ CHANNEL_BLOCKS = BlockTable("channel_blocks", "channel_id")
 
 def blockers_of(database: Database, user_id: int) -> frozenset[int]:
     """Return the ids of the users who block a user."""
-    return frozenset(row[0] for row in database.all("SELECT user_id FROM user_blocks WHERE blocked_id = ?", user_id))
+    return frozenset(database.column("SELECT user_id FROM user_blocks WHERE blocked_id = ?", user_id))
 
 
 def _membership(row: sqlite3.Row) -> Membership:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import sqlite3
 from collections.abc import Generator, Iterable, Mapping, Sequence
@@ -11,7 +12,15 @@ from typing import Any
 from ckfunc.base.clock import parse_timestamp, timestamp
 from ckfunc.emulator.store import users
 from ckfunc.emulator.store.database import Database
-from ckfunc.emulator.store.paging import CursorRequest, Sorting, search_cursor_page, select_by_ids, select_cursor_page
+from ckfunc.emulator.store.paging import (
+    CursorRequest,
+    Sorting,
+    containing,
+    search_cursor_page,
+    select_by_ids,
+    select_cursor_page,
+    where,
+)
 from ckfunc.model.chat import (
     Channel,
     ChannelType,
@@ -139,9 +148,9 @@ def create(
     )
 
 
-def get(database: Database, message_id: int) -> Message | None:
+def get(database: Database, message_id: int | None) -> Message | None:
     """Return a message, or None."""
-    return by_ids(database, [message_id]).get(message_id)
+    return next(iter(by_ids(database, [message_id]).values()), None)
 
 
 def by_ids(database: Database, ids: Iterable[int | None]) -> dict[int, Message]:
@@ -167,8 +176,7 @@ def latest_ids(database: Database, channel_ids: Iterable[int]) -> dict[int, int]
 
 def count_in_channel(database: Database, channel_id: int) -> int:
     """Return the number of messages in a channel."""
-    count: int = database.value("SELECT count(*) FROM messages WHERE channel_id = ?", channel_id)
-    return count
+    return database.count("SELECT count(*) FROM messages WHERE channel_id = ?", channel_id)
 
 
 def page(
@@ -185,29 +193,19 @@ def page(
 
     Texts are searched in small steps, on one page in at most `most_steps`.
     """
-    conditions: list[str] = ["TRUE"]
-    parameters: list[Any] = []
-    if channel_id is not None:
-        conditions.append("channel_id = ?")
-        parameters.append(channel_id)
-    if thread is not None:
-        condition, value = in_thread(thread)
-        conditions.append(condition)
-        parameters.append(value)
-    if username is not None:
-        conditions.append("user_id = (SELECT users.id FROM users WHERE users.name = ?)")
-        parameters.append(username)
-    source = f"messages WHERE {' AND '.join(conditions)}"
+    in_its_thread = () if thread is None else (in_thread(thread),)
+    sender = "user_id = (SELECT users.id FROM users WHERE users.name = ?)"
+    condition, parameters = where(("channel_id = ?", channel_id), *in_its_thread, (sender, username))
+    source = f"messages WHERE {condition}"
     if query is None:
-        return select_messages(database, source, tuple(parameters), request)
-    escaped = query.replace("!", "!!").replace("%", "!%").replace("_", "!_")
+        return select_messages(database, source, parameters, request)
     searching = search_cursor_page(
         database,
         _COLUMNS,
         source,
-        tuple(parameters),
+        parameters,
         condition="body LIKE ? ESCAPE '!'",
-        value=f"%{escaped}%",
+        value=containing(query),
         request=request,
         read=partial(_read, database),
         most_steps=most_steps,
@@ -321,40 +319,39 @@ def _resolved(database: Database, stored: Mapping[int, str]) -> dict[int, tuple[
     if not stored:
         return {}
     stored_mentions = {key: json.loads(text) for key, text in stored.items()}
-    all_mentions = [mention for mentions in stored_mentions.values() for mention in mentions]
-    users_by_id = users.by_ids(database, (mention[4] for mention in all_mentions if mention[0] == MentionType.USER))
-    channels_by_id = _mentioned_channels(
-        database, {mention[4] for mention in all_mentions if mention[0] == MentionType.CHANNEL}
-    )
+    ids = {kind: set[int]() for kind in MentionType}
+    for mentions in stored_mentions.values():
+        for kind, *_, mentioned_id in mentions:
+            ids[MentionType(kind)].add(mentioned_id)
+    people = users.by_ids(database, ids[MentionType.USER])
+    places = _mentioned_channels(database, ids[MentionType.CHANNEL])
+
+    def resolved(kind: str, tag: str, start: int, end: int, mentioned_id: int) -> Mention:
+        user = people.get(mentioned_id) if kind == MentionType.USER else None
+        channel = places.get(mentioned_id) if kind == MentionType.CHANNEL else None
+        return Mention(MentionType(kind), tag, start, end, user, channel)
+
     return {
         key: tuple(
-            resolved_mention
-            for mention in mentions
-            if (resolved_mention := _mention(mention, users_by_id, channels_by_id)) is not None
+            mention
+            for mention in itertools.starmap(resolved, mentions)
+            if mention.user is not None or mention.channel is not None
         )
         for key, mentions in stored_mentions.items()
     }
-
-
-def _mention(
-    stored: list[Any], users_by_id: Mapping[int, User], channels_by_id: Mapping[int, Channel]
-) -> Mention | None:
-    kind, tag, start, end, mentioned_id = MentionType(stored[0]), *stored[1:]
-    if kind is MentionType.USER:
-        return Mention(kind, tag, start, end, user=users_by_id[mentioned_id]) if mentioned_id in users_by_id else None
-    return (
-        Mention(kind, tag, start, end, channel=channels_by_id[mentioned_id]) if mentioned_id in channels_by_id else None
-    )
 
 
 def _mentioned_channels(database: Database, ids: set[int]) -> dict[int, Channel]:
     """Return channels without their messages, which would mention channels in turn."""
     rows = select_by_ids(database, "*", "channels", ids)
     creators = users.by_ids(database, (row["creator_id"] for row in rows))
-    return {row["id"]: _mentioned_channel(row, creators.get(row["creator_id"])) for row in rows}
+    return {row["id"]: read_channel(row, creators.get(row["creator_id"])) for row in rows}
 
 
-def _mentioned_channel(row: sqlite3.Row, creator: User | None) -> Channel:
+def read_channel(
+    row: sqlite3.Row, creator: User | None, last: Message | None = None, members: tuple[User, ...] = ()
+) -> Channel:
+    """Return a row of the table `channels` as a channel."""
     return Channel(
         id=row["id"],
         type=ChannelType(row["type"]),
@@ -362,5 +359,7 @@ def _mentioned_channel(row: sqlite3.Row, creator: User | None) -> Channel:
         name=row["name"],
         display_name=row["display_name"],
         creator=creator,
+        last_received_message=last,
+        members=members,
         properties=json.loads(row["properties"]),
     )

@@ -222,6 +222,17 @@ def select_by_ids(database: Database, columns: str, table: str, ids: Iterable[in
     return database.all(sql, json.dumps(row_ids))
 
 
+def where(*conditions: tuple[str, Any]) -> tuple[str, tuple[Any, ...]]:
+    """Return SQL with those conditions whose parameter is not None, and the parameters."""
+    applied = [(sql, value) for sql, value in conditions if value is not None]
+    return " AND ".join(sql for sql, _ in applied) or "TRUE", tuple(value for _, value in applied)
+
+
+def containing(text: str) -> str:
+    """Return the pattern for `LIKE ? ESCAPE '!'` of texts that contain a text."""
+    return f"%{text.replace('!', '!!').replace('%', '!%').replace('_', '!_')}%"
+
+
 def window(cursor: Cursor) -> tuple[str, tuple[int, ...], str]:
     """Return SQL that limits the ids of a page, its parameters, and the order in which to search."""
     if cursor.relation is Relation.NEXT and cursor.next is not None:

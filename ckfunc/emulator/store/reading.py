@@ -65,6 +65,9 @@ IS_UNREAD = (
 )
 """SQL that is true for a row of `messages` that the user of a row `members` (of `channel_members`) has not read."""
 
+READER = "(SELECT ? AS user_id) AS members"
+"""SQL of a user, member or not, as a row `members`."""
+
 HAS_UNREAD = (
     "EXISTS (SELECT 1 FROM channel_members AS members"  # noqa: S608 - a constant of ours
     " JOIN messages ON messages.channel_id = members.channel_id"
@@ -100,11 +103,10 @@ def add_receipt(database: Database, message_id: int, user_id: int) -> ReadReceip
 def get_receipt(database: Database, message_id: int, user_id: int) -> ReadReceipt | None:
     """Return a user's receipt of a message, or None."""
     columns, source = _RECEIPT_COLUMNS, f"{_RECEIPTS} AND read_receipts.user_id = ?"
-    row = database.one(f"SELECT {columns} FROM {source}", message_id, user_id)  # noqa: S608 - from below
-    return None if row is None else _receipt(row)
+    return database.read_one(_receipt, f"SELECT {columns} FROM {source}", message_id, user_id)  # noqa: S608 - from above
 
 
-def readers(database: Database, message_ids: Sequence[int]) -> dict[int, tuple[User, ...]]:
+def readers(database: Database, message_ids: Sequence[int]) -> dict[int, list[User]]:
     """Return the users who have read these messages, by message, in the order in which they read it."""
     rows = database.all(
         "SELECT message_id, user_id FROM read_receipts WHERE message_id IN (SELECT value FROM json_each(?))"
@@ -112,12 +114,9 @@ def readers(database: Database, message_ids: Sequence[int]) -> dict[int, tuple[U
         json.dumps(list(message_ids)),
     )
     users_by_id = users.by_ids(database, (row["user_id"] for row in rows))
-    readers_by_message: dict[int, tuple[User, ...]] = {}
+    readers_by_message: dict[int, list[User]] = {}
     for row in rows:
-        readers_by_message[row["message_id"]] = (
-            *readers_by_message.get(row["message_id"], ()),
-            users_by_id[row["user_id"]],
-        )
+        readers_by_message.setdefault(row["message_id"], []).append(users_by_id[row["user_id"]])
     return readers_by_message
 
 
@@ -147,41 +146,26 @@ def summaries_page(database: Database, request: PageRequest) -> Page[UnreadSumma
 
 def unread_in(database: Database, channel_id: int, user_id: int) -> int:
     """Return the number of messages of a channel that a user has not read."""
-    count: int = database.value(
-        "SELECT count(*) FROM (SELECT ? AS user_id) AS members, messages"  # noqa: S608 - SQL of our own modules
-        f" WHERE messages.channel_id = ? AND {IS_UNREAD}",
-        user_id,
-        channel_id,
-    )
-    return count
+    sql = f"SELECT count(*) FROM {READER}, messages WHERE messages.channel_id = ? AND {IS_UNREAD}"  # noqa: S608 - above
+    return database.count(sql, user_id, channel_id)
 
 
 def recent_unread(database: Database, channel_id: int, user_id: int, most: int) -> int:
     """Return how many of a channel's newest `most` messages a user has not read."""
-    count: int = database.value(
-        "SELECT count(*) FROM (SELECT ? AS user_id) AS members,"  # noqa: S608 - SQL of our own modules
-        " (SELECT id, user_id FROM messages WHERE channel_id = ? ORDER BY id DESC LIMIT ?) AS messages"
-        f" WHERE {IS_UNREAD}",
-        user_id,
-        channel_id,
-        most,
-    )
-    return count
+    newest = "(SELECT id, user_id FROM messages WHERE channel_id = ? ORDER BY id DESC LIMIT ?) AS messages"
+    sql = f"SELECT count(*) FROM {READER}, {newest} WHERE {IS_UNREAD}"  # noqa: S608 - from above
+    return database.count(sql, user_id, channel_id, most)
 
 
 def has_unread(database: Database, channel_id: int, user_id: int) -> bool:
     """Return whether a channel has messages that a user, member or not, has not read."""
-    sql = (
-        "SELECT 1 FROM (SELECT ? AS user_id) AS members, messages"  # noqa: S608 - a constant of ours
-        f" WHERE messages.channel_id = ? AND {IS_UNREAD} LIMIT 1"
-    )
+    sql = f"SELECT 1 FROM {READER}, messages WHERE messages.channel_id = ? AND {IS_UNREAD} LIMIT 1"  # noqa: S608 - above
     return database.one(sql, user_id, channel_id) is not None
 
 
 def unread_count(database: Database, user_id: int) -> int:
     """Return the number of unread messages in all of a user's channels, without the user's own."""
-    count: int = database.value(_UNREAD_COUNT, user_id, user_id, user_id)
-    return count
+    return database.count(_UNREAD_COUNT, user_id, user_id, user_id)
 
 
 def unread_page(database: Database, user_id: int, request: CursorRequest) -> CursorPage[Message]:
@@ -190,13 +174,12 @@ def unread_page(database: Database, user_id: int, request: CursorRequest) -> Cur
     The index of each channel provides as many messages as the page could need.
     """
     bound, value, order = window(request.cursor)
-    sql = (
-        "SELECT id FROM (SELECT ? AS user_id) AS members, messages"  # noqa: S608 - constants of ours
-        f" WHERE channel_id = ? AND {IS_UNREAD}{bound} ORDER BY id {order} LIMIT ?"
-    )
-    rows = database.all("SELECT channel_id FROM channel_members WHERE user_id = ?", user_id)
+    unread = f"{READER}, messages WHERE channel_id = ? AND {IS_UNREAD}{bound}"
+    sql = f"SELECT id FROM {unread} ORDER BY id {order} LIMIT ?"  # noqa: S608 - constants of ours
     message_ids = [
-        message["id"] for row in rows for message in database.all(sql, user_id, row[0], *value, request.size + 1)
+        message_id
+        for channel_id in users.channel_ids(database, user_id)
+        for message_id in database.column(sql, user_id, channel_id, *value, request.size + 1)
     ]
     source = "messages WHERE id IN (SELECT value FROM json_each(?))"
     return messages.select_messages(database, source, (json.dumps(message_ids),), request)
@@ -214,13 +197,8 @@ def add_reaction(database: Database, message_id: int, user_id: int, emoji: Emoji
 
 def get_reaction(database: Database, message_id: int, user_id: int, character: str) -> Reaction | None:
     """Return a user's reaction to a message with an emoji, or None."""
-    row = database.one(
-        f"SELECT {_REACTION_COLUMNS} FROM {_REACTIONS} AND reactions.user_id = ? AND character = ?",  # noqa: S608 - from below
-        message_id,
-        user_id,
-        character,
-    )
-    return None if row is None else _reaction(row)
+    sql = f"SELECT {_REACTION_COLUMNS} FROM {_REACTIONS} AND reactions.user_id = ? AND character = ?"  # noqa: S608 - above
+    return database.read_one(_reaction, sql, message_id, user_id, character)
 
 
 def remove_reaction(database: Database, message_id: int, user_id: int, character: str) -> Reaction | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -12,7 +11,7 @@ from ckfunc.base.clock import parse_timestamp, timestamp
 from ckfunc.base.frozen import frozen
 from ckfunc.emulator.store import users
 from ckfunc.emulator.store.database import Database
-from ckfunc.emulator.store.paging import PageRequest, Sorting, select_page, select_page_by_id
+from ckfunc.emulator.store.paging import PageRequest, Sorting, select_by_ids, select_page, select_page_by_id
 from ckfunc.model.chat import ChatSession, SessionState, User, UserSession
 from ckfunc.model.page import Page
 
@@ -137,8 +136,7 @@ def open_session_of(database: Database, user_id: int) -> int | None:
 
 def open_session_ids(database: Database, user_id: int) -> tuple[int, ...]:
     """Return the ids of a user's open sessions."""
-    rows = database.all("SELECT id FROM user_sessions WHERE user_id = ? AND end_time IS NULL", user_id)
-    return tuple(row[0] for row in rows)
+    return tuple(database.column("SELECT id FROM user_sessions WHERE user_id = ? AND end_time IS NULL", user_id))
 
 
 def start_chat(database: Database, session_id: int, channel_id: int) -> ChatSession:
@@ -175,15 +173,13 @@ def get_chat(database: Database, chat_session_id: int) -> ChatSession | None:
 
 def open_chats(database: Database, session_id: int) -> int:
     """Return the number of open chat sessions of a session."""
-    sql = "SELECT count(*) FROM chat_sessions WHERE session_id = ? AND end_time IS NULL"
-    count: int = database.value(sql, session_id)
-    return count
+    return database.count("SELECT count(*) FROM chat_sessions WHERE session_id = ? AND end_time IS NULL", session_id)
 
 
 def channels_of(database: Database, session_id: int) -> tuple[int, ...]:
     """Return the ids of the channels that are open in a session."""
     sql = "SELECT DISTINCT channel_id FROM chat_sessions WHERE session_id = ? AND end_time IS NULL"
-    return tuple(row[0] for row in database.all(sql, session_id))
+    return tuple(database.column(sql, session_id))
 
 
 def is_present(database: Database, channel_id: int, user_id: int) -> bool:
@@ -195,7 +191,7 @@ def is_present(database: Database, channel_id: int, user_id: int) -> bool:
 def present(database: Database, channel_id: int) -> frozenset[int]:
     """Return the ids of the users with an open chat session in a channel."""
     sql = "SELECT DISTINCT user_id FROM chat_sessions WHERE channel_id = ? AND end_time IS NULL"
-    return frozenset(row[0] for row in database.all(sql, channel_id))
+    return frozenset(database.column(sql, channel_id))
 
 
 def participants_page(database: Database, channel_id: int, request: PageRequest) -> Page[User]:
@@ -216,8 +212,8 @@ def chat_sessions_page(database: Database, request: PageRequest, state: SessionS
     """Return a page of the chat sessions in a state (None: all)."""
 
     def read(ids: Sequence[int]) -> dict[int, ChatSession]:
-        sql = "SELECT * FROM chat_sessions WHERE id IN (SELECT value FROM json_each(?))"
-        return {session.id: session for session in _read_chats(database, database.all(sql, json.dumps(ids)))}
+        rows = select_by_ids(database, "*", "chat_sessions", ids)
+        return {session.id: session for session in _read_chats(database, rows)}
 
     source = f"chat_sessions WHERE {_IN_STATE[state]}"
     return select_page_by_id(database, "chat_sessions", source, (), request=request, read=read)
@@ -235,8 +231,7 @@ def end_all(database: Database) -> None:
 
 
 def _user_sessions(database: Database, ids: Iterable[int]) -> dict[int, UserSession]:
-    sql = "SELECT * FROM user_sessions WHERE id IN (SELECT value FROM json_each(?))"
-    rows = database.all(sql, json.dumps(sorted(set(ids))))
+    rows = select_by_ids(database, "*", "user_sessions", ids)
     whose = users.by_ids(database, (row["user_id"] for row in rows))
     return {
         row["id"]: UserSession(

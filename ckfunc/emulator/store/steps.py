@@ -51,7 +51,7 @@ def batches(database: Database, sql: str, *parameters: Any) -> Iterator[list[int
     ids.
     """
     last = 2**63 - 1
-    while batch := [row[0] for row in database.all(f"{sql} LIMIT {ROWS}", last, *parameters)]:
+    while batch := database.column(f"{sql} LIMIT {ROWS}", last, *parameters):
         yield batch
         last = batch[-1]
 

@@ -6,6 +6,8 @@ import errno
 import os
 import sqlite3
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ckfunc.base.errors import CkfuncError, SystemRefusal
@@ -100,17 +102,21 @@ def unusable(path: Path | None, trouble: DatabaseTrouble) -> UnusableDatabase:
     return kind(f"the emulator's database {path or 'in memory'} cannot be used: {trouble.reason}", hint=trouble.hint)
 
 
-UNREADABLE = (sqlite3.DatabaseError, UnicodeDecodeError)
-"""Errors of a database that cannot be used."""
-
-
-def failure_of(path: Path | None, error: Exception) -> Exception:
-    """Return the exception for a database that could not be opened, or `error` itself for a database in memory."""
-    trouble = trouble_with(path, error)
-    if trouble is None and path is not None:
-        # Our SQL is correct, so the contents were not written by an emulator.
-        trouble = damage(str(error))
-    return error if trouble is None else unusable(path, trouble)
+@contextmanager
+def reporting(path: Path | None) -> Iterator[None]:
+    """Raise UnusableDatabase for errors of the system and of the database. Others are raised as they are."""
+    try:
+        yield
+    except OSError as error:
+        raise unusable(path, refused_by(error)) from None
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+        trouble = trouble_with(path, error)
+        if trouble is None and path is not None:
+            # Our SQL is correct, so the contents were not written by an emulator.
+            trouble = damage(str(error))
+        if trouble is None:
+            raise
+        raise unusable(path, trouble) from None
 
 
 def misread(error: BaseException) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 from ckfunc.base.clock import timestamp
 from ckfunc.emulator.store import files
 from ckfunc.emulator.store.database import Condition, Database
-from ckfunc.emulator.store.paging import PageRequest, Sorting, matching_ids, select_by_ids, select_page
+from ckfunc.emulator.store.paging import PageRequest, Sorting, matching_ids, select_by_ids, select_page, where
 from ckfunc.emulator.store.steps import listed
 from ckfunc.model.chat import CallStatus, Presence, User, UserReference, UserType
 from ckfunc.model.page import Page
@@ -72,16 +72,14 @@ def create(
     return by_ids(database, [row_id])[row_id]
 
 
-def get(database: Database, user_id: int) -> User | None:
+def get(database: Database, user_id: int | None) -> User | None:
     """Return a user, or None."""
-    row = database.one("SELECT * FROM users WHERE id = ?", user_id)
-    return None if row is None else read(row)
+    return database.read_one(read, "SELECT * FROM users WHERE id = ?", user_id)
 
 
 def find_by_name(database: Database, name: str) -> User | None:
     """Return the user of that name, or None."""
-    row = database.one("SELECT * FROM users WHERE name = ?", name)
-    return None if row is None else read(row)
+    return database.read_one(read, "SELECT * FROM users WHERE name = ?", name)
 
 
 def find(database: Database, reference: UserReference) -> User | None:
@@ -108,14 +106,12 @@ def page(
 
     Properties are searched for in small steps.
     """
-    source, parameters = f"users WHERE {condition}", []
-    if name is not None:
-        source += " AND users.name = ?"
-        parameters.append(name)
+    named, parameters = where(("users.name = ?", name))
+    source = f"users WHERE {condition} AND {named}"
     if properties:
         ids = yield from matching_ids(database, "users", source, parameters, properties)
-        source, parameters = "users WHERE users.id IN (SELECT value FROM json_each(?))", [listed(ids)]
-    return select_page(database, "users.*", source, tuple(parameters), request=request, read=read)
+        source, parameters = "users WHERE users.id IN (SELECT value FROM json_each(?))", (listed(ids),)
+    return select_page(database, "users.*", source, parameters, request=request, read=read)
 
 
 def search(database: Database, request: PageRequest, text: str) -> Page[User]:
@@ -149,18 +145,17 @@ def members(database: Database, channel_id: int) -> tuple[User, ...]:
 
 def contact_ids(database: Database, user_id: int) -> tuple[int, ...]:
     """Return the ids of the users who share a channel with a user."""
-    rows = database.all(
+    contacts = database.column(
         "SELECT DISTINCT others.user_id FROM channel_members AS own JOIN channel_members AS others"
         " ON others.channel_id = own.channel_id WHERE own.user_id = ? AND others.user_id <> own.user_id",
         user_id,
     )
-    return tuple(row[0] for row in rows)
+    return tuple(contacts)
 
 
 def channel_ids(database: Database, user_id: int) -> tuple[int, ...]:
     """Return the ids of the channels that a user is a member of."""
-    rows = database.all("SELECT channel_id FROM channel_members WHERE user_id = ?", user_id)
-    return tuple(row[0] for row in rows)
+    return tuple(database.column("SELECT channel_id FROM channel_members WHERE user_id = ?", user_id))
 
 
 def update(database: Database, user: User) -> None:

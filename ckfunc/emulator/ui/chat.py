@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from datetime import datetime
 from urllib.parse import urlsplit
 
@@ -87,7 +86,7 @@ def send_message(call: Call, services: EmulatorServices) -> Reply:
     else:
         thread = None
         channel_id = access.writable_channel(services.database, call.id(), user).id
-    context = _context(call, services, user)
+    context = services.context(call, user)
     sent = False
     if call.is_multipart and (part := call.multipart().get("file")) is not None and part.content:
         new = NewMessage(user=UserReference(id=user.id))
@@ -108,7 +107,7 @@ async def change_message(call: Call, services: EmulatorServices) -> Reply:
     """React to a message, read it or delete it, as a user."""
     form = call.form()
     user = _user(services, form.get("user", ""))
-    context = _context(call, services, user)
+    context = services.context(call, user)
     message = access.visible_message(services.database, call.id(), user)
     if "react" in form:
         _react(context, user, message, form["react"])
@@ -128,7 +127,7 @@ async def change_participant(call: Call, services: EmulatorServices) -> Reply:
     """Connect or disconnect a user, read all messages, or make the user a member of the channel."""
     form = call.form()
     channel, user = access.channel(services.database, call.id()), _user(services, form.get("user", ""))
-    context = _context(call, services, user)
+    context = services.context(call, user)
     if "connect" in form:
         await _connect(context, channel, user)
     elif "disconnect" in form:
@@ -231,10 +230,6 @@ def _back(call: Call) -> Reply:
     return back(call, "/ui/chat")
 
 
-def _context(call: Call, services: EmulatorServices, user: User) -> ActionContext:
-    return replace(services.context(call), actor=user)
-
-
 def _user(services: EmulatorServices, text: str) -> User:
     number = whole_number(text)
     user = users.get(services.database, number) if number is not None and number < 2**63 else None
@@ -330,7 +325,7 @@ async def _timeline(
     if thread is not None and thread.type is ThreadType.MESSAGE and (parent := messages.get(database, thread.id)):
         shown.append(parent)
     readers = reading.readers(database, [message.id for message in shown])
-    rows = [_message_row(message, participants, readers.get(message.id, ())) for message in shown]
+    rows = [_message_row(message, participants, tuple(readers.get(message.id, ()))) for message in shown]
     if cursor == Cursor():
         since = min((row.time for row in rows), default=None) if page.has_next else None
         only = None if thread is None else {message.id for message in shown}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ckfunc.emulator.actions import access
 from ckfunc.emulator.actions import users as actions
 from ckfunc.emulator.http.calls import Call, Reply
-from ckfunc.emulator.http.problems import Denied, Missing, Refused
+from ckfunc.emulator.http.problems import Denied, Refused
 from ckfunc.emulator.services import EmulatorServices, delete_in_steps
 from ckfunc.emulator.store import channels, conversations, sessions, users
 from ckfunc.emulator.store.conversations import Listed
@@ -85,9 +85,7 @@ def show_sessions(call: Call, services: EmulatorServices) -> Reply:
 
 def end_session(call: Call, services: EmulatorServices) -> Reply:
     """End a user session; a client is disconnected."""
-    session = sessions.get(services.database, call.id())
-    if session is None:
-        raise Missing(f"there is no session {call.id()}")
+    session = access.existing(sessions.get(services.database, call.id()), "session", call.id())
     connection = services.topics.connections.get(session.id)
     if connection is not None:
         connection.end(Denied("the session was ended in the dashboard"))
