@@ -88,11 +88,6 @@ def plain(line: Line) -> str:
     return "".join(text for text, _ in line)
 
 
-def plain_text(lines: Iterable[Line]) -> str:
-    """Return the text of lines without their styles, with a newline after each."""
-    return "".join(f"{plain(line)}\n" for line in lines)
-
-
 def printable(text: str) -> str:
     """Return `text` without terminal control sequences, control characters and invisible characters.
 
@@ -260,6 +255,17 @@ def styled_diff(lines: Iterable[str]) -> Iterator[Segment]:
 def diff_style(line: str) -> str:
     """Return the style of a line of a unified diff, below its two header lines."""
     return _DIFF_STYLES.get(line[:1], "muted")
+
+
+def newlines(text: str) -> str:
+    """Return `text` with every line ending as a plain newline."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def position(text: str, offset: int) -> tuple[int, int]:
+    """Return line and column of the character at `offset`, from 1."""
+    before = newlines(text[:offset])
+    return before.count("\n") + 1, len(before) - before.rfind("\n")
 
 
 def line_count(text: str) -> int:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ckfunc.base.annotations import Annotation, AnnotationLevel, of_mistakes
 from ckfunc.base.errors import Problem
 from ckfunc.base.files import read_file
-from ckfunc.base.text import Line, Segment, cells, cut, printable
+from ckfunc.base.text import Line, Segment, cells, cut, newlines, printable
 
 if TYPE_CHECKING:
     from ckfunc.model.outputs import FindingJson
@@ -189,4 +189,4 @@ def _source(path: Path) -> list[str]:
         text = read_file(path).decode("utf-8", "replace")
     except OSError:
         return []
-    return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    return newlines(text.removeprefix("\ufeff")).split("\n")

@@ -11,10 +11,9 @@ from pathlib import Path
 from ckfunc.base.errors import CkfuncError
 from ckfunc.base.frozen import frozen
 from ckfunc.base.git import GitMissing, GitRefused, git, trust_command
-from ckfunc.base.text import digest
+from ckfunc.base.text import digest, newlines
 from ckfunc.bundle.project import Bundler
 from ckfunc.deploy.history import script_digest
-from ckfunc.deploy.resources import newlines
 from ckfunc.manifest.sources import MAX_FILE_BYTES, Complaint
 from ckfunc.model.application import FunctionVersion
 from ckfunc.model.project import Script
@@ -130,8 +129,7 @@ class GitFiles:
         """Return the text of a blob, decoded as in a deploy."""
         if blob not in self._texts:
             data = self._git("cat-file", "blob", blob)[: MAX_FILE_BYTES + 1]
-            text = data.decode("utf-8", "replace").removeprefix("\ufeff")
-            self._texts[blob] = text.replace("\r\n", "\n").replace("\r", "\n")
+            self._texts[blob] = newlines(data.decode("utf-8", "replace").removeprefix("\ufeff"))
         return self._texts[blob]
 
     def _git(self, *arguments: str) -> bytes:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from ckfunc.base.errors import AmbiguousFunction, CkfuncError, NoSuchFunction, UsageProblem
 from ckfunc.base.frozen import frozen
-from ckfunc.base.text import Segment, digest, printable, styled_diff, unified
+from ckfunc.base.text import Segment, digest, newlines, printable, styled_diff, unified
 from ckfunc.deploy.cache import VersionCache
-from ckfunc.deploy.resources import Remote, newlines
+from ckfunc.deploy.resources import Remote
 from ckfunc.model.project import ManifestFunction, ManifestRuntime, Project, Script, Target
 from ckfunc.model.triggers import display_name
 
@@ -45,7 +45,7 @@ class Rollback:
     @property
     def changes_nothing(self) -> bool:
         """Whether both scripts are the same."""
-        return same(self.current, self.target)
+        return same_script(self.current, self.target.handler_script)
 
     def diff_lines(self) -> Iterator[tuple[Segment]]:
         """Yield the differences of both scripts as styled lines."""
@@ -61,9 +61,12 @@ def reference(text: str) -> Reference:
     return Reference(match["type"], int(match["number"]) if match["number"] else None)
 
 
-def same(version: FunctionVersion, other: FunctionVersion) -> bool:
-    """Return whether two versions have the same script, ignoring line endings."""
-    return newlines(version.handler_script) == newlines(other.handler_script)
+def same_script(version: FunctionVersion, script: str) -> bool:
+    """Return whether a version has this script, ignoring line endings.
+
+    The dashboard's editor and checkouts on Windows change them.
+    """
+    return newlines(version.handler_script) == newlines(script)
 
 
 def script_digest(version: FunctionVersion) -> str:
@@ -154,7 +157,7 @@ def prepare_rollback(remote: Remote, function: Function, to: int | None, cache: 
     if to is not None:
         return Rollback(function, current, version_of(remote, function, to, cache))
     for version in versions_of(remote, function, cache):
-        if version.version_number < current.version_number and not same(version, current):
+        if version.version_number < current.version_number and not same_script(version, current.handler_script):
             return Rollback(function, current, version)
     raise UnknownVersion(
         f"{function.type} has no earlier version with a different script", hint="`ckfunc versions` lists all versions"

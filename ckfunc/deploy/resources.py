@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from ckfunc.base.frozen import frozen
 from ckfunc.base.secrets import Secret
+from ckfunc.base.text import newlines
 from ckfunc.model.application import ApplicationSettings
 
 if TYPE_CHECKING:
@@ -128,14 +129,6 @@ class Resource:
     last: bool = False
 
 
-def newlines(text: str) -> str:
-    """Return `text` with every line ending as a plain newline.
-
-    Scripts are compared this way, because the dashboard's editor and checkouts on Windows change line endings.
-    """
-    return text.replace("\r\n", "\n").replace("\r", "\n")
-
-
 def sources(project: Project) -> dict[tuple[str, str], Script]:
     """Return the source files of a project by kind and name of their resource."""
     scripts = {(FUNCTIONS, function.type): function.handler for function in project.functions or ()}
@@ -153,11 +146,9 @@ def _texts(values: Values) -> dict[str, str]:
     return {name: value for name, value in values.items() if isinstance(value, str)}
 
 
-def _secrets(values: Values) -> dict[str, Secret]:
-    secrets = {name: value for name, value in values.items() if isinstance(value, Secret)}
-    if len(secrets) != len(values):
-        raise TypeError("the value of a variable must be a Secret")
-    return secrets
+def secrets_of(values: Values) -> dict[str, Secret]:
+    """Return those values that are secrets: the values of variables."""
+    return {name: value for name, value in values.items() if isinstance(value, Secret)}
 
 
 def _desired_script(project: Project) -> DesiredValues | None:
@@ -226,9 +217,7 @@ RESOURCES: tuple[Resource, ...] = (
         RUNTIME,
         want=lambda project: project.runtime.environment,
         have=lambda snapshot: snapshot.runtime.own_environment(),
-        write=lambda remote, values: remote.update_environment(
-            {k: v for k, v in values.items() if isinstance(v, Secret)}
-        ),
+        write=lambda remote, values: remote.update_environment(secrets_of(values)),
     ),
     Resource(
         INIT_SCRIPT,

@@ -29,7 +29,7 @@ from ckfunc.deploy.plan.checks import Check, allow_removals, require_valid
 from ckfunc.deploy.plan.plan import Plan, require_known, select
 from ckfunc.deploy.plan.saved import SavedPlan
 from ckfunc.deploy.plan.snapshot import guard, overview, with_versions
-from ckfunc.deploy.resources import ENVIRONMENT, FUNCTIONS, SETTINGS, Remote, Snapshot
+from ckfunc.deploy.resources import ENVIRONMENT, FUNCTIONS, SETTINGS, Remote, Snapshot, secrets_of
 from ckfunc.model.project import Project, Target, WatchPolicy
 
 
@@ -138,7 +138,7 @@ class DeployConditions:
     def hold(self, plan: Plan) -> bool:
         """Check the conditions in this order; return whether the user agrees. Raises CkfuncError."""
         have = plan.have.get(ENVIRONMENT, {})
-        self.former_values = {name: value for name, value in have.items() if isinstance(value, Secret)}
+        self.former_values = secrets_of(have)
         self.require_packages(plan)
         if self.try_gates is not None:
             self.verdicts = self.try_gates(plan)
@@ -198,9 +198,9 @@ def deploy(
 def _record_literals(project: Project, deploy_plan: Plan, report: DeployReport, client: Remote) -> None:
     """Record the literals that the application has after a deploy."""
     good = {item.name for item in report.items if item.kind == ENVIRONMENT and item.result not in WRONG}
-    values = deploy_plan.want.get(ENVIRONMENT, {})
     public = good & deploy_plan.literals
-    literals = {name: value.reveal() for name, value in values.items() if name in public and isinstance(value, Secret)}
+    values = secrets_of(deploy_plan.want.get(ENVIRONMENT, {}))
+    literals = {name: value.reveal() for name, value in values.items() if name in public}
     store_literals(project.root, project.target.name, client.identity, literals)
 
 

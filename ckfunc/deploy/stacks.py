@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ckfunc.base.errors import CkfuncError
+from ckfunc.base.text import newlines
 from ckfunc.bundle.source_map import StackMapper
 from ckfunc.deploy.cache import VersionCache
-from ckfunc.deploy.history import function_of, version_of
-from ckfunc.deploy.resources import newlines
+from ckfunc.deploy.history import function_of, handler_of, same_script, version_of
 from ckfunc.logs.entries import LogEntry
 
 if TYPE_CHECKING:
@@ -51,13 +51,10 @@ class Stacks:
 
     def _handler(self, trigger_type: str, number: int) -> Script | None:
         """Return the local script if it equals that version."""
-        script = next(
-            (function.handler for function in self._project().functions or () if function.type == trigger_type), None
-        )
-        if script is None:
+        script = handler_of(self._project(), trigger_type)
+        if script is None or not same_script(self._version(trigger_type, number), script.text):
             return None
-        deployed = self._version(trigger_type, number)
-        return script if newlines(deployed.handler_script) == newlines(script.text) else None
+        return script
 
     def _version(self, trigger_type: str, number: int) -> FunctionVersion:
         version = self._versions.get((trigger_type, number))

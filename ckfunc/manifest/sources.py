@@ -11,6 +11,7 @@ from pathlib import Path
 from ckfunc.base.errors import Problem, UnusableFile
 from ckfunc.base.files import read_file
 from ckfunc.base.frozen import frozen
+from ckfunc.base.text import newlines, position
 
 MAX_FILE_BYTES = 1024 * 1024
 """The maximum size of a manifest, handler, init script or .env file."""
@@ -76,11 +77,6 @@ def read_script(root: Path, path: str) -> str | Complaint:
     return newlines(without_bom(text))
 
 
-def newlines(text: str) -> str:
-    """Return `text` with every newline as `\\n`, so that a checkout with `core.autocrlf` gives the same text."""
-    return text.replace("\r\n", "\n").replace("\r", "\n")
-
-
 def without_bom(text: str) -> str:
     """Return `text` without a byte order mark at its start."""
     return text.removeprefix(_BOM)
@@ -117,8 +113,8 @@ def _decoded(data: bytes, name: str) -> str | Complaint:
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
-        before = data[: error.start].decode("utf-8").removeprefix(_BOM).replace("\r\n", "\n").replace("\r", "\n")
-        line, column = before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
+        before = without_bom(data[: error.start].decode("utf-8"))
+        line, column = position(before, len(before))
         return Complaint(f"{name} is not UTF-8 text", "save the file as UTF-8", line, column)
 
 

@@ -16,7 +16,7 @@ import yaml
 
 from ckfunc.base.errors import InvalidManifest, Problem
 from ckfunc.base.frozen import frozen
-from ckfunc.base.text import escaped
+from ckfunc.base.text import escaped, position
 from ckfunc.manifest.sources import MAX_FILE_BYTES, merge_conflicts
 from ckfunc.manifest.variables import NAME
 
@@ -123,12 +123,6 @@ def _refuse_deep_nesting(text: str, path: str, max_depth: int) -> None:
     """
     with suppress(yaml.YAMLError):
         _composed(text.replace("\t", " "), path, yaml.SafeLoader, max_depth)
-
-
-def position(text: str, offset: int) -> tuple[int, int]:
-    """Return line and column of the character at `offset`, from 1."""
-    before = text[:offset].replace("\r\n", "\n").replace("\r", "\n")
-    return before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
 
 
 def refused(*problems: Problem) -> InvalidManifest:

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from ckfunc.base.errors import InvalidFiles, Problem
 from ckfunc.base.secrets import Secret, secret_values
-from ckfunc.manifest.sources import Complaint, newlines, read_text, without_bom
+from ckfunc.base.text import newlines
+from ckfunc.manifest.sources import Complaint, read_text, without_bom
 
 NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 """Pattern of a variable's name."""

@@ -13,11 +13,11 @@ from ckfunc.base.errors import CkfuncError, UsageProblem
 from ckfunc.base.files import read_file, write_atomically
 from ckfunc.base.frozen import frozen
 from ckfunc.base.secrets import Secret, revealed
-from ckfunc.base.text import Line, printable, styled_diff, unified
+from ckfunc.base.text import Line, newlines, printable, styled_diff, unified
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.history import function_of, versions_of
 from ckfunc.deploy.plan.snapshot import application_key, overview, require_application, with_versions
-from ckfunc.deploy.resources import SETTINGS, newlines
+from ckfunc.deploy.resources import SETTINGS
 from ckfunc.manifest import environment_texts, load, setting_paths
 from ckfunc.manifest.definition import MANIFEST_NAME
 from ckfunc.manifest.edit import scalar_text, with_changes

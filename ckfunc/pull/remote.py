@@ -12,7 +12,7 @@ from dotenv.parser import Binding, parse_stream
 
 from ckfunc.base.frozen import frozen
 from ckfunc.base.secrets import Secret
-from ckfunc.deploy.resources import newlines
+from ckfunc.base.text import newlines
 from ckfunc.manifest.definition import (
     fits_dependency,
     fits_description,

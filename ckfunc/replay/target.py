@@ -21,8 +21,7 @@ from ckfunc.base.text import is_id, printable
 from ckfunc.bundle.project import Selection, Workspace
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.gates import GateOutcome
-from ckfunc.deploy.history import function_of, require_handler, version_of
-from ckfunc.deploy.resources import newlines
+from ckfunc.deploy.history import function_of, require_handler, same_script, version_of
 from ckfunc.emulator.options import ComparedSide, RunComparison
 from ckfunc.logs.entries import parse_since
 from ckfunc.logs.finding import read_invocation
@@ -155,7 +154,7 @@ class Deployed:
     def is_same(self, version: FunctionVersion, trigger_type: str) -> bool:
         """Return whether the working copy's handler and runtime equal the deployed ones."""
         here, deployed = self.working(), self.scripts({})
-        return newlines(here.handlers[trigger_type].text) == newlines(version.handler_script) and (
+        return same_script(version, here.handlers[trigger_type].text) and (
             (here.dependencies, here.environment, _init_text(here))
             == (deployed.dependencies, deployed.environment, _init_text(deployed))
         )

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from support.terminals import plain_text
 
 from ckfunc.base.errors import Problem
-from ckfunc.base.text import plain_text
 from ckfunc.check.findings import Finding, as_findings, compact_lines, frame, full_lines
 from ckfunc.check.subject import candidate_paths
 from ckfunc.check.typescript import parse_report

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 import ckfunc.deploy.show.text
 from ckfunc.base.errors import WrongApplication
 from ckfunc.base.secrets import Secret
-from ckfunc.base.text import STYLES, unified
+from ckfunc.base.text import STYLES, newlines, unified
 from ckfunc.deploy.plan.plan import ChangeAction, diff
 from ckfunc.deploy.plan.snapshot import require_application
-from ckfunc.deploy.resources import RESOURCES, Snapshot, newlines
+from ckfunc.deploy.resources import RESOURCES, Snapshot
 from ckfunc.model.application import ApplicationSettings, Dependency, Function, FunctionVersion, Runtime
 from ckfunc.model.project import Target
 

@@ -6,8 +6,9 @@ import json
 
 import pytest
 from deploy.world import World
+from support.terminals import plain_text
 
-from ckfunc.base.text import MOST_DIFF_LINES, STYLES, Line, line_count, plain_text, unified
+from ckfunc.base.text import MOST_DIFF_LINES, STYLES, Line, line_count, unified
 from ckfunc.deploy.apply.report import DeployReport, Ending, Item, ItemState
 from ckfunc.deploy.show.documents import plan_json
 from ckfunc.deploy.show.text import plan_lines, plan_summary, report_lines, report_summary

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.terminals import plain_text
 
-from ckfunc.base.text import plain_text
 from ckfunc.cli.app import App
 from ckfunc.testing.rendering import failure_lines, json_of
 from ckfunc.testing.running import CaseOptions, CaseResults, run_tests, working_copy

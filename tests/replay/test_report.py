@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from replay.lanes import PythonLane, World, opening, recorded, replayed
+from support.terminals import plain_text
 
 from ckfunc.base.secrets import Secret
-from ckfunc.base.text import plain_text
 from ckfunc.model.application import Status
 from ckfunc.replay.differences import Observed
 from ckfunc.replay.report import Redaction, Replay, replay_json, replay_lines

@@ -8,10 +8,12 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from ckfunc.base.text import Line, plain
 
 
 class Running:
@@ -80,3 +82,8 @@ def in_pipe(*arguments: str | Path) -> Iterator[Running]:
         process.wait()
         process.stdout.close()
         process.stderr.close()
+
+
+def plain_text(lines: Iterable[Line]) -> str:
+    """Return the text of lines without their styles, with a newline after each."""
+    return "".join(f"{plain(line)}\n" for line in lines)

@@ -9,10 +9,10 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from support.reports import junit_errors
+from support.terminals import plain_text
 from testing.files import case, failed, succeeded
 
 from ckfunc.base.errors import CkfuncError
-from ckfunc.base.text import plain_text
 from ckfunc.model.application import ConsoleLine, Status
 from ckfunc.testing.case import Case, CaseOutcome, CaseResult, CaseRun, Expectation, ExpectedValue, Miss, tally
 from ckfunc.testing.judging import judge

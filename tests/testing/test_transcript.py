@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from support.terminals import plain_text
 from testing.files import SENT, case, failed, step_run, succeeded
 
-from ckfunc.base.text import cells, plain_text
+from ckfunc.base.text import cells
 from ckfunc.model.application import ApiCall, Status
 from ckfunc.model.chat import MessageType
 from ckfunc.sandbox.acts import Act, SaidMessage, SentNotification, Verb

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, CkfuncError, UsageProblem
-from ckfunc.base.text import printable
+from ckfunc.base.text import newlines, printable
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_types
 from ckfunc.cli.options import argument, command, flag, integer, option, type_argument, yes_option
@@ -16,8 +16,7 @@ from ckfunc.deploy import run
 from ckfunc.deploy.apply.journal import deployed_at
 from ckfunc.deploy.apply.report import WRONG
 from ckfunc.deploy.cache import VersionCache
-from ckfunc.deploy.history import function_of, handler_of, reference, version_of, versions_of
-from ckfunc.deploy.resources import newlines
+from ckfunc.deploy.history import function_of, handler_of, reference, same_script, version_of, versions_of
 from ckfunc.deploy.show.versions import VersionTable, version_json
 from ckfunc.logs.finding import first_seen
 
@@ -129,7 +128,7 @@ def rollback(app: App, trigger_type: str, to: int | None, yes: bool) -> int:
     document = {**outcome, "result": "updated", "version": item.new_version}
     app.output.result(document, [] if app.settings.quiet else [line])
     here = _local_script(app, trigger_type)
-    if here is not None and newlines(here.text) != newlines(prepared.target.handler_script):
+    if here is not None and not same_script(prepared.target, here.text):
         app.output.talk(
             ("note: ", "warning"),
             f"{here.path} differs from the deployed version; your next `ckfunc deploy` will undo this rollback",

@@ -22,6 +22,7 @@ from ckfunc.base.text import digest
 from ckfunc.deploy.apply import idempotent
 from ckfunc.deploy.apply.idempotent import Overtaken
 from ckfunc.deploy.apply.report import DONE, Item, ItemState
+from ckfunc.deploy.history import same_script
 from ckfunc.deploy.plan.plan import CreateFunction, CreateVersion, Plan, Put, Step
 from ckfunc.deploy.plan.snapshot import overview, read_part, snapshot_of
 from ckfunc.deploy.resources import BY_KIND, FUNCTIONS, RUNTIME, SETTINGS, Part, Remote, Values
@@ -154,7 +155,7 @@ def _superseded_version(function: Function, plan: Plan, remote: Remote) -> Item:
         missing = Overtaken(f"the application no longer has a version of {name}", hint="check `ckfunc diff`")
         return conflict(plan, name, missing)
     script = next(step.script for step in plan.steps if isinstance(step, CreateVersion) and step.type == name)
-    if idempotent.same_script(theirs, script):
+    if same_script(theirs, script):
         done = ItemState.CREATED if old is None else ItemState.UPDATED
         return Item(FUNCTIONS, name, done, old, theirs.version_number, note=_SAME)
     return conflict(plan, name, idempotent.overtaken(function, theirs, script))

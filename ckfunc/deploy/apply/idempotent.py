@@ -14,8 +14,9 @@ from itertools import count
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from ckfunc.base.errors import ApiFailure, CkfuncError, NotFound, RequestRejected
-from ckfunc.base.text import digest
-from ckfunc.deploy.resources import Part, Remote, newlines
+from ckfunc.base.text import digest, newlines
+from ckfunc.deploy.history import same_script, script_digest
+from ckfunc.deploy.resources import Part, Remote
 
 if TYPE_CHECKING:
     from ckfunc.model.application import Function, FunctionVersion, NewFunction
@@ -119,11 +120,6 @@ def put(write: Callable[[], Part], read: Callable[[], Part], done: Callable[[Par
             if attempt >= TRIES:
                 raise
     raise AssertionError("unreachable")
-
-
-def same_script(version: FunctionVersion, script: str) -> bool:
-    """Return whether a version has this script, ignoring line endings."""
-    return newlines(version.handler_script) == newlines(script)
 
 
 def current(remote: Remote, function: Function) -> FunctionVersion | None:
@@ -247,7 +243,7 @@ def _first_after(remote: Remote, function: Function, base: int) -> FunctionVersi
 
 
 def _digests(theirs: FunctionVersion, script: str) -> str:
-    return f"theirs {digest(newlines(theirs.handler_script))[:12]}, yours {digest(newlines(script))[:12]}"
+    return f"theirs {script_digest(theirs)[:12]}, yours {digest(newlines(script))[:12]}"
 
 
 def _compare_hint(function: Function, number: int) -> str:

@@ -20,6 +20,7 @@ from ckfunc.deploy.apply.idempotent import Overtaken
 from ckfunc.deploy.apply.journal import Journal
 from ckfunc.deploy.apply.report import DONE, WRONG, Ending, Item, ItemState, Ledger
 from ckfunc.deploy.cache import VersionCache
+from ckfunc.deploy.history import same_script
 from ckfunc.deploy.plan.plan import CreateFunction, CreateVersion, Plan, Put, Step
 from ckfunc.deploy.plan.snapshot import read_part, snapshot_of
 from ckfunc.deploy.resources import BY_KIND, FUNCTIONS, WRITERS, Remote
@@ -217,7 +218,7 @@ class _StepRunner:
         self.ledger.record_write()
         self.cache.store_version(self.remote.identity, function.id, version)
         item = replace(item, new_version=version.version_number)
-        if not idempotent.same_script(version, step.script):
+        if not same_script(version, step.script):
             item = replace(item, note=f"the platform stored v{item.new_version} with a different script than was sent")
         elif version.version_number <= step.base_version:
             item = replace(

@@ -9,8 +9,9 @@ from sys import maxsize
 
 from ckfunc.base.clock import Clock
 from ckfunc.base.errors import CkfuncError
-from ckfunc.deploy.apply.idempotent import SETTLE_S, same_script
+from ckfunc.deploy.apply.idempotent import SETTLE_S
 from ckfunc.deploy.apply.report import DONE, WRONG, DeployReport, Ending, Item, ItemState, Ledger, in_order, untouched
+from ckfunc.deploy.history import same_script
 from ckfunc.deploy.plan.plan import Plan, ResourceChange, diff, disabled_warning
 from ckfunc.deploy.plan.snapshot import overview, snapshot_of
 from ckfunc.deploy.resources import BY_KIND, FUNCTIONS, RESOURCES, WRITERS, Remote, Snapshot, script_of

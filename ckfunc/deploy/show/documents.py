@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ckfunc.base.annotations import MARK
 from ckfunc.base.errors import EXIT_OK
-from ckfunc.base.text import printable, unified
+from ckfunc.base.text import one_line, printable, unified
 from ckfunc.deploy.gates import GateVerdict
 from ckfunc.deploy.plan.plan import ChangeAction, Plan, ResourceChange
 from ckfunc.deploy.resources import BY_KIND, FUNCTIONS
@@ -167,7 +167,7 @@ def _folded(plan: Plan) -> Iterator[str]:
     for change in plan.changes:
         if not BY_KIND[change.kind].source:
             continue
-        before, after = (side if isinstance(side, str) else "" for side in (change.before, change.after))
+        before, after = source_text(change.before), source_text(change.after)
         script = plan.files.get((change.kind, change.name))
         path = script.path if script else "nothing"
         lines = "\n".join(printable(line) for line in unified(before, after, "deployed" if before else "nothing", path))
@@ -178,9 +178,9 @@ def _folded(plan: Plan) -> Iterator[str]:
 
 def escaped(text: str) -> str:
     """Return untrusted text as Markdown that only shows it, without links, mentions or line breaks."""
-    return _SPECIAL.sub(r"\\\1", " ".join(printable(text).split())).replace("\\@", "@\u200b")
+    return _SPECIAL.sub(r"\\\1", one_line(text)).replace("\\@", "@\u200b")
 
 
 def _html(text: str) -> str:
-    flat = " ".join(printable(text).split())
+    flat = one_line(text)
     return flat.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("@", "@\u200b")

@@ -14,7 +14,17 @@ from typing import TYPE_CHECKING
 
 from ckfunc.base.annotations import Annotation, AnnotationLevel
 from ckfunc.base.secrets import Secret
-from ckfunc.base.text import USUAL_COLUMNS, Line, Segment, counted, line_count, printable, styled_diff, unified
+from ckfunc.base.text import (
+    USUAL_COLUMNS,
+    Line,
+    Segment,
+    counted,
+    line_count,
+    one_line,
+    printable,
+    styled_diff,
+    unified,
+)
 from ckfunc.deploy.apply.report import DONE, WRONG, DeployReport, Ending, Item, ItemState
 from ckfunc.deploy.plan.plan import ChangeAction, CreateFunction, Plan, Put, ResourceChange, Step
 from ckfunc.deploy.resources import BY_KIND, FUNCTIONS
@@ -55,8 +65,8 @@ def plan_summary(plan: Plan) -> str:
 def plan_lines(plan: Plan, *, with_sources: bool = True) -> list[Line]:
     """Return the plan as lines: changes with their diffs, unmanaged resources, warnings, and the summary last."""
     lines: list[Line] = []
-    labels = (len(_label(change)) for change in plan.changes)
-    width = max((label for label in labels if label <= _WIDEST_NAME), default=0)
+    lengths = (len(label(change.kind, change.name)) for change in plan.changes)
+    width = max((length for length in lengths if length <= _WIDEST_NAME), default=0)
     for change in plan.changes:
         lines.append(_change_line(plan, change, width))
         if with_sources and BY_KIND[change.kind].source:
@@ -75,7 +85,7 @@ def plan_annotations(plan: Plan) -> Iterator[Annotation]:
     """Yield the changes of a plan as annotations of its files, and its warnings."""
     for change in plan.changes:
         details = "".join(printable(text) for text, _ in _change_details(plan, change)).partition("  ")[0]
-        message = f"{plan.target.name}: {change.action.value} {_label(change)}: {details}"
+        message = f"{plan.target.name}: {change.action.value} {label(change.kind, change.name)}: {details}"
         path = script_path(plan, change) or "functions.yaml"
         yield Annotation(path, 0, 0, "plan", message, AnnotationLevel.NOTICE)
     for warning in plan.warnings:
@@ -90,10 +100,10 @@ def warning_lines(warnings: tuple[str, ...]) -> Iterator[Line]:
 
 def _change_line(plan: Plan, change: ResourceChange, width: int) -> Line:
     style = change.action.value
-    label = printable(_label(change)).replace("\n", " ")
+    name = printable(label(change.kind, change.name)).replace("\n", " ")
     return (
         Segment(f"  {SIGNS[change.action]} ", style),
-        Segment(label.ljust(width), style),
+        Segment(name.ljust(width), style),
         Segment("  "),
         *_change_details(plan, change),
     )
@@ -120,10 +130,6 @@ def _source_diff(plan: Plan, change: ResourceChange) -> Iterator[Segment]:
         yield Segment(counted(line_count(after), "line"), "muted")
         return
     yield from styled_diff(unified(before, after, *side_names(plan, change)))
-
-
-def _label(change: ResourceChange) -> str:
-    return change.name if change.kind == FUNCTIONS else label(change.kind, change.name)
 
 
 def label(kind: str, name: str) -> str:
@@ -218,7 +224,7 @@ def item_lines(items: Sequence[Item], *, width: int | None = None) -> list[Line]
 
     Consecutive items with the same reason show it once. `width` is in characters (None: USUAL_COLUMNS).
     """
-    names = [_one_line(label(item.kind, item.name)) for item in items]
+    names = [one_line(label(item.kind, item.name)) for item in items]
     # Long names get a line of their own, so that they do not move the outcome column to the right.
     column = max((len(name) for name in names if len(name) <= _WIDEST_ITEM), default=0)
     lines: list[Line] = []
@@ -233,12 +239,12 @@ def item_lines(items: Sequence[Item], *, width: int | None = None) -> list[Line]
 def step_text(step: Step | Item) -> str:
     """Describe a step that starts, or an item that is done, in a few words."""
     if isinstance(step, Item):
-        return f"{_one_line(label(step.kind, step.name))}: {step.result.value}"
+        return f"{one_line(label(step.kind, step.name))}: {step.result.value}"
     if isinstance(step, Put):
         return f"writing {BY_KIND[step.kind].noun if BY_KIND[step.kind].source else step.kind}"
     if isinstance(step, CreateFunction):
-        return f"creating {_one_line(step.function.type)}"
-    return f"deploying {_one_line(step.type)} v{step.base_version + 1}"
+        return f"creating {one_line(step.function.type)}"
+    return f"deploying {one_line(step.type)} v{step.base_version + 1}"
 
 
 def report_summary(report: DeployReport, undone: str | None = None) -> str:
@@ -291,7 +297,7 @@ def verdict_lines(verdicts: Sequence[GateVerdict]) -> list[Line]:
 
 def _item_lines(item: Item, name: str, column: int, width: int) -> Iterator[Line]:
     sign, style = _SIGNS[item.result]
-    reason = " ".join([_one_line(item.note or ""), *([f"({_one_line(item.hint)})"] if item.hint else [])]).strip()
+    reason = " ".join([one_line(item.note or ""), *([f"({one_line(item.hint)})"] if item.hint else [])]).strip()
     outcome = item.result.value + (f": {reason}" if reason else "")
     indent = 4 + column + 2 + _VERSIONS_WIDTH + 2
     if width - indent < _LEAST_ROOM and len(outcome) > width - indent and reason:
@@ -315,7 +321,3 @@ def _versions(item: Item) -> str:
     if new is None:
         return "" if old is None else f"v{old}"
     return f"v{new}" if old in (None, new) else f"v{old} → v{new}"
-
-
-def _one_line(text: str) -> str:
-    return " ".join(printable(text).split())

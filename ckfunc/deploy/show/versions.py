@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 from ckfunc.base.clock import timestamp
 from ckfunc.base.frozen import frozen
-from ckfunc.base.text import Line, Segment, line_count, printable, table
+from ckfunc.base.text import Line, Segment, line_count, newlines, one_line, shortened, table
 from ckfunc.deploy.history import script_digest
-from ckfunc.deploy.resources import newlines
 
 if TYPE_CHECKING:
     from ckfunc.deploy.blame import Commit
@@ -101,8 +100,7 @@ def commit_cell(commit: Commit | None) -> Segment:
 
 
 def _short(text: str) -> str:
-    line = " ".join(printable(text).split())
-    return line if len(line) <= 60 else f"{line[:59]}…"
+    return shortened(one_line(text), 60)
 
 
 def version_json(
