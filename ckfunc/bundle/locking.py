@@ -11,8 +11,7 @@ from ckfunc.base.errors import CkfuncError, InvalidManifest, LockOutdated, Probl
 from ckfunc.base.files import cache_dir, write_atomically
 from ckfunc.base.frozen import frozen
 from ckfunc.base.text import Line, nearest
-from ckfunc.manifest import managed_packages
-from ckfunc.manifest.project import lock_problems, lock_text, read_lock
+from ckfunc.manifest.project import lock_problems, lock_text, managed_packages, read_lock
 from ckfunc.model.application import PLATFORM_RANGES
 from ckfunc.model.lock import LOCK_NAME, LockChange, PackageLock, lock_changes
 from ckfunc.runtime.locks import Audit, audit, resolve

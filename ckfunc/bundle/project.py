@@ -20,7 +20,7 @@ from ckfunc.base.text import digest
 from ckfunc.bundle.cache import Bundle, BundleCache, BundleInput, bundle_key
 from ckfunc.bundle.graph import Files, Graph, Reader, Tree
 from ckfunc.bundle.source_map import SourceMap
-from ckfunc.manifest import find_target, load, managed_packages
+from ckfunc.manifest.project import find_target, load, managed_packages
 from ckfunc.manifest.sources import UNRESOLVED, merge_conflicts
 from ckfunc.model.execution import SyntaxProblem
 from ckfunc.model.project import Project, Script, Target

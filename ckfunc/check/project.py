@@ -24,7 +24,7 @@ from ckfunc.check.subject import AmbientTypes, Tools, any_mentions, candidate_pa
 from ckfunc.check.typescript import compiler, declarations_of_node, settings_files
 from ckfunc.deploy.gates import GateOutcome
 from ckfunc.deploy.plan.checks import UNCHECKED, installable, missing_modules
-from ckfunc.manifest import guests_allowed, watched_files
+from ckfunc.manifest.project import guests_allowed, watched_files
 from ckfunc.manifest.sources import UNRESOLVED
 from ckfunc.model.application import PLATFORM_RANGES
 from ckfunc.model.execution import Import, SyntaxProblem

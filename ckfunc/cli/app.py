@@ -79,7 +79,7 @@ class App:
         directory must not be used instead.
         """
         if self._root is None:
-            from ckfunc.manifest import find_root
+            from ckfunc.manifest.project import find_root
 
             root = find_root(self.directory)
             require_own_state(root)
@@ -155,7 +155,7 @@ class App:
     def variables(self, root: Path, target: Target) -> ConnectionVariables:
         """Return the variables with a target's addresses and credentials. Raises InvalidFiles."""
         from ckfunc.api.credentials import ConnectionVariables
-        from ckfunc.manifest import connection_variables
+        from ckfunc.manifest.variables import connection_variables
 
         return ConnectionVariables(*connection_variables(root, target.name, self.environ))
 

@@ -57,7 +57,7 @@ def complete_locked(ctx: click.Context, _: click.Parameter, incomplete: str) -> 
 
 def complete_targets(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
     """Return the targets of the manifest that begin with `incomplete`."""
-    from ckfunc.manifest import targets
+    from ckfunc.manifest.project import targets
 
     return _beginning(_of_project(ctx, targets) or (), incomplete)
 
@@ -104,7 +104,7 @@ def _known_types() -> list[str]:
 
 
 def _manifest_types(ctx: click.Context) -> tuple[str, ...]:
-    from ckfunc.manifest import function_types
+    from ckfunc.manifest.project import function_types
 
     return _of_project(ctx, function_types) or ()
 

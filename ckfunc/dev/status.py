@@ -20,7 +20,7 @@ from ckfunc.deploy.resources import FUNCTIONS
 from ckfunc.dev.watcher import Listener
 from ckfunc.logs.entries import LogEntry
 from ckfunc.logs.format import summary
-from ckfunc.manifest import function_types
+from ckfunc.manifest.project import function_types
 from ckfunc.model.application import Status
 from ckfunc.model.triggers import BY_TYPE
 from ckfunc.scaffold.templates import sample_event

@@ -31,7 +31,7 @@ from ckfunc.deploy.plan.plan import Plan
 from ckfunc.deploy.resources import FUNCTIONS
 from ckfunc.logs.entries import Gap, Item, LogEntry
 from ckfunc.logs.follow import StoppableClock, stream_logs
-from ckfunc.manifest import watched_files
+from ckfunc.manifest.project import watched_files
 from ckfunc.model.project import Project, Script
 from ckfunc.pull.update import remember_deployed
 from ckfunc.runtime.compiler import CachingCompiler

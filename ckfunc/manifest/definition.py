@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ckfunc.manifest.kinds import Entries, Field, Flag, Items, Number, Rule, Section, Text, Whole, schema_of
+from ckfunc.manifest.kinds import Entries, Field, Flag, Items, Number, Rule, Section, Text, Whole, schema_of, violated
 from ckfunc.manifest.sources import MAX_FILE_BYTES
 from ckfunc.manifest.variables import NAME, TEMPLATE
 from ckfunc.model.application import PLATFORM_PREFIX, PLATFORM_RANGES
@@ -348,11 +348,12 @@ def fits_script(text: str, *, blank: bool = False) -> bool:
 def _first_error(rules: tuple[Rule, ...], text: str) -> str | None:
     if not _is_unicode(text):
         return "contains characters that are not valid text"
-    return next((f"{rule.wrong} ({rule.hint})" for rule in rules if not rule.allows(text)), None)
+    broken = violated(rules, text)
+    return f"{broken.wrong} ({broken.hint})" if broken else None
 
 
 def _fits(rules: tuple[Rule, ...], text: str) -> bool:
-    return _is_unicode(text) and all(rule.allows(text) for rule in rules)
+    return _is_unicode(text) and violated(rules, text) is None
 
 
 def _is_unicode(text: str) -> bool:

@@ -18,7 +18,7 @@ from ckfunc.base.errors import CkfuncError, InvalidManifest, NoProject, Problem
 from ckfunc.base.files import write_atomically
 from ckfunc.base.frozen import frozen
 from ckfunc.manifest.definition import FUNCTION_TYPE, HANDLER_PATH, MANIFEST_NAME
-from ckfunc.manifest.kinds import Rule
+from ckfunc.manifest.kinds import Rule, violated
 from ckfunc.manifest.sources import Complaint, read_text, without_bom
 from ckfunc.manifest.tree import Mapping, Node, Scalar, Sequence, parse, refused, scalar
 
@@ -42,7 +42,7 @@ def add_function(root: Path, trigger_type: str, handler: str) -> None:
         raise NoProject(f"there is no {MANIFEST_NAME} in {root}", "run `ckfunc init` to create a project")
     text = read_text(path, MANIFEST_NAME)
     if isinstance(text, Complaint):
-        raise refused(Problem(MANIFEST_NAME, text.line, text.column, text.message, text.hint))
+        raise refused(text.problem(MANIFEST_NAME))
     body = without_bom(text)
     bom = text[: len(text) - len(body)]
     write_atomically(path, bom + with_function(body, trigger_type, handler), mode=path.stat().st_mode & 0o777)
@@ -73,7 +73,7 @@ def with_function(text: str, trigger_type: str, handler: str) -> str:
 
 
 def _require_valid(rules: tuple[Rule, ...], value: str, name: str) -> None:
-    if broken := next((rule for rule in rules if not rule.allows(value)), None):
+    if broken := violated(rules, value):
         raise CannotAdd(f"{name} {value!r} {broken.wrong}", broken.hint)
 
 

@@ -28,6 +28,11 @@ class Rule:
         return (re.fullmatch(self.pattern, text) is None) is self.forbidden
 
 
+def violated(rules: tuple[Rule, ...], text: str) -> Rule | None:
+    """Return the first rule that does not allow a text, or None."""
+    return next((rule for rule in rules if not rule.allows(text)), None)
+
+
 @frozen
 class Text:
     """A text. A `secret` text is never quoted in messages. With `whole_numbers`, an unquoted 42 is the text "42".

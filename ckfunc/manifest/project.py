@@ -88,7 +88,7 @@ def load(
     )
     bound_target = targeting.target_of(manifest, name, values.application)
     warnings = (*_warnings(manifest), *dict.fromkeys(values.unresolved))
-    section = targeting.section(manifest, name)
+    section = manifest.branch("targets", name)
     gates = _gates(section, manifest)
     watched = _watched(root, manifest, name)
     switches = targeting.settings_of(manifest, name)
@@ -115,8 +115,7 @@ def targets(root: Path) -> tuple[str, ...]:
 
     Raises NoProject, or InvalidManifest if the manifest is not YAML; ignores other errors in it.
     """
-    manifest = _manifest(root)
-    return targeting.target_names(manifest)
+    return targeting.target_names(_manifest(root))
 
 
 def find_target(root: Path, target: str | None, environ: Mapping[str, str]) -> tuple[Target, tuple[Problem, ...]]:
@@ -148,8 +147,7 @@ def function_types(root: Path) -> tuple[str, ...]:
 
     Raises NoProject, or InvalidManifest if the manifest is not YAML; ignores other errors in it.
     """
-    manifest = _manifest(root)
-    section = manifest.branch("functions")
+    section = _manifest(root).branch("functions")
     return tuple(section.keys) if section else ()
 
 
@@ -160,7 +158,7 @@ def dependency_places(root: Path) -> dict[str, tuple[int, int]]:
     """
     manifest = _manifest(root)
     runtime = manifest.branch("runtime")
-    section = runtime.branch("dependencies") if runtime else None
+    section = manifest.branch("runtime", "dependencies")
     key = runtime.keys.get("dependencies") if runtime else None
     places = {"": (key.line, key.column) if key else (1, 1)}
     return places | {name: (key.line, key.column) for name, key in (section.keys if section else {}).items()}
@@ -172,13 +170,11 @@ def managed_packages(root: Path) -> ManifestRuntime:
     The lock may be one of other dependencies; None if it is invalid. Raises NoProject, or InvalidManifest if the
     manifest is not YAML; ignores other errors.
     """
-    root = root.resolve()
-    manifest, problems = _read(root)
-    if manifest is None:
-        raise refused(*problems)
+    manifest = _manifest(root)
+    lock = None
     with contextlib.suppress(InvalidManifest):
-        return ManifestRuntime(_dependencies(manifest), allow_scripts=_allowed_scripts(manifest), lock=read_lock(root))
-    return ManifestRuntime(_dependencies(manifest), allow_scripts=_allowed_scripts(manifest))
+        lock = read_lock(root)
+    return ManifestRuntime(_dependencies(manifest), allow_scripts=_allowed_scripts(manifest), lock=lock)
 
 
 def lock_problems(root: Path) -> tuple[Problem, ...]:
@@ -199,22 +195,18 @@ def environment_texts(root: Path, target: str) -> tuple[dict[str, str] | None, d
     A missing section is None. Raises NoProject, or InvalidManifest if the manifest is not YAML.
     """
     manifest = _manifest(root)
-    sections = (manifest.branch("runtime"), targeting.section(manifest, target))
-    branches = [section.branch("environment") if section else None for section in sections]
-    runtime, own = ({name: leaf.text for name, leaf in each.leaves().items()} if each else None for each in branches)
-    return runtime, own
+    runtime, own = manifest.branch("runtime", "environment"), manifest.branch("targets", target, "environment")
+    return _texts(runtime), _texts(own)
 
 
 def setting_paths(root: Path, target: str) -> dict[str, tuple[str, ...]]:
     """Return the path in the manifest of each setting of `target`. Raises the same errors as `environment_texts`."""
-    manifest = _manifest(root)
-    return targeting.setting_places(manifest, target)
+    return targeting.setting_places(_manifest(root), target)
 
 
 def guests_allowed(root: Path) -> tuple[Problem, ...]:
     """Return warnings about guest users. Raises the same errors as `environment_texts`."""
-    manifest = _manifest(root)
-    return tuple(targeting.guest_warnings(manifest))
+    return tuple(targeting.guest_warnings(_manifest(root)))
 
 
 def referenced_variables(root: Path, target: str) -> tuple[str, ...]:
@@ -222,9 +214,8 @@ def referenced_variables(root: Path, target: str) -> tuple[str, ...]:
 
     Raises NoProject, or InvalidManifest if the manifest is not YAML.
     """
-    manifest = _manifest(root)
     runtime, own = environment_texts(root, target)
-    section = targeting.section(manifest, target)
+    section = _manifest(root).branch("targets", target)
     application = section.text("application") if section else None
     texts = [*{**(runtime or {}), **(own or {})}.values(), application or ""]
     return tuple(sorted({name for text in texts for name, _ in references(text)}))
@@ -232,8 +223,7 @@ def referenced_variables(root: Path, target: str) -> tuple[str, ...]:
 
 def is_protected(root: Path, target: str) -> bool:
     """Return whether the manifest protects `target`. Raises the same errors as `referenced_variables`."""
-    manifest = _manifest(root)
-    section = targeting.section(manifest, target)
+    section = _manifest(root).branch("targets", target)
     return section is not None and section.flag("protected")
 
 
@@ -268,7 +258,7 @@ def _read(root: Path) -> tuple[Branch | None, tuple[Problem, ...]]:
     if isinstance(text, Complaint):
         if not (root / MANIFEST_NAME).is_symlink() and not (root / MANIFEST_NAME).exists():
             raise NoProject(f"there is no {MANIFEST_NAME} in {root}", "run `ckfunc init` to create a project")
-        return None, (Problem(MANIFEST_NAME, text.line, text.column, text.message, text.hint),)
+        return None, (text.problem(MANIFEST_NAME),)
     tree = parse(without_bom(text), MANIFEST_NAME)
     if tree is None:
         return None, (Problem(MANIFEST_NAME, 1, 1, "the file is empty", "start with `version: 1`"),)
@@ -305,8 +295,11 @@ def _nothing_managed(manifest: Branch) -> Iterator[Problem]:
 
 
 def _dependencies(manifest: Branch) -> dict[str, str] | None:
-    runtime = manifest.branch("runtime")
-    section = runtime.branch("dependencies") if runtime else None
+    return _texts(manifest.branch("runtime", "dependencies"))
+
+
+def _texts(section: Branch | None) -> dict[str, str] | None:
+    """Return the valid entries of a section as texts; None without a section."""
     return {name: leaf.text for name, leaf in section.leaves().items()} if section else None
 
 
@@ -387,7 +380,7 @@ def lock_text(lock: PackageLock) -> str:
 def _drift(manifest: Branch, dependencies: Mapping[str, str] | None, lock: PackageLock) -> Iterator[Problem]:
     """Yield a problem for each dependency of the manifest that the lock was not made for, and the reverse."""
     runtime = manifest.branch("runtime")
-    section = runtime.branch("dependencies") if runtime else None
+    section = manifest.branch("runtime", "dependencies")
     keys = section.keys if section else {}
     heading = (runtime.keys.get("dependencies") if runtime else None) or manifest.node
     if dependencies is None:

@@ -34,6 +34,10 @@ class Complaint:
     line: int = 0
     column: int = 0
 
+    def problem(self, path: str) -> Problem:
+        """Return it as a problem of the file at `path`."""
+        return Problem(path, self.line, self.column, self.message, self.hint)
+
 
 def read_text(path: Path, name: str, *, pipe: bool = False) -> str | Complaint:
     """Return the text of a regular UTF-8 file, or the reason why it cannot be read.

@@ -74,15 +74,9 @@ def choose(manifest: Branch, name: str | None, *, first: bool = False) -> str:
     return defined[0]
 
 
-def section(manifest: Branch, name: str) -> Branch | None:
-    """Return the section of a target; None for a target without one."""
-    targets = manifest.branch("targets")
-    return targets.branch(name) if targets else None
-
-
 def target_of(manifest: Branch, name: str, application: str | None) -> Target:
     """Return the target `name`, bound to `application`."""
-    target_section = section(manifest, name)
+    target_section = manifest.branch("targets", name)
     if target_section is None:
         return Target(name, emulator=name == LOCAL)
     return Target(name, target_section.flag("emulator"), application, target_section.flag("protected"))
@@ -154,7 +148,7 @@ def resolve(
     Overridden values and those of other targets are ignored. Problems never contain values. With `lenient`, a reference
     to a variable without a value stays unchanged, and an application with such a reference is None.
     """
-    target_section = section(manifest, target)
+    target_section = manifest.branch("targets", target)
     environment = _environment(manifest, target_section)
     application = target_section.leaf("application") if target_section else None
     leaves = [*(environment or {}).values(), *([application] if application else [])]
@@ -189,7 +183,7 @@ def resolve_application(
     manifest: Branch, target: str, root: Path, environ: Mapping[str, str]
 ) -> tuple[str | None, tuple[Problem, ...]]:
     """Return the application that `target` is bound to, and the problems in resolving it."""
-    target_section = section(manifest, target)
+    target_section = manifest.branch("targets", target)
     leaf = target_section.leaf("application") if target_section else None
     if leaf is None:
         return None, ()
@@ -300,8 +294,7 @@ def _defined(manifest: Branch) -> tuple[str, ...]:
 
 
 def _environment(manifest: Branch, target: Branch | None) -> dict[str, Leaf] | None:
-    runtime = manifest.branch("runtime")
-    base = runtime.branch("environment") if runtime else None
+    base = manifest.branch("runtime", "environment")
     override = target.branch("environment") if target else None
     if base is None and override is None:
         return None
@@ -324,8 +317,7 @@ def _source_offset(node: Scalar, offset: int) -> int:
 
 def _settings(manifest: Branch, target_name: str) -> Iterator[tuple[tuple[str, ...], Leaf]]:
     """Yield the settings of a target with their paths: those of all targets, then its own, which override them."""
-    own = section(manifest, target_name)
-    for path, branch in (((), manifest), (("targets", target_name), own)):
-        settings = branch.branch("settings") if branch else None
+    for path in (("settings",), ("targets", target_name, "settings")):
+        settings = manifest.branch(*path)
         for name, leaf in (settings.leaves() if settings else {}).items():
-            yield (*path, "settings", name), leaf
+            yield (*path, name), leaf

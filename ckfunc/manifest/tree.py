@@ -345,15 +345,28 @@ def json_value(node: Node, report: Report) -> Any:
     return [json_value(item, report) for item in node.items]
 
 
-def _object(node: Mapping, report: Report) -> dict[str, Any]:
-    document: dict[str, Any] = {}
+def unique_entries(
+    node: Mapping, report: Report, name_of: Callable[[str], str] = lambda _: ""
+) -> Iterator[tuple[Scalar, Node]]:
+    """Yield the entries whose key is a text, each key once; report all others.
+
+    `name_of` returns how a duplicate key is shown after "duplicate key".
+    """
     first: dict[str, Scalar] = {}
     for key, value in node.entries:
         if not isinstance(key, Scalar):
             report(key, "a key must be a single text", "quote it if it starts with { or [")
         elif (other := first.setdefault(key.text, key)) is not key:
-            report(key, f"duplicate key, first at line {other.line}, column {other.column}", "keep one")
-        elif key.plain and key.text == "<<":
+            name = name_of(key.text)
+            report(key, f"duplicate key{name}, first at line {other.line}, column {other.column}", "keep one")
+        else:
+            yield key, value
+
+
+def _object(node: Mapping, report: Report) -> dict[str, Any]:
+    document: dict[str, Any] = {}
+    for key, value in unique_entries(node, report):
+        if key.plain and key.text == "<<":
             report(key, "merge keys are not supported", "write the entries out, or quote the key")
         else:
             document[key.text] = json_value(value, report)

@@ -11,8 +11,8 @@ from ckfunc.base.errors import Problem
 from ckfunc.base.frozen import frozen
 from ckfunc.base.text import did_you_mean
 from ckfunc.manifest.definition import MANIFEST_NAME
-from ckfunc.manifest.kinds import Data, Entries, Field, Flag, Items, Kind, Number, Rule, Section, Text, Whole
-from ckfunc.manifest.tree import Mapping, Node, Scalar, Sequence, boolean, json_value, retyped_as
+from ckfunc.manifest.kinds import Data, Entries, Field, Flag, Items, Kind, Number, Section, Text, Whole, violated
+from ckfunc.manifest.tree import Mapping, Node, Scalar, Sequence, boolean, json_value, retyped_as, unique_entries
 
 _BOOLEAN_WORDS = {"yes", "no", "on", "off", "true", "false", "1", "0", "y", "n"}
 
@@ -38,10 +38,12 @@ class Branch:
     keys: dict[str, Scalar] = field(default_factory=dict)
     values: dict[str, Checked] = field(default_factory=dict)
 
-    def branch(self, name: str) -> Branch | None:
-        """Return the valid mapping under `name`, or None."""
-        value = self.values.get(name)
-        return value if isinstance(value, Branch) else None
+    def branch(self, *path: str) -> Branch | None:
+        """Return the valid mapping at a path of keys, or None."""
+        branch: Checked | None = self
+        for name in path:
+            branch = branch.values.get(name) if isinstance(branch, Branch) else None
+        return branch if isinstance(branch, Branch) else None
 
     def leaf(self, name: str) -> Leaf | None:
         """Return the valid text, boolean or number under `name`, or None."""
@@ -203,11 +205,11 @@ class _Check:
         branch = Branch(mapping)
         secret = isinstance(kind.kind, Text) and kind.kind.secret
         for key, value in self._unique(mapping, secret=secret):
-            violated = next((rule for rule in kind.key_rules if not rule.allows(key.text)), None)
-            if violated:
-                hint = _merge_hint(key) or violated.hint
+            broken = violated(kind.key_rules, key.text)
+            if broken:
+                hint = _merge_hint(key) or broken.hint
                 name = "this" if secret and not key.text.isidentifier() else _quoted_name(key.text).lstrip() or "this"
-                self._report(key, f"{name} {violated.wrong}", hint)
+                self._report(key, f"{name} {broken.wrong}", hint)
                 if isinstance(kind.kind, Section):
                     self.value(kind.kind, value, _Place(f"this {kind.entry}", key))
             else:
@@ -216,15 +218,9 @@ class _Check:
 
     def _unique(self, mapping: Mapping, *, secret: bool) -> Iterator[tuple[Scalar, Node]]:
         """Yield the entries whose key is a text, each key once; report all others."""
-        first: dict[str, Scalar] = {}
-        for key, value in mapping.entries:
-            if not isinstance(key, Scalar):
-                self._report(key, "a key must be a single text", "quote it if it starts with { or [")
-            elif (other := first.setdefault(key.text, key)) is not key:
-                name = _quoted_name(key.text) if not secret or key.text.isidentifier() else ""
-                self._report(key, f"duplicate key{name}, first at line {other.line}, column {other.column}", "keep one")
-            else:
-                yield key, value
+        return unique_entries(
+            mapping, self._report, lambda key: _quoted_name(key) if not secret or key.isidentifier() else ""
+        )
 
     @staticmethod
     def _add(branch: Branch, key: Scalar, checked: Checked | None, name: str | None = None) -> None:
@@ -240,17 +236,17 @@ class _Check:
         retyped = retyped_as(scalar.text) if scalar.plain else None
         if retyped == "null":
             empty = f'an empty string is `{place.label}: ""`'
-            hint = "add a value, or remove the key" if _violated(kind.rules, "") else empty
+            hint = "add a value, or remove the key" if violated(kind.rules, "") else empty
             self._report(place.key or scalar, f"{place.label} has no value", hint)
             return None
-        violated = _violated(kind.rules, scalar.text)
+        broken = violated(kind.rules, scalar.text)
         if retyped and not (kind.whole_numbers and scalar.text.isdecimal()):
             quoted = '"…"' if kind.secret else f'"{scalar.text}"'
-            hint = violated.hint if violated else f"quote it: `{place.label}: {quoted}`"
+            hint = broken.hint if broken else f"quote it: `{place.label}: {quoted}`"
             self._report(scalar, f"{place.label} is {retyped}, and must be a string", hint)
             return None
-        if violated:
-            self._report(scalar, f"{place.label} {violated.wrong}", violated.hint)
+        if broken:
+            self._report(scalar, f"{place.label} {broken.wrong}", broken.hint)
             return None
         if kind.choices and scalar.text not in kind.choices:
             hint = did_you_mean(scalar.text, kind.choices) or one_of(kind.choices)
@@ -320,10 +316,6 @@ class _Check:
         actual = "a mapping" if isinstance(node, Mapping) else "a list"
         self._report(node, f"{place.label} must be {expected}, not {actual}", "quote it if it starts with { or [")
         return None
-
-
-def _violated(rules: tuple[Rule, ...], text: str) -> Rule | None:
-    return next((rule for rule in rules if not rule.allows(text)), None)
 
 
 def _is_null(node: Node) -> bool:

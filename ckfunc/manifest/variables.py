@@ -111,7 +111,7 @@ def read_env_file(path: Path) -> tuple[dict[str, str], list[Problem]]:
 
     text = read_text(path, path.name, pipe=True)
     if isinstance(text, Complaint):
-        return {}, [Problem(path.name, text.line, text.column, text.message, text.hint)]
+        return {}, [text.problem(path.name)]
     values: dict[str, str] = {}
     problems = []
     for binding in parse_stream(io.StringIO(newlines(without_bom(text)))):

@@ -18,9 +18,9 @@ from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.history import function_of, versions_of
 from ckfunc.deploy.plan.snapshot import application_key, overview, require_application, with_versions
 from ckfunc.deploy.resources import SETTINGS
-from ckfunc.manifest import environment_texts, load, setting_paths
 from ckfunc.manifest.definition import MANIFEST_NAME
 from ckfunc.manifest.edit import scalar_text, with_changes
+from ckfunc.manifest.project import environment_texts, load, setting_paths
 from ckfunc.manifest.tree import scalar
 from ckfunc.manifest.variables import whole_reference
 from ckfunc.model.project import Project, Target

@@ -26,7 +26,7 @@ from ckfunc.emulator.options import ComparedSide, RunComparison
 from ckfunc.logs.entries import parse_since
 from ckfunc.logs.finding import read_invocation
 from ckfunc.logs.tail import InvocationListing
-from ckfunc.manifest import emulator_target
+from ckfunc.manifest.project import emulator_target
 from ckfunc.model.application import Function, FunctionVersion, Invocation, InvocationDetail, Runtime, Status
 from ckfunc.model.execution import Determinism
 from ckfunc.model.project import Project, Script

@@ -15,7 +15,7 @@ from ckfunc.base.annotations import MARK
 from ckfunc.base.errors import CkfuncError, UsageProblem
 from ckfunc.base.frozen import frozen
 from ckfunc.base.git import GitMissing, GitRefused, git, repository_of
-from ckfunc.manifest import is_protected, referenced_variables, targets
+from ckfunc.manifest.project import is_protected, referenced_variables, targets
 from ckfunc.scaffold.templates import render
 from ckfunc.scaffold.writing import Written, write_all
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from ckfunc.base.errors import CkfuncError, UsageProblem
 from ckfunc.base.files import read_file
 from ckfunc.base.text import nearest
-from ckfunc.manifest import add_function
 from ckfunc.manifest.definition import fits_type
+from ckfunc.manifest.edit import add_function
 from ckfunc.model.triggers import BY_TYPE, Trigger
 from ckfunc.scaffold.stubs import Schemas, node_stub, stub_files
 from ckfunc.scaffold.templates import render

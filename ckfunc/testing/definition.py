@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 
 from ckfunc.emulator.http.bodies import FILE_BYTES
-from ckfunc.manifest import json_schema
-from ckfunc.manifest.definition import ENVIRONMENT, FUNCTION_TYPE
+from ckfunc.manifest.definition import ENVIRONMENT, FUNCTION_TYPE, json_schema
 from ckfunc.manifest.kinds import Data, Entries, Field, Flag, Items, Rule, Section, Text, Whole, schema_of
 from ckfunc.model.application import Status
 from ckfunc.model.chat import ChannelType

@@ -19,7 +19,7 @@ from ckfunc.base.secrets import Secret
 from ckfunc.bundle.project import Selection, Workspace
 from ckfunc.emulator.options import CaseDraft, ConversationDraft
 from ckfunc.logs.finding import read_invocation
-from ckfunc.manifest import emulator_target
+from ckfunc.manifest.project import emulator_target
 from ckfunc.model.application import Invocation, InvocationDetail
 from ckfunc.model.project import Project
 from ckfunc.sandbox.acts import RecordedConversation

@@ -18,7 +18,7 @@ from ckfunc.base.text import Line
 from ckfunc.base.workers import each_in
 from ckfunc.bundle.project import Bundler
 from ckfunc.deploy.gates import GateOutcome
-from ckfunc.manifest import load
+from ckfunc.manifest.project import load
 from ckfunc.model.application import Status
 from ckfunc.model.execution import Determinism
 from ckfunc.model.job import Seed

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from ckfunc.manifest import load
+from ckfunc.manifest.project import load
 from ckfunc.model.project import Project, Script
 
 Make = Callable[..., Project]

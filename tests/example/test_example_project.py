@@ -10,7 +10,7 @@ from support.typescript import tsc
 
 from ckfunc.base.errors import InvalidManifest
 from ckfunc.base.secrets import revealed
-from ckfunc.manifest import load, targets
+from ckfunc.manifest.project import load, targets
 from ckfunc.scaffold.project import project_files
 from ckfunc.scaffold.stubs import Schemas, scope_of, write_stubs
 

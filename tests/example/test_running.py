@@ -16,7 +16,7 @@ from ckfunc.api import Client, Connection
 from ckfunc.base.secrets import Secret
 from ckfunc.bundle.requirements import Requirements
 from ckfunc.deploy import run
-from ckfunc.manifest import load
+from ckfunc.manifest.project import load
 from ckfunc.model.execution import Compiled
 from ckfunc.model.triggers import TRIGGERS
 from ckfunc.runtime.compiler import CompilerProcess

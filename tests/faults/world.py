@@ -25,7 +25,7 @@ from ckfunc.deploy.plan.checks import installed_marker
 from ckfunc.emulator.emulator import Emulator
 from ckfunc.emulator.store import application, functions
 from ckfunc.emulator.store.database import Database, connect
-from ckfunc.manifest import load
+from ckfunc.manifest.project import load
 from ckfunc.model.application import ApplicationSettings, NewFunction
 from ckfunc.model.project import Project
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ckfunc.base.errors import InvalidManifest
-from ckfunc.manifest import load
+from ckfunc.manifest.project import load
 
 HANDLER = "export default async () => true;\n"
 

@@ -12,8 +12,9 @@ from jsonschema import Draft7Validator
 from manifest.projects import EXAMPLE, HANDLER, project
 
 from ckfunc.base.errors import CkfuncError, InvalidManifest
-from ckfunc.manifest import json_schema, load, targets, watched_files
+from ckfunc.manifest.definition import json_schema
 from ckfunc.manifest.edit import with_function
+from ckfunc.manifest.project import load, targets, watched_files
 from ckfunc.manifest.targets import TargetNeeded
 from ckfunc.manifest.tree import retyped_as
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from manifest.projects import EXAMPLE, HANDLER, MINIMAL, project
 
 from ckfunc.base.errors import CkfuncError, InvalidManifest, NoProject
-from ckfunc.manifest import add_function, load
-from ckfunc.manifest.edit import CannotAdd, with_function
+from ckfunc.manifest.edit import CannotAdd, add_function, with_function
+from ckfunc.manifest.project import load
 from ckfunc.manifest.tree import parse
 
 # The content of the file, and the lines that are added after the given line (from 1).

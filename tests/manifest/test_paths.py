@@ -9,7 +9,7 @@ import pytest
 from manifest.projects import HANDLER, project
 
 from ckfunc.base.errors import InvalidManifest
-from ckfunc.manifest import load, watched_files
+from ckfunc.manifest.project import load, watched_files
 from ckfunc.manifest.sources import Spelling, same_letters
 
 

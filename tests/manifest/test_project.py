@@ -9,7 +9,7 @@ from manifest.projects import EXAMPLE, HANDLER, MINIMAL, project
 
 from ckfunc.base.errors import InvalidManifest, NoProject
 from ckfunc.base.secrets import revealed
-from ckfunc.manifest import find_root, load, targets, watched_files
+from ckfunc.manifest.project import find_root, load, targets, watched_files
 from ckfunc.manifest.targets import NoSuchTarget, TargetNeeded
 from ckfunc.model.project import ManifestFunction, Script, Target
 

@@ -9,7 +9,8 @@ import pytest
 import yaml
 from manifest.projects import MINIMAL, problems, project
 
-from ckfunc.manifest import guests_allowed, json_schema, load, setting_paths
+from ckfunc.manifest.definition import json_schema
+from ckfunc.manifest.project import guests_allowed, load, setting_paths
 
 BOTH = "settings: {guest_users: false, user_created_channels: true}\n"
 START = "functions:\n  user.attempted.start_session: {handler: a.ts}\n"

@@ -10,7 +10,8 @@ from jsonschema import Draft7Validator
 from manifest.projects import EXAMPLE, HANDLER, MINIMAL, problems, project
 
 from ckfunc.base.errors import InvalidManifest
-from ckfunc.manifest import json_schema, load
+from ckfunc.manifest.definition import json_schema
+from ckfunc.manifest.project import load
 from ckfunc.manifest.tree import MAX_PROBLEMS
 
 FUNCTIONS = "functions: {user.sent.message: {handler: a.ts}}\n"

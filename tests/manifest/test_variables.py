@@ -13,8 +13,8 @@ from manifest.projects import MINIMAL, problems, project
 
 from ckfunc.base.errors import InvalidManifest
 from ckfunc.base.secrets import revealed
-from ckfunc.manifest import connection_variables, load
-from ckfunc.manifest.variables import expand, references
+from ckfunc.manifest.project import load
+from ckfunc.manifest.variables import connection_variables, expand, references
 
 MANIFEST = "version: 1\nruntime:\n  environment:\n    A: {value}\ntargets: {{staging: {{}}}}\n"
 

@@ -19,9 +19,9 @@ from support.typescript import tsc
 from ckfunc.base.errors import EXIT_CODES
 from ckfunc.base.secrets import revealed
 from ckfunc.cli.main import COMMANDS
-from ckfunc.manifest import load, targets
 from ckfunc.manifest.definition import MANIFEST, PLATFORM_PACKAGES
 from ckfunc.manifest.kinds import Entries, Section
+from ckfunc.manifest.project import load, targets
 from ckfunc.manifest.variables import CONNECTION_NAMES
 from ckfunc.model.triggers import TRIGGERS
 from ckfunc.scaffold.project import init

@@ -10,7 +10,9 @@ import pytest
 import yaml
 
 from ckfunc.base.errors import CkfuncError
-from ckfunc.manifest import add_function, json_schema, load
+from ckfunc.manifest.definition import json_schema
+from ckfunc.manifest.edit import add_function
+from ckfunc.manifest.project import load
 from ckfunc.model.project import Target
 from ckfunc.model.triggers import TRIGGERS
 from ckfunc.scaffold.project import init, new_handler

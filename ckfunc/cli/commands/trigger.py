@@ -60,7 +60,7 @@ def event_from(data: str | None) -> dict[str, Any]:
 
 
 def _print(app: App, trigger_type: str, answer: Mapping[str, Any]) -> None:
-    from ckfunc.manifest import function_types
+    from ckfunc.manifest.project import function_types
 
     run, output = answer.get("invocation"), app.output
     if run is None:

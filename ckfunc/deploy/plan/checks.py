@@ -170,7 +170,7 @@ def missing_modules(
 
 def _located(root: Path, failure: DependenciesFailed) -> Problem:
     """Return a failure as a problem at its entry of functions.yaml, or at the whole section if no entry matches."""
-    from ckfunc.manifest import dependency_places  # imports YAML, which is only needed after a failure
+    from ckfunc.manifest.project import dependency_places  # imports YAML, which is only needed after a failure
 
     named = _NAMED.search(failure.message)
     places = dependency_places(root)
