@@ -56,46 +56,33 @@ def failure(answer: Answer, method: str, subject: str, server: str, hidden: Coll
     action = purpose(method, subject)
     reason = explanation(answer.body, hidden)
     because = f": {reason}" if reason else ""
+    kind: type[ApiFailure]
+    hint: str | None
     if status == 401:
-        return CredentialsRejected(
-            f"{action}: {server} does not accept these credentials{because}",
-            hint="check CHATKITTY_CLIENT_ID and CHATKITTY_CLIENT_SECRET",
-            status=status,
-        )
-    if status == 403:
-        return CredentialsRejected(
-            f"{action}: these credentials do not allow it{because}",
-            hint="grant the client the required scopes in the ChatKitty dashboard",
-            status=status,
-        )
-    if status == 404:
-        return NotFound(
-            f"{action}: not found (404) at {server}{because}",
-            hint="it may have been removed by a change or reset of the emulator's data"
-            if EMULATOR_HEADER in answer.headers
-            else "check CHATKITTY_API_URL, and that the credentials belong to the right application",
-            status=status,
-        )
-    if status == 429 or status >= 500:
+        kind, problem = CredentialsRejected, f"{server} does not accept these credentials{because}"
+        hint = "check CHATKITTY_CLIENT_ID and CHATKITTY_CLIENT_SECRET"
+    elif status == 403:
+        kind, problem = CredentialsRejected, f"these credentials do not allow it{because}"
+        hint = "grant the client the required scopes in the ChatKitty dashboard"
+    elif status == 404:
+        kind, problem = NotFound, f"not found (404) at {server}{because}"
+        hint = "check CHATKITTY_API_URL, and that the credentials belong to the right application"
+        if EMULATOR_HEADER in answer.headers:
+            hint = "it may have been removed by a change or reset of the emulator's data"
+    elif status == 429 or status >= 500:
         stored = _storage_failure(answer.body)
-        return ServiceTrouble(
-            f"{action}: {stored}" if stored else f"{action}: {server} answered {status}{because}",
-            hint=None if stored else "wait a moment and run the command again; finished steps are not repeated",
-            status=status,
-        )
-    if status < 400:
-        return UnreadableAnswer(
-            f"{action}: {server} answered {status}, an unexpected status; redirects are not followed",
-            hint="check CHATKITTY_API_URL",
-            status=status,
-        )
-    return RequestRejected(
-        f"{action}: {server} rejected the request with {status}{because}",
-        hint="fix the problem and run the command again"
-        if because
-        else "try the same in the ChatKitty dashboard to see the reason",
-        status=status,
-    )
+        kind, problem = ServiceTrouble, stored or f"{server} answered {status}{because}"
+        hint = None if stored else "wait a moment and run the command again; finished steps are not repeated"
+    elif status < 400:
+        kind = UnreadableAnswer
+        problem = f"{server} answered {status}, an unexpected status; redirects are not followed"
+        hint = "check CHATKITTY_API_URL"
+    else:
+        kind, problem = RequestRejected, f"{server} rejected the request with {status}{because}"
+        hint = "try the same in the ChatKitty dashboard to see the reason"
+        if because:
+            hint = "fix the problem and run the command again"
+    return kind(f"{action}: {problem}", hint=hint, status=status)
 
 
 def explanation(body: bytes, hidden: Collection[Secret] = ()) -> str:

@@ -145,15 +145,13 @@ class Client:
 
     def application(self) -> Application:
         """Read the application that the credentials belong to."""
-        subject = "the application"
-        document = self._read(subject, read_application, self.session.get("/v1/application", subject))
-        self._application_id = document.id
-        return document
+        application = self._get("/v1/application", "the application", read_application)
+        self._application_id = application.id
+        return application
 
     def settings(self) -> ApplicationSettings:
         """Read the application's settings."""
-        subject = "the application's settings"
-        return self._read(subject, read_settings, self.session.get("/v1/application/settings", subject))
+        return self._get("/v1/application/settings", "the application's settings", read_settings)
 
     def update_settings(self, settings: ApplicationSettings) -> ApplicationSettings:
         """Replace the application's settings and return the new ones."""
@@ -200,9 +198,7 @@ class Client:
 
         def fetch(number: int) -> Page[Function]:
             query = {"page": number, "size": _FUNCTIONS_PAGE}
-            return self._page(
-                subject, "functions", read_function, self.session.get(f"{_RUNTIME}/functions", subject, query)
-            )
+            return self._page(f"{_RUNTIME}/functions", subject, "functions", read_function, query)
 
         return tuple(all_items(fetch, subject))
 
@@ -214,20 +210,16 @@ class Client:
 
     def function(self, function_id: int) -> Function:
         """Read one function."""
-        subject = f"function {function_id}"
-        return self._read(subject, read_function, self.session.get(f"/v1/functions/{function_id}", subject))
+        return self._get(f"/v1/functions/{function_id}", f"function {function_id}", read_function)
 
     def current_version(self, function_id: int) -> FunctionVersion:
         """Read the deployed version. Raises NotFound if there is none."""
         subject = f"the current version of function {function_id}"
-        return self._read(
-            subject, read_version, self.session.get(f"/v1/functions/{function_id}/current-version", subject)
-        )
+        return self._get(f"/v1/functions/{function_id}/current-version", subject, read_version)
 
     def version(self, version_id: int) -> FunctionVersion:
         """Read a version by its id, which differs from its number."""
-        subject = f"function version {version_id}"
-        return self._read(subject, read_version, self.session.get(f"/v1/function-versions/{version_id}", subject))
+        return self._get(f"/v1/function-versions/{version_id}", f"function version {version_id}", read_version)
 
     def versions(self, function_id: int) -> Iterator[FunctionVersion]:
         """Read the versions of a function page by page, newest first."""
@@ -235,8 +227,7 @@ class Client:
 
         def fetch(number: int) -> Page[FunctionVersion]:
             query = {"page": number, "size": _VERSIONS_PAGE, "sort": "id,desc"}
-            document = self.session.get(f"/v1/functions/{function_id}/versions", subject, query)
-            return self._page(subject, "versions", read_version, document)
+            return self._page(f"/v1/functions/{function_id}/versions", subject, "versions", read_version, query)
 
         return all_items(fetch, subject)
 
@@ -256,8 +247,7 @@ class Client:
         """Read one page of a function's runs."""
         subject = f"the invocations of function {function_id}"
         query = {"page": page, "size": size, "sort": sort}
-        document = self.session.get(f"/v1/functions/{function_id}/invocations", subject, query)
-        return self._page(subject, "invocations", read_invocation, document)
+        return self._page(f"/v1/functions/{function_id}/invocations", subject, "invocations", read_invocation, query)
 
     # -- reading -------------------------------------------------------------------------------------------------
 
@@ -268,8 +258,13 @@ class Client:
         self.session.add_secrets(value for name, value in runtime.environment.items() if _is_secret(name))
         return runtime
 
-    def _page(self, subject: str, name: str, read: Callable[[Any], T], document: Any) -> Page[T]:
-        return self._read(subject, lambda document: read_page(document, name, read), document)
+    def _page(
+        self, path: str, subject: str, name: str, read: Callable[[Any], T], query: Mapping[str, object]
+    ) -> Page[T]:
+        return self._get(path, subject, lambda document: read_page(document, name, read), query)
+
+    def _get(self, path: str, subject: str, read: Callable[[Any], T], query: Mapping[str, object] | None = None) -> T:
+        return self._read(subject, read, self.session.get(path, subject, query))
 
     def _read(self, subject: str, read: Callable[[Any], T], document: Any) -> T:
         return reading(subject, self.session.server, read, document)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from ckfunc.api.client import Client, reading
@@ -16,6 +16,8 @@ from ckfunc.wire.applications import read_detail
 from ckfunc.wire.faults import read_active_fault, write_fault
 from ckfunc.wire.jobs import read_seeded, read_snapshot
 from ckfunc.wire.reading import required, resource
+
+T = TypeVar("T")
 
 MAX_IDS = 100
 """The maximum number of ids in a request for details of runs."""
@@ -32,20 +34,18 @@ _REPLACEMENT_TIMEOUT_S = 300.0
 def health(client: Client) -> dict[str, Any]:
     """Read the emulator's health."""
     subject = "the emulator's health"
-    answer = client.session.control("GET", "/emulator/health", subject)
-    return dict(_read(client, subject, answer))
+    return _control(client, "GET", "/emulator/health", subject, _unchanged(subject))
 
 
 def invocation_details(client: Client, ids: Iterable[int]) -> dict[int, InvocationDetail]:
     """Read console output and duration of runs, by id; runs that the emulator does not know are omitted."""
     unique_ids = sorted(set(ids))
-    subject = "the console output of invocations"
+    subject, read = "the console output of invocations", _each("invocations", read_detail)
     details: dict[int, InvocationDetail] = {}
     for start in range(0, len(unique_ids), MAX_IDS):
         query = {"ids": ",".join(map(str, unique_ids[start : start + MAX_IDS]))}
-        document = client.session.control("GET", "/emulator/invocations", subject, query=query)
-        for detail in reading(subject, client.session.server, _details, document):
-            details[detail.id] = detail
+        listed = _control(client, "GET", "/emulator/invocations", subject, read, query=query)
+        details |= {detail.id: detail for detail in listed}
     return details
 
 
@@ -56,15 +56,15 @@ def trigger(client: Client, trigger_type: str, data: Mapping[str, Any]) -> dict[
     """
     subject = f"the event {trigger_type}"
     body = {"type": trigger_type, "data": dict(data)}
+    read = _unchanged(subject)
     try:
-        answer = client.session.control("POST", "/emulator/trigger", subject, body=body, timeout_s=_TRIGGER_TIMEOUT_S)
+        return _control(client, "POST", "/emulator/trigger", subject, read, body=body, timeout_s=_TRIGGER_TIMEOUT_S)
     except RequestRejected as error:
         raise RequestRejected(
             error.message.replace("creating", "firing", 1),
             hint=f"""set the event's fields: `ckfunc trigger {trigger_type} --data '{{"username": "jane"}}'`""",
             status=error.status,
         ) from error
-    return dict(_read(client, subject, answer))
 
 
 def set_enabled(client: Client, function_id: int, enabled: bool) -> None:
@@ -75,9 +75,8 @@ def set_enabled(client: Client, function_id: int, enabled: bool) -> None:
 
 def post_seed(client: Client, document: Any) -> Seeded:
     """Add the rows of a seed that the emulator does not have yet; return their numbers."""
-    subject = "the seed"
-    answer = client.session.control("POST", "/emulator/seed", subject, body=document, timeout_s=_TRIGGER_TIMEOUT_S)
-    return reading(subject, client.session.server, read_seeded, answer)
+    path, timeout_s = "/emulator/seed", _TRIGGER_TIMEOUT_S
+    return _control(client, "POST", path, "the seed", read_seeded, body=document, timeout_s=timeout_s)
 
 
 @frozen
@@ -88,12 +87,11 @@ class FaultControls:
 
     def all(self) -> tuple[ActiveFault, ...]:
         """Read the faults, oldest first."""
-        return _faults(self.client, "GET", "the faults")
+        return _control(self.client, "GET", _FAULTS, "the faults", _each("faults", read_active_fault))
 
     def add(self, fault: Fault) -> ActiveFault:
         """Add a fault."""
-        answer = self.client.session.control("POST", _FAULTS, "the fault", body=write_fault(fault))
-        return reading("the fault", self.client.session.server, read_active_fault, answer)
+        return _control(self.client, "POST", _FAULTS, "the fault", read_active_fault, body=write_fault(fault))
 
     def remove(self, ids: Collection[int]) -> tuple[ActiveFault, ...]:
         """Remove faults, and return them. Raises NotFound, before any is removed, if one of them does not exist."""
@@ -103,17 +101,19 @@ class FaultControls:
                 f"the emulator has no fault {' or '.join(unknown)}; nothing was removed",
                 hint="`ckfunc emulator faults` lists the faults",
             )
-        return tuple(_remove_fault(self.client, fault_id) for fault_id in dict.fromkeys(ids))
+        return tuple(
+            _control(self.client, "DELETE", f"{_FAULTS}/{fault_id}", f"fault {fault_id}", read_active_fault)
+            for fault_id in dict.fromkeys(ids)
+        )
 
     def clear(self) -> tuple[ActiveFault, ...]:
         """Remove all faults, and return them."""
-        return _faults(self.client, "DELETE", "the faults")
+        return _control(self.client, "DELETE", _FAULTS, "the faults", _each("faults", read_active_fault))
 
 
 def snapshots(client: Client) -> tuple[DataSnapshot, ...]:
     """Read the snapshots of the emulator's data, newest first."""
-    answer = client.session.control("GET", _SNAPSHOTS, "the snapshots")
-    return tuple(reading("the snapshots", client.session.server, _each_snapshot, answer))
+    return _control(client, "GET", _SNAPSHOTS, "the snapshots", _each("snapshots", read_snapshot))
 
 
 def save_snapshot(client: Client, name: str, *, replace: bool) -> DataSnapshot:
@@ -138,35 +138,24 @@ def reset(client: Client) -> None:
 
 def _snapshot(client: Client, method: str, name: str, action: str, body: Any) -> DataSnapshot:
     subject, path = f"snapshot {name}", f"{_SNAPSHOTS}/{quote(name, safe='')}{action}"
-    answer = client.session.control(method, path, subject, body=body, timeout_s=_REPLACEMENT_TIMEOUT_S)
-    return reading(subject, client.session.server, read_snapshot, answer)
+    return _control(client, method, path, subject, read_snapshot, body=body, timeout_s=_REPLACEMENT_TIMEOUT_S)
 
 
-def _each_snapshot(document: Any) -> list[DataSnapshot]:
-    return [read_snapshot(entry) for entry in required(resource(document, "the response"), "snapshots", list)]
+def _control(client: Client, method: str, path: str, subject: str, read: Callable[[Any], T], **options: Any) -> T:
+    """Call a control endpoint, and read its response; `options` are those of `Session.control`."""
+    return reading(subject, client.session.server, read, client.session.control(method, path, subject, **options))
 
 
-def _remove_fault(client: Client, fault_id: int) -> ActiveFault:
-    subject = f"fault {fault_id}"
-    removed = client.session.control("DELETE", f"{_FAULTS}/{fault_id}", subject)
-    return reading(subject, client.session.server, read_active_fault, removed)
+def _unchanged(subject: str) -> Callable[[Any], dict[str, Any]]:
+    """Return a reader of objects. It respells nothing, because names in an invocation's args are user data."""
+
+    def read(document: Any) -> dict[str, Any]:
+        resource(document, subject)
+        return dict(document)
+
+    return read
 
 
-def _faults(client: Client, method: str, subject: str) -> tuple[ActiveFault, ...]:
-    answer = client.session.control(method, _FAULTS, subject)
-    return tuple(reading(subject, client.session.server, _active_faults, answer))
-
-
-def _active_faults(document: Any) -> list[ActiveFault]:
-    return [read_active_fault(entry) for entry in required(resource(document, "the response"), "faults", list)]
-
-
-def _read(client: Client, subject: str, answer: Any) -> Mapping[str, Any]:
-    # Nothing is respelled here, because the names in an invocation's args are user data.
-    reading(subject, client.session.server, lambda document: resource(document, subject), answer)
-    document: Mapping[str, Any] = answer
-    return document
-
-
-def _details(document: Any) -> list[InvocationDetail]:
-    return [read_detail(entry) for entry in required(resource(document, "the response"), "invocations", list)]
+def _each(name: str, read: Callable[[Any], T]) -> Callable[[Any], tuple[T, ...]]:
+    """Return a reader of the list `name` in a response."""
+    return lambda document: tuple(map(read, required(resource(document, "the response"), name, list)))

@@ -91,11 +91,8 @@ def newest_messages(client: Client, most: int, message_filter: MessageFilter) ->
 
 def find_user(client: Client, text: str) -> User:
     """Return the user of a name, or of an id. Raises NotFound."""
-    subject = "the users"
-    document = client.session.get("/v1/users", subject, {"name": text})
-    named = reading(subject, client.session.server, lambda page: read_page(page, "users", read_user), document).items
-    if named:
-        return named[0]
+    if named := _page(client, "/users", "users", read_user, {"name": text}).items:
+        return named[0].item
     if (user := _by_id(client, "users", text, read_user)) is not None:
         return user
     users = list_users(client, PagePart(_MOST_SUGGESTED)).items
