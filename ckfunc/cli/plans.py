@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from ckfunc.cli.app import App
 from ckfunc.cli.output import Output
 from ckfunc.deploy.apply.report import DeployReport
-from ckfunc.deploy.gates import GateOutcome, GateVerdict, parse_gates, run_gates
+from ckfunc.deploy.gates import GateOutcome, GateRunner, GateVerdict, parse_gates, run_gates
 from ckfunc.deploy.plan.plan import Plan
 from ckfunc.deploy.show.documents import plan_json, plan_markdown, report_json, verdicts_markdown
 from ckfunc.deploy.show.text import plan_lines, report_lines, verdict_lines
@@ -46,7 +46,8 @@ def try_gates(app: App, gates: Sequence[str], plan: Plan) -> tuple[GateVerdict, 
         )
         return replayed.gate_outcome
 
-    return run_gates(gates, plan, {"check": check, "test": test, "replay": replay}, app.clock, app.output)
+    runners: dict[str, GateRunner] = {"check": check, "test": test, "replay": replay}
+    return run_gates(gates, plan, runners, app.clock, app.output.detail, app.output.progress)
 
 
 def print_plan(

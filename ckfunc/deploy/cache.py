@@ -14,14 +14,17 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
+from typing import Any, TypeVar
 
 from ckfunc.base.files import read_file, write_atomically
 from ckfunc.base.text import digest
 from ckfunc.deploy.resources import Literals
 from ckfunc.model.application import FunctionVersion
+
+T = TypeVar("T")
 
 _MARK = "// ckfunc-version"
 _KEY_FILE = "application-key"
@@ -102,29 +105,41 @@ def _read(path: Path) -> str | None:
 
 def deployed_literals(root: Path, target: str, identity: str | None) -> Literals:
     """Return the literals that were deployed to an application, as far as they are recorded."""
-    try:
-        document = json.loads(read_file(_path(root, target)))
-        if identity is None or document["identity"] != identity:
-            return {}
+
+    def read(document: Any) -> Literals:
         return {str(name): tuple(map(str, values)) for name, values in document["values"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return {}
+
+    return read_target_record(_literals(root, target), identity, read) or {}
 
 
 def store_literals(root: Path, target: str, identity: str | None, values: Mapping[str, str]) -> None:
     """Record literals that an application has now. Write failures are ignored."""
     stored = deployed_literals(root, target, identity)
     updated = {**stored, **{name: _newest_first(value, stored.get(name, ())) for name, value in values.items()}}
-    if identity is None or updated == stored:
-        return
-    with contextlib.suppress(OSError):
-        write_atomically(_path(root, target).parent / ".gitignore", "*\n")
-        write_atomically(_path(root, target), json.dumps({"identity": identity, "values": updated}, indent=1))
+    if updated != stored:
+        store_target_record(_literals(root, target), identity, {"values": updated})
 
 
 def _newest_first(value: str, stored: tuple[str, ...]) -> tuple[str, ...]:
     return (value, *(old for old in stored if old != value))[:MOST_LITERALS]
 
 
-def _path(root: Path, target: str) -> Path:
+def _literals(root: Path, target: str) -> Path:
     return root / ".ckfunc" / "literals" / f"{target}.json"
+
+
+def read_target_record(path: Path, identity: str | None, read: Callable[[Any], T]) -> T | None:
+    """Return what `read` makes of the record of a target; None if it is missing, damaged or of another application."""
+    try:
+        document = json.loads(read_file(path))
+        return read(document) if identity is not None and document["identity"] == identity else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+
+
+def store_target_record(path: Path, identity: str | None, fields: Mapping[str, Any]) -> None:
+    """Write the record of a target for `read_target_record`. Write failures are ignored."""
+    if identity is not None:
+        with contextlib.suppress(OSError):
+            write_atomically(path.parent / ".gitignore", "*\n")
+            write_atomically(path, json.dumps({"identity": identity, **fields}, indent=1))

@@ -8,7 +8,7 @@ import signal
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from ckfunc.base.clock import Clock
 from ckfunc.base.errors import CkfuncError, InvalidFiles, UsageProblem
@@ -78,31 +78,25 @@ def parse_gates(text: str, manifest: Callable[[], Sequence[str]]) -> tuple[str, 
     return tuple(dict.fromkeys(names))
 
 
-class GateScreen(Protocol):
-    """The terminal of a command with gates."""
-
-    def detail(self, text: str, /) -> None:
-        """Print a detail with --verbose."""
-
-    def progress(self, text: str, /) -> AbstractContextManager[object]:
-        """Show that a gate runs."""
-
-
 def run_gates(
     gates: Sequence[str],
     plan: Plan,
     runners: Mapping[str, GateRunner],
     clock: Clock,
-    screen: GateScreen,
+    detail: Callable[[str], None],
+    progress: Callable[[str], AbstractContextManager[object]],
 ) -> tuple[GateVerdict, ...]:
-    """Run all gates, even after a failure, so that one run reports every problem."""
+    """Run all gates, even after a failure, so that one run reports every problem.
+
+    `detail` and `progress` show which gate runs.
+    """
     types = {change.name for change in plan.changes if change.kind == FUNCTIONS}
     verdicts = []
     for gate in gates:
         begin_s = clock.monotonic_s()
         name, _, number = gate.partition(":")
-        screen.detail(f"gate {gate}")
-        with screen.progress(f"gate {gate}"):
+        detail(f"gate {gate}")
+        with progress(f"gate {gate}"):
             try:
                 outcome = runners[name](types, int(number or 0))
             except CkfuncError as problem:

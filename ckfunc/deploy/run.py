@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
 
 from ckfunc.base.clock import Clock, SystemClock
 from ckfunc.base.errors import CkfuncError
@@ -108,20 +107,13 @@ def prepare(
     return deploy_plan
 
 
-class PlanScreen(Protocol):
-    """The terminal of a deploy."""
-
-    def paused(self) -> AbstractContextManager[None]:
-        """Leave the terminal to another program."""
-
-
 @dataclass(slots=True)
 class DeployConditions:
     """Conditions of a deploy: its packages exist, its gates pass, the user agrees, and the hook succeeds.
 
     `require_packages` raises if a package, or a module of one, does not exist. `try_gates` runs the gates, if there are
     any. `reload` reads the project again. `agree` asks the user, and `hook` runs the command that precedes the first
-    write.
+    write, while the terminal is `paused`.
     """
 
     project: Project
@@ -130,7 +122,7 @@ class DeployConditions:
     reload: Callable[[], Project]
     agree: Callable[[Plan], bool]
     hook: Callable[[Plan], object]
-    screen: PlanScreen
+    paused: Callable[[], AbstractContextManager[None]]
     verdicts: tuple[GateVerdict, ...] = ()
     former_values: Mapping[str, Secret] = field(default_factory=dict)
     """The variables before the deploy."""
@@ -149,7 +141,7 @@ class DeployConditions:
                 raise CkfuncError(problem, hint="run the command again")
         agreed = self.agree(plan)
         if agreed:
-            with self.screen.paused():
+            with self.paused():
                 self.hook(plan)
         return agreed
 

@@ -6,16 +6,14 @@ names of variables, but never their values. A file that is unreadable or belongs
 
 from __future__ import annotations
 
-import contextlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, field, replace
 from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any
 
-from ckfunc.base.files import read_file, write_atomically
 from ckfunc.base.frozen import frozen
+from ckfunc.deploy.cache import read_target_record, store_target_record
 
 
 @frozen
@@ -33,42 +31,32 @@ class Base:
 
     def updated(self, newer: Base) -> Base:
         """Return this base, updated with the known parts of `newer`."""
-        stored = {name: value for name, value in _fields(newer).items() if value is not None and name != "scripts"}
+        stored = {name: value for name, value in asdict(newer).items() if value is not None and name != "scripts"}
         return replace(self, **stored, scripts={**self.scripts, **newer.scripts})
 
 
 def read_base(root: Path, target: str, identity: str | None) -> Base:
     """Return the base of a target, or an empty Base if there is none."""
-    try:
-        document = json.loads(read_file(_path(root, target)))
-        if identity is None or document["identity"] != identity:
-            return Base()
-        variables, settings = document["variables"], document.get("settings")
-        return Base(
-            scripts=_texts(document["scripts"]),
-            initialization_script=_text(document["initialization_script"]),
-            dependencies=None if document["dependencies"] is None else _texts(document["dependencies"]),
-            variables=None if variables is None else tuple(map(str, variables)),
-            settings=None if settings is None else {str(name): enabled is True for name, enabled in settings.items()},
-        )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return Base()
+    return read_target_record(_path(root, target), identity, _base) or Base()
 
 
 def store_base(root: Path, target: str, identity: str | None, base: Base) -> None:
     """Store the state that a target's application and the project now share. Write failures are ignored."""
     stored = read_base(root, target, identity)
     updated = stored.updated(base)
-    if identity is None or updated == stored:
-        return
-    document = {"identity": identity, **_fields(updated)}
-    with contextlib.suppress(OSError):
-        write_atomically(root / ".ckfunc" / "base" / ".gitignore", "*\n")
-        write_atomically(_path(root, target), json.dumps(document, indent=1))
+    if updated != stored:
+        store_target_record(_path(root, target), identity, asdict(updated))
 
 
-def _fields(base: Base) -> dict[str, Any]:
-    return asdict(base)
+def _base(document: Any) -> Base:
+    variables, settings = document["variables"], document.get("settings")
+    return Base(
+        scripts=_texts(document["scripts"]),
+        initialization_script=_text(document["initialization_script"]),
+        dependencies=None if document["dependencies"] is None else _texts(document["dependencies"]),
+        variables=None if variables is None else tuple(map(str, variables)),
+        settings=None if settings is None else {str(name): enabled is True for name, enabled in settings.items()},
+    )
 
 
 def _path(root: Path, target: str) -> Path:

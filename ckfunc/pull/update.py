@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import field
 
 from ckfunc.base.frozen import frozen
@@ -323,24 +323,14 @@ def deployed(project: Project, types: Collection[str], kinds: Collection[str]) -
     `types` are the functions, and `kinds` the other resources, that were deployed or unchanged.
     """
     runtime = project.runtime
-    script = runtime.initialization_script
+    script, exact, environment = runtime.initialization_script, runtime.exact_dependencies, runtime.environment
     return Base(
-        scripts=dict(_scripts(project, types)),
+        scripts={each.type: each.handler.text for each in project.functions or () if each.type in types},
         initialization_script=script.text if script is not None and "initialization_script" in kinds else None,
-        dependencies=dict(exact)
-        if (exact := runtime.exact_dependencies) is not None and "dependencies" in kinds
-        else None,
-        variables=tuple(sorted(runtime.environment))
-        if runtime.environment is not None and "environment" in kinds
-        else None,
+        dependencies=dict(exact) if exact is not None and "dependencies" in kinds else None,
+        variables=tuple(sorted(environment)) if environment is not None and "environment" in kinds else None,
         settings=project.settings if "settings" in kinds else None,
     )
-
-
-def _scripts(project: Project, types: Collection[str]) -> Iterator[tuple[str, str]]:
-    for function in project.functions or ():
-        if function.type in types:
-            yield function.type, function.handler.text
 
 
 def remember_deployed(project: Project, identity: str | None, report: DeployReport) -> None:

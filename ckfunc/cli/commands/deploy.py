@@ -154,7 +154,7 @@ def deploy(
         reload=app.workspace.load,
         agree=partial(_agreed, app, yes=yes),
         hook=lambda plan: run_before_deploy(project, plan_json(plan)),
-        screen=app.output,
+        paused=app.output.paused,
     )
     with app.output.progress("deploying"):
         report = run.deploy(

@@ -27,7 +27,7 @@ from ckfunc.base.frozen import frozen
 from ckfunc.base.secrets import Secret
 from ckfunc.base.text import digest, printable
 from ckfunc.deploy.apply.report import DeployReport, Item
-from ckfunc.deploy.apply.watch_record import WatchRecord, policy_note, with_note
+from ckfunc.deploy.apply.watch_record import WatchRecord, append_note, journal_line, policy_note, with_note
 from ckfunc.deploy.plan.plan import CreateFunction, Plan, Put, Step
 from ckfunc.deploy.resources import FUNCTIONS, Remote, Values, script_of
 
@@ -164,7 +164,7 @@ class Journal:
             self._write(line)
 
     def _write(self, line: Mapping[str, Any]) -> None:
-        data = _line(line)
+        data = journal_line(line)
         with self._lock:
             self._file.write(data)
 
@@ -271,28 +271,20 @@ def foreign_changes(record: JournalRecord, kind: str, have: Values, remote: Remo
 
 def finish(record: JournalRecord, report: DeployReport) -> None:
     """Record that a killed deploy was complete. Write failures are ignored."""
-    with suppress(OSError), record.path.open("ab") as file:
-        file.write(b"\n" + _line(_ending(report)))
+    append_note(record.path, _ending(report))
 
 
 def _ending(report: DeployReport) -> dict[str, Any]:
     return {"event": "end", "ok": report.ok, "ending": report.ending.value}
 
 
-def _line(note: Mapping[str, Any]) -> bytes:
-    return json.dumps(note, separators=(",", ":")).encode() + b"\n"
-
-
 def _before(plan: Plan, remote: Remote) -> State:
     kinds, types = _touched(plan)
     have = plan.have.get(FUNCTIONS, {})
-    functions: dict[str, tuple[int, str] | None] = {}
-    for name in types:
+    functions: dict[str, tuple[int, str] | None] = dict.fromkeys(types)
+    for name in functions.keys() & plan.versions.keys():
         script = have.get(name)
-        known = (
-            (plan.versions[name], digest(script) if isinstance(script, str) else "") if name in plan.versions else None
-        )
-        functions[name] = known
+        functions[name] = plan.versions[name], digest(script) if isinstance(script, str) else ""
     return State({kind: _storable(plan.have[kind], remote) for kind in kinds}, functions)
 
 

@@ -57,20 +57,26 @@ def with_note(record: WatchRecord | None, note: Mapping[str, Any]) -> WatchRecor
 
 def record_begin(path: Path, until: datetime) -> None:
     """Record when the watch will end. Write failures are ignored: the deploy itself is complete."""
-    _append(path, {"event": "watching", "until": timestamp(until)})
+    append_note(path, {"event": "watching", "until": timestamp(until)})
 
 
 def record_breach(path: Path) -> None:
     """Record that the deploy must be reverted. Write failures are ignored."""
-    _append(path, {"event": "breach"})
+    append_note(path, {"event": "breach"})
 
 
 def record_end(path: Path) -> None:
     """Record that the watch is over. Write failures are ignored."""
-    _append(path, {"event": "watched"})
+    append_note(path, {"event": "watched"})
 
 
-def _append(path: Path, note: Mapping[str, Any]) -> None:
+def journal_line(note: Mapping[str, Any]) -> bytes:
+    """Return a note as a line of a journal."""
+    return json.dumps(note, separators=(",", ":")).encode() + b"\n"
+
+
+def append_note(path: Path, note: Mapping[str, Any]) -> None:
+    """Append a line to a journal that is closed. Write failures are ignored."""
     with suppress(OSError), path.open("ab") as file:
         # The last line may be incomplete if ckfunc was killed while writing it.
-        file.write(b"\n" + json.dumps(note, separators=(",", ":")).encode() + b"\n")
+        file.write(b"\n" + journal_line(note))

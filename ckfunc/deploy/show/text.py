@@ -62,14 +62,14 @@ def plan_summary(plan: Plan) -> str:
     return f"Plan: {', '.join([*parts, f'{len(plan.unchanged)} unchanged'])}."
 
 
-def plan_lines(plan: Plan, *, with_sources: bool = True) -> list[Line]:
+def plan_lines(plan: Plan) -> list[Line]:
     """Return the plan as lines: changes with their diffs, unmanaged resources, warnings, and the summary last."""
     lines: list[Line] = []
     lengths = (len(label(change.kind, change.name)) for change in plan.changes)
     width = max((length for length in lengths if length <= _WIDEST_NAME), default=0)
     for change in plan.changes:
         lines.append(_change_line(plan, change, width))
-        if with_sources and BY_KIND[change.kind].source:
+        if BY_KIND[change.kind].source:
             lines += ((Segment("    "), segment) for segment in _source_diff(plan, change))
             lines.append(())
     for entry in plan.unmanaged:
@@ -185,16 +185,15 @@ def report_lines(
     report: DeployReport,
     *,
     width: int | None = None,
-    all_items: bool = False,
     only_failures: bool = False,
     undone: str | None = None,
 ) -> list[Line]:
     """Return the report as lines with columns for sign, name, versions and outcome, and the summary last.
 
     `width` is as for `item_lines`, `undone` as for `report_summary`. With `only_failures`, warnings and items that were
-    written or unchanged are left out. Many unchanged items are only counted, unless `all_items` is set.
+    written or unchanged are left out. Many unchanged items are only counted.
     """
-    quiet = not all_items and report.count(ItemState.UNCHANGED) > _MOST_UNCHANGED
+    quiet = report.count(ItemState.UNCHANGED) > _MOST_UNCHANGED
     shown = [item for item in report.items if item.result in WRONG or not only_failures]
     items = [item for item in shown if not (quiet and item.result is ItemState.UNCHANGED)]
     lines = [*item_lines(items, width=width), *(() if only_failures else warning_lines(report.warnings))]
