@@ -46,16 +46,7 @@ class Annotation:
 
 def of_mistakes(problems: Iterable[Problem], rule: str) -> tuple[Annotation, ...]:
     """Return problems in the project's files as annotations."""
-    return tuple(
-        Annotation(
-            problem.path,
-            problem.line,
-            problem.column,
-            rule,
-            f"{problem.message} ({problem.hint})" if problem.hint else problem.message,
-        )
-        for problem in problems
-    )
+    return tuple(Annotation(each.path, each.line, each.column, rule, each.sentence) for each in problems)
 
 
 def in_repository(annotations: Iterable[Annotation], root: Path, environ: Mapping[str, str]) -> tuple[Annotation, ...]:

@@ -66,7 +66,12 @@ class Problem(NamedTuple):
 
     def __str__(self) -> str:
         place = f"{self.path}:{self.line}:{self.column}" if self.line else self.path
-        return f"{place}: {self.message}" + (f" ({self.hint})" if self.hint else "")
+        return f"{place}: {self.sentence}"
+
+    @property
+    def sentence(self) -> str:
+        """The message, and the hint in parentheses."""
+        return self.message + (f" ({self.hint})" if self.hint else "")
 
 
 class InvalidFiles(CkfuncError):

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from ckfunc.base.errors import CkfuncError, NoHome, UnusableFile
 from ckfunc.base.text import digest
@@ -301,7 +301,7 @@ def locked(path: Path, *, wait_s: float | None = None, on_wait: Callable[[], obj
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+b") as file:
         began, reported = time.monotonic(), False
-        while not (acquired := _try_lock(file)):
+        while not (acquired := _try_exclusive(file.fileno())):
             waited_s = time.monotonic() - began
             if wait_s is not None and waited_s >= wait_s:
                 break
@@ -313,7 +313,7 @@ def locked(path: Path, *, wait_s: float | None = None, on_wait: Callable[[], obj
             yield acquired
         finally:
             if acquired:
-                _unlock(file)
+                _unlock(file.fileno())
 
 
 def remove_unused(directory: Path, unused_s: float) -> bool:
@@ -396,17 +396,9 @@ if sys.platform == "win32":
             return False
         return True
 
-    def _try_lock(file: IO[bytes]) -> bool:
-        file.seek(0)
-        try:
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
-
-    def _unlock(file: IO[bytes]) -> None:
-        file.seek(0)
-        msvcrt.locking(file.fileno(), msvcrt.LK_UNLCK, 1)
+    def _unlock(handle: int) -> None:
+        os.lseek(handle, 0, os.SEEK_SET)
+        msvcrt.locking(handle, msvcrt.LK_UNLCK, _MOST)
 
 else:
     import fcntl
@@ -421,12 +413,5 @@ else:
             return False
         return True
 
-    def _try_lock(file: IO[bytes]) -> bool:
-        try:
-            fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return False
-        return True
-
-    def _unlock(file: IO[bytes]) -> None:
-        fcntl.flock(file.fileno(), fcntl.LOCK_UN)
+    def _unlock(handle: int) -> None:
+        fcntl.flock(handle, fcntl.LOCK_UN)

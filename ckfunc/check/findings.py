@@ -58,27 +58,12 @@ class Finding:
 
     def to_json(self) -> FindingJson:
         """Return the finding as `ckfunc check --json` prints it."""
-        return {
-            "path": self.path,
-            "line": self.line,
-            "column": self.column,
-            "code": self.code,
-            "message": self.message,
-        }
+        return {"path": self.path, "line": self.line, "column": self.column, "code": self.code, "message": self.message}
 
 
 def as_findings(problems: Iterable[Problem], code: str) -> tuple[Finding, ...]:
     """Return problems of other rooms as findings."""
-    return tuple(
-        Finding(
-            problem.path,
-            problem.line,
-            problem.column,
-            code,
-            problem.message + (f" ({problem.hint})" if problem.hint else ""),
-        )
-        for problem in problems
-    )
+    return tuple(Finding(each.path, each.line, each.column, code, each.sentence) for each in problems)
 
 
 def annotations_of(findings: Iterable[Finding], warnings: Iterable[str | Problem]) -> Iterator[Annotation]:

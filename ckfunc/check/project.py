@@ -21,7 +21,7 @@ from ckfunc.bundle.requirements import Requirements
 from ckfunc.check.findings import DECLARATION_SUFFIXES, Finding, annotations_of, as_findings, finding_lines
 from ckfunc.check.run import CONFLICT, REQUIREMENT, check_scripts
 from ckfunc.check.subject import AmbientTypes, Tools, any_mentions, candidate_paths, list_files, subject_of
-from ckfunc.check.typescript import compiler, declarations_of_node, settings_files
+from ckfunc.check.typescript import PROJECT_SETTINGS, compiler, declarations_of_node
 from ckfunc.deploy.gates import GateOutcome
 from ckfunc.deploy.plan.checks import UNCHECKED, installable, missing_modules
 from ckfunc.manifest.project import guests_allowed, watched_files
@@ -160,7 +160,7 @@ def check_project(
         scripts=tuple(script.path for script in subject.scripts),
         files=result.files,
         warnings=(*project.warnings, *guests, *preparation.warnings, *bundles.warnings),
-        watched=(*bundles.watched, *settings_files(project.root), *(project.root / path for path in dependencies)),
+        watched=(*bundles.watched, *(project.root / path for path in (PROJECT_SETTINGS, *dependencies))),
         from_cache=result.from_cache,
     )
 

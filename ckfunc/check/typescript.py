@@ -147,11 +147,6 @@ def settings_digest(root: Path) -> str:
     return digest(json.dumps(sorted(seen.values())))
 
 
-def settings_files(root: Path) -> tuple[Path, ...]:
-    """Return the files that set the strictness of the check, existing or not."""
-    return (root / PROJECT_SETTINGS,)
-
-
 def at_option(finding: Finding, root: Path) -> Finding:
     """Move a finding about settings to the line of the project's tsconfig.json that sets the option.
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, NoProject, naming, writing
 from ckfunc.base.text import size_text
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_snapshots
 from ckfunc.cli.options import FILE, argument, command, data_dir_option, group, yes_option
-from ckfunc.model.job import Seeded, snapshot_table
+from ckfunc.model.job import snapshot_table
 from ckfunc.wire.jobs import write_seeded, write_snapshot
 
 if TYPE_CHECKING:
@@ -49,7 +48,7 @@ def snapshots(app: App) -> None:
     """
     saved = stored_data(app).snapshots()
     empty = (("no snapshots", "muted"), "; `ckfunc emulator snapshots save NAME` saves one")
-    app.output.result([_document(snapshot) for snapshot in saved], snapshot_table(saved), empty)
+    app.output.result([write_snapshot(snapshot) for snapshot in saved], snapshot_table(saved), empty)
 
 
 @snapshots.subcommand
@@ -112,13 +111,9 @@ def remove(app: App, name: str, yes: bool) -> int:
     return EXIT_OK
 
 
-def _document(result: DataSnapshot | Seeded) -> Mapping[str, Any]:
-    return write_seeded(result) if isinstance(result, Seeded) else write_snapshot(result)
-
-
 def _report(app: App, word: str, snapshot: DataSnapshot) -> None:
     description = f"snapshot {snapshot.name} ({size_text(snapshot.size_bytes)})"
-    app.output.result(_document(snapshot), (), [(word, "success"), description])
+    app.output.result(write_snapshot(snapshot), (), [(word, "success"), description])
 
 
 def _agreed(app: App, question: str, cancelled: str, *, yes: bool) -> bool:
@@ -196,7 +191,7 @@ def seed_command(app: App, file: Path) -> None:
     with naming(f"cannot write {app.output.path(stored.directory)}"):
         seeded = stored.seed(app.directory / file)
     added = f"added {seeded.summary}" if seeded.summary else "nothing to add: the users and channels already exist"
-    app.output.result(_document(seeded), (), [("seeded: ", "success"), added])
+    app.output.result(write_seeded(seeded), (), [("seeded: ", "success"), added])
 
 
 def _deletion_agreed(app: App, verb: str, data: Path, done: str, *, yes: bool) -> bool:

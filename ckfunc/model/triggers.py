@@ -34,21 +34,6 @@ class Trigger:
     when: str
     fields: tuple[EventField, ...] = ()
 
-    @property
-    def display_name(self) -> str:
-        """The default name of a function of this type, such as "User Attempted Start Session"."""
-        return display_name(self.type)
-
-    @property
-    def event_type(self) -> str:
-        """The TypeScript name of the event, such as UserAttemptedStartSessionEvent."""
-        return event_type(self.type)
-
-    @property
-    def file_stem(self) -> str:
-        """The name of a handler's file, such as user-attempted-start-session."""
-        return file_stem(self.type)
-
 
 def words(trigger_type: str) -> list[str]:
     """Return the words of a dotted trigger type, capitalised."""
@@ -56,7 +41,7 @@ def words(trigger_type: str) -> list[str]:
 
 
 def file_stem(trigger_type: str) -> str:
-    """Return the file name, without suffix, that `init`, `new` and `pull` use for any trigger type."""
+    """Return the file name, without suffix, for any trigger type, such as user-attempted-start-session."""
     stem = re.sub(r"[^A-Za-z0-9]+", "-", trigger_type).strip("-") or "handler"
     if len(stem) > _LONGEST:
         stem = f"{stem[:_LONGEST]}-{digest(trigger_type)[:8]}"
@@ -64,12 +49,12 @@ def file_stem(trigger_type: str) -> str:
 
 
 def display_name(trigger_type: str) -> str:
-    """Return the default name of a function for any trigger type, known or not."""
+    """Return the default name of a function for any trigger type, such as "User Attempted Start Session"."""
     return " ".join(words(trigger_type))
 
 
 def event_type(trigger_type: str) -> str:
-    """Return the TypeScript name of the event for any trigger type, known or not."""
+    """Return the TypeScript name of the event for any trigger type, such as UserAttemptedStartSessionEvent."""
     name = "".join(words(trigger_type))
     return name if name.endswith("Event") else f"{name}Event"
 

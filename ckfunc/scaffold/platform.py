@@ -159,7 +159,7 @@ class Writer:
         definition, name = self._schemas[schema], self._names[schema]
         doc = comment(definition.get("description", ""))
         if "properties" not in definition:
-            return f"{doc}{_wrapped(f'type {name} =', self.alternatives(definition), ';')}"
+            return f"{doc}{_wrapped(f'type {name} =', self.alternatives(definition))}"
         lines = [f"{doc}interface {name} {{"]
         for key, value in definition["properties"].items():
             lines += self._property(key, value, key in definition.get("required", ()))
@@ -265,11 +265,11 @@ def families() -> tuple[Family, ...]:
     return tuple(Family(keys[name], f"{keys[name]}Api", tuple(methods[name])) for name in sorted(methods))
 
 
-def _wrapped(start: str, alternatives: Sequence[str], end: str) -> str:
-    line = f"{start} {' | '.join(alternatives)}{end}"
+def _wrapped(start: str, alternatives: Sequence[str]) -> str:
+    line = f"{start} {' | '.join(alternatives)};"
     if len(line) <= _WIDTH or len(alternatives) == 1:
         return line
-    return "\n".join([start, *(f"  | {alternative}" for alternative in alternatives)]) + end
+    return "\n".join([start, *(f"  | {alternative}" for alternative in alternatives)]) + ";"
 
 
 def _method(operation: Operation) -> str:

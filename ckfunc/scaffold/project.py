@@ -6,8 +6,7 @@ A new project can be deployed to the local emulator without changes.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
 
 from ckfunc.base.errors import CkfuncError, UsageProblem
@@ -15,7 +14,7 @@ from ckfunc.base.files import read_file
 from ckfunc.base.text import nearest
 from ckfunc.manifest.definition import fits_type
 from ckfunc.manifest.edit import add_function
-from ckfunc.model.triggers import BY_TYPE, Trigger
+from ckfunc.model.triggers import BY_TYPE, Trigger, event_type, file_stem
 from ckfunc.scaffold.stubs import Schemas, node_stub, stub_files
 from ckfunc.scaffold.templates import render
 from ckfunc.scaffold.types import update_example
@@ -45,7 +44,7 @@ def project_files() -> dict[str, str]:
     return {
         "functions.yaml": render("project/functions.yaml", handler=handler_path(first)),
         handler_path(first): handler_text(first),
-        f"tests/{first.file_stem}.yaml": render("project/tests-start-session.yaml"),
+        f"tests/{file_stem(first.type)}.yaml": render("project/tests-start-session.yaml"),
         "tsconfig.json": render("project/tsconfig.json"),
         ".env.example": render("project/env.example"),
         ".gitignore": render("project/gitignore"),
@@ -70,14 +69,14 @@ def handler_text(trigger: Trigger) -> str:
         "handler.ts",
         type=trigger.type,
         when=trigger.when,
-        event_type=trigger.event_type if trigger.type in BY_TYPE else "any",
+        event_type=event_type(trigger.type) if trigger.type in BY_TYPE else "any",
         body=f"bodies/{trigger.type}.ts.j2",
     )
 
 
 def handler_path(trigger: Trigger) -> str:
     """Return the path of a new handler for `trigger`, relative to the project."""
-    return f"handlers/{trigger.file_stem}.ts"
+    return f"handlers/{file_stem(trigger.type)}.ts"
 
 
 def type_warnings(trigger_type: str) -> Iterator[str]:
@@ -91,25 +90,14 @@ def type_warnings(trigger_type: str) -> Iterator[str]:
 def add_handler(root: Path, trigger_type: str, *, force: bool = False) -> tuple[Written, ...]:
     """Write a handler for `trigger_type`, its entry in functions.yaml, and the names of its variables in .env.example.
 
-    Raises UsageProblem for an invalid type, FilesExist, CannotAdd, NoProject and CannotWrite.
-    """
-    written = new_handler(root, trigger_type, register=partial(add_function, root), force=force)
-    return (*written, *update_example(root))
-
-
-def new_handler(
-    root: Path, trigger_type: str, *, register: Callable[[str, str], None], force: bool = False
-) -> tuple[Written, ...]:
-    """Write a handler for `trigger_type` and add it to the manifest: both, or neither.
-
-    `register(trigger_type, path)` adds the entry; if it raises, the handler is removed again and the error is raised.
-    Raises UsageProblem for an invalid type, FilesExist, CannotWrite.
+    If the entry cannot be added, the handler is removed again. Raises UsageProblem for an invalid type, FilesExist,
+    CannotAdd, NoProject and CannotWrite.
     """
     trigger = BY_TYPE.get(trigger_type) or _unknown(trigger_type)
     path = handler_path(trigger)
     with written_or_undone(root, {path: handler_text(trigger)}, force=force) as written:
-        register(trigger.type, path)
-    return written
+        add_function(root, trigger.type, path)
+    return (*written, *update_example(root))
 
 
 def _unknown(trigger_type: str) -> Trigger:

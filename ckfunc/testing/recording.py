@@ -21,7 +21,7 @@ from ckfunc.manifest.tree import MAX_DEPTH, Scalar, parse, scalar
 from ckfunc.manifest.tree import Mapping as Tree
 from ckfunc.manifest.tree import Sequence as TreeList
 from ckfunc.model.application import ApiCall, Invocation, InvocationDetail, Status
-from ckfunc.model.triggers import Trigger
+from ckfunc.model.triggers import file_stem
 from ckfunc.scaffold.stubs import TESTS_SCHEMA_FILE
 from ckfunc.testing.case import CaseResult
 from ckfunc.testing.reading import DIRECTORY, SUFFIXES, CaseScope, read_text_cases, refused
@@ -89,7 +89,7 @@ class Recorded:
 def test_file(root: Path, trigger_type: str, path: Path | None) -> Path:
     """Return the test file for a case, by default tests/TYPE.yaml. Raises UsageProblem for another kind of file."""
     if path is None:
-        return root / DIRECTORY / f"{Trigger(trigger_type, '').file_stem}.yaml"
+        return root / DIRECTORY / f"{file_stem(trigger_type)}.yaml"
     if path.suffix not in SUFFIXES:
         raise UsageProblem(f"{str(path)!r} is not a test file", hint="its name must end in .yaml")
     return path

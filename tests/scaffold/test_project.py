@@ -11,11 +11,10 @@ import yaml
 
 from ckfunc.base.errors import CkfuncError
 from ckfunc.manifest.definition import json_schema
-from ckfunc.manifest.edit import add_function
 from ckfunc.manifest.project import load
 from ckfunc.model.project import Target
 from ckfunc.model.triggers import TRIGGERS
-from ckfunc.scaffold.project import init, new_handler
+from ckfunc.scaffold.project import add_handler, init
 from ckfunc.scaffold.stubs import Schemas
 from ckfunc.scaffold.writing import CannotWrite, FileAction, FilesExist, Written, write_all, written_or_undone
 
@@ -179,7 +178,7 @@ def test_every_known_trigger_type_can_be_added_to_a_new_project(tmp_path: Path) 
     init(tmp_path, Schemas("{}"))
     others = [trigger.type for trigger in TRIGGERS if trigger.type != "user.attempted.start_session"]
     for name in others:
-        new_handler(tmp_path, name, register=lambda name, path: add_function(tmp_path, name, path))
+        add_handler(tmp_path, name)
     project = load(tmp_path, None, {})
     assert {function.type for function in project.functions or ()} == {trigger.type for trigger in TRIGGERS}
     assert "# production:" in (tmp_path / "functions.yaml").read_text()
@@ -189,9 +188,5 @@ def test_a_second_handler_of_a_type_is_refused_and_leaves_no_file(tmp_path: Path
     init(tmp_path, Schemas("{}"))
     before = files_of(tmp_path)
     with pytest.raises(CkfuncError, match=r"already has user\.attempted\.start_session"):
-        new_handler(
-            tmp_path,
-            "user.attempted.start_session",
-            register=lambda name, path: add_function(tmp_path, name, path),
-        )
+        add_handler(tmp_path, "user.attempted.start_session")
     assert files_of(tmp_path) == before

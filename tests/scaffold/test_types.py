@@ -12,7 +12,7 @@ from support.typescript import tsc
 
 from ckfunc.base.secrets import secret_values
 from ckfunc.model.project import ManifestFunction, ManifestRuntime, Project, Script, Target
-from ckfunc.model.triggers import TRIGGERS
+from ckfunc.model.triggers import TRIGGERS, event_type, file_stem
 from ckfunc.scaffold.platform import EMBEDDED, NOT_IN_SDK, PARAMETERS_NOT_IN_SDK, RESOURCES, Writer
 from ckfunc.scaffold.project import handler_path, handler_text, init
 from ckfunc.scaffold.stubs import Schemas, Scope, scope_of, stale_stubs, stub_files, write_stubs
@@ -391,13 +391,14 @@ def test_an_unreadable_stub_is_stale(project: Path) -> None:
 def test_every_known_event_has_a_type(tmp_path: Path) -> None:
     types = stub_files(Schemas("{}"))[".ckfunc/types/chatkitty.d.ts"]
     for trigger in TRIGGERS:
-        assert f"interface {trigger.event_type} {{" in types
+        assert f"interface {event_type(trigger.type)} {{" in types
 
 
 def test_every_sample_event_passes_its_own_declarations(project: Path) -> None:
     # Not imported, because only literals are checked for excess fields.
     samples = [
-        f"const of{trigger.event_type}: {trigger.event_type} = {sample_text(trigger.type)};" for trigger in TRIGGERS
+        f"const of{event_type(trigger.type)}: {event_type(trigger.type)} = {sample_text(trigger.type)};"
+        for trigger in TRIGGERS
     ]
     add(project, "samples.ts", "\n".join(samples))
     assert tsc(project) == []
@@ -408,7 +409,7 @@ def test_a_sample_with_missing_or_extra_fields_fails(project: Path) -> None:
     for trigger in documented:
         event = sample_event(trigger.type)
         del event[trigger.fields[0].name]
-        text = f"const a: {trigger.event_type} = {json.dumps(event)};\n"
-        text += f"const b: {trigger.event_type} = {json.dumps({**sample_event(trigger.type), 'unknown': 1})};\n"
-        add(project, f"{trigger.file_stem}.ts", text)
-    assert set(places(project)) == {f"{trigger.file_stem}.ts({line}" for trigger in documented for line in (1, 2)}
+        text = f"const a: {event_type(trigger.type)} = {json.dumps(event)};\n"
+        text += f"const b: {event_type(trigger.type)} = {json.dumps({**sample_event(trigger.type), 'unknown': 1})};\n"
+        add(project, f"{file_stem(trigger.type)}.ts", text)
+    assert set(places(project)) == {f"{file_stem(trigger.type)}.ts({line}" for trigger in documented for line in (1, 2)}
