@@ -128,10 +128,9 @@ def entry_names(root: Path, target: Target, api_url: str, authorization_url: str
     A login belongs to an application, in all projects; a target without an application has its own login in each
     project. The addresses are part of the name, so that a secret is never sent to a changed address.
     """
-    addresses = f"{api_url} ({authorization_url})"
     if target.application is not None:
         return (application_entry(target.application, api_url, authorization_url),)
-    return (f"target {target.name} of {root} at {addresses}",)
+    return (f"target {target.name} of {root} at {api_url} ({authorization_url})",)
 
 
 def application_entry(application: str, api_url: str, authorization_url: str) -> str:
@@ -228,13 +227,9 @@ def _flattened(backend: Any, depth: int = 0) -> list[Any]:
     inner = None
     with contextlib.suppress(Exception):  # this property loads plug-ins, which may raise any error
         inner = getattr(backend, "backends", None)
-    if inner is None and not _is_chain(backend):
+    if inner is None and _type_name(backend) != "keyring.backends.chainer.ChainerBackend":
         return [backend]
     return [leaf for each in inner or () for leaf in _flattened(each, depth + 1)]
-
-
-def _is_chain(backend: Any) -> bool:
-    return _type_name(backend) == "keyring.backends.chainer.ChainerBackend"
 
 
 def _type_name(backend: Any) -> str:

@@ -133,7 +133,7 @@ def load_cache(root: Path) -> ResultCache:
         if document["format"] != _FORMAT:
             return ResultCache()
         results = {
-            key: CachedCheck(_findings(result["findings"]), result["files"])
+            key: CachedCheck(tuple(Finding(**finding) for finding in result["findings"]), result["files"])
             for key, result in document["results"].items()
         }
         syntax = {key: Finding(**error) if error else None for key, error in document["syntax"].items()}
@@ -312,7 +312,3 @@ def _merged(types: Iterable[Finding], findings: Iterable[Finding]) -> tuple[Find
                 yield finding
 
     return tuple(sorted({*types, *unreported()}))
-
-
-def _findings(documents: Iterable[Mapping[str, Any]]) -> tuple[Finding, ...]:
-    return tuple(Finding(**document) for document in documents)

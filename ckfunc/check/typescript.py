@@ -108,7 +108,7 @@ def config_text(
             *(path.as_posix() for path in extra_declarations),
         ],
         # Unlike in `files`, JavaScript is checked here only if the project's settings enable it.
-        "include": [_UP + _literal(path) for path in paths if path not in typed],
+        "include": [_UP + re.sub(r"[*?]", "?", path) for path in paths if path not in typed],
         "exclude": [],
     }
     return json.dumps(config, indent=1)
@@ -279,10 +279,6 @@ def parse_report(text: str) -> CompilerReport:
             if errors and "waves" not in errors[-1] and (underline := _UNDERLINE.match(line)):
                 errors[-1]["waves"] = underline["waves"]
     return CompilerReport(tuple(_reported(error) for error in errors), tuple(files))
-
-
-def _literal(path: str) -> str:
-    return re.sub(r"[*?]", "?", path)
 
 
 def _write_stubs(subject: Subject) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from fractions import Fraction
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -378,19 +379,10 @@ def _revert(record: JournalRecord, observation: Observation, context: WatchConte
 
 def _prepared(record: JournalRecord, context: WatchContext) -> Undo:
     """Return the undo of this deploy. Variables stay as they are if their former values are unknown."""
-
-    def prepare(*, keep_environment: bool) -> Undo:
-        return prepare_undo(
-            context.root,
-            context.target,
-            context.client,
-            VersionCache(context.root),
-            supplied=context.former_values or {},
-            keep_environment=keep_environment,
-        )
-
+    root, supplied = context.root, context.former_values or {}
+    prepare = partial(prepare_undo, root, context.target, context.client, VersionCache(root), supplied=supplied)
     try:
-        undo = prepare(keep_environment=False)
+        undo = prepare()
     except ValuesNeeded:
         undo = prepare(keep_environment=True)
         note = "the variables stay as they are, because their former values were lost in the interruption"

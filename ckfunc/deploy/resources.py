@@ -176,10 +176,6 @@ def _functions(snapshot: Snapshot) -> Values:
     }
 
 
-def _desired_settings(project: Project) -> DesiredValues | None:
-    return None if project.settings is None else _switches(project.settings)
-
-
 def _settings(snapshot: Snapshot) -> Values:
     return {} if snapshot.settings is None else _switches(asdict(snapshot.settings))
 
@@ -192,10 +188,6 @@ def _switches(settings: Mapping[str, bool]) -> dict[str, str]:
 def flags(values: Values) -> dict[str, bool]:
     """Return the values of settings as booleans."""
     return {name: value == "true" for name, value in values.items()}
-
-
-def _write_settings(remote: Remote, values: DesiredValues) -> Part:
-    return remote.update_settings(ApplicationSettings(**flags(values)))
 
 
 # In the order of writing: a version may need packages, variables, and exports of the init script. The settings change
@@ -244,9 +236,9 @@ RESOURCES: tuple[Resource, ...] = (
         "settings",
         "setting",
         SETTINGS,
-        want=_desired_settings,
+        want=lambda project: None if project.settings is None else _switches(project.settings),
         have=_settings,
-        write=_write_settings,
+        write=lambda remote, values: remote.update_settings(ApplicationSettings(**flags(values))),
         keeps_others=True,
         last=True,
     ),

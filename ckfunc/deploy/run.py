@@ -61,11 +61,9 @@ class DeployContext:
     cache: VersionCache
     on_step: OnStep = lambda _: None
     clock: Clock = field(default_factory=SystemClock)
-    at_once: int = AT_ONCE
     command: str = "deploy"
-    only: tuple[str, ...] = ()
     undoes: JournalRecord | None = None
-    watch: WatchPolicy | None = None
+    options: DeployOptions = DeployOptions()
 
 
 def plan(project: Project, client: Remote, cache: VersionCache, options: DeployOptions = DeployOptions()) -> Plan:
@@ -165,15 +163,7 @@ def deploy(
     """
     cache = cache or VersionCache(project.root)
     deploy_plan = prepare(project, client, check=check, cache=cache, options=options)
-    context = DeployContext(
-        project.root,
-        cache,
-        on_step,
-        clock or SystemClock(),
-        options.at_once,
-        only=options.only,
-        watch=options.watch,
-    )
+    context = DeployContext(project.root, cache, on_step, clock or SystemClock(), options=options)
     if deploy_plan.is_empty:
         report = nothing_done(deploy_plan, Ending.COMPLETE, "")
         if not options.only and (killed := options.resume or _killed_deploy(project.root, deploy_plan, client)):
@@ -208,21 +198,17 @@ def carry_out(
         earlier = resumed or (
             _killed_deploy(context.root, deploy_plan, client) if context.command == "deploy" else None
         )
+        clock, options = context.clock, context.options
         with journals.begin(
-            context.root, deploy_plan, client, context.clock, context.command, context.only, earlier, context.undoes
+            context.root, deploy_plan, client, clock, context.command, options.only, earlier, context.undoes
         ) as journal:
-            if context.watch is not None:
-                journal.watch(context.watch)
+            if options.watch is not None:
+                journal.watch(options.watch)
+            at_once = options.at_once
             ledger = apply(
-                deploy_plan,
-                client,
-                context.cache,
-                context.on_step,
-                journal=journal,
-                clock=context.clock,
-                at_once=context.at_once,
+                deploy_plan, client, context.cache, context.on_step, journal=journal, clock=clock, at_once=at_once
             )
-            report = read_back(deploy_plan, ledger, client, context.clock)
+            report = read_back(deploy_plan, ledger, client, clock)
             journal.end(report)
             return report
 

@@ -313,10 +313,8 @@ def _file_texts(project: Project, result: Update) -> dict[str, str | bytes]:
 
 def _new_references(result: Update) -> set[str]:
     """Return the variables that the changes of the manifest refer to."""
-    texts = (
-        change.value for change in result.manifest if isinstance(change.value, str) and "environment" in change.path
-    )
-    return {name for text in texts if (name := whole_reference(text))}
+    changed = [change for change in result.manifest if isinstance(change.value, str) and "environment" in change.path]
+    return {name for change in changed if (name := whole_reference(str(change.value)))}
 
 
 def _bytes(path: Path) -> bytes | None:
@@ -373,15 +371,11 @@ def _manifest(
     lines = [_SCHEMA, "version: 1", f"default_target: {scalar(target)}"]
     runtime: list[str] = []
     if remote.dependencies:
-        runtime += [
-            "  dependencies:",
-            *(f"    {scalar(k)}: {scalar(v)}" for k, v in sorted(remote.dependencies.items())),
-        ]
+        runtime.append("  dependencies:")
+        runtime += (f"    {scalar(name)}: {scalar(text)}" for name, text in sorted(remote.dependencies.items()))
     if remote.environment:
-        runtime += [
-            "  environment:",
-            *(f"    {scalar(name)}: ${{{names[name]}}}" for name in sorted(remote.environment)),
-        ]
+        runtime.append("  environment:")
+        runtime += (f"    {scalar(name)}: ${{{names[name]}}}" for name in sorted(remote.environment))
     if init_path:
         runtime.append(f"  initialization_script: {init_path}")
     if runtime or not remote.functions:
@@ -393,13 +387,10 @@ def _manifest(
         lines += ["", "functions:"]
     for function in remote.functions:
         lines += [f"  {scalar(function.type)}:", f"    handler: {scalar(paths[function.type])}"]
-        lines += [f"    {key}: {scalar(text)}" for key, text in _descriptive_keys(function.name, function.description)]
+        described_by = (("name", function.name), ("description", function.description))
+        lines += [f"    {key}: {scalar(text)}" for key, text in described_by if text is not None]
     bound = "" if application is None else f"application: {application}, "
     lines += ["", "targets:"]
     lines += ["  local: {emulator: true}"] if target != "local" else []
     lines += [f"  {scalar(target)}: {{{bound}protected: true}}"]
     return "\n".join(lines) + "\n"
-
-
-def _descriptive_keys(name: str | None, description: str | None) -> list[tuple[str, str]]:
-    return [(key, text) for key, text in (("name", name), ("description", description)) if text is not None]

@@ -247,11 +247,7 @@ def _advice(settings: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _includes_stubs(included: tuple[Any, Any]) -> bool:
-    texts = [text for value in included if isinstance(value, list) for text in value if _is_text(text)]
+    texts = [text for value in included if isinstance(value, list) for text in value if isinstance(text, str)]
     patterns = [text.removeprefix("./") for text in texts]
     stub = f"{TYPES_DIR}/chatkitty.d.ts"
     return any(each.startswith(".ckfunc") and (stub.startswith(each) or fnmatchcase(stub, each)) for each in patterns)
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)

@@ -396,10 +396,8 @@ def test_every_known_event_has_a_type(tmp_path: Path) -> None:
 
 def test_every_sample_event_passes_its_own_declarations(project: Path) -> None:
     # Not imported, because only literals are checked for excess fields.
-    samples = [
-        f"const of{event_type(trigger.type)}: {event_type(trigger.type)} = {sample_text(trigger.type)};"
-        for trigger in TRIGGERS
-    ]
+    names = {trigger.type: event_type(trigger.type) for trigger in TRIGGERS}
+    samples = [f"const of{name}: {name} = {sample_text(trigger_type)};" for trigger_type, name in names.items()]
     add(project, "samples.ts", "\n".join(samples))
     assert tsc(project) == []
 

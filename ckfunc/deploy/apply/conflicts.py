@@ -21,7 +21,7 @@ from ckfunc.base.files import cache_dir, locked, read_file, write_atomically
 from ckfunc.base.text import digest
 from ckfunc.deploy.apply import idempotent
 from ckfunc.deploy.apply.idempotent import Overtaken
-from ckfunc.deploy.apply.report import DONE, Item, ItemState
+from ckfunc.deploy.apply.report import DONE, Item, ItemState, items_of
 from ckfunc.deploy.history import same_script
 from ckfunc.deploy.plan.plan import CreateFunction, CreateVersion, Plan, Put, Step
 from ckfunc.deploy.plan.snapshot import overview, read_part, snapshot_of
@@ -145,7 +145,7 @@ def _superseded_values(step: Put, preconditions: Preconditions) -> tuple[Item, .
         return tuple(Item(change.kind, change.name, DONE[change.action], note=_SAME) for change in step.changes)
     note = f"someone else changed the {BY_KIND[step.kind].title} in the meantime; nothing was written"
     hint = "check the current state with `ckfunc diff`, then deploy again"
-    return tuple(Item(change.kind, change.name, ItemState.CONFLICT, note=note, hint=hint) for change in step.changes)
+    return items_of(step.changes, ItemState.CONFLICT, note, hint)
 
 
 def _superseded_version(function: Function, plan: Plan, remote: Remote) -> Item:

@@ -14,7 +14,7 @@ from ckfunc.base.interrupts import EXIT_INTERRUPTED
 from ckfunc.base.text import printable
 from ckfunc.base.workers import AT_ONCE
 from ckfunc.deploy.apply.idempotent import is_unclear
-from ckfunc.deploy.plan.plan import ChangeAction, Plan
+from ckfunc.deploy.plan.plan import ChangeAction, Plan, ResourceChange
 from ckfunc.deploy.resources import RESOURCES, DesiredValues
 
 if TYPE_CHECKING:
@@ -136,6 +136,13 @@ class DeployReport:
             "items": [item.to_json() for item in self.items],
             "warnings": [printable(warning) for warning in self.warnings],
         }
+
+
+def items_of(
+    changes: Iterable[ResourceChange], result: ItemState, note: str | None = None, hint: str | None = None
+) -> tuple[Item, ...]:
+    """Return items of values, which have no versions, with the same result."""
+    return tuple(Item(change.kind, change.name, result, note=note, hint=hint) for change in changes)
 
 
 def in_order(items: Iterable[Item]) -> tuple[Item, ...]:

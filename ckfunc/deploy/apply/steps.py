@@ -18,7 +18,7 @@ from ckfunc.deploy.apply import idempotent
 from ckfunc.deploy.apply.conflicts import Preconditions, conflict, superseded
 from ckfunc.deploy.apply.idempotent import Overtaken
 from ckfunc.deploy.apply.journal import Journal
-from ckfunc.deploy.apply.report import DONE, WRONG, Ending, Item, ItemState, Ledger
+from ckfunc.deploy.apply.report import DONE, WRONG, Ending, Item, ItemState, Ledger, items_of
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.history import same_script
 from ckfunc.deploy.plan.plan import CreateFunction, CreateVersion, Plan, Put, Step
@@ -76,7 +76,9 @@ def apply(
         ledger.ending, ledger.reason = Ending.INTERRUPTED, "interrupted"
     for change in plan.changes:
         if (change.kind, change.name) not in ledger.items:
-            ledger.record(_skipped(plan, change.kind, change.name, f"not attempted: {ledger.reason}"))
+            old = plan.versions.get(change.name) if change.kind == FUNCTIONS else None
+            note = f"not attempted: {ledger.reason}"
+            ledger.record(Item(change.kind, change.name, ItemState.SKIPPED, old_version=old, note=note))
     return ledger
 
 
@@ -154,10 +156,7 @@ class _StepRunner:
                 self._pause,
             )
         except CkfuncError as error:
-            failed = [
-                Item(change.kind, change.name, ItemState.FAILED, note=error.message, hint=error.hint)
-                for change in step.changes
-            ]
+            failed = items_of(step.changes, ItemState.FAILED, error.message, error.hint)
             self.ledger.record_failure(error, *failed)
             self.ledger.stop(f"the {resource.title} could not be written")
             return self._end(*failed)
@@ -248,8 +247,3 @@ def _created_next(ledger: Ledger, step: CreateVersion) -> bool:
     """Return whether this deploy created the version right after the one that the plan was computed from."""
     item = ledger.items.get((FUNCTIONS, step.type))
     return item is not None and item.result not in WRONG and not item.note and item.new_version == step.base_version + 1
-
-
-def _skipped(plan: Plan, kind: str, name: str, note: str) -> Item:
-    old = plan.versions.get(name) if kind == FUNCTIONS else None
-    return Item(kind, name, ItemState.SKIPPED, old_version=old, note=note)
