@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -106,7 +107,10 @@ def read_runtime(document: Any) -> Runtime:
         id=required(data, "id", int),
         version=required(data, "version", str),
         dependencies=read_dependencies(required(data, "dependencies", list)),
-        environment=read_environment(environment),
+        # The schema of the runtime allows any value; a process only has text.
+        environment=secret_values(
+            {name: value if isinstance(value, str) else json.dumps(value) for name, value in environment.items()}
+        ),
         initialization_script=None if script is None else required(script, "script", str),
         application_id=owner,
     )

@@ -8,8 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
-from urllib.parse import quote_plus, urlencode
+from urllib.parse import parse_qs, quote_plus, urlencode, urlsplit
 
+from ckfunc.base.text import is_id
 from ckfunc.model.page import CursorPage, Page, Relation
 from ckfunc.wire.reading import optional, required, resource
 
@@ -84,18 +85,35 @@ def write_page(name: str, page: Page[Any], items: list[Any], href: str, query: S
 
 
 def read_page(document: Any, name: str, read: Callable[[Any], T]) -> Page[T]:
-    """Read a page in either spelling, each item with `read`; an empty page may have no `_embedded`."""
+    """Read a page in either spelling, each item with `read`; an empty page may have no `_embedded`.
+
+    The block `page` may lack any number, and its links then tell the number of pages as far as it is known. Source: the
+    vendor's guide, by which only the link `self` is always present. Raises Malformed.
+    """
     data = resource(document, "page")
-    numbers = resource(required(data, "page", dict), "page")
+    numbers = resource(optional(data, "page", dict) or {}, "page")
     embedded = optional(data, "_embedded", dict) or {}
-    items = embedded.get(name) or []
+    items = tuple(read(item) for item in embedded.get(name) or [])
+    number, total_pages = optional(numbers, "number", int), optional(numbers, "totalPages", int)
+    size, total_elements = optional(numbers, "size", int), optional(numbers, "totalElements", int)
+    if number is None or total_pages is None:
+        links = required(data, "_links", dict)
+        required(links, "self", dict)
+        linked = {relation: _linked_page(link) for relation, link in links.items()}
+        number = number if number is not None else linked["self"] or 0
+        at_least = linked.get("last") or linked.get("next") or number
+        total_pages = total_pages if total_pages is not None else at_least + 1
+    size = len(items) if size is None else size
     return Page(
-        items=tuple(read(item) for item in items),
-        number=required(numbers, "number", int),
-        size=required(numbers, "size", int),
-        total_elements=required(numbers, "totalElements", int),
-        total_pages=required(numbers, "totalPages", int),
+        items, number, size, number * size + len(items) if total_elements is None else total_elements, total_pages
     )
+
+
+def _linked_page(link: Any) -> int | None:
+    """Return the number of the page that a link leads to, or None if it has none."""
+    href = link.get("href") if isinstance(link, dict) else None
+    text = parse_qs(urlsplit(href).query).get("page", [""])[0] if isinstance(href, str) else ""
+    return int(text) if is_id(text) else None
 
 
 def write_cursor_page(

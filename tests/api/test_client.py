@@ -446,7 +446,7 @@ def test_no_request_follows_a_response_that_is_not_json() -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [[], None, 5, {"id": "one"}, {**RUNTIME, "dependencies": "none"}, {**RUNTIME, "environmentVariables": {"A": 1}}],
+    [[], None, 5, {"id": "one"}, {**RUNTIME, "dependencies": "none"}, {**RUNTIME, "environmentVariables": ["A"]}],
 )
 def test_a_document_with_an_unexpected_structure_is_an_error(body: Any) -> None:
     reply = Reply(body=json.dumps(body).encode())
@@ -490,6 +490,17 @@ def test_an_empty_list_may_have_no_items_field() -> None:
     empty = {"page": {"size": 500, "totalElements": 0, "totalPages": 0, "number": 0}}
     with platform({f"GET {R}/functions": Reply(body=empty)}) as served:
         assert run(served, lambda client: client.functions()) == ()
+
+
+def test_links_lead_through_a_list_whose_pages_do_not_say_how_many_there_are() -> None:
+    def page(number: int, relations: dict[str, int]) -> Reply:
+        linked = {name: {"href": f"https://elsewhere/x?page={to}&size=1"} for name, to in relations.items()}
+        return Reply(body={"_embedded": {"functions": [{**FUNCTION, "id": number}]}, "_links": linked})
+
+    pages = [page(0, {"self": 0, "next": 1}), page(1, {"self": 1, "next": 2}), page(2, {"self": 2})]
+    with platform({f"GET {R}/functions": pages}) as served:
+        assert [function.id for function in run(served, lambda client: client.functions())] == [0, 1, 2]
+        assert len(served.calls()) == 3
 
 
 def test_a_list_that_cannot_be_read_completely_is_an_error() -> None:

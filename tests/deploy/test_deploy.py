@@ -267,7 +267,7 @@ def test_a_different_name_or_description_is_a_warning(here: World) -> None:
     # The other function has the default name, which the user did not choose.
     assert plan.warnings == (
         f"{SENT} has a different name ('Theirs' in the application, 'Mine' in functions.yaml) and description "
-        "(None in the application, 'What it does' in functions.yaml); "
+        "(none in the application, 'What it does' in functions.yaml); "
         "the API cannot change it, the ChatKitty dashboard can",
     )
 

@@ -42,7 +42,7 @@ def test_http_basic_credentials_get_a_token_for_the_api(anyone: httpx.Client) ->
     answer = anyone.post("/oauth/token", auth=("emulator", "emulator"), data=GRANT)
     document = answer.json()
     assert document["token_type"] == "bearer"
-    assert document["expires_in"] == 3600
+    assert document["expires_in"] == 12 * 3600
     assert answer.headers["cache-control"] == "no-store"
     opened = anyone.get("/v1/application", headers={"authorization": f"Bearer {document['access_token']}"})
     assert opened.status_code == 200

@@ -290,6 +290,7 @@ def test_deleting_a_channel_returns_the_application_and_deletes_everything_in_it
     assert answer.json() == client.get("/v1/application").json()
     assert explanation(client.get("/v1/channels/1"), 404) == "there is no channel 1"
     assert explanation(client.delete("/v1/channels/1"), 404) == "there is no channel 1"
+    assert explanation(client.get("/v1/channels/-1"), 404) == "there is no channel -1"
     assert [message["channelId"] for message in client.get("/v1/messages").json()["_embedded"]["messages"]] == [2]
     left = client.get(f"/v1/users/{people['bob']}/notifications").json()["_embedded"]["notifications"]
     assert left == []  # Notifications about the channel are deleted, including that of the mention.

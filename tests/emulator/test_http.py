@@ -149,7 +149,19 @@ def test_another_application_is_a_404(client: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize(
-    "identifier", ["x", "1.5", "-1", "9223372036854775808", "%31%00", "٣", "1" * 50, "0" * 20 + "9" * 30, "9" * 5000]
+    "identifier",
+    [
+        "x",
+        "1.5",
+        "--1",
+        "-9223372036854775808",
+        "9223372036854775808",
+        "%31%00",
+        "٣",
+        "1" * 50,
+        "0" * 20 + "9" * 30,
+        "9" * 5000,
+    ],
 )
 def test_an_id_that_is_not_a_number_is_a_400(client: httpx.Client, identifier: str) -> None:
     assert client.get(f"/v1/functions/{identifier}").status_code == 400

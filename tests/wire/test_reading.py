@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from support import wire
 
+from ckfunc.base.secrets import revealed
 from ckfunc.model.chat import NewMessage, NotificationType, User
 from ckfunc.wire import applications, channels, links, messages, users
 from ckfunc.wire.links import Links, application_id_in
@@ -82,11 +83,13 @@ FUNCTION = {"id": 1, "type": "call.ended", "enabled": True, "currentVersionNumbe
         ),
         (applications.read_settings, {"guestUsers": "ON", "userCreatedChannels": "ENABLED"}, "'ON', not ENABLED or"),
         (applications.read_invocation, {**INVOCATION, "status": "LOST"}, "field 'status' is 'LOST', not one of"),
-        (applications.read_runtime, {**RUNTIME, "environmentVariables": {"A": 1}}, "variable 'A' is not a string"),
+        (applications.read_environment, {"A": 1}, "variable 'A' is not a string"),
         (applications.read_dependencies, {}, "the dependencies are not a list"),
         (applications.read_environment, [], "the environment variables are not an object"),
         (applications.read_new_function, {"type": " ", "name": "n"}, "field 'type' is empty"),
         (lambda page: links.read_page(page, "users", users.read_user), {"page": 1}, "field 'page' is an integer"),
+        (lambda page: links.read_page(page, "users", users.read_user), {}, "field '_links' is missing"),
+        (lambda page: links.read_page(page, "users", users.read_user), {"_links": {}}, "field 'self' is missing"),
         (
             lambda page: wire.read_cursor_page(page, "users", users.read_user),
             {"page": {"size": 1}, "_links": {"next": {"href": "/x?start=a&next=1"}}},
@@ -177,6 +180,35 @@ def test_an_empty_page_may_have_no_list() -> None:
         "_embedded": {"users": []},
         "_links": {"self": {"href": "/users?page=0&size=5"}},
         "page": numbers,
+    }
+
+
+@pytest.mark.parametrize(
+    ("relations", "number", "total_pages"),
+    [
+        ({"self": "/users"}, 0, 1),
+        ({"self": "/users", "next": "/users?page=1&size=1"}, 0, 2),
+        ({"self": "/users?page=3&size=1", "next": "/users?page=4&size=1", "last": "/users?page=8&size=1"}, 3, 9),
+        ({"self": "/users?page=8&size=1", "last": "/users?page=8&size=1"}, 8, 9),
+        ({"self": "/users?page=x", "next": ""}, 0, 1),
+    ],
+)
+@pytest.mark.parametrize("block", [{}, {"page": None}, {"page": {"size": 1}}])
+def test_links_give_the_numbers_that_a_page_does_not_have(
+    relations: dict[str, str], number: int, total_pages: int, block: dict[str, Any]
+) -> None:
+    linked = {relation: {"href": href} for relation, href in relations.items()}
+    page = links.read_page({"_embedded": {"users": [USER]}, "_links": linked, **block}, "users", users.read_user)
+    assert (page.number, page.size, page.total_elements, page.total_pages) == (number, 1, number + 1, total_pages)
+
+
+def test_values_of_the_environment_that_are_not_text_are_read_as_json() -> None:
+    document = {**RUNTIME, "environmentVariables": {"A": 5, "B": True, "C": "x", "D": {"e": 1}}}
+    assert revealed(applications.read_runtime(document).environment) == {
+        "A": "5",
+        "B": "true",
+        "C": "x",
+        "D": '{"e": 1}',
     }
 
 

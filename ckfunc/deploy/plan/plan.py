@@ -283,7 +283,7 @@ def _drift_warnings(desired: Mapping[str, ManifestFunction], remote: Mapping[str
         if (want := desired.get(name)) is None:
             continue
         differing = [
-            f"{noun} ({there!r} in the application, {here!r} in functions.yaml)"
+            f"{noun} ({'none' if there is None else repr(there)} in the application, {here!r} in functions.yaml)"
             for noun, here, there in (
                 # The default name was not chosen by the user.
                 ("name", want.name if want.name != display_name(name) else function.name, function.name),

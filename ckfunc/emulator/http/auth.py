@@ -17,7 +17,8 @@ from ckfunc.emulator.http.problems import Denied, Unauthorized
 CLIENT_ID = "emulator"
 API_KEY = "emulator"
 CLIENT_SECRET = "emulator"  # noqa: S105 - documented, and valid on this machine only
-DEFAULT_LIFETIME_S = 3600.0
+DEFAULT_LIFETIME_S = 12 * 3600.0
+"""The lifetime of a token. Source: the vendor's guide."""
 
 
 class Tokens:

@@ -53,10 +53,10 @@ class Call:
     def id(self, name: str = "id") -> int:
         """Return a path parameter as a resource id. Raises Refused."""
         text = self.parameters[name]
-        number = whole_number(text)
+        number = whole_number(text.removeprefix("-"))
         if number is None or number > _LARGEST_ID:
             raise Refused(f"{name} {text[:60]!r} in the path is not a whole number of at most 64 bits")
-        return number
+        return -number if text.startswith("-") else number
 
     def query(self) -> list[tuple[str, str]]:
         """Return the query's parameters, in order, decoded."""

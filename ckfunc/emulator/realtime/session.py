@@ -72,7 +72,8 @@ class ClientSession:
         self.session_id = 0
         self._number = 0
         self._subscriptions = Subscriptions(services.topics)
-        self._errors: str | None = None
+        self._errors: tuple[str, str] | None = None
+        """The client's subscription to errors: its id and destination."""
         self._inbox = Inbox(socket, self._handle)
         self._ended = self._beats = self._heard = self._held = False
         self._unstored: list[StompFrame] = []
@@ -250,7 +251,7 @@ class ClientSession:
         name, destination = frame.required("id"), frame.required("destination")
         self._subscriptions.check_new(name)
         if destination in ERROR_QUEUES:
-            self._errors = name
+            self._errors = name, destination
             self._done(frame)
         elif RELAY in destination:
             self._answer(frame, lambda: self._relay(frame, destination, name))
@@ -276,7 +277,7 @@ class ClientSession:
         subscription = self._subscriptions.remove(name)
         if subscription is not None and subscription.chat is not None:
             actions.close_chat(self._context(), subscription.chat)
-        elif name == self._errors:
+        elif self._errors is not None and name == self._errors[0]:
             self._errors = None
         self._done(frame)
 
@@ -336,7 +337,8 @@ class ClientSession:
         problem = self._problem(error, f"{frame.command} {frame.headers.get('destination')}")
         if self._errors is None:
             raise problem
-        headers = {"destination": ERROR_QUEUES[0], "content-type": "application/json", "subscription": self._errors}
+        name, destination = self._errors
+        headers = {"destination": destination, "content-type": "application/json", "subscription": name}
         headers["message-id"] = str(self.next_number())
         headers |= _receipt(frame.headers.get("receipt"))
         if frame.command == "SUBSCRIBE":

@@ -154,7 +154,7 @@ class ClientSocket(asyncio.Protocol):
         self, listener: Callable[[ClientSocket], SocketListener], ended: Callable[[ClientSocket], None]
     ) -> None:
         self._ended = ended
-        self._protocol = ServerProtocol(subprotocols=[SUBPROTOCOL], max_size=MOST_FRAME_BYTES)
+        self._protocol = ServerProtocol(select_subprotocol=_subprotocol, max_size=MOST_FRAME_BYTES)
         self._listener = listener(self)
         self._opened = self._ending = self._lingering = self._paused = False
         self._plain = False
@@ -320,6 +320,11 @@ class ClientSocket(asyncio.Protocol):
         if not self._lingering:
             self._lingering = True
             asyncio.get_running_loop().call_later(_LINGER_S, self._transport.abort)
+
+
+def _subprotocol(_protocol: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+    """Return the subprotocol; None for a client that does not offer it, because CONNECT negotiates the version too."""
+    return SUBPROTOCOL if SUBPROTOCOL in offered else None
 
 
 def _header(length: int) -> bytes:

@@ -10,7 +10,8 @@ import httpx
 import pytest
 from support.calls import ended, function
 from support.emulators import cold_emulator
-from support.stomp import client_of, stomp
+from support.stomp import StompClient, client_of, stomp
+from websockets.sync.client import connect
 
 from ckfunc.emulator.emulator import Emulator
 
@@ -126,3 +127,20 @@ def test_sessions_and_grants_survive_a_restart_of_the_emulator(tmp_path: Path) -
     with cold_emulator(tmp_path / "data") as emulator, stomp(emulator.url) as client:
         assert client.connect("ann", **{"StompX-Auth-Session-ID": session}).headers["session"] == session
         assert client.read(client.user["_relays"]["writeFileAccessGrant"]) == grant
+
+
+def test_a_client_need_not_offer_a_subprotocol(emulator: Emulator) -> None:
+    address = f"{emulator.url.replace('http', 'ws', 1)}/rtm/websocket?api-key=emulator"
+    with connect(address, proxy=None) as socket:
+        assert socket.subprotocol is None
+        assert StompClient(socket).connect("ann").command == "CONNECTED"
+
+
+@pytest.mark.parametrize("queue", ["/user/queue/v1/errors", "/user/queue/errors"])
+def test_errors_arrive_at_the_address_that_the_client_subscribed_to(emulator: Emulator, queue: str) -> None:
+    with stomp(emulator.url) as client:
+        client.send("CONNECT", {"accept-version": "1.2", "StompX-User": "ann"})
+        client.send("SUBSCRIBE", {"id": "e", "destination": queue})
+        client.send("SEND", {"destination": "/application/nothing", "receipt": "r"})
+        error = client.until(lambda frame: frame.command == "MESSAGE")
+    assert (error.headers["destination"], error.headers["receipt-id"]) == (queue, "r")
