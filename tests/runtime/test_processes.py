@@ -119,6 +119,25 @@ def test_handlers_may_use_the_network_on_a_newer_node(monkeypatch, tmp_path):
 
 
 @posix_only
+@pytest.mark.parametrize("line", ["sleep 60", '[ "$1" = -p ] && echo v24.1.0 && echo "$0" && exit\nsleep 60'])
+def test_a_node_that_never_answers_is_named(monkeypatch, tmp_path, line):
+    silent = tmp_path / "node"
+    silent.write_text(f"#!/bin/sh\n{line}\n")
+    silent.chmod(0o755)
+    monkeypatch.setenv("CKFUNC_NODE", str(silent))
+    for module in ("node", "compiler"):
+        monkeypatch.setattr(f"ckfunc.runtime.{module}.START_S", 0.3)
+    compiler = CompilerProcess()
+    with pytest.raises(NodeMissing, match=rf"{silent} did not answer within 0\.3 s") as caught:
+        compiler.compile([("a.ts", "function handleEvent() {}")])
+    assert "unset it" in caught.value.hint
+    compiler.close()
+    if "-p" not in line:
+        with pytest.raises(NodeMissing, match="did not answer"):
+            node_version(silent)
+
+
+@posix_only
 def test_the_shim_directory_contains_only_node(tmp_path):
     directory = shim_directory(tmp_path)
     assert shim_directory(tmp_path) == directory
