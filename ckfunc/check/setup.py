@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -15,7 +16,7 @@ from ckfunc.api.credentials import FoundConnection, NoKeyring, keyring_name
 from ckfunc.api.transport import Transport
 from ckfunc.base.clock import Clock
 from ckfunc.base.containment import STATE_DIRECTORY, LeadsOutside
-from ckfunc.base.errors import ApiFailure, CkfuncError, CredentialsMissing, InvalidFiles, NoProject
+from ckfunc.base.errors import ApiFailure, CkfuncError, CredentialsMissing, InvalidFiles, NoProject, SystemRefusal
 from ckfunc.base.files import cache_dir
 from ckfunc.base.frozen import frozen
 from ckfunc.base.git import GitMissing, GitRefused, git, trust_command
@@ -25,6 +26,7 @@ from ckfunc.deploy.plan.snapshot import require_login
 from ckfunc.manifest.targets import GUESTS_ALLOWED
 from ckfunc.model.project import Target
 from ckfunc.model.triggers import START_SESSION
+from ckfunc.runtime.cache import refusal_of
 from ckfunc.runtime.confinement import isolation
 from ckfunc.runtime.install import scripts_warning
 from ckfunc.runtime.node import NODE_MAJOR, node_executable, node_version, npm_script
@@ -114,13 +116,25 @@ def setup_findings(project: ProjectSetup) -> Iterator[Diagnosis]:
 def _run_check(name: str, check: Callable[[], Diagnosis], expected: type[CkfuncError] | None = None) -> Diagnosis:
     """Run a check. An error that it raises is returned as a failure, or as a warning if it is `expected`."""
     try:
-        return check()
+        with _refusals():
+            return check()
     except CkfuncError as problem:
         text = problem.message
         if isinstance(problem, InvalidFiles) and problem.problems:
             text = f"{text}: {problem.problems[0]}"
         verdict = WARN if expected is not None and isinstance(problem, expected) else FAIL
         return Diagnosis(name, verdict, text, problem.hint)
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Turn the system's refusals, such as a missing permission, into expected failures."""
+    try:
+        yield
+    except OSError as error:
+        if (refusal := refusal_of(error)) is None:
+            raise
+        raise refusal from error
 
 
 def _node() -> Diagnosis:
@@ -161,12 +175,13 @@ def _writable(name: str, directory: Path, hint: str) -> Diagnosis:
 
 def _project(project: ProjectSetup) -> Iterator[Diagnosis]:
     try:
-        root = project.root()
+        with _refusals():
+            root = project.root()
     except NoProject as problem:
         yield Diagnosis("project", WARN, problem.message, problem.hint)
         yield from _platform(project, project.directory, Target("default"))
         return
-    except LeadsOutside as problem:
+    except (LeadsOutside, SystemRefusal) as problem:
         yield Diagnosis("project", FAIL, problem.message, problem.hint)
         return
     yield _writable("project", root / STATE_DIRECTORY, "check the permissions of the project")
@@ -174,7 +189,8 @@ def _project(project: ProjectSetup) -> Iterator[Diagnosis]:
     yield from _packages(project)
     yield from _secrets(root)
     try:
-        target = project.workspace.target()
+        with _refusals():
+            target = project.workspace.target()
     except CkfuncError as problem:
         yield Diagnosis("target", FAIL, problem.message, problem.hint)
         return
@@ -198,7 +214,8 @@ def _manifest(project: ProjectSetup) -> Diagnosis:
 def _packages(project: ProjectSetup) -> Iterator[Diagnosis]:
     """Yield a warning about installed packages whose install scripts did not run."""
     try:
-        loaded = project.workspace.load(lenient=True)
+        with _refusals():
+            loaded = project.workspace.load(lenient=True)
         warning = scripts_warning(all_packages(loaded.runtime.dependencies or {}), cache_dir(), policy_of(loaded))
     except CkfuncError:
         return  # another check reports this error
@@ -231,7 +248,8 @@ def _secrets(root: Path) -> Iterator[Diagnosis]:
 
 def _platform(project: ProjectSetup, root: Path, target: Target) -> Iterator[Diagnosis]:
     try:
-        connection = project.credentials(root, target)
+        with _refusals():
+            connection = project.credentials(root, target)
     except CkfuncError as problem:
         optional = isinstance(problem, CredentialsMissing) and target.name == "default"
         yield Diagnosis("credentials", WARN if optional else FAIL, problem.message, problem.hint)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import subprocess
 from collections.abc import Callable, Iterator
@@ -176,3 +177,17 @@ def test_an_env_file_that_git_does_not_ignore_is_a_warning(ckfunc: Callable[...,
     assert found(ckfunc, *local)[1]["secrets"]["verdict"] == "warn"
     (project / ".gitignore").write_text(".env\n")
     assert found(ckfunc, *local)[1]["secrets"]["verdict"] == "ok"
+
+
+def test_a_project_that_cannot_be_read_does_not_end_the_other_checks(
+    ckfunc: Callable[..., Any], project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> Path:
+        raise PermissionError(errno.EACCES, "Permission denied", str(project / "functions.yaml"))
+
+    monkeypatch.setattr("ckfunc.cli.app.App.root", refuse)
+    code, checks = found(ckfunc, "-C", project)
+    assert code == 1
+    assert checks["project"]["verdict"] == checks["npm"]["verdict"] == "fail"
+    assert checks["project"]["text"].endswith("functions.yaml: Permission denied")
+    assert checks["cache"]["verdict"] == "ok"
