@@ -13,7 +13,7 @@ from typing import Any
 
 from ckfunc import __version__
 from ckfunc.api.connection import CannotConnect, NotSent, is_loopback_address, place
-from ckfunc.base.errors import ApiFailure, Unreachable
+from ckfunc.base.errors import ApiFailure, SystemRefusal, Unreachable
 from ckfunc.base.frozen import frozen
 
 
@@ -137,6 +137,8 @@ def _new_client(local: bool, secure: bool, server: str) -> httpx.Client:
             headers={"user-agent": f"ckfunc/{__version__}"},
         )
     except (ValueError, ImportError, OSError, httpx.InvalidURL) as error:
+        if isinstance(error, OSError) and (refusal := SystemRefusal.of(error)) is not None:
+            raise CannotConnect(f"{server} cannot be reached: {refusal.message}", hint=refusal.hint) from error
         # Not quoted, because the message may contain a proxy's URL with its password.
         raise CannotConnect(
             f"the proxy or certificate settings of this shell cannot be used to reach {server}",

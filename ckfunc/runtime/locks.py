@@ -218,9 +218,9 @@ def _report(ran: NpmRun, settings: NpmSettings) -> Mapping[str, Any]:
             raise AuditFailed(f"the registry's advisory service failed ({status})", hint="try again later")
         raise _without_service(f" ({status})")
     code = ran.hopeless or ((named := _CODE.search(message)) and named[0])
-    if not code:
+    if not code and not ran.died:
         raise _without_service("")
-    problem = explained({"code": code}, settings)
+    problem = explained((ran.failure if ran.died else None) or {"code": code}, settings)
     raise AuditFailed(f"the packages were not audited: {problem.message}", hint=problem.hint)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -15,13 +16,13 @@ from dataclasses import field
 from pathlib import Path
 from typing import IO, Any
 
-from ckfunc.base.errors import DependenciesFailed, PackageUnknown
+from ckfunc.base.errors import DependenciesFailed, PackageUnknown, SystemRefusal
 from ckfunc.base.frozen import frozen
 from ckfunc.base.secrets import revealed
 from ckfunc.model.lock import LOCK_NAME, PackageLock, manifest_of
 from ckfunc.runtime.node import node_executable, npm_script, shim_directory
 from ckfunc.runtime.policy import NpmSettings, npm_home, without_login
-from ckfunc.runtime.processes import Warden, kill_group, start_group
+from ckfunc.runtime.processes import Warden, death, kill_group, start_group
 
 _COMMON = (
     "--no-audit",
@@ -120,8 +121,11 @@ UNREACHABLE = re.compile(rf"{HOPELESS.pattern}|{_LAST_ATTEMPT}")
 npm would go on with the next package: without a network, that takes seconds for each.
 """
 
+_MEMORY, _SIGNAL = "ENOMEM", "ESIGNAL"
+"""The second is ckfunc's own code for an npm that was ended by a signal."""
+
 # npm's error code: the sentence, with {summary}, {package}, {place}, {code} and {registries} of npm, and the hint.
-_BY_CODE: dict[str, tuple[str, str]] = {
+_BY_CODE: dict[str, tuple[str, str | None]] = {
     **dict.fromkeys(_OFFLINE, ("npm could not reach its registry ({code})", NETWORK)),
     **dict.fromkeys(
         _TOO_SLOW,
@@ -138,6 +142,11 @@ _BY_CODE: dict[str, tuple[str, str]] = {
         ),
     ),
     **dict.fromkeys(("ENOSPC", "EDQUOT"), ("npm could not store the packages: the disk is full", _ROOM)),
+    _MEMORY: ("npm ran out of memory", SystemRefusal.advice(errno.ENOMEM)),
+    _SIGNAL: ("npm {summary}", f"if the system ran out of memory, {SystemRefusal.advice(errno.ENOMEM)}"),
+    "EMFILE": ("npm could not open another file", SystemRefusal.advice(errno.EMFILE)),
+    "ENFILE": ("npm could not open another file", SystemRefusal.advice(errno.ENFILE)),
+    "EAGAIN": ("npm could not start another process", SystemRefusal.advice(errno.EAGAIN)),
     **dict.fromkeys(
         ("EACCES", "EPERM", "EROFS"),
         (
@@ -169,6 +178,9 @@ _BY_CODE: dict[str, tuple[str, str]] = {
     "ENOVERSIONS": ("npm has no version of {package}", f"{EDIT}; {_DATED}"),
 }
 
+_OUT_OF_MEMORY = "out of memory"
+"""A part of the last words of a Node whose heap is full, or to which the system gives no more memory."""
+
 _BROKEN = re.compile(r"E5\d\d")
 
 
@@ -185,10 +197,17 @@ class NpmRun:
     hopeless: str | None = None
 
     @property
+    def died(self) -> bool:
+        """Whether a signal ended npm, so that it made no report."""
+        return self.status < 0 and not self.hopeless
+
+    @property
     def failure(self) -> Mapping[str, Any] | None:
         """The report of the failure, or only its code if ckfunc ended npm; None after a success."""
         if self.hopeless:
             return {"code": self.hopeless}
+        if self.died:
+            return {"code": _MEMORY} if _OUT_OF_MEMORY in self.log else {"code": _SIGNAL, "summary": death(self.status)}
         return failure_of(self.output) if self.status else None
 
 
@@ -380,7 +399,7 @@ def _write_private(file: Path, text: str) -> None:
         stream.write(text)
 
 
-def _sentence_and_hint(code: str, summary: str, detail: str, registries: str) -> tuple[str, str]:
+def _sentence_and_hint(code: str, summary: str, detail: str, registries: str) -> tuple[str, str | None]:
     short = " ".join(_without_addresses(summary).split())
     package = _package_of(f"{summary} {detail}")
     if (tls := NOT_TRUSTED.fullmatch(code) or (not code and NOT_TRUSTED.search(summary))) is not None and tls:

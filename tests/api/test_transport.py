@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import gzip
 import os
 import shutil
@@ -195,6 +196,16 @@ def test_invalid_proxy_and_certificate_variables_are_named(environ: dict[str, st
     assert "proxy or certificate settings" in said
     assert "hunter2" not in said
     assert "HTTPS_PROXY" in said and "SSL_CERT_FILE" in said
+
+
+def test_too_many_open_files_are_not_blamed_on_the_proxy(transport: Transport, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> ssl.SSLContext:
+        raise OSError(errno.EMFILE, "Too many open files", "/certificates.pem")
+
+    monkeypatch.setattr("httpx.create_ssl_context", refuse)
+    with pytest.raises(CannotConnect, match=r"cannot be reached: /certificates\.pem: Too many open files") as caught:
+        transport.send("GET", "https://api.example.invalid/v1", {})
+    assert caught.value.hint and "ulimit -n" in caught.value.hint
 
 
 def test_importing_the_api_does_not_import_httpx() -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from ckfunc.base.errors import DependenciesFailed, PackageUnknown
-from ckfunc.runtime.npm import HOPELESS, UNREACHABLE, explained, failure_of, not_unpacked, unreachable
+from ckfunc.runtime.locks import AuditFailed, _report
+from ckfunc.runtime.npm import HOPELESS, UNREACHABLE, NpmRun, explained, failure_of, not_unpacked, unreachable
 from ckfunc.runtime.policy import NpmSettings
 
 
@@ -61,6 +62,24 @@ def test_an_unset_token_is_reported_for_a_private_package_that_is_not_found():
     assert "line 2 of .npmrc uses ${NPM_TOKEN}, which is not set" in problem.message
     assert not isinstance(problem, PackageUnknown)
     assert isinstance(explained(failure, NpmSettings()), PackageUnknown)
+
+
+@pytest.mark.parametrize(
+    ("log", "sentence"),
+    [
+        ("FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory", "npm ran out of memory"),
+        ("# Fatal process out of memory: SegmentedTable::InitializeTable", "npm ran out of memory"),
+        ("npm http fetch GET 200 https://r/x", "npm was ended by SIGKILL"),
+    ],
+)
+def test_an_npm_that_was_ended_is_reported_with_the_cause(log, sentence):
+    ran = NpmRun(-9, "", log)
+    assert ran.died
+    problem = explained(ran.failure, NpmSettings())
+    assert problem.message == sentence
+    assert "raise the memory limit" in problem.hint
+    with pytest.raises(AuditFailed, match=f"the packages were not audited: {sentence}"):
+        _report(ran, NpmSettings())
 
 
 def test_npm_output_that_is_not_json_is_shown():
