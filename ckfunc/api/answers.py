@@ -29,6 +29,8 @@ EXCERPT_LIMIT = 80
 # Much longer than the excerpt, so that a secret in the excerpt is complete and can be masked.
 _EXCERPT_SOURCE = 64 * 1024
 
+LOG_IN = "log in to this network with a browser and run the command again"
+
 _EXPLANATION_FIELDS = ("message", "explanation", "error_description", "detail", "title", "error")
 _VERBS = {"GET": "reading", "PUT": "updating", "POST": "creating"}
 
@@ -45,9 +47,20 @@ def document(answer: Answer, action: str, server: str, hidden: Collection[Secret
     except (ValueError, RecursionError):
         raise UnreadableAnswer(
             f"{action}: {server} answered {answer.status} with {_description(answer, hidden)}",
-            hint="check CHATKITTY_API_URL; a proxy or sign-in page may have answered instead of the platform",
+            hint=f"{LOG_IN}, or check CHATKITTY_API_URL"
+            if is_sign_in_page(answer)
+            else "check CHATKITTY_API_URL; a proxy may have answered instead of the platform",
             status=answer.status,
         ) from None
+
+
+def is_sign_in_page(answer: Answer) -> bool:
+    """Return whether a network that requires a login answered instead of the platform.
+
+    It answers with 511, or with a page or redirect. Source: RFC 6585 section 6.
+    """
+    page = answer.body.lstrip()[:1] == b"<" or answer.headers.get("content-type", "").startswith("text/html")
+    return answer.status == 511 or (answer.status < 400 and page)
 
 
 def failure(answer: Answer, method: str, subject: str, server: str, hidden: Collection[Secret] = ()) -> ApiFailure:
@@ -69,6 +82,8 @@ def failure(answer: Answer, method: str, subject: str, server: str, hidden: Coll
         hint = "check CHATKITTY_API_URL, and that the credentials belong to the right application"
         if EMULATOR_HEADER in answer.headers:
             hint = "it may have been removed by a change or reset of the emulator's data"
+    elif status == 511:
+        kind, problem, hint = ServiceTrouble, "the network requires a login (511)", LOG_IN
     elif status == 429 or status >= 500:
         stored = _storage_failure(answer.body)
         kind, problem = ServiceTrouble, stored or f"{server} answered {status}{because}"
@@ -76,7 +91,7 @@ def failure(answer: Answer, method: str, subject: str, server: str, hidden: Coll
     elif status < 400:
         kind = UnreadableAnswer
         problem = f"{server} answered {status}, an unexpected status; redirects are not followed"
-        hint = "check CHATKITTY_API_URL"
+        hint = f"check CHATKITTY_API_URL; if this network requires a login, {LOG_IN}"
     else:
         kind, problem = RequestRejected, f"{server} rejected the request with {status}{because}"
         hint = "try the same in the ChatKitty dashboard to see the reason"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from ckfunc import __version__
 from ckfunc.api import Client, Connection
+from ckfunc.api.answers import LOG_IN, is_sign_in_page
 from ckfunc.api.credentials import FoundConnection, NoKeyring, keyring_name
 from ckfunc.api.transport import Transport
 from ckfunc.base.clock import Clock
@@ -279,6 +280,9 @@ def _reachability(project: ProjectSetup, connection: FoundConnection) -> Iterato
         return
     finally:
         transport.close()
+    if is_sign_in_page(answer):
+        yield Diagnosis("platform", FAIL, f"a sign-in page answered instead of {url} ({answer.status})", LOG_IN)
+        return
     yield Diagnosis("platform", OK, f"{url} answers in {took_ms:.0f} ms")
     try:
         remote = parsedate_to_datetime(answer.headers.get("date", ""))

@@ -51,6 +51,23 @@ def test_every_error_status_has_a_message_and_a_hint(status: int, kind: type[Api
     assert ("Because." in made.message) == (status != 302)
 
 
+def test_a_network_that_requires_a_login_is_named() -> None:
+    page = b"<!DOCTYPE html><title>Welcome to Hotel Wifi</title>"
+    required = failure(answer(511, page, "text/html"), "GET", "the runtime", "api.example")
+    assert required.message == "reading the runtime: the network requires a login (511)"
+    with pytest.raises(UnreadableAnswer) as caught:
+        document(answer(200, page, "text/html"), "reading the runtime", "api.example")
+    redirect = failure(answer(302, page, "text/html"), "GET", "the runtime", "api.example")
+    for problem in (required, caught.value, redirect):
+        assert problem.hint and "log in to this network" in problem.hint
+
+
+def test_a_broken_document_does_not_suggest_a_login() -> None:
+    with pytest.raises(UnreadableAnswer) as caught:
+        document(answer(200, b"{"), "reading the runtime", "api.example")
+    assert caught.value.hint and "log in" not in caught.value.hint
+
+
 def test_codes_are_shown_only_without_a_message_and_an_explanation() -> None:
     assert (
         explanation(b'{"error":"ClientError","message":"No.","explanation":"The name is taken."}')

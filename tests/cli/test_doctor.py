@@ -191,3 +191,13 @@ def test_a_project_that_cannot_be_read_does_not_end_the_other_checks(
     assert checks["project"]["verdict"] == checks["npm"]["verdict"] == "fail"
     assert checks["project"]["text"].endswith("functions.yaml: Permission denied")
     assert checks["cache"]["verdict"] == "ok"
+
+
+def test_a_sign_in_page_of_the_network_is_not_the_platform(
+    ckfunc: Callable[..., Any], project: Path, remote: Platform
+) -> None:
+    remote.routes["GET /v1/application"] = Reply(200, b"<html>Hotel Wifi</html>", {"content-type": "text/html"})
+    code, checks = found(ckfunc, "-C", project)
+    assert code == 1
+    assert checks["platform"]["verdict"] == "fail" and "log in to this network" in checks["platform"]["hint"]
+    assert "login" not in checks
