@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ckfunc import __version__
 from ckfunc.base.errors import CkfuncError
 from ckfunc.base.files import locked, read_checked, read_file, write_checked
 from ckfunc.base.frozen import frozen
@@ -31,6 +30,7 @@ from ckfunc.check.typescript import (
     write_settings,
 )
 from ckfunc.model.project import Script
+from ckfunc.runtime.compiler import programs_digest
 from ckfunc.runtime.tools import NODE_TYPES
 
 REQUIREMENT = "runtime"
@@ -230,7 +230,7 @@ def _key(subject: Subject, files: ProjectFiles) -> str | None:
 def _syntax_key(script: Script) -> str:
     suffix = Path(script.path).suffix
     node = os.environ.get("CKFUNC_NODE", "")
-    return digest(json.dumps([__version__, node, suffix, script.text]))
+    return digest(json.dumps([programs_digest(), node, suffix, script.text]))
 
 
 def _parse(scripts: Sequence[Script], parse: Parse, cache: ResultCache) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -35,6 +37,16 @@ _MOST_IN_MEMORY = 2000
 
 class _Died(Exception):
     """Node ended before it responded; the argument says how."""
+
+
+@cache
+def programs_digest() -> str:
+    """Return a digest of ckfunc's version and its programs for Node, whose results are cached."""
+    contents = hashlib.blake2b(__version__.encode())
+    for program in sorted(PROGRAM.parent.iterdir()):
+        if program.suffix == PROGRAM.suffix:
+            contents.update(program.read_bytes())
+    return contents.hexdigest()
 
 
 class CompilerProcess:
@@ -248,7 +260,7 @@ class CachingCompiler:
         if not self._node:
             node = node_executable()
             status = node.stat()
-            self._node = f"{__version__} {node} {status.st_size} {status.st_mtime_ns}"
+            self._node = f"{programs_digest()} {node} {status.st_size} {status.st_mtime_ns}"
         return self._node
 
 

@@ -325,3 +325,14 @@ def test_cached_compilation_results_need_no_compiler(tmp_path: Path) -> None:
         assert isinstance(problem, SyntaxProblem)
         assert broken.compile([("x.ts", "let a b;")]) == (problem,)
     assert len(list(tmp_path.rglob("*.json"))) == 1
+
+
+def test_results_of_other_compiler_programs_are_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ckfunc.runtime.compiler import CachingCompiler, CompilerProcess
+
+    source = ("handlers/x.ts", "const a: number = 1;")
+    with CompilerProcess() as compiler:
+        CachingCompiler(lambda: compiler, tmp_path).compile([source])
+        monkeypatch.setattr("ckfunc.runtime.compiler.programs_digest", lambda: "another")
+        CachingCompiler(lambda: compiler, tmp_path).compile([source])
+    assert len(list(tmp_path.rglob("*.json"))) == 2
