@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from ckfunc.model.execution import Compiled
@@ -240,6 +242,28 @@ def test_names_exported_by_node_modules_are_not_listed(compiler):
     )
     (result,) = compiler.compile([("handlers/a.ts", source)])
     assert result.imports == ()
+
+
+def test_every_name_that_node_modules_export_to_handlers_is_known(compiler, run):
+    outcome = run(
+        "import { builtinModules } from 'node:module';\nexport async function handleEvent() {\n  const names = {};\n"
+        "  for (const name of builtinModules.filter((each) => !/^(_|sys$|node:sqlite$)/.test(each))) {\n"
+        "    names[name] = Object.keys(await import(name)).filter((each) => each !== 'default');\n"
+        "  }\n  return names;\n}"
+    )
+    assert outcome.error is None, outcome.error
+    exported = json.loads(outcome.payload_json)
+    assert "permission" in exported["process"]
+    scripts = [
+        (f"{name}.ts", f"export {{ {', '.join(names)} }} from 'node:{name.removeprefix('node:')}';")
+        for name, names in exported.items()
+    ]
+    assert [result.imports for result in compiler.compile(scripts)] == [()] * len(scripts)
+
+
+def test_a_name_of_a_node_module_that_handlers_do_not_have_is_found(compiler):
+    (result,) = compiler.compile([("a.ts", "import { SourceTextModule } from 'node:vm';\nSourceTextModule;")])
+    assert result.imports[0].missing.name == "SourceTextModule"
 
 
 def test_an_import_with_error_handling_is_guarded(compiler):

@@ -138,9 +138,16 @@ function quoted(source, name, at) {
   return at;
 }
 
+// Built-in modules of handlers differ from those here by Node's flags, --permission there and --experimental-vm-modules here, and
+// by the modules that were loaded before.
+const ONLY_HANDLERS_HAVE = { process: ['permission'], constants: ['defaultCipherList'] };
+const HANDLERS_DO_NOT_HAVE = { vm: ['Module', 'SourceTextModule', 'SyntheticModule'] };
+
 /** Return the first of these exports that a built-in module does not have: {name, instead}, a similar name or null. */
 function missingExport(module, names) {
-  const exports = names.length ? Object.keys(process.getBuiltinModule(module)) : [];
+  const bare = module.replace(/^node:/, '');
+  const own = names.length ? Object.keys(process.getBuiltinModule(module)) : [];
+  const exports = [...own, ...(ONLY_HANDLERS_HAVE[bare] ?? [])].filter((each) => !HANDLERS_DO_NOT_HAVE[bare]?.includes(each));
   const name = names.find((each) => each !== 'default' && !exports.includes(each));
   return name === undefined ? null : { name, instead: exports.find((each) => each.toLowerCase() === name.toLowerCase()) ?? null };
 }
