@@ -281,6 +281,12 @@ class TimelineRow:
     file: FileLink | None = None
     run: ShownRun | None = None
 
+    @property
+    def position(self) -> tuple[datetime, bool, int]:
+        """The place in the timeline. Messages of a seed have the same time."""
+        item = self.message if self.run is None else self.run.run.invocation
+        return self.time, self.run is not None, 0 if item is None else item.id
+
 
 @frozen
 class Timeline:
@@ -333,7 +339,7 @@ async def _timeline(
             TimelineRow(run.run.invocation.created_time, run=run)
             for run in await _runs(services, channel, participants, since, only)
         ]
-    rows.sort(key=lambda row: (row.time, row.run is not None))
+    rows.sort(key=lambda row: row.position)
     return Timeline(tuple(rows), page.next if page.has_next else None)
 
 

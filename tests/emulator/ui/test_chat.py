@@ -52,6 +52,14 @@ def test_a_message_is_shown_to_its_author_and_to_another_member(web: httpx.Clien
     assert (message["body"], message["type"], message["user"]["name"]) == ("Hello", "TEXT", "ann")
 
 
+def test_messages_of_a_seed_are_shown_in_their_order(client: httpx.Client) -> None:
+    messages = [{"body": f"Message {number}"} for number in range(3)]
+    channel = {"name": "lobby", "members": ["ann"], "messages": messages}
+    client.post("/emulator/seed", json={"users": [{"name": "ann"}], "channels": [channel]}).raise_for_status()
+    shown = re.findall(r">(Message \d)<", chat(client))
+    assert shown == ["Message 0", "Message 1", "Message 2"]
+
+
 def test_up_to_four_selected_users_are_shown(web: httpx.Client, room: dict[str, int]) -> None:
     text = chat(web, "channel=1&" + "&".join(f"as={user_id}" for user_id in (*room.values(), room["ann"])))
     assert "columns-4" in text
