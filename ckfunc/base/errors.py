@@ -7,13 +7,12 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 from ckfunc.base.interrupts import EXIT_INTERRUPTED
-from ckfunc.base.text import nearest
 
 EXIT_OK = 0
 EXIT_FAILED = 1
@@ -155,23 +154,6 @@ class AmbiguousFunction(CkfuncError):
         super().__init__(
             f"the application has {len(ids)} functions of type {trigger_type} (ids {', '.join(map(str, sorted(ids)))})",
             hint="ckfunc cannot tell which one to deploy: remove all but one in the ChatKitty dashboard",
-        )
-
-
-class NoSuchFunction(UsageProblem):
-    """functions.yaml has no function of a type that the command line names.
-
-    `known` are those that it has, `sections` what else could be named.
-    """
-
-    def __init__(self, trigger_type: str, known: Collection[str], sections: Collection[str] = ()) -> None:
-        hint = f"it has: {', '.join(known)}" if known else f"`ckfunc new {trigger_type}` adds one"
-        if sections:
-            hint += f"; sections are: {', '.join(sections)}"
-        close = nearest(trigger_type, [*known, *sections])
-        super().__init__(
-            f"functions.yaml has no function of type {trigger_type!r}",
-            hint=f"did you mean {close}?" if close else hint,
         )
 
 

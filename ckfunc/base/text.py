@@ -213,7 +213,7 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:
     """Return a hint with the known word that is closest to `word`, or None."""
     best = nearest(word, known)
-    return f"did you mean {best!r}?" if best else None
+    return f"did you mean {best}?" if best else None
 
 
 def counted(number: int, noun: str) -> str:

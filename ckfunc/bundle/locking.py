@@ -120,7 +120,7 @@ def _managed(root: Path) -> dict[str, str]:
     if dependencies is None:
         raise CkfuncError(
             "functions.yaml does not manage the packages of the runtime, so there is nothing to lock",
-            hint="add `dependencies` under `runtime`: `{}` if there are none",
+            hint="list the packages in `dependencies` under `runtime`, or add `dependencies: {}`",
         )
     return dict(dependencies)
 

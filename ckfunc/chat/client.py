@@ -31,7 +31,7 @@ from ckfunc.wire.users import read_user
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "file": ("PATH", "send a file"),
-    "react": ("EMOJI [ID]", "react to a message, by default the last one of someone else"),
+    "react": ("EMOJI [ID]", "react to a message (default: another user's last one)"),
     "unreact": ("EMOJI [ID]", "remove your reaction from a message"),
     "reply": ("ID TEXT", "reply to a message"),
     "edit": ("ID TEXT", "change your message"),

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from ckfunc import __version__
 from ckfunc.base.annotations import Annotation
-from ckfunc.base.clock import Clock
-from ckfunc.base.errors import CkfuncError, InvalidFiles, LockOutdated, NoSuchFunction, PackageUnknown, Problem
+from ckfunc.base.clock import Clock, elapsed_text
+from ckfunc.base.errors import CkfuncError, InvalidFiles, LockOutdated, PackageUnknown, Problem
 from ckfunc.base.files import cache_dir, templates
 from ckfunc.base.frozen import frozen
 from ckfunc.base.interrupts import require_uninterrupted
@@ -29,6 +29,7 @@ from ckfunc.manifest.sources import UNRESOLVED
 from ckfunc.model.application import PLATFORM_RANGES
 from ckfunc.model.execution import Import, SyntaxProblem
 from ckfunc.model.project import Project, Script
+from ckfunc.model.triggers import NoSuchFunction
 from ckfunc.runtime.compiler import CachingCompiler
 from ckfunc.runtime.install import scripts_warning
 from ckfunc.runtime.policy import InstallPolicy
@@ -100,7 +101,7 @@ class CheckedProject:
 
     def summary_line(self, took_s: float) -> Line:
         """Return the summary and the duration of the check."""
-        took = f"  ({took_s * 1000:.0f} ms{', unchanged' if self.from_cache else ''})"
+        took = f"  ({elapsed_text(took_s * 1000)}{', unchanged' if self.from_cache else ''})"
         return [(self.summary, "success" if self.ok else "failure"), (took, "muted")]
 
     @property

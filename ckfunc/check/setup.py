@@ -153,8 +153,9 @@ def _isolation() -> Diagnosis:
     if not limited:
         return Diagnosis("isolation", OK, "handlers are limited by Node's permissions; this system offers no more")
     without = [name for name, enforced in parts.items() if not enforced]
+    names = " and ".join(filter(None, (", ".join(limited[:-1]), limited[-1])))
     rest = f"; it does not enforce limits on {' and '.join(without)}" if without else ""
-    return Diagnosis("isolation", OK, f"the kernel limits the {', '.join(limited)} that handlers can use{rest}")
+    return Diagnosis("isolation", OK, f"the kernel limits the {names} that handlers can use{rest}")
 
 
 def _npm(project: ProjectSetup) -> Diagnosis:

@@ -35,7 +35,9 @@ def stored_data(app: App) -> StoredData:
 
 def say_secret(app: App) -> None:
     """Print that the copy of the data that was just written contains secrets."""
-    app.output.talk(("it contains the runtime's environment variables: treat it as a secret", "muted"))
+    app.output.talk(
+        ("note: ", "warning"), "the copy contains the values of environment variables: treat it as a secret"
+    )
 
 
 @group
@@ -64,7 +66,7 @@ def save(app: App, name: str, yes: bool) -> int:
     stored = stored_data(app)
     with naming("cannot save the snapshot"):
         replace = any(snapshot.name == name for snapshot in stored.snapshots())
-        if replace and not _agreed(app, f"Replace snapshot {name}?", "Nothing was saved.", yes=yes):
+        if replace and not app.output.confirmed(f"Replace snapshot {name}?", yes=yes, cancelled="Nothing was saved."):
             return EXIT_FAILED
         with app.output.progress("saving"):
             saved = stored.save(name, replace=replace)
@@ -87,7 +89,7 @@ def restore(app: App, name: str, yes: bool) -> int:
     with naming("cannot restore the snapshot"):
         snapshot = stored.snapshot(name)
         question = f"Replace all data in {app.output.path(stored.directory)} with snapshot {snapshot.name}?"
-        if stored.exists and not _agreed(app, question, "Nothing was restored.", yes=yes):
+        if stored.exists and not app.output.confirmed(question, yes=yes, cancelled="Nothing was restored."):
             return EXIT_FAILED
         with app.output.progress("restoring"):
             restored = stored.restore(name)
@@ -104,7 +106,7 @@ def remove(app: App, name: str, yes: bool) -> int:
     stored = stored_data(app)
     with naming("cannot remove the snapshot"):
         snapshot = stored.snapshot(name)
-        if not _agreed(app, f"Delete snapshot {snapshot.name}?", "Nothing was deleted.", yes=yes):
+        if not app.output.confirmed(f"Delete snapshot {snapshot.name}?", yes=yes, cancelled="Nothing was deleted."):
             return EXIT_FAILED
         removed = stored.remove(name)
     _report(app, "deleted ", removed)
@@ -114,11 +116,6 @@ def remove(app: App, name: str, yes: bool) -> int:
 def _report(app: App, word: str, snapshot: DataSnapshot) -> None:
     description = f"snapshot {snapshot.name} ({size_text(snapshot.size_bytes)})"
     app.output.result(write_snapshot(snapshot), (), [(word, "success"), description])
-
-
-def _agreed(app: App, question: str, cancelled: str, *, yes: bool) -> bool:
-    refusal = "confirmation is required, but there is no terminal; nothing was changed"
-    return app.output.confirmed(question, yes=yes, cancelled=cancelled, refusal=refusal)
 
 
 @command
@@ -190,8 +187,8 @@ def seed_command(app: App, file: Path) -> None:
     stored = stored_data(app)
     with naming(f"cannot write {app.output.path(stored.directory)}"):
         seeded = stored.seed(app.directory / file)
-    added = f"added {seeded.summary}" if seeded.summary else "nothing to add: the users and channels already exist"
-    app.output.result(write_seeded(seeded), (), [("seeded: ", "success"), added])
+    text = f"added {seeded.summary}" if seeded.summary else "nothing to add: the users and channels already exist"
+    app.output.result(write_seeded(seeded), (), [text])
 
 
 def _deletion_agreed(app: App, verb: str, data: Path, done: str, *, yes: bool) -> bool:
@@ -201,7 +198,6 @@ def _deletion_agreed(app: App, verb: str, data: Path, done: str, *, yes: bool) -
         yes=yes,
         shown=[(("`ckfunc emulator export FILE` saves a copy of the data", "muted"),)],
         cancelled=f"Nothing was {done}.",
-        refusal=f"{verb.lower().removesuffix('e')}ing the emulator's data requires confirmation; nothing was changed",
         hint="rerun with --yes; `ckfunc emulator export FILE` saves a copy of the data",
     )
 

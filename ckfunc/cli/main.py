@@ -41,14 +41,15 @@ COMMANDS: dict[str, str] = {
     "audit": "Find known vulnerabilities in npm packages.",
     "check": "Check the manifest, syntax and types.",
     "test": "Run the project's tests.",
+    "replay": "Replay recorded invocations and compare the results.",
     "diff": "Show what a deploy would change.",
     "deploy": "Deploy the project to the application.",
-    "replay": "Replay recorded invocations and compare the results.",
     "versions": "List a function's versions.",
     "show": "Print the script of a deployed version.",
     "rollback": "Deploy an earlier version of a function.",
     "undo": "Revert the last deploy.",
     "dev": "Run the emulator, deploy on save, and show invocations.",
+    "emulator": "Run the emulator, and manage its data.",
     "watch": "Deploy on save and stream logs.",
     "logs": "List or follow invocations.",
     "invoke": "Run a handler of the working copy once.",
@@ -61,9 +62,17 @@ COMMANDS: dict[str, str] = {
     "doctor": "Check your setup.",
     "cache": "Show and clean the cache.",
     "completion": "Generate shell completions.",
-    "emulator": "Run the emulator in the foreground.",
     "help": "Show the help of a command.",
 }
+SECTIONS = {
+    "init": "Project",
+    "check": "Check and test",
+    "diff": "Deploy",
+    "dev": "Run",
+    "login": "Application",
+    "doctor": "Setup",
+}
+"""The titles of the sections of `--help`, by the first command of each."""
 
 COMMAND_FILES = {
     "new": "init",
@@ -117,8 +126,12 @@ class Commands(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
         """List the commands from the table, without importing them."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+        width = max(map(len, COMMANDS))
+        for name, text in COMMANDS.items():
+            if name in SECTIONS:
+                formatter.write_paragraph()
+                formatter.write_heading(SECTIONS[name])
+            formatter.write(f"  {name:<{width}}  {text}\n")
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -8,7 +8,6 @@ is False.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from functools import partial, update_wrapper
 from pathlib import Path
@@ -38,8 +37,14 @@ PATH = NamedPath(path_type=Path)
 """A file or a directory, which need not exist; the same applies to the next two."""
 FILE = NamedPath(path_type=Path, dir_okay=False)
 DIRECTORY = NamedPath(path_type=Path, file_okay=False)
-integer = click.IntRange
-"""`integer(1)` is a whole number of at least 1, `integer(1, 64)` one from 1 to 64."""
+
+
+class integer(click.IntRange):  # noqa: N801 - reads as a type in declarations
+    """`integer(1)` is a whole number of at least 1, `integer(1, 64)` one from 1 to 64."""
+
+    def _describe_range(self) -> str:
+        """Return the range that the help shows; none without an upper limit."""
+        return "" if self.max is None else f"{self.min} to {self.max}"
 
 
 class Settings:
@@ -89,11 +94,22 @@ def common_options() -> list[click.Option]:
 class Command(click.Command):
     """A command whose examples are in templates/help; they are only read for its help."""
 
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the command's own options, its subcommands, and the options of every command."""
+        options = [each for each in self.get_params(ctx) if isinstance(each, click.Option)]
+        own = [each for each in options if each in self.params and not is_common(each)]
+        for title, listed in (("Options", own), ("Global options", [each for each in options if each not in own])):
+            if rows := [record for each in listed if (record := each.get_help_record(ctx))]:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
+            if listed is own and isinstance(self, click.Group):
+                self.format_commands(ctx, formatter)
+
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the examples."""
         if text := examples(ctx):
             formatter.write_paragraph()
-            formatter.write(re.sub("(?m)^(?=.)", "  ", text))
+            formatter.write(text)
 
 
 class CommandGroup(Command, click.Group):
@@ -104,6 +120,11 @@ class CommandGroup(Command, click.Group):
         result = command(function)
         self.add_command(result)
         return result
+
+
+def is_common(param: click.Parameter) -> bool:
+    """Return whether every command has this parameter."""
+    return (param.name or "").startswith("common_")
 
 
 def examples(ctx: click.Context) -> str:
@@ -152,7 +173,8 @@ def option(
     """
     if convert is not None:
         attributes["callback"] = lambda _ctx, _param, value: None if value is None else convert(value)
-    attributes.setdefault("show_default", "default" in attributes)
+    if attributes.pop("show_default", "default" in attributes):
+        text = f"{text.removesuffix('.')} (default: {attributes['default']})."
     return click.option(
         *filter(None, (short, name, dest)),
         metavar=placeholder,

@@ -163,7 +163,7 @@ class Output(Terminal):
         yes: bool,
         shown: Iterable[Iterable[Piece]] = (),
         cancelled: str = "Nothing was written.",
-        refusal: str = "confirmation is required, but there is no terminal; nothing was written",
+        refusal: str = "confirmation is required, but there is no terminal; nothing was changed",
         hint: str = "rerun with --yes",
     ) -> bool:
         """Ask for confirmation before a write unless `yes` is set; after a no, print that it was cancelled.

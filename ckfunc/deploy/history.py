@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ckfunc.base.errors import AmbiguousFunction, CkfuncError, NoSuchFunction, UsageProblem
+from ckfunc.base.errors import AmbiguousFunction, CkfuncError, UsageProblem
 from ckfunc.base.frozen import frozen
 from ckfunc.base.text import Segment, digest, newlines, printable, styled_diff, unified
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.resources import Remote
 from ckfunc.model.project import ManifestFunction, ManifestRuntime, Project, Script, Target
-from ckfunc.model.triggers import display_name
+from ckfunc.model.triggers import NoSuchFunction, display_name
 
 if TYPE_CHECKING:
     from ckfunc.model.application import Function, FunctionVersion

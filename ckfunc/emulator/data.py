@@ -314,7 +314,7 @@ def _naming(file: Path) -> Iterator[None]:
         known = trouble is not None and not trouble.damaged
         raise UnusableDatabase(
             f"the file {file} cannot be used as emulator data: {trouble.reason if trouble and known else error}",
-            hint=trouble.hint if trouble and known else None,
+            hint=trouble.hint if trouble and known else "`ckfunc emulator export FILE` writes a usable file",
         ) from None
 
 

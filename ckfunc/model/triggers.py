@@ -9,8 +9,9 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from ckfunc.base.errors import UsageProblem
 from ckfunc.base.frozen import frozen
-from ckfunc.base.text import digest
+from ckfunc.base.text import digest, nearest
 
 _LONGEST = 100
 # Source: https://learn.microsoft.com/windows/win32/fileio/naming-a-file
@@ -124,3 +125,19 @@ def event_field(event: Any, *names: str) -> Any:
     for name in names:
         event = event.get(name) if isinstance(event, Mapping) else None
     return event
+
+
+class NoSuchFunction(UsageProblem):
+    """functions.yaml has no function of a type that the command line names.
+
+    `known` are those that it has, `sections` what else could be named.
+    """
+
+    def __init__(self, trigger_type: str, known: Collection[str], sections: Collection[str] = ()) -> None:
+        close = None if trigger_type in BY_TYPE else nearest(trigger_type, [*known, *sections])
+        hint = f"did you mean {close}?" if close else f"`ckfunc new {trigger_type}` adds one"
+        if known and not close:
+            hint += f"; it has: {', '.join(known)}"
+        if sections and not close:
+            hint += f"; sections are: {', '.join(sections)}"
+        super().__init__(f"functions.yaml has no function of type {trigger_type!r}", hint=hint)

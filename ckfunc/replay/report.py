@@ -368,7 +368,11 @@ def _note_lines(replay: Replay, redaction: Redaction) -> Iterator[Line]:
         )
     ended = sum(1 for compared in replay.compared if compared.row.status is not Status.RUNNING)
     if ended:
-        yield (Segment(f"{replay.as_recorded} of {ended} had the recorded result", "muted"),)
+        yield (
+            Segment(
+                f"the deployed version reproduced {replay.as_recorded} of {counted(ended, 'recorded result')}", "muted"
+            ),
+        )
 
 
 def _message(result: Any) -> str:

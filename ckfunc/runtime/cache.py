@@ -184,7 +184,10 @@ class CacheCleanup:
         if self.used:
             names = shortened(", ".join(entry.name for entry in self.used), _LONGEST_NAME)
             yield [(f"kept {names}: in use by a running ckfunc", "")]
-        verb = "Would remove" if self.dry_run else "Removed"
+        if not self.removed:
+            yield [("nothing to remove", "")]
+            return
+        verb = "would remove" if self.dry_run else "removed"
         yield [(f"{verb} {size_text(_size(self.removed))}", "success"), (f" from {shown_path(self.directory)}", "")]
 
 

@@ -344,7 +344,7 @@ def _debuggable(compiled: Compiled, script: Script, root: Path) -> Compiled:
 def debugger_lines(port: int) -> Iterator[Line]:
     """Yield how a debugger connects to a run that waits for it."""
     address = f"127.0.0.1:{port}"
-    yield Segment("waiting for a debugger ", "title"), Segment(f"at {address}; Ctrl-C cancels")
+    yield Segment("waiting for a debugger ", "title"), Segment(f"at {address}; press Ctrl-C to cancel")
     for text in (
         "Chrome: chrome://inspect, then `inspect` under Remote Target",
         f"VS Code: the command `Debug: Attach to Node Process`, or a launch entry with port {address}",

@@ -60,7 +60,9 @@ def _existing_gitignore(path: Path, content: str) -> Written | None:
     except (OSError, UnicodeDecodeError):
         return Written(path, FileAction.KEPT, note="it could not be read: make sure that it lists .env")
     missing = [line for line in content.splitlines() if line not in lines]
-    return Written(path, FileAction.KEPT, note=f"add: {'  '.join(missing)}" if missing else None)
+    if not missing:
+        return Written(path, FileAction.UNCHANGED)
+    return Written(path, FileAction.KEPT, note=f"add: {'  '.join(missing)}")
 
 
 def handler_text(trigger: Trigger) -> str:

@@ -33,7 +33,7 @@ def test_a_line_is_parsed_as_a_message_or_a_command(line: str, command: ChatComm
 @pytest.mark.parametrize(
     ("line", "message", "hint"),
     [
-        ("/raect 👍", "there is no command /raect", "did you mean 'react'?"),
+        ("/raect 👍", "there is no command /raect", "did you mean react?"),
         ("/", "there is no command /", "/help lists the commands"),
         ("/react", "usage: /react EMOJI [ID]", None),
         ("/react a b c", "usage: /react EMOJI [ID]", None),

@@ -180,7 +180,7 @@ def test_a_channel_is_opened_joined_or_created(world: World) -> None:
         refused = world.chat("--as", "jane", "--channel", channel)
         assert refused.returncode == 1
         assert f"error: there is no channel '{channel}' that 'jane' can see\n" in refused.stderr
-    assert "did you mean 'support'?" in world.chat("--as", "jane", "--channel", "suport").stderr
+    assert "did you mean support?" in world.chat("--as", "jane", "--channel", "suport").stderr
 
 
 def test_no_message_is_missed_while_the_chat_opens(world: World) -> None:

@@ -42,7 +42,7 @@ def test_emulator_data_can_be_seeded_exported_reset_and_imported(ckfunc: Ckfunc,
     data = project / ".ckfunc" / "emulator"
     ran = ckfunc("-C", project, "emulator", "seed", "people.yaml")
     assert (ran.code, ran.out) == (0, "")
-    assert ran.err == "seeded: added 1 user, 1 channel, 1 member, 1 message\n"
+    assert ran.err == "added 1 user, 1 channel, 1 member, 1 message\n"
     assert "nothing to add" in ckfunc("-C", project, "emulator", "seed", "people.yaml").err
     ran = ckfunc("-C", project, "emulator", "export", "copy.db")
     assert ran.code == 0
@@ -50,7 +50,7 @@ def test_emulator_data_can_be_seeded_exported_reset_and_imported(ckfunc: Ckfunc,
     assert "secret" in ran.err
     ran = ckfunc("-C", project, "emulator", "reset")
     assert (ran.code, names(data)) == (2, ["jane"])
-    assert "requires confirmation; nothing was changed" in ran.err
+    assert "confirmation is required, but there is no terminal; nothing was changed" in ran.err
     assert "rerun with --yes; `ckfunc emulator export FILE` saves a copy" in ran.err
     assert "is empty" in ckfunc("-C", project, "emulator", "reset", "--yes").err
     assert "nothing to reset" in ckfunc("-C", project, "emulator", "reset").err
@@ -59,7 +59,7 @@ def test_emulator_data_can_be_seeded_exported_reset_and_imported(ckfunc: Ckfunc,
     assert names(data) == ["jane"]
     ran = ckfunc("-C", project, "emulator", "import", "copy.db")
     assert ran.code == 2
-    assert "requires confirmation; nothing was changed" in ran.err
+    assert "confirmation is required, but there is no terminal; nothing was changed" in ran.err
     assert ckfunc("-C", project, "emulator", "import", "copy.db", "-y").code == 0
 
 

@@ -72,7 +72,7 @@ def test_a_deploy_retries_after_rejected_and_lost_responses(ckfunc: Ckfunc, runn
     ("args", "message"),
     [
         ([], "a fault needs a status, a delay or a lost response"),
-        (["createUsr", "--lost"], "did you mean 'createUser'?"),
+        (["createUsr", "--lost"], "did you mean createUser?"),
         (
             ["--status", "429", "--first", "9" * 30],
             "the number of first requests is 1e+30; it must be from 1 to 1000000",

@@ -77,4 +77,4 @@ def test_mistakes_in_hooks_are_reported_with_a_location(ckfunc: Ckfunc, project:
     with_hooks(project, before_deplyo="true")
     ran = ckfunc("-C", project, "--target", "local", "diff")
     assert ran.code == 1
-    assert "did you mean 'before_deploy'?" in ran.err
+    assert "did you mean before_deploy?" in ran.err

@@ -406,7 +406,7 @@ def test_a_case_is_written_only_after_confirmation(ckfunc: Callable[..., Any], r
     known = ids(ckfunc, recorded)
     shown = ckfunc("-C", recorded, "--target", "local", "test", "add", "--invocation", known["eve"])
     assert shown.code == 2
-    assert "there is no terminal; nothing was written" in shown.err
+    assert "there is no terminal; nothing was changed" in shown.err
     assert "denied: eve" in shown.out
     assert list((recorded / "tests").iterdir()) == []
 

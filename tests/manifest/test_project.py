@@ -99,7 +99,7 @@ def test_with_several_targets_and_no_default_a_target_must_be_selected(tmp_path:
 def test_an_unknown_target_is_an_error_that_lists_the_known_targets(example: Path) -> None:
     with pytest.raises(NoSuchTarget) as caught:
         load(example, "prodution", {"OPENAI_API_KEY": ""})
-    assert caught.value.hint == "did you mean 'production'? (targets: local, staging, production)"
+    assert caught.value.hint == "did you mean production? (targets: local, staging, production)"
 
 
 def test_errors_in_the_manifest_are_reported_before_an_unknown_target(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_an_unknown_trigger_type_is_a_warning(tmp_path: Path) -> None:
     text = "version: 1\nfunctions:\n  user.send.message: {handler: a.ts}\n  zzz: {handler: a.ts}\n"
     read = load(project(tmp_path, text), None, {})
     assert tuple(map(str, read.warnings)) == (
-        "functions.yaml:3:3: unknown trigger type 'user.send.message' (did you mean 'user.sent.message'?)",
+        "functions.yaml:3:3: unknown trigger type 'user.send.message' (did you mean user.sent.message?)",
         "functions.yaml:4:3: unknown trigger type 'zzz' (ckfunc does not know this type, but the platform may)",
     )
 

@@ -39,9 +39,9 @@ IN_SCHEMA = {
     "a text as file": ("version\n", "1:1: the file must be a mapping, not a single value"),
     "an unknown key": (
         MINIMAL + "funtions: {}\n",
-        "4:1: unknown key 'funtions' in the file (did you mean 'functions'?)",
+        "4:1: unknown key 'funtions' in the file (did you mean functions?)",
     ),
-    "an abbreviated key": (runtime("{env: {}}"), "2:11: unknown key 'env' in runtime (did you mean 'environment'?)"),
+    "an abbreviated key": (runtime("{env: {}}"), "2:11: unknown key 'env' in runtime (did you mean environment?)"),
     "a camelCase key": (
         runtime("{initializationScript: a.ts}"),
         "2:11: unknown key 'initializationScript' in runtime (did",
@@ -204,7 +204,7 @@ BEYOND_SCHEMA = {
     ),
     "a default target that is none": (
         "default_target: prod\nversion: 1\n" + FUNCTIONS + "targets: {production: {}}\n",
-        "1:17: default_target 'prod' is not a target (did you mean 'production'?)",
+        "1:17: default_target 'prod' is not a target (did you mean production?)",
     ),
     "an emulator with an application": (
         targets("{a: {emulator: true, application: 4}}"),

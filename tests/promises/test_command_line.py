@@ -38,8 +38,15 @@ def local(project: Path) -> Path:
 def test_help_lists_every_command_in_the_order_of_use(ckfunc: Ckfunc) -> None:
     ran = ckfunc("--help")
     assert ran.code == 0
-    listed = ran.out.partition("Commands:")[2].split("\n")
-    assert [line.split()[0] for line in listed if line.startswith("  ") and line[2] != " "] == list(COMMANDS)
+    listed = ran.out.partition("\nProject:")[2].split("\n")
+    assert [line.split()[0] for line in listed if line.startswith("  ")] == list(COMMANDS)
+
+
+def test_help_lists_options_of_every_command_last_with_defaults_in_the_text(ckfunc: Ckfunc) -> None:
+    own, _, common = ckfunc("emulator", "users", "--help").out.partition("\nGlobal options:")
+    assert "-n N                  List at most N (default: 25).  [1 to 2000]" in own
+    assert "--json" not in own
+    assert "--json" in common
 
 
 def test_ckfunc_without_a_command_prints_its_help_and_exits_2(ckfunc: Ckfunc) -> None:
@@ -73,7 +80,11 @@ def test_ckfunc_without_a_command_prints_its_help_and_exits_2(ckfunc: Ckfunc) ->
         (["emulator", "sed"], "there is no command 'emulator sed'", "did you mean `ckfunc emulator seed`?"),
         (["deploy", "--bogus"], "there is no option --bogus", "hint: see `ckfunc deploy --help`"),
         (["help", "deploi"], "there is no command 'deploi'", "did you mean `ckfunc help deploy`?"),
-        (["help", "emulator", "xyzzy"], "there is no command 'emulator xyzzy'", "see `ckfunc emulator --help`"),
+        (
+            ["help", "emulator", "xyzzy"],
+            "there is no command 'emulator xyzzy'",
+            "`ckfunc emulator --help` lists the commands",
+        ),
         (["emulator", "--ephemeral", "--data-dir", "x"], "can't be used together", ""),
         (["emulator", "--data-dir=", "reset", "--yes"], "--data-dir has a wrong value: the path is empty", "see"),
         (["-C", "", "types"], "-C/--directory has a wrong value: the path is empty", "see `ckfunc --help`"),

@@ -156,7 +156,7 @@ def test_a_refused_act_has_a_reason(box: Sandbox) -> None:
     assert unknown.refusal == "'jnae' is not connected"
     assert absent.refusal == "'jane' is not connected"
     assert missing.refusal is None
-    assert nothing.refusal == "there is no channel 'dsk' (did you mean 'desk'?)"
+    assert nothing.refusal == "there is no channel 'dsk' (did you mean desk?)"
     assert failing.refusal is None
     assert failing.runs[0].ran.invocation.result["error"]["message"] == "boom"
 

@@ -121,11 +121,11 @@ MISTAKES = [
     ("type: user.sent.message\n", "a.yaml:1:1: the file has no `cases`"),
     ("case: []\ncases: [{name: a, sample: true, type: user.sent.message}]\n", "1:1: unknown key 'case' in the file"),
     ("cases:\n  - {name: a, event: {}}\n", "2:5: the case has no `type`"),
-    ("type: user.sent.mesage\ncases:\n  - {name: a, event: {}}\n", "(did you mean 'user.sent.message'?)"),
+    ("type: user.sent.mesage\ncases:\n  - {name: a, event: {}}\n", "(did you mean user.sent.message?)"),
     (HEAD + "  - {event: {}}\n", "3:5: a case has no `name`"),
     (HEAD + "  - {name: a}\n", "3:5: the case has no event"),
     (HEAD + "  - {name: a, event: {}}\n  - {name: a, event: {}}\n", "4:12: the case at line 3 has the same name"),
-    (HEAD + "  - {name: a, evnt: {}}\n", "unknown key 'evnt' in a case (did you mean 'event'?)"),
+    (HEAD + "  - {name: a, evnt: {}}\n", "unknown key 'evnt' in a case (did you mean event?)"),
     (HEAD + "  - {name: a, event: []}\n", "3:22: event must be a mapping, not a list"),
     (HEAD + "  - {name: a, event: {a: yes}}\n", "3:26: some YAML parsers read this as a boolean, others as a string"),
     (
@@ -167,7 +167,7 @@ MISTAKES = [
     ),
     (HEAD + "  - {name: a, event: {}, data: {channels: [{type: DIRECT}]}}\n", "invalid initial data"),
     (HEAD + "  - {name: a, event: {}, faults: [{lost: true, operation: sendMesage}]}\n", "3:48: there is no operation"),
-    (HEAD + "  - {name: a, event: {}, faults: [{operation: createUsr}]}\n", "(did you mean 'createUser'?)"),
+    (HEAD + "  - {name: a, event: {}, faults: [{operation: createUsr}]}\n", "(did you mean createUser?)"),
     (
         HEAD + "  - {name: a, event: {}, faults: [{first: 1}]}\n",
         "3:35: a fault needs a status, a delay or a lost response",
@@ -189,7 +189,7 @@ MISTAKES = [
     (HEAD + "  - {name: a, event: {}, faults: [{lost: true, rate: 20}]}\n", "rate is a number, and must be a string"),
     (HEAD + "  - {name: a, event: {}, faults: [{lost: true, seed: 7}]}\n", "a seed needs a rate"),
     (HEAD + "  - {name: a, event: {}, faults: [{lost: true, retry_after: 1}]}\n", "3:48: Retry-After needs a status"),
-    (HEAD + "  - {name: a, event: {}, faults: [{lost: true, frist: 1}]}\n", "(did you mean 'first'?)"),
+    (HEAD + "  - {name: a, event: {}, faults: [{lost: true, frist: 1}]}\n", "(did you mean first?)"),
     (HEAD + "  - {name: a, event: {}\n", "3:5: this { or [ is not closed, or a comma is missing in it"),
     (HEAD + "  - {name: a, event: " + "{a: " * 2_000 + "\n", "3:139: this is nested too deeply (at most 32 levels)"),
 ]

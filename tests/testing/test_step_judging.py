@@ -160,7 +160,7 @@ def test_expected_notifications_and_presence_are_compared_by_user() -> None:
     assert miss.message == "expected no notifications, but there was 1"
     offline, unknown = misses(caused, online={"ben": True, "jnae": True})
     assert (offline.message, offline.actual) == ("ben is offline, not online", "ben: offline")
-    assert unknown.message == "there is no user 'jnae' (did you mean 'jane'?)"
+    assert unknown.message == "there is no user 'jnae' (did you mean jane?)"
 
 
 def test_a_conversation_fails_with_its_last_step() -> None:

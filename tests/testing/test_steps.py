@@ -152,10 +152,10 @@ MISTAKES = [
     (HEAD + "    event: {}\n", "5:5: a case with a conversation has no `event`"),
     (HEAD + "    type: user.sent.message\n", "5:5: a case with a conversation has no `type`"),
     (HEAD + "    expect: {}\n", "5:5: a case with a conversation has no `expect` (write `expect` in its steps)"),
-    (HEAD + "      - {user: jane, sais: hi}\n", "5:22: unknown key 'sais' in a step (did you mean 'says'?)"),
+    (HEAD + "      - {user: jane, sais: hi}\n", "5:22: unknown key 'sais' in a step (did you mean says?)"),
     (HEAD + "      - {user: jane}\n", "5:9: the step does nothing"),
     (HEAD + "      - {user: jane, opens: a, says: b}\n", "5:9: a step does several things: opens, says"),
-    (HEAD + "      - {user: jnae, opens: a}\n", "5:10: user 'jnae' has not connected (did you mean 'jane'?)"),
+    (HEAD + "      - {user: jnae, opens: a}\n", "5:10: user 'jnae' has not connected (did you mean jane?)"),
     (HEAD + "      - {user: Zoe, opens: a}\n", "(before this step, add `- {user: Zoe, connects: {}}`)"),
     (
         HEAD + "      - {user: eve, connects: {}, expect: {error: x}}\n      - {user: eve, opens: a}\n",
@@ -192,7 +192,7 @@ MISTAKES = [
     (HEAD + "      - {waits: 99999w}\n", "5:17: waits is not a duration"),
     (
         HEAD + "      - {waits: 1h, expect: {functions: [{type: user.sent.mesage}]}}\n",
-        "5:49: functions.yaml has no function of type 'user.sent.mesage' (did you mean 'user.sent.message'?)",
+        "5:49: functions.yaml has no function of type 'user.sent.mesage' (did you mean user.sent.message?)",
     ),
     (HEAD + "      - {waits: 1h, expect: {functions: [{}]}}\n", "a function has no `type`"),
     (HEAD + "      - {waits: 1h, expect: {other_messages: false}}\n", "`other_messages` needs `messages`"),

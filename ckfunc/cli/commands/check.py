@@ -40,7 +40,7 @@ def _watch(app: App, types: Sequence[str]) -> int:
     from ckfunc.check.project import rechecks
 
     output = app.output
-    output.talk(("watching ", "title"), "the project's scripts; Ctrl-C ends")
+    output.talk(("watching ", "title"), "the project's scripts; press Ctrl-C to stop")
     for recheck in rechecks(lambda: app.check(types), app.root(), app.settings.target, app.clock):
         if isinstance(recheck, CkfuncError):
             output.failure(recheck)

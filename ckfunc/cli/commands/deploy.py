@@ -60,29 +60,29 @@ def _pattern_option(name: str, placeholder: str, text: str, pattern: str, exampl
 @flag("--dry-run", "Check everything and show the plan; write nothing.")
 @gate_option(
     "manifest",
-    "Gates that must pass: check, test, replay:50 (comma-separated), or none. Default: gates in functions.yaml.",
+    "Gates that must pass: check, test, replay:50 (comma-separated), or none (default: gates in functions.yaml).",
 )
 @_pattern_option(
     "--watch-for",
     "DURATION",
-    "Watch new versions; revert the deploy if too many runs fail. Default: watch_for of the target, or none.",
+    "Watch new versions; revert the deploy if too many runs fail (default: watch_for of the target).",
     rf"{WATCH_FOR}|{NO_WATCH}",
     ("10m", "90s", "1h30m", NO_WATCH),
 )
 @_pattern_option(
     "--max-failures",
     "PERCENT",
-    "With --watch-for: share of failures allowed on top of the earlier failure rate. Default: 2%.",
+    "With --watch-for: share of failures allowed on top of the earlier failure rate (default: 2%).",
     MAX_FAILURES,
     ("2%", "0%", "0.5%", "5%"),
 )
 @option(
     "--min-runs",
     "N",
-    "With --watch-for: runs of a new version needed to judge it. Default: 20.",
+    "With --watch-for: runs of a new version needed to judge it (default: 20).",
     integer(1, MOST_MIN_RUNS),
 )
-@yes_option("Skip the confirmation, even for a protected target.")
+@yes_option("Do not ask for confirmation before a deploy to a protected target.")
 @allow_removals_option
 @flag("--allow-other-application", "Deploy to an application other than the target's.")
 @flag("--allow-stale", "With --plan: deploy the current state if the plan is stale.")

@@ -55,7 +55,8 @@ def dev(app: App, port: int, seed: Path | None, yes: bool, keep_invocations: int
         app.output.line("ready ", url)
         app.output.flush()
     app.output.talk(
-        ("emulator: ", "title"), f"{'already running' if running else 'client id and secret are `emulator`'}; /docs"
+        ("emulator: ", "title"),
+        f"{'already running' if running else 'client id and secret are `emulator`'}; API docs at /docs",
     )
     app.show_dashboard(url, open_browser=open_dashboard)
     if (app.root() / WEB_DIRECTORY / "index.html").is_file():

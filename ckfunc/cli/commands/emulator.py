@@ -77,7 +77,7 @@ def emulator(
         app.output.line("ready ", url)
         app.output.flush()
         where = f"data in {app.output.path(data)}" if data else "data is not saved"
-        app.output.talk(("emulator: ", "title"), f"{where}; client id and secret are `emulator`; Ctrl-C stops it")
+        app.output.talk(("emulator: ", "title"), f"{where}; client id and secret are `emulator`; press Ctrl-C to stop")
         app.show_dashboard(url, open_browser=open_dashboard)
 
     planted = None

@@ -15,7 +15,7 @@ from ckfunc.base.roff import CommandHelp, manual_page
 from ckfunc.base.text import nearest
 from ckfunc.cli.app import App
 from ckfunc.cli.main import subcommands
-from ckfunc.cli.options import argument, command, examples, flag
+from ckfunc.cli.options import argument, command, examples, flag, is_common
 from ckfunc.model.command_outputs import command_schema
 
 _COMPINIT = """\
@@ -63,17 +63,12 @@ def named_command(root: click.Context, names: Sequence[str]) -> click.Context:
     for number, name in enumerate(names):
         context = within(ctx, name)
         if context is None:
-            hint = f"see `{ctx.command_path} --help`"
+            hint = f"`{ctx.command_path} --help` lists the commands"
             if close := nearest(name, subcommands(ctx)):
                 hint = f"did you mean `ckfunc help {' '.join((*names[:number], close))}`?"
             raise UsageProblem(f"there is no command '{' '.join(names[: number + 1])}'", hint=hint)
         ctx = context
     return ctx
-
-
-def is_common(param: click.Parameter) -> bool:
-    """Return whether every command has this parameter."""
-    return (param.name or "").startswith("common_")
 
 
 def contexts(parent: click.Context) -> Iterator[click.Context]:
@@ -109,7 +104,7 @@ def _described(context: click.Context, *, common: bool = False) -> CommandHelp:
 @command
 @argument("shell", kind=click.Choice(["bash", "zsh", "fish"]))
 def completion(app: App, shell: str) -> None:
-    """Print a script for SHELL that completes commands, options, trigger types, targets, channels and users."""
+    """Print a completion script for a shell: for commands, options, trigger types, targets, channels and users."""
     if shell == "bash":
         # It passes on the line up to the cursor, because bash also splits words at `@` and other characters.
         script = (templates() / "completion.bash").read_text(encoding="utf-8")

@@ -39,7 +39,7 @@ USUAL_COUNT = 25
 )
 @option("--since", "WHEN", "Not older than this: 10m, 2h, 1d, today, yesterday, or an ISO time.")
 @option("--until", "WHEN", "Not newer than this; same formats as --since.")
-@choice("--status", ["RUNNING", "SUCCEEDED", "FAILED"], "Only invocations with this status.", case_sensitive=False)
+@choice("--status", ["running", "succeeded", "failed"], "Only invocations with this status.", case_sensitive=False)
 @option("--version", "NUMBER", "Only invocations of this version.", integer(1))
 def logs(
     app: App,
@@ -101,7 +101,7 @@ def _follow(app: App, types: Collection[str], limit: int | None, row_filter: Fil
         functions = deployed_functions(client, types)
     for name in undeployed(types, functions):
         app.output.warn(f"the application has no function of type {name!r} yet")
-    app.output.talk(("following ", "title"), ", ".join(types) or "every function", ("; Ctrl-C stops", "muted"))
+    app.output.talk(("following ", "title"), ", ".join(types) or "every function", ("; press Ctrl-C to stop", "muted"))
     stacks = stacks_of(app, client, fresh=True)
 
     def check() -> None:

@@ -14,10 +14,10 @@ from ckfunc.replay.report import handler_json, replay_lines
 @command
 @argument("selected", "TYPE|ID", complete=complete_types)
 @option("--last", "N", "Replay the newest N (default: 50).", integer(1))
-@option("--since", "WHEN", "Replay those not older than this: 10m, 2h, 1d, yesterday, or an ISO time.")
+@option("--since", "WHEN", "Replay those not older than this: 10m, 2h, 1d, today, yesterday, or an ISO time.")
 @flag("--failed", "Only replay failed invocations.")
 @flag("--exit-code", "Exit 3 if anything differs.")
-@option("--jobs", "N", "Replay N at a time.", integer(1, 64))
+@option("--jobs", "N", "Replay N at a time.", integer(1, 64), short="-j")
 @flag("--network", "Allow network access (side effects are real).")
 def replay(
     app: App,

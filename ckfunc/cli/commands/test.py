@@ -27,6 +27,7 @@ from ckfunc.cli.options import (
     format_option,
     integer,
     option,
+    yes_option,
 )
 from ckfunc.cli.output import NeedsYes
 
@@ -104,7 +105,7 @@ def _case_name(name: str) -> str:
 @option("--last", "N", "With --channel: the newest N messages, at most 200 (default: 50).", integer(1, 200))
 @option("--name", "TEXT", "Name of the case (default: from the invocation or channel).", convert=_case_name)
 @option("--file", "FILE", "Test file (default: in tests/, named after the type, or conversations.yaml).", PATH)
-@flag("--yes", "Write without asking.")
+@yes_option("Write the case without asking for confirmation.")
 def add(
     app: App,
     trigger_type: str | None,
@@ -142,7 +143,7 @@ def add(
 @command
 @option("--name", "TEXT", "Name of the case (default: from the time).", convert=_case_name)
 @option("--file", "FILE", "Test file (default: tests/conversations.yaml).", PATH)
-@flag("--yes", "Write without asking.")
+@yes_option("Write the case without asking for confirmation.")
 def record(app: App, name: str | None, file: Path | None, yes: bool) -> int:
     """Record what happens on the project's running emulator until Ctrl-C, as a conversation.
 
@@ -183,7 +184,9 @@ def _offer(app: App, project: Project, addition: Addition, *, yes: bool) -> int:
         output.talk(("case for ", "title"), output.path(path))
         output.text(printable(addition.case_text))
         output.talks(addition.lines(result))
-    if not output.confirmed("Write this?", yes=yes, hint="review the case, then rerun with --yes"):
+    if not output.confirmed(
+        f"Write this to {output.path(path)}?", yes=yes, hint="review the case, then rerun with --yes"
+    ):
         return EXIT_FAILED
     write_atomically(path, addition.text)
     output.talk(("written", "success"), f" to {output.path(path)}")

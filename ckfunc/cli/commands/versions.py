@@ -110,7 +110,7 @@ def rollback(app: App, trigger_type: str, to: int | None, yes: bool) -> int:
     name, now, old = printable(trigger_type), prepared.current.version_number, prepared.target.version_number
     outcome: RollbackJson = {"target": target.name, "type": name, "from": now, "to": old, "result": "unchanged"}
     if prepared.changes_nothing:
-        app.output.talk(f"v{now} and v{old} have the same script: nothing to do")
+        app.output.talk(f"No changes on {target.name}: the deployed v{now} has this script.")
         app.output.data(outcome)
         return EXIT_OK
     question = f"Deploy v{old} again, as v{now + 1} of {name}?"
@@ -125,8 +125,9 @@ def rollback(app: App, trigger_type: str, to: int | None, yes: bool) -> int:
         raise CkfuncError(item.note or "the version was not created", hint=item.hint)
     where = f"{name}  v{now} → v{item.new_version}"
     line = (("  ~ ", "update"), where, (f"  the script of v{old}", "muted"))
+    summary = ((f"Rolled back {name} to v{old} on {target.name}.", "title"),)
     document = {**outcome, "result": "updated", "version": item.new_version}
-    app.output.result(document, [] if app.settings.quiet else [line])
+    app.output.result(document, [] if app.settings.quiet else [line, (), summary])
     here = _local_script(app, trigger_type)
     if here is not None and not same_script(prepared.target, here.text):
         app.output.talk(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK
+from ckfunc.base.text import counted
 from ckfunc.cli.app import App
 from ckfunc.cli.commands.logs import print_item, stacks_of
 from ckfunc.cli.options import allow_removals_option, command, flag, yes_option
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 @command
 @flag("--no-logs", "Do not stream invocations.")
-@yes_option("Do not ask for confirmation before watching a protected target.")
+@yes_option("Do not ask for confirmation before a watch of a protected target.")
 @allow_removals_option
 def watch(app: App, no_logs: bool, yes: bool, allow_removals: bool) -> int:
     """Deploy changes as soon as they are saved and stream invocations, until Ctrl-C.
@@ -56,7 +57,10 @@ def watch_project(
     client = app.client(lasting=True)
     tools = WatchTools(app.workspace.load, app.client, app.workspace.compiler(), app.schemas, app.clock)
     watcher = Watcher(project, tools, listener, allow_removals=allow_removals)
-    app.output.talk(("watching ", "title"), f"{len(project.watched)} files, target {project.target.name}; Ctrl-C ends")
+    app.output.talk(
+        ("watching ", "title"),
+        f"{counted(len(project.watched), 'file')}, target {project.target.name}; press Ctrl-C to stop",
+    )
     stacks = stacks_of(app, client, project=watcher.project, fresh=True)
 
     def show(item: Item) -> None:

@@ -92,9 +92,9 @@ class JournalRecord:
         return bool(self.started or self.attempted)
 
     def described(self, now: datetime, zone: tzinfo | None = None) -> str:
-        """Return a description such as "rollback 12 minutes ago (05:23)", with times in `zone`."""
+        """Return a description such as "rollback made 12 minutes ago (05:23)", with times in `zone`."""
         try:
-            return f"{self.command} {ago(parse_timestamp(self.time), now, zone)}"
+            return f"{self.command} made {ago(parse_timestamp(self.time), now, zone)}"
         except (ValueError, OverflowError):  # a damaged time
             return f"{self.command} of {printable(self.time)}"
 

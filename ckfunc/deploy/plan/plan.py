@@ -7,7 +7,7 @@ from dataclasses import field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ckfunc.base.errors import NoSuchFunction, PlatformOwned
+from ckfunc.base.errors import PlatformOwned
 from ckfunc.base.frozen import frozen
 from ckfunc.deploy.resources import (
     BY_KIND,
@@ -25,7 +25,7 @@ from ckfunc.deploy.resources import (
     sources,
 )
 from ckfunc.model.application import Function, NewFunction
-from ckfunc.model.triggers import display_name
+from ckfunc.model.triggers import NoSuchFunction, display_name
 
 if TYPE_CHECKING:
     from ckfunc.model.project import ManifestFunction, Project, Script, Target

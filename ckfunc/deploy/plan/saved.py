@@ -114,7 +114,7 @@ def require_current(saved: SavedPlan, plan: Plan, remote: Remote) -> None:
             more = f" and {len(changed) - 5} more" if len(changed) > 5 else ""
             raise StalePlan(
                 f"the plan {saved.path} is stale: {side} since it was saved ({shown}{more})",
-                hint="save it again with `ckfunc diff --out`, or deploy the current state with --allow-stale",
+                hint=f"save it again with `ckfunc diff --out {saved.path}`, or pass --allow-stale to deploy anyway",
             )
 
 

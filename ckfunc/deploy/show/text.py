@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ckfunc.base.annotations import Annotation, AnnotationLevel
+from ckfunc.base.clock import elapsed_text
 from ckfunc.base.secrets import Secret
 from ckfunc.base.text import (
     USUAL_COLUMNS,
@@ -215,7 +216,10 @@ def watched_lines(report: DeployReport, now: datetime, took_s: float, *, width: 
     else:
         result = Segment("no changes to deploy", "muted")
     when = Segment(f"{now.astimezone():%H:%M:%S}  ", "muted")
-    return [*item_lines(report.items, width=width), (when, result, Segment(f"  ({took_s * 1000:.0f} ms)", "muted"))]
+    return [
+        *item_lines(report.items, width=width),
+        (when, result, Segment(f"  ({elapsed_text(took_s * 1000)})", "muted")),
+    ]
 
 
 def item_lines(items: Sequence[Item], *, width: int | None = None) -> list[Line]:
@@ -288,7 +292,7 @@ def verdict_lines(verdicts: Sequence[GateVerdict]) -> list[Line]:
     width = max((len(verdict.gate) for verdict in verdicts), default=0)
     for verdict in verdicts:
         sign = Segment("  ✓ ", "success") if verdict.ok else Segment("  ✗ ", "failure")
-        took = Segment(f"  ({verdict.seconds:.1f} s)", "muted")
+        took = Segment(f"  ({elapsed_text(verdict.seconds * 1000)})", "muted")
         lines.append((sign, Segment(f"{verdict.gate.ljust(width)}  "), Segment(printable(verdict.summary)), took))
         lines += ((Segment(f"      {printable(detail)}", "muted"),) for detail in verdict.details)
     return lines
