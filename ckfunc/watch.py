@@ -32,11 +32,7 @@ POLL_S = 1.0
 
 
 def batches(
-    files: Callable[[], Collection[Path]],
-    root: Path,
-    stop: threading.Event,
-    *,
-    wake: threading.Event | None = None,
+    files: Callable[[], Collection[Path]], root: Path, stop: threading.Event, *, wake: threading.Event | None = None
 ) -> Iterator[frozenset[Path]]:
     """Yield the files whose content changed, one batch at a time, until `stop` is set.
 

@@ -216,6 +216,11 @@ def did_you_mean(word: str, known: Iterable[str]) -> str | None:
     return f"did you mean {best}?" if best else None
 
 
+def with_hint(message: str, hint: str | None) -> str:
+    """Return a message with its hint in parentheses, if there is one."""
+    return f"{message} ({hint})" if hint else message
+
+
 def counted(number: int, noun: str) -> str:
     """Return a number with its noun: "1 file", "2 files"."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

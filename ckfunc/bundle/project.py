@@ -48,11 +48,7 @@ class InvalidModules(InvalidScripts):
         summary = "a script cannot be bundled" if files == 1 else f"scripts cannot be bundled: errors in {files} files"
         if all(problem.message == UNRESOLVED for problem in problems):
             summary = "a merge is not complete"
-        super().__init__(
-            summary,
-            problems,
-            hint="nothing was written; fix the lines named above",
-        )
+        super().__init__(summary, problems, hint="nothing was written; fix the lines named above")
         self.project = project
         self.broken = broken
 

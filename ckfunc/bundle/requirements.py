@@ -80,43 +80,40 @@ class Requirements:
 
         All scripts except the `initialization_script` are handlers. Raises what `compile_all` raises.
         """
-        errors: dict[Problem, None] = {}
-        warnings: dict[Problem, None] = {}
+        errors: list[Problem] = []
+        warnings: list[Problem] = []
         imports: list[tuple[str, Import]] = []
         compiled = compile_all([(script.path, script.text) for script in scripts])
         for script, result in zip(scripts, compiled, strict=True):
             positions = _Positions(self._root, script)
             if isinstance(result, SyntaxProblem):
-                errors[Problem(*positions.of(result.line, result.column), result.message)] = None
+                errors.append(positions.problem(result))
                 continue
             failures = (result.failure,) if script == initialization_script else (result.no_handler, result.failure)
-            for failure in filter(None, failures):
-                errors[Problem(*positions.of(failure.line, failure.column), failure.message)] = None
-            if (warning := result.warning) is not None:
-                warnings[Problem(*positions.of(warning.line, warning.column), warning.message)] = None
-            for module in result.imports:
-                path, line, column = positions.of(module.line, module.column, module.name)
+            errors += [positions.problem(failure) for failure in failures if failure is not None]
+            if result.warning is not None:
+                warnings.append(positions.problem(result.warning))
+            for imported in result.imports:
+                path, line, column = place = positions.of(imported.line, imported.column, imported.name)
+                module = replace(imported, line=line, column=column)
                 if (export := module.missing) is not None:
                     hint = f"did you mean {export.instead}?" if export.instead else None
-                    errors[Problem(path, line, column, f"{module.name} has no export {export.name}", hint)] = None
-                    continue
-                if module.problem:
-                    errors[_attribute_problem(path, replace(module, line=line, column=column), module.problem)] = None
-                    continue
-                if (problem := self._problem_of(module.name, path)) is None:
+                    errors.append(Problem(*place, f"{module.name} has no export {export.name}", hint))
+                elif module.problem:
+                    errors.append(_attribute_problem(path, module, module.problem))
+                elif (problem := self._problem_of(module.name, path)) is None:
                     if not module.guarded and not module.name.startswith("data:"):
-                        imports.append((path, replace(module, line=line, column=column)))
-                    continue
-                if module.guarded:
+                        imports.append((path, module))
+                elif module.guarded:
                     hint = "the script handles this error; declare the package if the script should use it"
-                    warnings[Problem(path, line, column, problem.message, hint)] = None
+                    warnings.append(Problem(*place, problem.message, hint))
                 elif problem.certain or self._complete:
-                    errors[Problem(path, line, column, problem.message, problem.hint)] = None
+                    errors.append(Problem(*place, problem.message, problem.hint))
                 else:
                     message = f"{package_of(module.name)} must be installed in the application"
                     hint = "functions.yaml does not manage runtime.dependencies, so this cannot be checked"
-                    warnings[Problem(path, line, column, message, hint)] = None
-        return MissingRequirements(tuple(errors), tuple(warnings), tuple(imports))
+                    warnings.append(Problem(*place, message, hint))
+        return MissingRequirements(tuple(dict.fromkeys(errors)), tuple(dict.fromkeys(warnings)), tuple(imports))
 
     def _problem_of(self, name: str, importer: str) -> _ImportProblem | None:
         """Return the problem with importing `name`, which is not built into Node, in the file `importer`, or None."""
@@ -252,6 +249,10 @@ class _Positions:
         self._root = root
         self._script = script
         self._source_map: SourceMap | None = None
+
+    def problem(self, problem: SyntaxProblem) -> Problem:
+        """Return a problem of the script with its place in the project's files."""
+        return Problem(*self.of(problem.line, problem.column), problem.message)
 
     def of(self, line: int, column: int, imported: str | None = None) -> tuple[str, int, int]:
         """Return path, line and column in the project's files; for an import, those of its quote if it is found."""

@@ -175,23 +175,25 @@ class ChatConnection:
         self._socket.send(write_frame("CONNECT", login.headers()).decode("utf-8", "replace"))
         while True:
             try:
-                answer = read_frame(self._socket.recv(SESSION_S, decode=False), OF_SERVERS)
+                answer = self._next_frame(SESSION_S)
             except (WebSocketException, BadFrame, OSError) as error:
                 raise _lost(error) from None
-            if answer is None:
-                continue
             if answer.command == "CONNECTED":
                 return answer.headers.get("session", "")
             if answer.command == "ERROR":
                 raise _refused_session(login.username, answer)
 
+    def _next_frame(self, timeout_s: float | None = None) -> StompFrame:
+        """Wait for a frame that is no heart-beat. Raises WebSocketException, BadFrame and OSError."""
+        while (frame := read_frame(self._socket.recv(timeout_s, decode=False), OF_SERVERS)) is None:
+            pass
+        return frame
+
     def _read(self) -> None:
         problem: CkfuncError | None = None
         try:
             while True:
-                frame = read_frame(self._socket.recv(decode=False), OF_SERVERS)
-                if frame is None:
-                    continue
+                frame = self._next_frame()
                 if frame.command == "ERROR":
                     problem = ChatEnded(f"the emulator ended the session: {_error(frame)[1]}")
                 else:

@@ -170,12 +170,7 @@ class DevKeys:
     """Handles keys until `stop` is set, which q does."""
 
     def __init__(
-        self,
-        screen: KeyScreen,
-        status: DevStatus,
-        client: Callable[[], Client],
-        root: Path,
-        stop: threading.Event,
+        self, screen: KeyScreen, status: DevStatus, client: Callable[[], Client], root: Path, stop: threading.Event
     ) -> None:
         self._screen = screen
         self._status = status

@@ -99,12 +99,7 @@ class Watcher:
     """Deploys a project after changes, and remembers the deployed versions."""
 
     def __init__(
-        self,
-        project: Project,
-        tools: WatchTools,
-        listener: Listener,
-        *,
-        allow_removals: bool = False,
+        self, project: Project, tools: WatchTools, listener: Listener, *, allow_removals: bool = False
     ) -> None:
         self._project = project
         self._tools = tools

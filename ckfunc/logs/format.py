@@ -8,7 +8,18 @@ from datetime import UTC, tzinfo
 from typing import TYPE_CHECKING, Any
 
 from ckfunc.base.clock import elapsed_text, timestamp
-from ckfunc.base.text import USUAL_COLUMNS, Line, beneath_message, cells, counted, cut, is_frame, plain, printable
+from ckfunc.base.text import (
+    USUAL_COLUMNS,
+    Line,
+    beneath_message,
+    cells,
+    counted,
+    cut,
+    is_frame,
+    one_line,
+    plain,
+    printable,
+)
 from ckfunc.logs.entries import Gap, Item, LogEntry, Recovered, Trouble
 from ckfunc.model.application import ConsoleLine, Invocation, InvocationDetail, Status
 from ckfunc.wire.applications import write_call
@@ -43,11 +54,11 @@ def lines(
 def notice(item: Trouble | Recovered | Gap) -> Line:
     """Return a notice about the connection as a line."""
     if isinstance(item, Trouble):
-        return [("trouble: ", "warning"), (f"{_flat(item.reason)}; next attempt in {item.next_try_s:g} s", "plain")]
+        return [("trouble: ", "warning"), (f"{one_line(item.reason)}; next attempt in {item.next_try_s:g} s", "plain")]
     if isinstance(item, Recovered):
         return [("recovered: ", "success"), (f"following again after {item.tries} failed attempts", "plain")]
-    about = f"{_flat(item.type)}: " if item.type else ""
-    return [("gap: ", "warning"), (f"{about}{_flat(item.reason)}", "plain")]
+    about = f"{one_line(item.type)}: " if item.type else ""
+    return [("gap: ", "warning"), (f"{about}{one_line(item.reason)}", "plain")]
 
 
 def record(entry: LogEntry) -> InvocationJson:
@@ -97,7 +108,7 @@ def outcome(entry: LogEntry) -> Line:
     """Return type, version, status and duration of an invocation as a line."""
     row = entry.invocation
     line = [
-        (_flat(entry.type), "title"),
+        (one_line(entry.type), "title"),
         (f" v{row.version_number} ", "muted"),
         (row.status.value, _STATUS_STYLES[row.status]),
     ]
@@ -121,7 +132,7 @@ def summary(args: Mapping[str, Any]) -> str:
     event = args.get("event")
     if isinstance(event, dict) and isinstance(event.get("type"), str):
         parts.append(event["type"])
-    return _flat(" ".join(parts) or _compact(args))
+    return one_line(" ".join(parts) or _compact(args))
 
 
 def _name(value: Any) -> str:
@@ -185,7 +196,7 @@ def _body(entry: LogEntry, width: int | None) -> Iterator[Line]:
         if payload is not None:
             yield [
                 (f"{_INDENT}→ ", "muted"),
-                (cut(_flat(_compact(payload)), _left(width, len(_INDENT) + 2)), "plain"),
+                (cut(one_line(_compact(payload)), _left(width, len(_INDENT) + 2)), "plain"),
             ]
 
 
@@ -204,7 +215,7 @@ def _first(lines: Sequence[Line], name: str) -> Iterator[Line]:
 
 def console_lines(output: ConsoleLine) -> Iterator[Line]:
     """Return the output of a single console call as lines of segments."""
-    level = _flat(output.level)
+    level = one_line(output.level)
     style = _CONSOLE_STYLES.get(level, "plain")
     for number, text in enumerate(_rows(output.text)):
         yield [(f"{_INDENT}{level if number == 0 else '':<5} ", "muted"), (text, style)]
@@ -217,12 +228,12 @@ def call_lines(detail: InvocationDetail, width: int | None = None) -> Iterator[L
         status = str(call.status) if call.status else "no response"
         line = [
             (f"{_INDENT}⇢ ", "muted"),
-            (f"{_flat(call.method)} {_flat(call.path)}", "plain"),
+            (f"{one_line(call.method)} {one_line(call.path)}", "plain"),
             (f" {status}", "muted" if good else "failure"),
         ]
         if call.body is not None:
             remaining = _left(width, cells(plain(line)) + 1)
-            line.append((f" {cut(_flat(_compact(call.body)), remaining)}", "muted"))
+            line.append((f" {cut(one_line(_compact(call.body)), remaining)}", "muted"))
         yield line
     if detail.calls_omitted:
         yield [(f"{_INDENT}… {detail.calls_omitted} more", "muted")]
@@ -234,7 +245,7 @@ def failure_lines(row: Invocation, width: int | None = None) -> Iterator[Line]:
     if not isinstance(error, dict) or not isinstance(error.get("message"), str):
         shown = error if isinstance(error, str) else _compact(row.result)
         if row.result:
-            yield [(_INDENT + cut(_flat(shown), _left(width, len(_INDENT))), "failure")]
+            yield [(_INDENT + cut(one_line(shown), _left(width, len(_INDENT))), "failure")]
         return
     name = error.get("name")
     message = error["message"]
@@ -269,10 +280,6 @@ def _left(width: int | None, used: int) -> int | None:
 
 def _compact(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(", ", ": "))
-
-
-def _flat(text: str) -> str:
-    return " ".join(printable(text).split())
 
 
 def _split(text: str) -> list[str]:

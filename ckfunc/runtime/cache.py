@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from ckfunc.base.errors import CkfuncError, NoHome, SystemRefusal, shown_path
 from ckfunc.base.files import cache_dir, hold_shared, lock_alone, locked, mark_used
@@ -109,22 +109,6 @@ class CacheEntry:
         }
 
 
-@frozen
-class Total:
-    """The entries of one kind, added up."""
-
-    kind: str
-    count: int
-    size_bytes: int
-
-    @classmethod
-    def of(cls, entries: Sequence[CacheEntry]) -> tuple[Self, ...]:
-        """Return a total for each kind, in the order of first occurrence."""
-        kinds = dict.fromkeys(entry.kind for entry in entries)
-        grouped = [[entry for entry in entries if entry.kind == kind] for kind in kinds]
-        return tuple(cls(those[0].kind, len(those), sum(entry.size_bytes for entry in those)) for those in grouped)
-
-
 def hold(directory: Path) -> None:
     """Protect an installation from removal while this process runs, and record that it is used."""
     with contextlib.suppress(OSError):  # an installation that cannot be written to cannot be removed either
@@ -176,8 +160,7 @@ class CacheCleanup:
     def lines(self) -> Iterator[Line]:
         """Yield each removed installation, and the other removed entries by kind."""
         yield from (_entry_line(entry) for entry in self.removed if entry.kind == PACKAGES)
-        others = [entry for entry in self.removed if entry.kind != PACKAGES]
-        yield from (_total_line(total) for total in Total.of(others))
+        yield from _total_lines([entry for entry in self.removed if entry.kind != PACKAGES])
 
     def summary(self) -> Iterator[Line]:
         """Yield messages about the entries in use, and about the size of the removed ones."""
@@ -299,17 +282,12 @@ def _remove_empty(directory: Path) -> None:
 
 def info_json(directory: Path, cached: Sequence[CacheEntry]) -> CacheJson:
     """Return the contents of the cache for `--json`."""
-    return {
-        "directory": str(directory),
-        "bytes": _size(cached),
-        "entries": [entry.to_json() for entry in cached],
-    }
+    return {"directory": str(directory), "bytes": _size(cached), "entries": [entry.to_json() for entry in cached]}
 
 
 def info_lines(cached: Sequence[CacheEntry]) -> Iterator[Line]:
     """Yield the size of each kind of entries and of each installation, largest first."""
-    for total in Total.of(cached):
-        yield _total_line(total)
+    yield from _total_lines(cached)
     yield [(_columns(_size(cached)), ""), ("total", "title")]
     installed = sorted((entry for entry in cached if entry.kind == PACKAGES), key=lambda entry: -entry.size_bytes)
     if installed:
@@ -325,8 +303,11 @@ def _size(cached: Sequence[CacheEntry]) -> int:
     return sum(entry.size_bytes for entry in cached)
 
 
-def _total_line(total: Total) -> Line:
-    return [(_columns(total.size_bytes), ""), (total.kind, ""), (f"  ({total.count})", "muted")]
+def _total_lines(cached: Sequence[CacheEntry]) -> Iterator[Line]:
+    """Yield the size and the number of the entries of each kind, in the order of first occurrence."""
+    for kind in dict.fromkeys(entry.kind for entry in cached):
+        those = [entry for entry in cached if entry.kind == kind]
+        yield [(_columns(_size(those)), ""), (kind, ""), (f"  ({len(those)})", "muted")]
 
 
 def _entry_line(entry: CacheEntry) -> Line:

@@ -68,20 +68,13 @@ class CompilerProcess:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def compile(
-        self, scripts: Sequence[tuple[str, str]], *, handlers: bool = False
-    ) -> tuple[Compiled | SyntaxProblem, ...]:
+    def compile(self, scripts: Sequence[tuple[str, str]]) -> tuple[Compiled | SyntaxProblem, ...]:
         """Compile (name, source) pairs; the results have the same order.
 
-        With `handlers`, a source that cannot run as a handler is a problem too. Names that end in .js are
-        JavaScript, and keep all of their imports. Raises NodeMissing.
+        Names that end in .js are JavaScript, and keep all of their imports. Raises NodeMissing.
         """
         with self._lock:
-            compiled = [self._compile(name, source) for name, source in scripts]
-        return tuple(
-            result.failure or result.no_handler or result if handlers and isinstance(result, Compiled) else result
-            for result in compiled
-        )
+            return tuple(self._compile(name, source) for name, source in scripts)
 
     def warm_up(self) -> None:
         """Start Node on another thread, so that the first source does not wait for it."""

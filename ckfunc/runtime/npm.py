@@ -241,11 +241,7 @@ def unreachable(required: Iterable[str]) -> re.Pattern[str]:
 
 
 def run_npm(
-    command: Sequence[str],
-    directory: Path,
-    cache: Path,
-    settings: NpmSettings,
-    supervision: Supervision,
+    command: Sequence[str], directory: Path, cache: Path, settings: NpmSettings, supervision: Supervision
 ) -> NpmRun:
     """Run a command such as INSTALL in `directory`, without running scripts of packages."""
     with tempfile.TemporaryDirectory(prefix="ckfunc-npm-") as place:

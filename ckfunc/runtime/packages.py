@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ckfunc.base.errors import CkfuncError
+from ckfunc.base.text import with_hint
 from ckfunc.model.execution import HandlerError
 from ckfunc.runtime.cache import hold
 from ckfunc.runtime.host import Failed
@@ -55,8 +56,7 @@ class PackageStore:
                     raise Failed(failure)
                 return await self._in_thread(install, dependencies, self._cache, tell, self._stop, policy)
         except CkfuncError as error:
-            sentence = f"{error.message} ({error.hint})" if error.hint else error.message
-            problem = HandlerError(type(error).__name__, sentence)
+            problem = HandlerError(type(error).__name__, with_hint(error.message, error.hint))
             self._failures[key] = (loop.time(), problem)
             raise Failed(problem) from error
         except OSError as error:

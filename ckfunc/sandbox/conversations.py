@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from ckfunc.base.errors import CkfuncError
-from ckfunc.base.text import did_you_mean
+from ckfunc.base.text import did_you_mean, with_hint
 from ckfunc.emulator.actions import channels as channel_actions
 from ckfunc.emulator.actions import messages as message_actions
 from ckfunc.emulator.actions import users as user_actions
@@ -224,8 +224,7 @@ class Conversation:
         name = act.user or ""
         user = users.find_by_name(self._database, name)
         if user is None or name not in self._sessions:
-            hint = did_you_mean(name, self._sessions)
-            raise Denied(f"{name!r} is not connected" + (f" ({hint})" if hint else ""))
+            raise Denied(with_hint(f"{name!r} is not connected", did_you_mean(name, self._sessions)))
         return user
 
     def _channel(self, act: Act) -> Channel:
@@ -238,7 +237,7 @@ class Conversation:
             for channel in filter(matches, listed):
                 return channel
         hint = did_you_mean(name, [channel.name for channel in listed if channel.name])
-        raise Missing(f"there is no channel {name!r}" + (f" ({hint})" if hint else ""))
+        raise Missing(with_hint(f"there is no channel {name!r}", hint))
 
     def _message(self, act: Act, channel: Channel, user: User) -> Message:
         """Return the newest message in a channel with the text `about`; only the user's own to edit or delete."""

@@ -14,22 +14,14 @@ from ckfunc.base.clock import parse_timestamp, timestamp
 from ckfunc.base.errors import CkfuncError
 from ckfunc.base.secrets import Secret
 from ckfunc.emulator.data_directory import DATABASE
-from ckfunc.emulator.store import (
-    application,
-    channels,
-    invocations,
-    notifications,
-    sessions,
-    steps,
-    users,
-)
+from ckfunc.emulator.store import application, channels, invocations, notifications, sessions, steps, users
 from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.database_file import copied
 from ckfunc.emulator.store.invocations import FunctionRun, RunFilter
 from ckfunc.emulator.store.paging import CursorRequest
 from ckfunc.emulator.store.sessions import Occurrence
 from ckfunc.model.application import ApiCall, InvocationDetail, Status
-from ckfunc.model.chat import Channel, Message, User
+from ckfunc.model.chat import Channel, Message
 from ckfunc.model.page import Cursor
 from ckfunc.model.triggers import START_SESSION
 from ckfunc.sandbox.acts import (
@@ -234,7 +226,9 @@ class _HistoryReader:
                 continue
             text = bodies.get(message.id) or text_of(message)
             verb = Verb.SENDS if message.user is None else Verb.SAYS if parent is None else Verb.REPLIES
-            act = self._act(verb, message.user, message.channel_id, parent, text, dict(message.properties))
+            name = None if message.user is None else message.user.name
+            about = None if parent is None else about_of(parent)
+            act = Act(verb, name, self._names[message.channel_id], about, text, dict(message.properties))
             yield RecordedStep(message.created_time, act, message_id=message.id)
 
     def _edited(self) -> Iterator[RecordedStep]:
@@ -246,9 +240,8 @@ class _HistoryReader:
             if by is not None:
                 self._caused[message.id] = by.invocation.id
             elif message.created_time < self._since:  # otherwise, the message is sent with its last text
-                yield RecordedStep(
-                    edited, self._act(Verb.EDITS, message.user, message.channel_id, None, message.body or "")
-                )
+                channel = self._names[message.channel_id]
+                yield RecordedStep(edited, Act(Verb.EDITS, message.user.name, channel, text=message.body or ""))
 
     def _events(self) -> Iterator[RecordedStep]:
         """Yield what only functions know of: attempts to connect, custom events, invitations."""
@@ -319,19 +312,6 @@ class _HistoryReader:
         return RecordedStep(
             occurrence.time, Act(Verb(occurrence.kind), occurrence.user, channel, about, occurrence.text)
         )
-
-    def _act(
-        self,
-        verb: Verb,
-        user: User | None,
-        channel_id: int,
-        parent: Message | None,
-        text: str,
-        data: dict[str, Any] | None = None,
-    ) -> Act:
-        name = None if user is None else user.name
-        about = None if parent is None else about_of(parent)
-        return Act(verb, name, self._names[channel_id], about, text, data or {})
 
     # Order
 

@@ -287,8 +287,7 @@ class Sandbox:
             packages = {*self._scripts.dependencies, *PLATFORM_RANGES}
             required = Requirements(self._tools.root, packages)
             for problem in required.missing([script], compile_all, self._scripts.initialization_script).errors:
-                message = f"{problem.message} ({problem.hint})" if problem.hint else problem.message
-                return SyntaxProblem(problem.path, problem.line, problem.column, message, "CannotRun")
+                return SyntaxProblem(problem.path, problem.line, problem.column, problem.sentence, "CannotRun")
         if self._has_debugger and isinstance(result, Compiled):
             return _debuggable(result, script, self._tools.root)
         return result

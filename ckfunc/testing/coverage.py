@@ -100,13 +100,11 @@ class Coverage:
         total = _row("total", self.covered, self.lines, "")
         for line in table(_HEADER, [*rows, total] if len(rows) > 1 else rows):
             *cells_before, (last, style) = line
-            width = _WIDTH - sum(cells(text) for text, _ in cells_before)
-            shown = cut(last, width)
-            yield (
-                [*cells_before, (shown, style)]
-                if shown
-                else [*cells_before[:-1], (cells_before[-1][0].rstrip(), cells_before[-1][1])]
-            )
+            if shown := cut(last, _WIDTH - sum(cells(text) for text, _ in cells_before)):
+                yield [*cells_before, (shown, style)]
+            else:
+                *others, (text, style) = cells_before
+                yield [*others, (text.rstrip(), style)]
 
     def to_json(self) -> CoverageJson:
         """Return the coverage for `--json`."""

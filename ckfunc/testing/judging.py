@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from ckfunc.base.documents import matches
-from ckfunc.base.text import counted, did_you_mean
+from ckfunc.base.text import counted, did_you_mean, with_hint
 from ckfunc.model.application import ApiCall, Status
 from ckfunc.sandbox.acts import SaidMessage, SentNotification
 from ckfunc.testing.case import (
@@ -169,8 +169,7 @@ def _more(count: int, noun: str) -> str:
 def _presence_misses(name: str, step: StepRun, *, online: bool) -> Iterator[Miss]:
     actual = step.online.get(name)
     if actual is None:
-        hint = did_you_mean(name, step.online)
-        yield Miss("presence", f"there is no user {name!r}" + (f" ({hint})" if hint else ""))
+        yield Miss("presence", with_hint(f"there is no user {name!r}", did_you_mean(name, step.online)))
     elif actual is not online:
         expected, state = ("online", "offline") if online else ("offline", "online")
         yield Miss("presence", f"{name} is {state}, not {expected}", f"{name}: {expected}", f"{name}: {state}")
@@ -215,22 +214,23 @@ def _messages_shown(expected: Sequence[ExpectedMessage]) -> Callable[[ExpectedMe
         if isinstance(message, SaidMessage):
             return shown_message(message, channel=channel, properties=properties)
         sender = message.user or ("system" if message.system else "anyone")
-        within = f" in {message.channel}" if message.channel else ""
-        data = f" {_json(message.properties.value)}" if message.properties else ""
-        change = " (deleted)" if message.deleted else " (changed)" if message.changed else ""
         text = _shown_text(message.body) if message.file is None else _shown_file(message.file)
-        return f"{sender}{within}: {text}{data}{change}"
+        data = f" {_json(message.properties.value)}" if message.properties else ""
+        return _message_line(sender, message.channel, f"{text}{data}", message)
 
     return shown
 
 
 def shown_message(message: SaidMessage, *, channel: bool = True, properties: bool = False) -> str:
     """Return a message as text."""
-    within = f" in {message.channel}" if channel else ""
     text = message.body if message.body is not None else _shown_file(message.file)
     data = f" {_json(message.properties)}" if properties and message.properties else ""
+    return _message_line(message.user or "system", message.channel if channel else None, f"{text}{data}", message)
+
+
+def _message_line(sender: str, channel: str | None, text: str, message: ExpectedMessage | SaidMessage) -> str:
     change = " (deleted)" if message.deleted else " (changed)" if message.changed else ""
-    return f"{message.user or 'system'}{within}: {text}{data}{change}"
+    return f"{sender}{f' in {channel}' if channel else ''}: {text}{change}"
 
 
 def _shown_file(name: str | None) -> str:

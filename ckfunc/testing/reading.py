@@ -13,7 +13,7 @@ from ckfunc.base.documents import InvalidJson, read_document
 from ckfunc.base.errors import CkfuncError, InvalidFiles, InvalidManifest, Problem
 from ckfunc.base.frozen import frozen
 from ckfunc.base.secrets import Secret
-from ckfunc.base.text import did_you_mean
+from ckfunc.base.text import did_you_mean, with_hint
 from ckfunc.manifest.sources import Complaint, read_script, read_text, without_bom
 from ckfunc.manifest.tree import Node, Scalar, parse
 from ckfunc.manifest.validation import Branch, Given, Leaf, one_of, validate
@@ -316,6 +316,5 @@ def _require_known_users(document: Mapping[str, Any]) -> None:
         senders = [message.get("user") for message in channel.get("messages") or ()]
         for name in (channel.get("creator"), *(channel.get("members") or ()), *senders):
             if name is not None and name not in usernames:
-                hint = did_you_mean(name, usernames)
-                message = f"user {name!r} is not under `users`" + (f" ({hint})" if hint else "")
+                message = with_hint(f"user {name!r} is not under `users`", did_you_mean(name, usernames))
                 raise MalformedSeed(("channels", index), message)

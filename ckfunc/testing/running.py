@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from ckfunc.base.annotations import Annotation
 from ckfunc.base.errors import CkfuncError, Problem
 from ckfunc.base.frozen import frozen
-from ckfunc.base.text import Line
+from ckfunc.base.text import Line, with_hint
 from ckfunc.base.workers import each_in
 from ckfunc.bundle.project import Bundler
 from ckfunc.deploy.gates import GateOutcome
@@ -285,8 +285,8 @@ def _result_of_run(case: Case, attempt: Try) -> CaseResult:
     try:
         return judge(case, attempt(case))
     except CkfuncError as error:
-        hint = f" ({error.hint})" if error.hint else ""
-        return CaseResult(case, CaseOutcome.BROKEN, (Miss("case", f"it could not run: {error.message}{hint}"),))
+        reason = with_hint(f"it could not run: {error.message}", error.hint)
+        return CaseResult(case, CaseOutcome.BROKEN, (Miss("case", reason),))
 
 
 class Bench:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ckfunc.base.clock import duration_s
-from ckfunc.base.text import did_you_mean
+from ckfunc.base.text import did_you_mean, with_hint
 from ckfunc.model.fault import DEFAULT_SEED, ActiveFault, Fault
 from ckfunc.wire.contract import operations
 from ckfunc.wire.reading import Malformed, optional, required, resource
@@ -32,7 +32,7 @@ class FaultMistake(Malformed):
     """A fault has an error in `field`, or as a whole if that is None."""
 
     def __init__(self, field: str | None, message: str, hint: str | None = None) -> None:
-        super().__init__(message + (f" ({hint})" if hint else ""))
+        super().__init__(with_hint(message, hint))
         self.field = field
         self.message = message
         self.hint = hint

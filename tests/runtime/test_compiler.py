@@ -11,8 +11,8 @@ from ckfunc.model.execution import Compiled, SyntaxProblem
 from ckfunc.runtime.compiler import CompilerProcess
 
 
-def compiled(compiler, source, name="handlers/handler.ts", **options):
-    (result,) = compiler.compile([(name, source)], **options)
+def compiled(compiler, source, name="handlers/handler.ts"):
+    (result,) = compiler.compile([(name, source)])
     return result
 
 
@@ -101,10 +101,12 @@ def test_imports_of_a_javascript_file_are_never_dropped(compiler):
 
 
 def test_a_missing_handle_event_is_a_problem_only_for_handlers(compiler):
-    assert isinstance(compiled(compiler, "export const x = 1;"), Compiled)
-    problem = compiled(compiler, "export const x = 1;", handlers=True)
-    assert problem == SyntaxProblem("handlers/handler.ts", 1, 1, "there is no top-level function named handleEvent")
-    assert isinstance(compiled(compiler, "exports.handleEvent = () => 1;", handlers=True), Compiled)
+    result = compiled(compiler, "export const x = 1;")
+    assert isinstance(result, Compiled)
+    assert result.no_handler == SyntaxProblem(
+        "handlers/handler.ts", 1, 1, "there is no top-level function named handleEvent"
+    )
+    assert compiled(compiler, "exports.handleEvent = () => 1;").no_handler is None
 
 
 def test_results_are_in_the_order_of_the_batch(compiler):
