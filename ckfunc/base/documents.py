@@ -155,6 +155,15 @@ def finite(digits: str) -> float:
     return number
 
 
+def read_object(path: Path) -> dict[str, Any]:
+    """Return the JSON object in a file; an empty one if the file cannot be read or contains something else."""
+    try:
+        document = json.loads(read_file(path))
+    except (OSError, ValueError):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
 def read_jsonc(text: str) -> Any:
     """Parse JSON with comments and trailing commas. Raises ValueError."""
     try:

@@ -57,10 +57,10 @@ def replay(
     slow = _Slow()
 
     @contextmanager
-    def lanes() -> Iterator[Callable[[tuple[int, Invocation]], tuple[int, Run]]]:
+    def lanes() -> Iterator[Callable[[Invocation], Run]]:
         with ThreadPoolExecutor(1, "ckfunc-replay-deployed") as other, open_pair() as pair:
             pairs.append(pair)
-            yield lambda numbered: (numbered[0], _run(pair, numbered[1], other, slow))
+            yield lambda row: _run(pair, row, other, slow)
 
     def interrupted() -> bool:
         require_uninterrupted()
@@ -71,11 +71,11 @@ def replay(
             pair.stop()
 
     runs: dict[int, Run] = {}
-    with closing(each_in(enumerate(rows), lanes, at_once=max(1, jobs), stopped=interrupted, cut_short=stop)) as running:
-        for index, run in running:
-            runs[index] = run
+    with closing(each_in(rows, lanes, at_once=max(1, jobs), stopped=interrupted, cut_short=stop)) as running:
+        for run in running:
+            runs[run.row.id] = run
             on_progress(len(runs))
-    return report([runs[index] for index in range(len(rows))])
+    return report([runs[row.id] for row in rows])
 
 
 def determinism_of(row: Invocation) -> Determinism:

@@ -28,33 +28,11 @@ _T = TypeVar("_T")
 
 
 SYSTEM = (
-    "/etc/alternatives",
-    "/etc/ca-certificates",
-    "/etc/crypto-policies",
-    "/etc/fonts",
-    "/etc/gai.conf",
-    "/etc/group",
-    "/etc/host.conf",
-    "/etc/ld.so.cache",
-    "/etc/nsswitch.conf",
-    "/etc/passwd",
-    "/etc/pki/ca-trust",
-    "/etc/protocols",
-    "/etc/services",
-    "/etc/ssl/cert.pem",
-    "/etc/ssl/openssl.cnf",
-    "/gnu/store",
-    "/home/linuxbrew/.linuxbrew/Cellar",
-    "/lib32",
-    "/nix/store",
-    "/proc",
-    "/run/systemd/resolve",
-    "/sys/devices/system",
-    "/sys/fs/cgroup",
-    "/sys/kernel/mm",
-    "/usr/lib32",
-    "/usr/libexec",
-    "/usr/local/lib",
+    *("/etc/alternatives", "/etc/ca-certificates", "/etc/crypto-policies", "/etc/fonts", "/etc/gai.conf", "/etc/group"),
+    *("/etc/host.conf", "/etc/ld.so.cache", "/etc/nsswitch.conf", "/etc/passwd", "/etc/pki/ca-trust", "/etc/protocols"),
+    *("/etc/services", "/etc/ssl/cert.pem", "/etc/ssl/openssl.cnf", "/gnu/store", "/home/linuxbrew/.linuxbrew/Cellar"),
+    *("/lib32", "/nix/store", "/proc", "/run/systemd/resolve", "/sys/devices/system", "/sys/fs/cgroup"),
+    *("/sys/kernel/mm", "/usr/lib32", "/usr/libexec", "/usr/local/lib"),
 )
 """Files that Node and native code read to start and to find servers, in addition to those of processes.py.
 

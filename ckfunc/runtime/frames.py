@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Iterator, Mapping
-from typing import Any, NoReturn
+from typing import Any
 
-from ckfunc.base.documents import DEEPEST, deeper_than, json_reader, json_writer
+from ckfunc.base.documents import DEEPEST, deeper_than, json_reader, json_writer, no_constant
 from ckfunc.base.frozen import frozen
 from ckfunc.model.application import ConsoleLine
 from ckfunc.model.execution import ExecutedRanges, HandlerError
@@ -178,8 +178,4 @@ def _error(document: Any) -> HandlerError:
     return HandlerError(*(str(text).encode("utf-8", "replace").decode() for text in texts))
 
 
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a JSON value")
-
-
-_decode = json_reader(json.JSONDecoder(parse_constant=_no_constant))
+_decode = json_reader(json.JSONDecoder(parse_constant=no_constant))

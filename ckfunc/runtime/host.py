@@ -439,15 +439,13 @@ class Host:
 
     def _print_stray(self, line: ConsoleLine) -> None:
         """Print a line of an unknown run."""
-        if all(
-            request.runs for request in self._requests.values()
-        ):  # otherwise a version that is loading may have printed it
-            for request in self._requests.values():
-                several = len(self._requests) > 1
-                line = ConsoleLine(line.level, f"[process] {line.text}") if several else line
-                self._print(request, line, limited=True)
-                return
-        self._early.add(line)
+        first, *others = self._requests.values() or (None,)
+        # A version that is loading may have printed it.
+        if first is None or not all(request.runs for request in self._requests.values()):
+            self._early.add(line)
+            return
+        line = ConsoleLine(line.level, f"[process] {line.text}") if others else line
+        self._print(first, line, limited=True)
 
     def _print(self, request: _Request, line: ConsoleLine, *, limited: bool = False) -> None:
         for shown in request.lines.add(line, limited=limited):

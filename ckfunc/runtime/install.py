@@ -19,6 +19,7 @@ from pathlib import Path
 from platform import machine
 from typing import Any
 
+from ckfunc.base.documents import read_object
 from ckfunc.base.errors import DependenciesFailed, PackageUnknown
 from ckfunc.base.files import locked
 from ckfunc.base.frozen import frozen
@@ -243,7 +244,7 @@ def packages_of(directory: Path) -> Iterator[Installed]:
     for path, entry in sorted(_listed(directory).items()):
         if entry.get("link"):
             continue
-        package = _read(directory / path / "package.json")
+        package = read_object(directory / path / "package.json")
         name = path.rpartition(f"{_MODULES}/")[2]
         yield Installed(name, str(package.get("version", "")), path, _has_script(directory / path, package))
 
@@ -258,7 +259,7 @@ def write_marker(directory: Path, skipped: tuple[str, ...]) -> None:
 
 def is_installed(directory: Path) -> bool:
     """Return whether all files of an installation exist with their original sizes. Takes microseconds per file."""
-    files = _read(directory / MARKER).get("files")
+    files = read_object(directory / MARKER).get("files")
     if not isinstance(files, dict):
         return False
     before, lstat = f"{directory}{os.sep}", os.lstat
@@ -270,7 +271,7 @@ def is_installed(directory: Path) -> bool:
 
 def skipped_scripts(directory: Path) -> tuple[str, ...]:
     """Return the packages of an installation whose install scripts were not run."""
-    skipped = _read(directory / MARKER).get("skipped")
+    skipped = read_object(directory / MARKER).get("skipped")
     return tuple(skipped) if isinstance(skipped, list) else ()
 
 
@@ -344,14 +345,6 @@ def _files(top: Path) -> Iterator[tuple[str, int]]:
 
 
 def _listed(directory: Path) -> dict[str, dict[str, Any]]:
-    packages = _read(directory / _MODULES / ".package-lock.json").get("packages")
+    packages = read_object(directory / _MODULES / ".package-lock.json").get("packages")
     entries = packages.items() if isinstance(packages, dict) else ()
     return {path: entry for path, entry in entries if isinstance(entry, dict)}
-
-
-def _read(file: Path) -> dict[str, Any]:
-    try:
-        document = json.loads(file.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return document if isinstance(document, dict) else {}

@@ -25,24 +25,9 @@ SEAL_BYTES = 16
 # Packages read these to determine the system (which binaries to load, which certificates exist), and a refusal breaks
 # them. They contain no personal data.
 _SYSTEM_FILES = (
-    "/etc/alpine-release",
-    "/etc/hosts",
-    "/etc/localtime",
-    "/etc/mime.types",
-    "/etc/os-release",
-    "/etc/pki/tls",
-    "/etc/resolv.conf",
-    "/etc/ssl/certs",
-    "/etc/timezone",
-    "/lib",
-    "/lib64",
-    "/proc/cpuinfo",
-    "/proc/meminfo",
-    "/proc/version",
-    "/usr/bin/ldd",
-    "/usr/lib",
-    "/usr/lib64",
-    "/usr/share",
+    *("/etc/alpine-release", "/etc/hosts", "/etc/localtime", "/etc/mime.types", "/etc/os-release", "/etc/pki/tls"),
+    *("/etc/resolv.conf", "/etc/ssl/certs", "/etc/timezone", "/lib", "/lib64", "/proc/cpuinfo", "/proc/meminfo"),
+    *("/proc/version", "/usr/bin/ldd", "/usr/lib", "/usr/lib64", "/usr/share"),
 )
 
 if sys.platform == "win32":

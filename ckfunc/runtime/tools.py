@@ -98,9 +98,8 @@ def known_node_types(cache: Path) -> Path | None:
 def own_node_types(root: Path) -> Path | None:
     """Return the directory of @types/node that imports in `root` resolve to, or None."""
     for directory in (root, *root.parents):
-        with contextlib.suppress(
-            OSError
-        ):  # a name that is too long for the system, a directory that may not be entered
+        # A name may be too long for the system, and a directory may not be entered.
+        with contextlib.suppress(OSError):
             if (directory / "node_modules" / PACKAGE / _INDEX).is_file():
                 return directory / "node_modules" / PACKAGE
     return None

@@ -15,8 +15,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ckfunc.base.documents import read_object
 from ckfunc.base.errors import CkfuncError, DependenciesFailed, PackageUnknown
-from ckfunc.base.files import link_directory, link_target, read_file
+from ckfunc.base.files import link_directory, link_target
 from ckfunc.base.frozen import frozen
 from ckfunc.model.application import PLATFORM_RANGES
 from ckfunc.runtime.install import install, is_installed, runtime_directory
@@ -185,18 +186,10 @@ def _untyped(targets: Mapping[str, Path]) -> list[tuple[str, str]]:
     """Return name and major version of the packages that include no types."""
     untyped = []
     for name, target in targets.items():
-        package = _package(target)
+        package = read_object(target / "package.json")
         if not _ships_types(target, package) and f"@types/{_types_name(name)}" not in targets:
             untyped.append((name, str(package.get("version", "")).partition(".")[0]))
     return untyped
-
-
-def _package(directory: Path) -> dict[str, Any]:
-    try:
-        document = json.loads(read_file(directory / "package.json"))
-    except (OSError, ValueError):
-        return {}
-    return document if isinstance(document, dict) else {}
 
 
 def _ships_types(directory: Path, package: Mapping[str, Any]) -> bool:
