@@ -75,25 +75,17 @@ class Replayed:
 
     @property
     def gate_outcome(self) -> GateOutcome:
-        """The outcome as a gate of a deploy."""
-        return GateOutcome(self.ok, self.summary, self.details)
-
-    @property
-    def summary(self) -> str:
-        """The result in one line."""
+        """The outcome as a gate of a deploy, with the places with differences and with masked secrets."""
         total = Replay(tuple(compared for each in self.replays.values() for compared in each.compared))
         different = [name for name, each in self.replays.items() if not each.ok]
-        return summary(total) + (f": {', '.join(map(printable, different))}" if different else "")
-
-    @property
-    def details(self) -> list[str]:
-        """The places with differences, a line for each, with masked secrets."""
+        result = summary(total) + (f": {', '.join(map(printable, different))}" if different else "")
         hide = self.redaction.of({})
-        return [
+        details = [
             printable(f"{name}: {hide(place)} differs in {count} of {len(each.compared)}")
             for name, each in self.replays.items()
             for place, count in places(each.different)
         ]
+        return GateOutcome(self.ok, result, details)
 
 
 def default_jobs() -> int:

@@ -16,7 +16,7 @@ _DEEPEST = 12
 """Nesting depth that is searched: resources are a few levels deep, client data may be arbitrarily deep."""
 _MOST_ID = 2**53 - 1
 _USER_KEYS = ("user", "invitingUser", "creator", "reactor", "sender")
-_USER_FIELDS = {"displayName": str, "isGuest": bool, "properties": dict}
+_USER_FIELDS = {"displayName": str, "isGuest": bool, "properties": dict, "name": str}
 _CHANNEL_FIELDS = {"name": str, "displayName": str, "properties": dict}
 _CHANNEL_TYPES = ("PUBLIC", "PRIVATE", "DIRECT")
 _NOT_RESOURCES = ("properties", "authParams", "_links")
@@ -68,7 +68,7 @@ class _Collector:
         """Add the resources of an event that is older than those before."""
         resources = _Event(event)
         for user in resources.users:
-            _add_user(self._users, _user(user))
+            _add_user(self._users, _fields(user, _USER_FIELDS))
         sender = event.get("user")
         if not _is_user("user", sender) or "invitingUser" in event:
             sender = None
@@ -193,10 +193,6 @@ def _message(message: Document, named: Callable[[Document], str]) -> Iterator[Do
         yield {**result, "body": message["body"]}
     elif isinstance(message.get("file"), dict):
         yield {**result, "file": message["file"]}
-
-
-def _user(user: Document) -> Document:
-    return {**_fields(user, _USER_FIELDS), **_fields(user, {"name": str})}
 
 
 def _channel(channel: Document) -> Document:

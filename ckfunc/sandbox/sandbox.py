@@ -8,7 +8,7 @@ import signal
 import socket
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -237,21 +237,10 @@ class Sandbox:
         """Return the faults with the numbers of affected calls."""
         return self._call(lambda services: services.faults.active)
 
-    def add(self, seed: Seed) -> bool:
-        """Add a seed to the current data, and return whether it was compatible with the data."""
-
-        def added(services: EmulatorServices) -> bool:
-            try:
-                apply(services.database, seed)
-            except SeedRefused:
-                return False
-            return True
-
-        return self._call(added)
-
-    def add_mentioned(self, event: Mapping[str, Any]) -> bool:
-        """Add what an event mentions to the current data, and return whether it was compatible with the data."""
-        return self.add(seed_of([event]))
+    def add_mentioned(self, event: Mapping[str, Any]) -> None:
+        """Add what an event mentions to the current data, if it is compatible with the data."""
+        with suppress(SeedRefused):
+            self._call(lambda services: apply(services.database, seed_of([event])))
 
     def _set_up(self) -> None:
         scripts, determinism = self._scripts, self._conditions.determinism

@@ -14,7 +14,7 @@ from ckfunc.base.documents import deeper_than
 from ckfunc.base.errors import CkfuncError, InvalidManifest, Problem, UsageProblem
 from ckfunc.base.frozen import frozen
 from ckfunc.base.secrets import Secret
-from ckfunc.base.text import Line
+from ckfunc.base.text import Line, printable
 from ckfunc.manifest.edit import append, checked, data, end_of, spaced
 from ckfunc.manifest.sources import Complaint, read_text, without_bom
 from ckfunc.manifest.tree import MAX_DEPTH, Scalar, parse, scalar
@@ -26,7 +26,7 @@ from ckfunc.scaffold.stubs import TESTS_SCHEMA_FILE
 from ckfunc.testing.case import CaseResult
 from ckfunc.testing.reading import DIRECTORY, SUFFIXES, CaseScope, read_text_cases, refused
 from ckfunc.testing.redacting import Redactor, ReplacedSecret
-from ckfunc.testing.rendering import addition_lines
+from ckfunc.testing.rendering import failure_lines
 
 if TYPE_CHECKING:
     from ckfunc.model.outputs import AdditionJson
@@ -61,7 +61,16 @@ class Addition:
 
     def lines(self, result: CaseResult) -> Iterator[Line]:
         """Yield the replaced secrets, and the result of the case with the local handler."""
-        return addition_lines(self.redactions, result)
+        for redaction in self.redactions:
+            yield [("  redacted ", "warning"), (printable(str(redaction)), "plain")]
+        if not self.redactions:
+            yield [("  no secrets were found in it", "plain")]
+        if not result.bad:
+            yield [("  it passes", "success"), (" with the working copy", "plain")]
+            return
+        yield [("  it fails", "failure"), (" with the working copy:", "plain")]
+        for line in failure_lines(result):
+            yield [("    ", "plain"), *line]
 
     def to_json(self, result: CaseResult, *, written: bool) -> AdditionJson:
         """Return the case, its result and what was replaced in it, for `--json`."""

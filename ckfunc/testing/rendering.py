@@ -14,7 +14,6 @@ from ckfunc.model.application import ConsoleLine, Status
 from ckfunc.sandbox.acts import Act, SaidMessage, Verb
 from ckfunc.testing.case import CaseOutcome, CaseResult, CaseRun, Miss, StepRun, Tally
 from ckfunc.testing.judging import shown_error, shown_message, shown_notification
-from ckfunc.testing.redacting import ReplacedSecret
 from ckfunc.wire.applications import write_call
 
 if TYPE_CHECKING:
@@ -96,20 +95,6 @@ def failure_lines(result: CaseResult) -> Iterator[Line]:
     if result.observed is not None:
         yield from _stack(result.observed, result.misses)
         yield from _console(result.observed.console)
-
-
-def addition_lines(redactions: Sequence[ReplacedSecret], result: CaseResult) -> Iterator[Line]:
-    """Yield the secrets that were replaced in a recorded case, and its result with the working copy."""
-    for redaction in redactions:
-        yield [("  redacted ", "warning"), (printable(str(redaction)), "plain")]
-    if not redactions:
-        yield [("  no secrets were found in it", "plain")]
-    if not result.bad:
-        yield [("  it passes", "success"), (" with the working copy", "plain")]
-        return
-    yield [("  it fails", "failure"), (" with the working copy:", "plain")]
-    for line in failure_lines(result):
-        yield [("    ", "plain"), *line]
 
 
 def summary_line(counted: Tally, seconds: float) -> Line:

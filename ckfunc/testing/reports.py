@@ -131,10 +131,6 @@ class JUnitReport:
         """The number of cases by result."""
         return _tally(self.cases)
 
-    def summary_line(self) -> Line:
-        """Return the counts and the duration as the last line of the text output."""
-        return summary_line(self.tally, self.seconds)
-
 
 def read_junit(text: str, name: str) -> JUnitReport:
     """Return a report. `name` is the file's name in messages. Raises InvalidReport."""
@@ -231,7 +227,7 @@ class MergedReports:
         if self.coverage is not None and self.report is not None:
             yield ()
         if self.report is not None:
-            yield self.report.summary_line()
+            yield summary_line(self.report.tally, self.report.seconds)
 
     def to_json(self) -> MergedTestsJson:
         """Return the counts and the coverage for `--json`."""

@@ -133,8 +133,8 @@ def test_a_new_seed_replaces_the_previous_one(tools: Toolchain) -> None:
 
 def test_added_data_is_removed_when_the_data_is_restored(tools: Toolchain) -> None:
     with Sandbox(tools, scripts(LIST_USERS)) as sandbox:
-        assert sandbox.add(people("ann"))
-        assert not sandbox.add(read_seed({"channels": [{"name": "x", "members": ["nobody"]}]}))
+        sandbox.add_mentioned({"user": {"id": 1, "name": "ann"}})
+        sandbox.add_mentioned({"user": {"id": 1, "name": "bob"}})  # another user has this id
         assert payload(sandbox.run(TYPE, {})) == [[1, "ann"]]
         sandbox.restore_data()
         assert payload(sandbox.run(TYPE, {})) == []
