@@ -90,6 +90,7 @@ class AsgiApp:
     def __init__(self, services: EmulatorServices, *, loopback_only: bool) -> None:
         self._services = services
         self._loopback_only = loopback_only
+        self._unwritable = services.options.unwritable
         self._router = Router(ROUTES)
         self._loaded_dashboard: Dashboard | None = None
         self._open = 0
@@ -178,8 +179,8 @@ class AsgiApp:
             check_host(host)
         router = self._dashboard.router if segments[:1] in _DASHBOARD else self._router
         route, parameters = router.find(scope["method"], segments)
-        if self._services.unwritable is not None and route.method not in ("GET", "HEAD") and segments[0] != "oauth":
-            raise Unstorable(self._services.unwritable)
+        if self._unwritable is not None and route.method not in ("GET", "HEAD") and segments[0] != "oauth":
+            raise Unstorable(self._unwritable)
         call = Call(
             scope["method"],
             "/" + "/".join(segments),

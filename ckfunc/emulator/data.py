@@ -57,10 +57,6 @@ class _Declined(Exception):
     """The user chose to keep the data."""
 
 
-def _confirm() -> bool:
-    return True
-
-
 def require_data(data_dir: Path) -> None:
     """Raise NoData if there is no database in `data_dir`."""
     if not (data_dir / DATABASE).is_file():
@@ -81,7 +77,7 @@ def export_data(data_dir: Path, file: Path) -> None:
         _copy(source, temporary)
 
 
-def import_data(file: Path, data_dir: Path, confirm: Callable[[], bool] = _confirm) -> bool:
+def import_data(file: Path, data_dir: Path, confirm: Callable[[], bool] = lambda: True) -> bool:
     """Replace an emulator's data with an exported file; return whether it was replaced.
 
     The old data is removed only when the new data is complete. If there is data, and `file` can be used, `confirm` is
@@ -242,26 +238,6 @@ class Snapshots:
         if (self._data_dir / SNAPSHOTS).is_symlink():
             require_plain(self._data_dir, SNAPSHOTS)
         return self._data_dir / SNAPSHOTS
-
-
-def save_stored(data_dir: Path, name: str, *, replace: bool) -> DataSnapshot:
-    """Save a snapshot of the data of an emulator that is not running.
-
-    Raises NoData, Busy, SnapshotExists, InvalidSnapshotName, UnusableDatabase and OSError.
-    """
-    require_data(data_dir)
-    with lock_directory(data_dir):
-        return Snapshots(data_dir).save(name, lambda file: export_data(data_dir, file), replace=replace)
-
-
-def restore_stored(data_dir: Path, name: str) -> DataSnapshot:
-    """Replace the data of an emulator that is not running with a snapshot.
-
-    Raises NoSnapshot, Busy, UnusableDatabase and OSError.
-    """
-    file = Snapshots(data_dir).path(name)
-    import_data(file, data_dir)
-    return described(file)
 
 
 def _copy(source: Path, target: Path) -> None:

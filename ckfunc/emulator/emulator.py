@@ -38,7 +38,6 @@ if sys.platform != "win32":
     import uvloop
 
 if TYPE_CHECKING:
-    from ckfunc.emulator.server import HttpServer
     from ckfunc.emulator.services import EmulatorServices
 
 T = TypeVar("T")
@@ -260,9 +259,15 @@ class Emulator:
                     hosts.boot_ahead(environment)
                 # Node needs the loop to boot, and importing the rest takes equally long.
                 await asyncio.to_thread(import_module, _SERVICES)
-            services = self._services_of(opened, hosts)
+            from ckfunc.emulator.services import open_services
+
+            services = open_services(
+                opened, self._data_dir, options, url=self.url, hosts=hosts, cache=self._cache, on_event=self._on_event
+            )
             await asyncio.to_thread(import_module, _SERVING)  # meanwhile, the process of the first function boots
-            server = self._server_of(services)
+            from ckfunc.emulator.asgi import server_of
+
+            server = server_of(services, loopback_only=is_loopback(self._host))
             serving = asyncio.create_task(server.serve(sockets=[listener]))
             while not server.started and not serving.done():
                 await asyncio.sleep(0.001)
@@ -278,24 +283,6 @@ class Emulator:
                 await services.dispatch.finish()
             server.end()
             await serving
-
-    def _services_of(self, opened: AsyncExitStack, hosts: HostPool) -> EmulatorServices:
-        from ckfunc.emulator.services import open_services
-
-        return open_services(
-            opened,
-            self._data_dir,
-            self._options,
-            url=self.url,
-            hosts=hosts,
-            cache=self._cache,
-            on_event=self._on_event,
-        )
-
-    def _server_of(self, services: EmulatorServices) -> HttpServer:
-        from ckfunc.emulator.asgi import server_of
-
-        return server_of(services, loopback_only=is_loopback(self._host))
 
 
 if sys.platform == "win32":

@@ -128,7 +128,7 @@ class EmulatorOptions:
     on_coverage: Callable[[ExecutedRanges], None] | None = None
     """Called on the emulator's thread with what a script has executed; without it, coverage is not measured."""
     draft_case: DraftCase | None = None
-    """Drafts test cases for the dashboard."""
+    """Drafts test cases for the dashboard; None if the emulator does not belong to a command."""
     conversations: Callable[[], ConversationDrafts] | None = None
     """Returns what makes test cases of conversations for the dashboard; None if no data is saved."""
     working_copy: Callable[[], WorkingCopy] | None = None

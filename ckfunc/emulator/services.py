@@ -27,7 +27,7 @@ from ckfunc.emulator.http.faults import Faults
 from ckfunc.emulator.http.problems import Broken, HttpProblem, Refused, Unstorable
 from ckfunc.emulator.http.request_log import RequestLog
 from ckfunc.emulator.jobs import INTERRUPTED, Jobs
-from ckfunc.emulator.options import ConversationDrafts, DraftCase, EmulatorOptions, WorkingCopy
+from ckfunc.emulator.options import EmulatorOptions
 from ckfunc.emulator.store import application, files, imports, invocations, jobs, seeds, sessions, steps
 from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.database_file import Checkpoints, copied, open_data
@@ -104,19 +104,12 @@ class EmulatorServices:
     data_dir: Path | None
     web: WebPage
     snapshots: Snapshots
+    options: EmulatorOptions
     topics: Topics = field(default_factory=Topics)
     typing: TypingUsers = field(default_factory=TypingUsers)
     requests: RequestLog = field(default_factory=RequestLog)
     faults: Faults = field(default_factory=Faults)
     gate: Gate = field(default_factory=Gate)
-    draft_case: DraftCase | None = None
-    """Drafts test cases for runs; None if the emulator does not belong to a command."""
-    conversations: Callable[[], ConversationDrafts] | None = None
-    """Returns what makes test cases of conversations; None if no data is saved."""
-    working_copy: Callable[[], WorkingCopy] | None = None
-    """Returns the project's working copy; None outside of a project."""
-    unwritable: str | None = None
-    """Why nothing may be changed: requests that would change something are refused with this reason."""
     form_key: str = field(default_factory=lambda: secrets.token_urlsafe(32))
     """What the dashboard's forms must send, so that other sites cannot send them."""
     ending: asyncio.Event = field(default_factory=asyncio.Event)
@@ -247,10 +240,7 @@ def open_services(
         data_dir,
         web,
         snapshots,
-        draft_case=options.draft_case,
-        conversations=options.conversations,
-        working_copy=options.working_copy,
-        unwritable=options.unwritable,
+        options,
     )
 
 

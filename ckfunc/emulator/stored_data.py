@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,16 +22,15 @@ from ckfunc.base.files import read_file
 from ckfunc.base.frozen import frozen
 from ckfunc.emulator.data import (
     Snapshots,
+    described,
     export_data,
     import_data,
     require_data,
     require_name,
     reset_data,
-    restore_stored,
-    save_stored,
     seed_data,
 )
-from ckfunc.emulator.data_directory import DATABASE, find_running
+from ckfunc.emulator.data_directory import DATABASE, find_running, lock_directory
 from ckfunc.manifest.tree import LOADER, Mapping, Node, Scalar, Sequence, parse
 from ckfunc.model.job import DataSnapshot, Seed, Seeded
 from ckfunc.wire.dialects import camel
@@ -86,16 +86,23 @@ class StoredData:
     def save(self, name: str, *, replace: bool) -> DataSnapshot:
         """Save all data as a snapshot. Raises NoData, SnapshotExists and InvalidSnapshotName."""
         require_name(name)
-        return self._either(
-            lambda client: controls.save_snapshot(client, name, replace=replace),
-            lambda: save_stored(self.directory, name, replace=replace),
-        )
+
+        def save() -> DataSnapshot:
+            require_data(self.directory)
+            with lock_directory(self.directory):
+                return Snapshots(self.directory).save(name, partial(export_data, self.directory), replace=replace)
+
+        return self._either(lambda client: controls.save_snapshot(client, name, replace=replace), save)
 
     def restore(self, name: str) -> DataSnapshot:
         """Replace all data with a snapshot. Raises NoSnapshot and InvalidSnapshotName."""
-        return self._either(
-            lambda client: controls.restore_snapshot(client, name), lambda: restore_stored(self.directory, name)
-        )
+
+        def restore() -> DataSnapshot:
+            file = Snapshots(self.directory).path(name)
+            import_data(file, self.directory)
+            return described(file)
+
+        return self._either(lambda client: controls.restore_snapshot(client, name), restore)
 
     def remove(self, name: str) -> DataSnapshot:
         """Delete a snapshot, and return it. Raises NoSnapshot and InvalidSnapshotName."""
@@ -129,14 +136,10 @@ def read_seed_file(file: Path) -> tuple[Seed, Any]:
     try:
         text = read_file(file, pipe=True).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise CkfuncError(
-            f"cannot read the seed {shown}: {_why(error)}", hint="a seed is a YAML or JSON file in UTF-8"
-        ) from None
+        reason = (getattr(error, "strerror", None) or str(error) or type(error).__name__)[:200]
+        hint = "a seed is a YAML or JSON file in UTF-8"
+        raise CkfuncError(f"cannot read the seed {shown}: {reason}", hint=hint) from None
     return read_seed_text(text, shown)
-
-
-def _why(error: BaseException) -> str:
-    return (getattr(error, "strerror", None) or str(error) or type(error).__name__)[:200]
 
 
 def read_seed_text(text: str, shown: str) -> tuple[Seed, Any]:
@@ -201,11 +204,8 @@ def _position(root: Node | None, place: tuple[str | int, ...]) -> tuple[int, int
         if isinstance(node, Sequence) and isinstance(step, int):
             node = last = node.items[step]
         elif isinstance(node, Mapping):
-            matches = [
-                (key, value)
-                for key, value in node.entries
-                if isinstance(key, Scalar) and _spelled(key.text) == _spelled(step)
-            ]
+            name = camel(str(step))
+            matches = [pair for pair in node.entries if isinstance(pair[0], Scalar) and camel(pair[0].text) == name]
             if not matches:
                 break
             last, node = matches[-1]
@@ -214,13 +214,5 @@ def _position(root: Node | None, place: tuple[str | int, ...]) -> tuple[int, int
     return (last.line, last.column) if last is not None else (0, 0)
 
 
-def _spelled(name: Any) -> str:
-    return camel(str(name))
-
-
 def _refused(*problems: Problem) -> InvalidFiles:
-    return InvalidFiles(
-        "the seed has a mistake",
-        problems,
-        hint="`ckfunc emulator seed --help` describes seeds",
-    )
+    return InvalidFiles("the seed has a mistake", problems, hint="`ckfunc emulator seed --help` describes seeds")

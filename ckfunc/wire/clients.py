@@ -7,7 +7,7 @@ choice, in the form of the known ones. Source: the code of the vendor's clients 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from ckfunc.base.clock import timestamp
@@ -316,10 +316,3 @@ def client_notification(notification: Notification, recipient: User, links: Link
         "createdTime": timestamp(notification.created_time),
         "readTime": None if read is None else timestamp(read),
     }
-
-
-def client_page(
-    name: str, items: Sequence[Mapping[str, Any]], block: Mapping[str, Any], relays: Mapping[str, str]
-) -> dict[str, Any]:
-    """Return a page of written items, with its numbers and the relays of other pages."""
-    return {"_embedded": {name: list(items)}, "page": dict(block), "_relays": dict(relays)}

@@ -146,12 +146,8 @@ def stored(database: Database, new: NewMessage, file: StoredFile) -> NewMessage:
 def _publish_created(context: ActionContext, message: Message, thread: Thread | None) -> None:
     _publish(context, message, "channel.message.created")
     if thread is not None and thread.type is not ThreadType.MAIN:
-        context.publish(
-            f"channels/{message.channel_id}",
-            "messages",
-            "thread.message.created",
-            lambda: client_message(message, context.links),
-        )
+        write = partial(client_message, message, context.links)
+        context.publish(f"channels/{message.channel_id}", "messages", "thread.message.created", write)
 
 
 def _publish(context: ActionContext, message: Message, event: str) -> None:
@@ -173,16 +169,8 @@ def _notify(context: ActionContext, notified: tuple[tuple[User, Notification], .
                 "userHasActiveSession": user.presence.online,
             }
             context.dispatch.fire(_NOTIFIED, received, caller=context.caller)
-        _publish_notification(context, user, notification)
-
-
-def _publish_notification(context: ActionContext, user: User, notification: Notification) -> None:
-    context.publish_to(
-        user.id,
-        "notifications",
-        "user.notification.created",
-        lambda: client_notification(notification, user, context.links),
-    )
+        write = partial(client_notification, notification, user, links)
+        context.publish_to(user.id, "notifications", "user.notification.created", write)
 
 
 def _hosted(file: StoredFile, key: str) -> File:

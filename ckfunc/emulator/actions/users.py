@@ -88,9 +88,8 @@ def block(context: ActionContext, user: User, blocked: User) -> None:
     """Block a user for another one."""
     record = memberships.USER_BLOCKS.add(context.database, user.id, blocked.id)
     # Clients 1.x take a user as the answer, and clients 2.x listen for a record: one resource has the fields of both.
-    context.publish_to(
-        user.id, "users", "user.user_blocklist_item.created", lambda: client_user_block(record, context.links)
-    )
+    write = partial(client_user_block, record, context.links)
+    context.publish_to(user.id, "users", "user.user_blocklist_item.created", write)
 
 
 def unblock(context: ActionContext, record: BlockRecord) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextlib import suppress
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from ckfunc.base.errors import CkfuncError
 from ckfunc.base.frozen import frozen
@@ -25,6 +25,7 @@ from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.trouble import trouble_with
 from ckfunc.model.application import ConsoleLine, Function, FunctionVersion, Invocation, InvocationDetail
 from ckfunc.model.execution import Compiled, Determinism, Environment, HandlerError, HandlerVersion, Outcome
+from ckfunc.runtime.pool import HostPool
 
 MOST_WAITING = 10_000
 """Events that may wait for their run; more fail at once."""
@@ -38,25 +39,6 @@ STOPPED = HandlerError("EmulatorStopped", "the emulator stopped before this run 
 T = TypeVar("T")
 
 _LOG = logging.getLogger("ckfunc.emulator")
-
-
-class HandlerHosts(Protocol):
-    """What runs handlers; see `ckfunc.runtime`."""
-
-    async def invoke(
-        self,
-        environment: Environment,
-        version: HandlerVersion,
-        event: Mapping[str, Any],
-        on_console: Callable[[ConsoleLine], None] | None = None,
-        *,
-        label: str = "",
-        determinism: Determinism | None = None,
-    ) -> Outcome:
-        """Run a handler; a failing handler does not raise. Its API requests carry `label`."""
-
-    async def prepare(self, environment: Environment, versions: Sequence[HandlerVersion]) -> None:
-        """Start hosts, so that the next `invoke` is warm."""
 
 
 @frozen
@@ -91,7 +73,7 @@ class Dispatcher:
         self,
         database: Database,
         *,
-        hosts: HandlerHosts,
+        hosts: HostPool,
         compiler: ScriptCompiler,
         base_url: str,
         on_event: Callable[[str], None] | None = None,
@@ -152,7 +134,6 @@ class Dispatcher:
         trigger_type: str,
         data: Mapping[str, Any],
         *,
-        caller: int | None = None,
         on_console: Callable[[ConsoleLine], None] | None = None,
         determinism: Determinism | None = None,
     ) -> FinishedRun | None:
@@ -160,7 +141,7 @@ class Dispatcher:
 
         `on_console` gets each line as it is written. `determinism` is for runs in a deterministic environment.
         """
-        started = self._begin(trigger_type, data, caller, determinism, on_console)
+        started = self._begin(trigger_type, data, None, determinism, on_console)
         if started is None:
             return None
         await self._stored(started)

@@ -7,6 +7,7 @@ import sqlite3
 from collections import deque
 from collections.abc import Callable, Container
 from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -33,38 +34,35 @@ DEEPEST = 16
 _MOST_REMEMBERED = 20_000
 
 
+@dataclass(slots=True)
 class Asked:
     """A request of a run, which may not be answered yet."""
 
-    __slots__ = ("body", "body_bytes", "content_type", "method", "path", "status")
-
-    def __init__(self, method: str, path: str, content_type: str | None) -> None:
-        self.method = method
-        self.path = path[:_LONGEST_PATH]
-        self.content_type = content_type
-        self.body: bytes | None = None
-        self.body_bytes = 0
-        self.status = 0
+    method: str
+    path: str
+    content_type: str | None
+    body: bytes | None = None
+    body_bytes: int = 0
+    status: int = 0
 
 
+@dataclass(slots=True, eq=False)
 class Calls:
     """The requests of one run, in order."""
 
-    __slots__ = ("_bytes_left", "_kept", "ended", "invocation_id", "omitted", "open")
-
-    def __init__(self, invocation_id: int) -> None:
-        self.invocation_id = invocation_id
-        self.omitted = 0
-        self.open = 0
-        """The number of requests without an answer."""
-        self.ended = False
-        """Whether the run has ended and was stored."""
-        self._kept: list[Asked] = []
-        self._bytes_left = MOST_BODY_BYTES
+    invocation_id: int
+    omitted: int = 0
+    open: int = 0
+    """The number of requests without an answer."""
+    ended: bool = False
+    """Whether the run has ended and was stored."""
+    _kept: list[Asked] = field(default_factory=list)
+    _bytes_left: int = MOST_BODY_BYTES
 
     def add(self, request: Asked) -> None:
         """Record a request that begins."""
         self.open += 1
+        request.path = request.path[:_LONGEST_PATH]
         if len(self._kept) < MOST_CALLS:
             self._kept.append(request)
         else:

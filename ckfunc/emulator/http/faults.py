@@ -37,79 +37,64 @@ class Faults:
     def __init__(self) -> None:
         self.version = 0
         """Changes when faults are added or removed."""
-        self._injectors: dict[int, _Injector] = {}
+        self._active: dict[int, ActiveFault] = {}
+        self._randoms: dict[int, random.Random] = {}
         self._last_id = 0
 
     def __len__(self) -> int:
-        return len(self._injectors)
+        return len(self._active)
 
     @property
     def active(self) -> tuple[ActiveFault, ...]:
         """The faults, oldest first."""
-        return tuple(injector.active for injector in self._injectors.values())
+        return tuple(self._active.values())
 
     def add(self, fault: Fault) -> ActiveFault:
         """Add a fault. Raises Refused if there are too many."""
-        if len(self._injectors) >= MOST_FAULTS:
+        if len(self._active) >= MOST_FAULTS:
             raise Refused(f"there are {MOST_FAULTS} faults already; remove some")
         self._last_id += 1
         self.version += 1
-        injector = self._injectors[self._last_id] = _Injector(self._last_id, fault)
-        return injector.active
+        # Not seeded with the id: adding the same fault again repeats its choices.
+        self._randoms[self._last_id] = random.Random(f"{fault.seed} {fault.operation}")  # noqa: S311 - no secret
+        active = self._active[self._last_id] = ActiveFault(self._last_id, fault)
+        return active
 
     def remove(self, fault_id: int) -> ActiveFault:
         """Remove a fault. Raises Missing."""
-        injector = self._injectors.pop(fault_id, None)
-        if injector is None:
+        removed = self._active.pop(fault_id, None)
+        if removed is None:
             raise Missing(f"there is no fault {fault_id}")
+        del self._randoms[fault_id]
         self.version += 1
-        return injector.active
+        return removed
 
     def clear(self) -> tuple[ActiveFault, ...]:
         """Remove all faults, and return them."""
         removed = self.active
-        self._injectors.clear()
+        self._active.clear()
+        self._randoms.clear()
         self.version += 1
         return removed
 
     def replace(self, faults: Iterable[Fault]) -> None:
         """Replace all faults. Their ids begin at 1 again."""
-        self._injectors.clear()
+        self.clear()
         self._last_id = 0
-        self.version += 1
         for fault in faults:
             self.add(fault)
 
     def for_request(self, operation: str) -> ActiveFault | None:
         """Count a request of an operation, and return the fault that applies to it, or None."""
-        for injector in self._injectors.values():
-            if injector.applies(operation):
-                return injector.active
+        for active in self.active:
+            fault, hits = active.fault, active.hits
+            if fault.operation not in (None, operation):
+                continue
+            if fault.first is not None:
+                applies = hits < fault.first
+            else:
+                applies = fault.rate_percent == 100 or self._randoms[active.id].random() * 100 < fault.rate_percent
+            counted = self._active[active.id] = ActiveFault(active.id, fault, active.seen + 1, hits + applies)
+            if applies:
+                return counted
         return None
-
-
-class _Injector:
-    """An active fault with its counts and random numbers."""
-
-    def __init__(self, fault_id: int, fault: Fault) -> None:
-        self._id = fault_id
-        self._fault = fault
-        self._seen = self._hits = 0
-        # Not seeded with the id: adding the same fault again repeats its choices.
-        self._random = random.Random(f"{fault.seed} {fault.operation}")  # noqa: S311 - no secret
-
-    @property
-    def active(self) -> ActiveFault:
-        return ActiveFault(self._id, self._fault, self._seen, self._hits)
-
-    def applies(self, operation: str) -> bool:
-        fault = self._fault
-        if fault.operation not in (None, operation):
-            return False
-        self._seen += 1
-        if fault.first is not None:
-            applies = self._hits < fault.first
-        else:
-            applies = fault.rate_percent == 100 or self._random.random() * 100 < fault.rate_percent
-        self._hits += applies
-        return applies

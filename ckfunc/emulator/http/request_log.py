@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 import re
-import time
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from time import perf_counter
 
 MOST_REQUESTS = 200
 MOST_BODY_BYTES = 8 * 1024
 """How much of each body is recorded."""
 
 _SECRET = ("/runtimes/nodejs", "/secrets")
-"""Parts of paths whose bodies have secrets: they are not recorded."""
+"""Parts of paths whose bodies have secrets."""
 
 _POLLED = re.compile(r"/v1/(functions/\d+/invocations|runtimes/nodejs/functions)(\?|$)")
 """Paths that `ckfunc dev` and `ckfunc logs --follow` read several times a second."""
 
 
+@dataclass(slots=True)
 class RecordedBody:
     """The beginning of a body, and its size."""
 
-    __slots__ = ("content", "size_bytes")
-
-    def __init__(self) -> None:
-        self.content = b""
-        self.size_bytes = 0
+    content: bytes = b""
+    size_bytes: int = 0
 
     def add(self, chunk: bytes) -> None:
         """Record more of the body."""
@@ -40,44 +39,27 @@ class RecordedBody:
         return self.size_bytes == len(self.content)
 
 
+@dataclass(slots=True)
 class RecordedRequest:
     """A request: `path` as it was sent, with its query; `caller` is the invocation whose handler sent it, or None."""
 
-    __slots__ = (
-        "_began_s",
-        "caller",
-        "content_type",
-        "duration_ms",
-        "fault",
-        "id",
-        "method",
-        "path",
-        "polling",
-        "private",
-        "received",
-        "sent",
-        "status",
-        "time",
-    )
-
-    def __init__(self, number: int, method: str, path: str, content_type: str, caller: int | None) -> None:
-        self.id = number
-        self.method = method
-        self.path = path
-        self.content_type = content_type
-        self.caller = caller
-        self.polling = False
-        """Whether ckfunc polls with it: it is only listed if it fails."""
-        # Doubled slashes in a path are ignored.
-        plain = "/" + "/".join(filter(None, path.split("/")))
-        self.private = any(secret in plain for secret in _SECRET)
-        self.time = datetime.now(UTC)
-        self.status = 0
-        self.fault: str | None = None
-        """The fault that was injected, in words."""
-        self.duration_ms: float | None = None
-        self.received, self.sent = RecordedBody(), RecordedBody()
-        self._began_s = time.perf_counter()
+    id: int
+    method: str
+    path: str
+    content_type: str
+    caller: int | None
+    polling: bool
+    """Whether ckfunc polls with it: it is only listed if it fails."""
+    private: bool
+    """Whether its bodies have secrets: they are not recorded."""
+    time: datetime = field(default_factory=lambda: datetime.now(UTC))
+    status: int = 0
+    fault: str | None = None
+    """The fault that was injected, in words."""
+    duration_ms: float | None = None
+    received: RecordedBody = field(default_factory=RecordedBody)
+    sent: RecordedBody = field(default_factory=RecordedBody)
+    _began_s: float = field(default_factory=perf_counter)
 
     @property
     def failed(self) -> bool:
@@ -92,7 +74,7 @@ class RecordedRequest:
     def answered(self, status: int, content: bytes) -> None:
         """Record the answer."""
         self.status = status
-        self.duration_ms = (time.perf_counter() - self._began_s) * 1000
+        self.duration_ms = (perf_counter() - self._began_s) * 1000
         if not self.private:
             self.sent.add(content)
 
@@ -108,10 +90,14 @@ class RequestLog:
     def begin(self, method: str, path: str, headers: Mapping[str, str], caller: int | None) -> RecordedRequest:
         """Record a request that begins. ckfunc's own polling would displace all others, and is left out."""
         self.count += 1
-        request = RecordedRequest(self.count, method, path[:2000], headers.get("content-type", "")[:100], caller)
         by_ckfunc = headers.get("user-agent", "").startswith("ckfunc/")
-        request.polling = by_ckfunc and method == "GET" and _POLLED.match(path) is not None
-        if not request.polling:
+        polling = by_ckfunc and method == "GET" and _POLLED.match(path) is not None
+        path, content_type = path[:2000], headers.get("content-type", "")[:100]
+        # Doubled slashes in a path are ignored.
+        plain = "/" + "/".join(filter(None, path.split("/")))
+        private = any(secret in plain for secret in _SECRET)
+        request = RecordedRequest(self.count, method, path, content_type, caller, polling, private)
+        if not polling:
             self._latest.append(request)
         return request
 

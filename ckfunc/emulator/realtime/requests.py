@@ -7,6 +7,7 @@ import binascii
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from ckfunc.base.clock import timestamp
@@ -22,7 +23,7 @@ from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.paging import CursorRequest, PageRequest, Sorting
 from ckfunc.model.chat import Channel, ChatSession, Message, User
 from ckfunc.model.page import Cursor, CursorPage, Page, Relation
-from ckfunc.wire.clients import CHANNEL_TOPICS, USER_TOPICS, client_message, client_page, relay
+from ckfunc.wire.clients import CHANNEL_TOPICS, USER_TOPICS, client_message, relay
 from ckfunc.wire.dialects import compact_json
 from ckfunc.wire.links import Links
 from ckfunc.wire.stomp import BadFrame, write_frame
@@ -146,26 +147,6 @@ class ClientRequest:
         return value == "true"
 
 
-def read_topic(text: str) -> Destination:
-    """Read the destination of a topic. Raises Missing."""
-    return _read(_TOPIC, text)
-
-
-def read_action(text: str) -> Destination:
-    """Read the destination of an action. Raises Missing."""
-    return _read(_ACTION, text)
-
-
-def read_relay(text: str) -> Destination:
-    """Read the destination of a relay. Raises Missing."""
-    match = _match(_RELAY, text)
-    size = match["size"]
-    page = PagePosition(
-        match["direction"] or "page", int(match["at"] or 0), int(size) if size else None, match["sort"] or ""
-    )
-    return Destination(match["kind"], _id(match), match["part"] or "", page)
-
-
 def read_document(body: bytes) -> Any:
     """Return the JSON in a body; no body is an empty object. Raises Refused."""
     return read_json(body, None) if body.strip() else {}
@@ -202,19 +183,19 @@ def error_body(problem: HttpProblem) -> bytes:
 
 
 def _read(pattern: re.Pattern[str], text: str) -> Destination:
-    match = _match(pattern, text)
-    return Destination(match["kind"], _id(match), match["part"] or "")
-
-
-def _match(pattern: re.Pattern[str], text: str) -> re.Match[str]:
     match = pattern.fullmatch(text)
     if match is None:
         raise Missing(f"there is no destination {text[:200]!r}")
-    return match
+    parts = match.groupdict(default="")
+    number, size = parts["id"], parts.get("size")
+    page = PagePosition(
+        parts.get("direction") or "page", int(parts.get("at") or 0), int(size) if size else None, parts.get("sort", "")
+    )
+    return Destination(parts["kind"], int(number) if number else None, parts["part"], page)
 
 
-def _id(match: re.Match[str]) -> int | None:
-    return None if match["id"] is None else int(match["id"])
+read_topic, read_action, read_relay = (partial(_read, pattern) for pattern in (_TOPIC, _ACTION, _RELAY))
+"""Read the destination of a topic, an action or a relay. Raise Missing."""
 
 
 def _is_number(text: str) -> bool:
@@ -259,7 +240,8 @@ def written_page(request: ClientRequest, name: str, page: Page[T], write: Write[
         "totalPages": page.total_pages,
         "number": page.number,
     }
-    return client_page(name, [write(item, request.links) for item in page.items], block, relays)
+    items = [write(item, request.links) for item in page.items]
+    return {"_embedded": {name: items}, "page": block, "_relays": relays}
 
 
 def written_message_page(request: ClientRequest, page: CursorPage[Message]) -> dict[str, Any]:
@@ -274,7 +256,8 @@ def written_message_page(request: ClientRequest, page: CursorPage[Message]) -> d
     if page.has_next and page.next is not None:
         block["next"] = str(page.next)
         relays["next"] = _relay(destination, "next", page.next)
-    return client_page("messages", [client_message(message, request.links) for message in page.items], block, relays)
+    items = [client_message(message, request.links) for message in page.items]
+    return {"_embedded": {"messages": items}, "page": block, "_relays": relays}
 
 
 def paged(items: Sequence[T], destination: Destination) -> Page[T]:

@@ -95,8 +95,8 @@ class ClientSession:
                 raise Missing(f"there is no WebSocket at {request.path[:100]!r}, but at {PATH}")
             if not secrets.compare_digest(request.api_key.encode(), API_KEY.encode()):
                 raise Denied(f"the API key is wrong; the emulator's is {API_KEY!r}")
-            if self._services.unwritable is not None:
-                raise Unstorable(self._services.unwritable)
+            if self._services.options.unwritable is not None:
+                raise Unstorable(self._services.options.unwritable)
         except HttpProblem as problem:
             self.end(problem)
 

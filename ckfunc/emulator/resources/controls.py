@@ -25,7 +25,6 @@ from ckfunc.emulator.http.problems import Refused
 from ckfunc.emulator.http.routing import Access, Route
 from ckfunc.emulator.services import EmulatorServices
 from ckfunc.emulator.store import functions, invocations
-from ckfunc.model.application import InvocationDetail
 from ckfunc.model.chat import Message, MessageReport, User, UserReference
 from ckfunc.model.triggers import START_SESSION
 from ckfunc.wire.applications import write_detail, write_function, write_invocation
@@ -66,8 +65,7 @@ async def trigger(call: Call, services: EmulatorServices) -> Reply:
         )
         verdict = {"allowed": decision.allowed, "reason": decision.reason}
         return Reply({**_run_document(call, decision.run), **verdict})
-    run = await services.dispatch.run(trigger_type, data)
-    return Reply(_run_document(call, run))
+    return Reply(_run_document(call, await services.dispatch.run(trigger_type, data)))
 
 
 def list_invocation_details(call: Call, services: EmulatorServices) -> Reply:
@@ -78,8 +76,8 @@ def list_invocation_details(call: Call, services: EmulatorServices) -> Reply:
     ids = sorted({int(text) for text in texts})
     if len(ids) > _MOST_IDS:
         raise Refused(f"query parameter 'ids' has more than {_MOST_IDS} numbers")
-    details = [_live(detail, services) for detail in invocations.details(services.database, ids)]
-    return Reply({"invocations": [write_detail(detail) for detail in details]})
+    details = invocations.details(services.database, ids)
+    return Reply({"invocations": [write_detail(services.dispatch.so_far(detail.id) or detail) for detail in details]})
 
 
 def enable_function(call: Call, services: EmulatorServices) -> Reply:
@@ -175,10 +173,6 @@ def _run_document(call: Call, run: FinishedRun | None) -> dict[str, Any]:
     if run is None:
         return {"invocation": None, "detail": None}
     return {"invocation": write_invocation(run.invocation, call.links), "detail": write_detail(run.detail)}
-
-
-def _live(detail: InvocationDetail, services: EmulatorServices) -> InvocationDetail:
-    return services.dispatch.so_far(detail.id) or detail
 
 
 def _object(document: Any) -> dict[str, Any]:

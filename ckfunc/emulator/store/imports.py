@@ -93,16 +93,10 @@ def add_users(database: Database, entries: Iterable[UserImport], job_id: int, tu
 
 def add_channels(database: Database, entries: Iterable[ChannelImport], job_id: int, turn: Turn) -> Steps:
     """Create channels with their members. An equivalent channel, stored or earlier in the file, is not changed."""
-    columns = (
-        "type TEXT",
-        "name TEXT",
-        "display_name TEXT",
-        "creator TEXT",
-        "members TEXT",
-        "properties TEXT",
-        "member_ids TEXT",
-    )
-    with _staging(database, *columns), _staged_members(database):
+    names = ("type", "name", "display_name", "creator", "members", "properties", "member_ids")
+    columns = [f"{name} TEXT" for name in names]
+    members = "(position INTEGER, user_id INTEGER, PRIMARY KEY (position, user_id)) WITHOUT ROWID"
+    with _staging(database, *columns), _temporary(database, "staged_members", members):
         staged = _staged(database, CHANNELS, (_channel_row(entry) for entry in entries))
         batches = yield from _checked(staged, lambda batch: _gather_members(database, batch))
         yield from _write(database, job_id, CHANNELS, batches, turn, lambda batch: _insert_channels(database, batch))
@@ -211,16 +205,22 @@ def _remove(database: Database, scope: str, row_id: int) -> None:
 
 
 @contextmanager
+def _temporary(database: Database, table: str, definition: str) -> Iterator[None]:
+    database.execute(f"CREATE TEMP TABLE {table} {definition}")
+    try:
+        yield
+    finally:
+        database.execute(f"DROP TABLE {table}")
+
+
+@contextmanager
 def _staging(database: Database, *columns: str, index: str = "") -> Iterator[None]:
     """Create the table `staged` (position, key, columns…). `index` are the columns by which equal rows are found."""
-    database.execute(f"CREATE TEMP TABLE staged (position INTEGER PRIMARY KEY, key TEXT, {', '.join(columns)})")
-    try:
+    with _temporary(database, "staged", f"(position INTEGER PRIMARY KEY, key TEXT, {', '.join(columns)})"):
         database.execute("CREATE INDEX temp.staged_by_key ON staged (key) WHERE key IS NOT NULL")
         if index:
             database.execute(f"CREATE INDEX temp.staged_by_value ON staged ({index})")
         yield
-    finally:
-        database.execute("DROP TABLE staged")
 
 
 def _staged(database: Database, scope: str, rows: Iterable[Sequence[Any]]) -> Iterator[Batch]:
@@ -301,18 +301,6 @@ def _refuse(database: Database, sql: str, batch: Batch, sentence: str) -> None:
     row = database.one(f"{sql} ORDER BY 1 LIMIT 1", *batch)
     if row is not None:
         raise JobFailed(f"entry {row[0]}: " + sentence.format(*(repr(value)[:100] for value in tuple(row)[1:])))
-
-
-@contextmanager
-def _staged_members(database: Database) -> Iterator[None]:
-    database.execute(
-        "CREATE TEMP TABLE staged_members"
-        " (position INTEGER, user_id INTEGER, PRIMARY KEY (position, user_id)) WITHOUT ROWID"
-    )
-    try:
-        yield
-    finally:
-        database.execute("DROP TABLE staged_members")
 
 
 def _channel_row(entry: ChannelImport) -> tuple[str | None, ...]:

@@ -63,7 +63,7 @@ async def show_chat(call: Call, services: EmulatorServices) -> Reply:
         section="chat",
         title=f"Chat in {channel_title(channel)}",
         channel=channel,
-        can_save=services.conversations is not None,
+        can_save=services.options.conversations is not None,
         channel_title=channel_title(channel),
         channels=[(listed_channel.id, channel_title(listed_channel)) for listed_channel in listed.items],
         choices=choices,
@@ -192,10 +192,10 @@ async def _conversation_page(call: Call, services: EmulatorServices, command: st
 
 
 def _drafts(services: EmulatorServices) -> ConversationDrafts:
-    if services.conversations is None:
+    if services.options.conversations is None:
         raise Missing("only an emulator that saves its data can save conversations")
     services.database.commit()
-    return services.conversations()
+    return services.options.conversations()
 
 
 def _react(context: ActionContext, user: User, message: Message, text: str) -> None:

@@ -104,7 +104,7 @@ def show_invocation(call: Call, services: EmulatorServices) -> Reply:
         section="functions",
         title=f"Invocation {shown.id} of {visible(run.type)}",
         run=shown,
-        can_draft=services.draft_case is not None and run.invocation.status is not Status.RUNNING,
+        can_draft=services.options.draft_case is not None and run.invocation.status is not Status.RUNNING,
     )
 
 
@@ -120,7 +120,7 @@ def run_again(call: Call, services: EmulatorServices) -> Reply:
 async def show_draft(call: Call, services: EmulatorServices) -> Reply:
     """Show a run as a test case, and the command that adds it to the project."""
     run = requested_run(call, services)
-    draft_case = services.draft_case
+    draft_case = services.options.draft_case
     if draft_case is None:
         raise Missing("only an emulator that a command runs can draft test cases")
     (shown,) = latest_runs(services, [run])
@@ -201,9 +201,9 @@ def _stack_line(run: FunctionRun, line: str) -> StackLine:
 
 
 def _working_copy(services: EmulatorServices) -> WorkingCopy:
-    if services.working_copy is None:
+    if services.options.working_copy is None:
         raise Refused("this emulator does not run in a project; use `ckfunc invoke` or `ckfunc replay` in the project")
-    return services.working_copy()
+    return services.options.working_copy()
 
 
 def _working_copy_page(
@@ -223,7 +223,7 @@ def _working_copy_page(
         title=f"Working copy and invocation {shown.id}",
         run=shown,
         ended=run.invocation.status is not Status.RUNNING,
-        in_project=services.working_copy is not None,
+        in_project=services.options.working_copy is not None,
         commands=(f"ckfunc invoke {run.type} --from-invocation {shown.id}", f"ckfunc replay {shown.id}"),
         copy=copy,
         compared=compared,

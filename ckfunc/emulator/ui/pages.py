@@ -81,41 +81,23 @@ def visible(value: Any) -> Any:
 def page(call: Call, services: EmulatorServices, template: str, *, section: str, title: str, **values: Any) -> Reply:
     """Return a page of the dashboard. `section` is the name of its link in the navigation."""
     query = call.query_string.decode("latin-1")
-    text = (
-        _environment()
-        .get_template(f"{template}.html.j2")
-        .render(
-            title=title,
-            section=section,
-            navigation=NAVIGATION,
-            fault_count=len(services.faults),
-            form_key=services.form_key,
-            here=f"{call.path}?{query}" if query else call.path,
-            live=True,
-            **values,
-        )
+    return _rendered(
+        template,
+        title=title,
+        section=section,
+        fault_count=len(services.faults),
+        form_key=services.form_key,
+        here=f"{call.path}?{query}" if query else call.path,
+        live=True,
+        **values,
     )
-    return _html(text, 200)
 
 
 def problem_page(problem: HttpProblem) -> Reply:
     """Return the page of an error."""
-    text = (
-        _environment()
-        .get_template("problem.html.j2")
-        .render(
-            title=problem.text,
-            section="",
-            navigation=NAVIGATION,
-            fault_count=0,
-            form_key="",
-            here="",
-            live=False,
-            problem=problem,
-        )
-    )
-    reply = _html(text, problem.status)
-    return Reply(content=reply.content, status=reply.status, headers={**HEADERS, **problem.headers}, content_type=_HTML)
+    values = {"title": problem.text, "section": "", "fault_count": 0, "form_key": "", "here": "", "live": False}
+    headers = {**HEADERS, **problem.headers}
+    return _rendered("problem", problem.status, headers, problem=problem, **values)
 
 
 def redirect(path: str) -> Reply:
@@ -215,7 +197,6 @@ def clock_time(moment: datetime) -> str:
     return f"{local:%H:%M:%S}" if today else f"{local:%Y-%m-%d %H:%M:%S}"
 
 
-_HTML = "text/html; charset=utf-8"
 _FILTERS: Mapping[str, Any] = {
     "brief": brief,
     "json": json_text,
@@ -228,8 +209,10 @@ _FILTERS: Mapping[str, Any] = {
 }
 
 
-def _html(text: str, status: int) -> Reply:
-    return Reply(content=text.encode("utf-8", "replace"), status=status, headers=HEADERS, content_type=_HTML)
+def _rendered(template: str, status: int = 200, headers: Mapping[str, str] = HEADERS, **values: Any) -> Reply:
+    text = _environment().get_template(f"{template}.html.j2").render(navigation=NAVIGATION, **values)
+    content = text.encode("utf-8", "replace")
+    return Reply(content=content, status=status, headers=headers, content_type="text/html; charset=utf-8")
 
 
 @functools.cache
