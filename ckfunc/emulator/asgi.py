@@ -67,7 +67,8 @@ _MOST_DROPPED_BYTES = 64 * MEBIBYTE
 
 def server_of(services: EmulatorServices, *, loopback_only: bool) -> HttpServer:
     """Return the server that answers requests."""
-    return HttpServer(AsgiApp(services, loopback_only=loopback_only), _Clients(services, loopback_only=loopback_only))
+    clients = _Clients(services, loopback_only=loopback_only)
+    return HttpServer(AsgiApp(services, loopback_only=loopback_only), clients.accept, clients.close)
 
 
 @dataclass(slots=True)

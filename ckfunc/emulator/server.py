@@ -6,9 +6,9 @@ import asyncio
 import json
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Any
 
 import uvicorn
 from httptools import HttpParserError
@@ -99,16 +99,6 @@ else:
         if files != resource.RLIM_INFINITY and files < wanted:
             with suppress(ValueError, OSError):  # macOS allows less than it says
                 resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
-
-
-class Clients(Protocol):
-    """What serves WebSockets."""
-
-    def accept(self) -> asyncio.Protocol:
-        """Return the protocol for a new connection."""
-
-    async def close(self, grace_s: float) -> None:
-        """Close every connection, within `grace_s` seconds."""
 
 
 class LimitedConnection(HttpToolsProtocol):
@@ -399,17 +389,19 @@ class JoinedWrites:
 
 
 class HttpServer(uvicorn.Server):
-    """Serve until `end` is called."""
+    """Serve until `end` is called. `accept` returns the protocol for a new WebSocket, `close` closes all of them."""
 
-    def __init__(self, app: Any, clients: Clients) -> None:
-        self._clients = clients
+    def __init__(
+        self, app: Any, accept: Callable[[], asyncio.Protocol], close: Callable[[float], Awaitable[None]]
+    ) -> None:
+        self._close_clients = close
         allow_files()
         super().__init__(
             uvicorn.Config(
                 app,
                 loop="none",
                 http=LimitedConnection,
-                ws=lambda **_config: clients.accept(),  # type: ignore[arg-type]  # called like the class of a protocol
+                ws=lambda **_config: accept(),  # type: ignore[arg-type]  # called like the class of a protocol
                 lifespan="off",
                 interface="asgi3",
                 access_log=False,
@@ -449,7 +441,7 @@ class HttpServer(uvicorn.Server):
             server.close()
         for listener in sockets or ():
             listener.close()
-        await self._clients.close(_GRACE_S)
+        await self._close_clients(_GRACE_S)
         state = self.server_state
         for connection in list(state.connections):
             connection.shutdown()

@@ -39,7 +39,7 @@ from ckfunc.model.job import (
 )
 from ckfunc.wire.channels import DIRECT_MEMBERS_LIMIT, MEMBERS_LIMIT, read_new_channel
 from ckfunc.wire.links import Links
-from ckfunc.wire.messages import BODY_LIMIT, read_file, read_new_message
+from ckfunc.wire.messages import BODY_LIMIT, read_external_file, read_new_message
 from ckfunc.wire.reading import (
     Malformed,
     choice,
@@ -84,7 +84,7 @@ def read_user_import(document: Any) -> UserImport:
         name=new.name,
         display_name=new.display_name,
         is_guest=new.is_guest,
-        picture_url=None if picture is None else read_file({**picture, "type": None}).url,
+        picture_url=None if picture is None else read_external_file(picture).url,
         properties=new.properties,
         key=_key(data),
     )

@@ -281,7 +281,7 @@ def _new_message(data: Mapping[str, Any], sender: UserReference | None) -> NewMe
         raise Malformed(f"field 'type' is {kind[:50]!r}, not one of TEXT, FILE")
     return NewMessage(
         body=_body(data) if kind == "TEXT" else None,
-        file=_external(required(data, "file", dict)) if kind == "FILE" else None,
+        file=read_external_file(required(data, "file", dict)) if kind == "FILE" else None,
         user=sender,
         group_tag=optional_label(data, "groupTag"),
         properties=user_data(data),
@@ -320,5 +320,6 @@ def _body(data: Mapping[str, Any]) -> str:
     return label(data, "body", limit=BODY_LIMIT)
 
 
-def _external(document: Any) -> File:
-    return replace(read_file({**document, "type": None}), type=FileType.EXTERNAL)
+def read_external_file(document: Any) -> File:
+    """Read the description of an external file, whatever its type; raises Malformed."""
+    return read_file({**resource(document, "file"), "type": None})

@@ -88,6 +88,11 @@ def check_host(authority: str) -> None:
         )
 
 
+def _is_local(origin: str) -> bool:
+    _, separator, authority = origin.partition("://")
+    return bool(separator) and _names_loopback(authority)
+
+
 def check_client_origin(origin: str | None, host: str) -> None:
     """Refuse a client in a page of another machine. Raises Denied.
 
@@ -95,8 +100,7 @@ def check_client_origin(origin: str | None, host: str) -> None:
     """
     if origin is None or origin.lower() == f"http://{host}".lower():
         return
-    _, separator, authority = origin.partition("://")
-    if not separator or not _names_loopback(authority):
+    if not _is_local(origin):
         raise Denied(f"pages of {origin[:80]!r} are not allowed to connect to the emulator")
 
 
@@ -105,10 +109,9 @@ def page_headers(origin: str | None) -> dict[str, str]:
 
     Source: https://fetch.spec.whatwg.org/#http-cors-protocol.
     """
-    _, separator, authority = (origin or "").partition("://")
-    if not separator or not _names_loopback(authority):
+    if origin is None or not _is_local(origin):
         return {}
-    return {"access-control-allow-origin": origin or "", "vary": "origin"}
+    return {"access-control-allow-origin": origin, "vary": "origin"}
 
 
 def check_origin(origin: str | None, scheme: str, host: str) -> None:

@@ -26,7 +26,7 @@ from ckfunc.model.chat import (
     UserReference,
 )
 from ckfunc.wire.channels import patched_channel, read_keys, read_new_channel
-from ckfunc.wire.messages import patched_message, read_client_message, read_file
+from ckfunc.wire.messages import patched_message, read_client_message, read_external_file
 from ckfunc.wire.reading import label, optional_label, required, resource, user_data
 from ckfunc.wire.users import patched_user, read_reference
 
@@ -54,8 +54,7 @@ def _update_user(request: ClientRequest) -> None:
 
 
 def _update_display_picture(request: ClientRequest) -> None:
-    picture = read_file({**resource(request.body, "file"), "type": None})
-    user_actions.set_display_picture(request.context, request.user, picture.url)
+    user_actions.set_display_picture(request.context, request.user, read_external_file(request.body).url)
 
 
 def _delete_user(request: ClientRequest) -> Awaitable[None]:

@@ -21,10 +21,11 @@ from ckfunc.emulator.realtime.requests import (
 )
 from ckfunc.emulator.realtime.streams import issued_grant
 from ckfunc.emulator.store import channels, conversations, memberships, messages, reading, users
-from ckfunc.emulator.store.conversations import Listed, UserFilter
+from ckfunc.emulator.store.conversations import Listed
 from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.paging import PageRequest, Sorting
 from ckfunc.emulator.store.steps import run
+from ckfunc.emulator.store.users import UserFilter
 from ckfunc.model.chat import Channel, ChannelType, Message, User
 from ckfunc.model.page import Page
 from ckfunc.wire.clients import (
@@ -182,7 +183,7 @@ def _message_or_none(request: ClientRequest, message: Message | None) -> Any:
 def _members(request: ClientRequest) -> Any:
     channel = request.find(access.visible_channel)
     paging = page_request(request.at, users.SORTING)
-    page = conversations.members_page(request.database, channel.id, paging, _filter(request))
+    page = users.members_page(request.database, channel.id, paging, _filter(request))
     return written_page(request, "users", page, client_user)
 
 

@@ -256,21 +256,19 @@ class ClientSession:
         elif RELAY in destination:
             self._answer(frame, lambda: self._relay(frame, destination, name))
         else:
-            self._answer(frame, lambda: self._subscribe_topic(frame, destination, name))
+            self._answer(frame, lambda: self._subscribe_topic(destination, name))
 
     def _relay(self, frame: StompFrame, destination: str, name: str) -> None:
         resource = relayed(self._request(frame, read_relay, {}, frame.headers))
         number = str(self.next_number())
         headers = {"destination": destination, "content-type": "application/json", "subscription": name}
         self._send("MESSAGE", headers | {"message-id": number, "ack": number}, compact_json({"resource": resource}))
-        self._done(frame)
 
-    def _subscribe_topic(self, frame: StompFrame, destination: str, name: str) -> None:
+    def _subscribe_topic(self, destination: str, name: str) -> None:
         user = self._user()
         channel = check_topic(self._services.database, read_topic(destination), user)
         chat = None if channel is None else actions.open_chat(self._context(user), self.session_id, user, channel)
         self._subscriptions.add(name, Subscription(self, name, destination, chat))
-        self._done(frame)
 
     def _unsubscribe(self, frame: StompFrame) -> None:
         name = frame.required("id")
@@ -283,18 +281,7 @@ class ClientSession:
 
     def _perform(self, frame: StompFrame) -> None:
         frame.required("destination")
-        self._answer(frame, lambda: self._act(frame))
-
-    def _act(self, frame: StompFrame) -> Awaitable[None] | None:
-        doing = perform(self._request(frame, read_action, read_document(frame.body), {}))
-        if doing is None:
-            self._done(frame)
-            return None
-        return self._finish(frame, doing)
-
-    async def _finish(self, frame: StompFrame, doing: Awaitable[None]) -> None:
-        await doing
-        self._done(frame)
+        self._answer(frame, lambda: perform(self._request(frame, read_action, read_document(frame.body), {})))
 
     def _acknowledge(self, frame: StompFrame) -> None:
         frame.required("id")  # nothing is sent again, so nothing is remembered
@@ -317,6 +304,8 @@ class ClientSession:
         """Do what a frame asks for; a failure is reported on the errors queue, and the connection goes on."""
         try:
             doing = work()
+            if doing is None:
+                self._done(frame)
         except Exception as error:
             self._report(frame, error)
             return
@@ -326,6 +315,7 @@ class ClientSession:
     async def _reported(self, frame: StompFrame, doing: Awaitable[None]) -> None:
         try:
             await doing
+            self._done(frame)
         except Exception as error:
             self._report(frame, error)
 

@@ -25,7 +25,7 @@ from ckfunc.model.chat import SessionState, UserReference
 from ckfunc.model.page import Page
 from ckfunc.wire.applications import write_application
 from ckfunc.wire.channels import write_channel, write_notification
-from ckfunc.wire.messages import read_file, write_message
+from ckfunc.wire.messages import read_external_file, write_message
 from ckfunc.wire.reading import NAME_LIMIT, required, resource
 from ckfunc.wire.users import (
     patched_user,
@@ -106,7 +106,7 @@ async def delete_user(call: Call, services: EmulatorServices) -> Reply:
 def update_user_display_picture(call: Call, services: EmulatorServices) -> Reply:
     """Replace a user's display picture, with an uploaded one or one hosted elsewhere."""
     user = access.user(services.database, call.id())
-    picture = call.upload() if call.is_multipart else read_file({**resource(call.json(), "file"), "type": None}).url
+    picture = call.upload() if call.is_multipart else read_external_file(call.json()).url
     return Reply(write_user(actions.set_display_picture(services.context(call), user, picture), call.links))
 
 

@@ -7,11 +7,11 @@ from enum import Enum
 from functools import partial
 from typing import Any
 
-from ckfunc.base.frozen import frozen
 from ckfunc.emulator.store import channels, messages, reading, users
 from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.paging import CursorRequest, PageRequest, Sorting, select_page, select_page_by_id, where
 from ckfunc.emulator.store.steps import listed
+from ckfunc.emulator.store.users import UserFilter
 from ckfunc.model.chat import Channel, Message, Thread, ThreadType, User
 from ckfunc.model.page import CursorPage, Page
 
@@ -70,15 +70,6 @@ class Listed(Enum):
     UNREAD = f"channels.id IN ({_UNREAD})"
 
 
-@frozen
-class UserFilter:
-    """Filters of a list of users: name, a part of the display name, online or not. None does not restrict."""
-
-    name: str | None = None
-    display_name: str | None = None
-    online: bool | None = None
-
-
 def channels_page(
     database: Database, user_id: int, listed: Listed, request: PageRequest, *, name: str | None = None
 ) -> Page[Channel]:
@@ -134,28 +125,11 @@ def contacts_count(database: Database, user_id: int, user_filter: UserFilter) ->
     return database.count(f"SELECT count(*) FROM {source}", *parameters)  # noqa: S608 - SQL of our own modules
 
 
-def members_page(database: Database, channel_id: int, request: PageRequest, user_filter: UserFilter) -> Page[User]:
-    """Return a page of a channel's members."""
-    source = "users WHERE users.id IN (SELECT user_id FROM channel_members WHERE channel_id = ?)"
-    filters, values = _filtered(user_filter)
-    return select_page(
-        database, "users.*", f"{source} AND {filters}", (channel_id, *values), request=request, read=users.read
-    )
-
-
 def _contacts(user_id: int, user_filter: UserFilter) -> tuple[str, tuple[Any, ...]]:
     blocked = "SELECT blocked_id FROM user_blocks WHERE user_id = ?"
-    filters, values = _filtered(user_filter)
+    filters, values = user_filter.where()
     source = f"users WHERE users.id <> ? AND users.id NOT IN ({blocked}) AND {filters}"
     return source, (user_id, user_id, *values)
-
-
-def _filtered(user_filter: UserFilter) -> tuple[str, tuple[Any, ...]]:
-    return where(
-        ("users.name = ?", user_filter.name),
-        ("instr(lower(users.display_name), lower(?)) > 0", user_filter.display_name),
-        ("users.online = ?", user_filter.online),
-    )
 
 
 def last_read(database: Database, channel_id: int, user_id: int) -> int | None:

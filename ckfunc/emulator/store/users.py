@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from ckfunc.base.clock import timestamp
+from ckfunc.base.frozen import frozen
 from ckfunc.emulator.store import files
 from ckfunc.emulator.store.database import Condition, Database
 from ckfunc.emulator.store.paging import PageRequest, Sorting, matching_ids, select_by_ids, select_page, where
@@ -127,10 +128,34 @@ def first(database: Database, most: int) -> tuple[User, ...]:
     return tuple(read(row) for row in database.all("SELECT * FROM users ORDER BY id LIMIT ?", most))
 
 
-def members_page(database: Database, channel_id: int, request: PageRequest) -> Page[User]:
+@frozen
+class UserFilter:
+    """Filters of a list of users: name, a part of the display name, online or not. None does not restrict."""
+
+    name: str | None = None
+    display_name: str | None = None
+    online: bool | None = None
+
+    def where(self) -> tuple[str, tuple[Any, ...]]:
+        """Return SQL that is true for the users, and its parameters."""
+        return where(
+            ("users.name = ?", self.name),
+            ("instr(lower(users.display_name), lower(?)) > 0", self.display_name),
+            ("users.online = ?", self.online),
+        )
+
+
+_EVERYONE = UserFilter()
+
+
+def members_page(
+    database: Database, channel_id: int, request: PageRequest, user_filter: UserFilter = _EVERYONE
+) -> Page[User]:
     """Return a page of a channel's members."""
-    source = "channel_members JOIN users ON users.id = channel_members.user_id WHERE channel_members.channel_id = ?"
-    return select_page(database, "users.*", source, (channel_id,), request=request, read=read)
+    filters, values = user_filter.where()
+    belongs = "users.id IN (SELECT user_id FROM channel_members WHERE channel_id = ?)"
+    source = f"users WHERE {belongs} AND {filters}"
+    return select_page(database, "users.*", source, (channel_id, *values), request=request, read=read)
 
 
 def members(database: Database, channel_id: int) -> tuple[User, ...]:

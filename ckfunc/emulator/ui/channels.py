@@ -31,9 +31,7 @@ def show_channels(call: Call, services: EmulatorServices) -> Reply:
     request = PageRequest(call.number("page", 0, least=0), _PAGE_CHANNELS, channels.SORTING.order_by())
     matches = channels.search(services.database, request, query)
     rows = [(channel, channel_title(channel)) for channel in matches.items]
-    return page(
-        call, services, "channels", section="channels", title="Channels", matches=matches, rows=rows, query=query
-    )
+    return page(call, services, "channels", title="Channels", matches=matches, rows=rows, query=query)
 
 
 def show_channel(call: Call, services: EmulatorServices) -> Reply:
@@ -118,7 +116,6 @@ async def show_messages(call: Call, services: EmulatorServices) -> Reply:
         call,
         services,
         "messages",
-        section="messages",
         title="Messages",
         rows=[(message, channel_title(within[message.channel_id])) for message in message_page.items],
         older=message_page.next if message_page.has_next else None,

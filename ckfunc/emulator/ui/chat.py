@@ -60,7 +60,6 @@ async def show_chat(call: Call, services: EmulatorServices) -> Reply:
         call,
         services,
         "chat",
-        section="chat",
         title=f"Chat in {channel_title(channel)}",
         channel=channel,
         can_save=services.options.conversations is not None,

@@ -85,7 +85,6 @@ def _page(call: Call, services: EmulatorServices, text: str, added: Seeded | Non
         call,
         services,
         "data",
-        section="data",
         title="Data",
         seed=text,
         done=(call.first("done") or "")[:_LONGEST_DONE] if added is None else _added(added),

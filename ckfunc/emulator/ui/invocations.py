@@ -167,7 +167,6 @@ def show_trigger(call: Call, services: EmulatorServices) -> Reply:
         call,
         services,
         "trigger",
-        section="trigger",
         title="Trigger",
         types=types if chosen in types or not chosen else [*types, chosen],
         chosen=chosen,

@@ -78,13 +78,15 @@ def visible(value: Any) -> Any:
     return value
 
 
-def page(call: Call, services: EmulatorServices, template: str, *, section: str, title: str, **values: Any) -> Reply:
-    """Return a page of the dashboard. `section` is the name of its link in the navigation."""
+def page(
+    call: Call, services: EmulatorServices, template: str, *, section: str = "", title: str, **values: Any
+) -> Reply:
+    """Return a page of the dashboard. `section` is the name of its link in the navigation, by default `template`."""
     query = call.query_string.decode("latin-1")
     return _rendered(
         template,
         title=title,
-        section=section,
+        section=section or template,
         fault_count=len(services.faults),
         form_key=services.form_key,
         here=f"{call.path}?{query}" if query else call.path,
@@ -209,7 +211,7 @@ _FILTERS: Mapping[str, Any] = {
 }
 
 
-def _rendered(template: str, status: int = 200, headers: Mapping[str, str] = HEADERS, **values: Any) -> Reply:
+def _rendered(template: str, status: int = 200, headers: Mapping[str, str] = HEADERS, /, **values: Any) -> Reply:
     text = _environment().get_template(f"{template}.html.j2").render(navigation=NAVIGATION, **values)
     content = text.encode("utf-8", "replace")
     return Reply(content=content, status=status, headers=headers, content_type="text/html; charset=utf-8")

@@ -14,23 +14,21 @@ from ckfunc.emulator.ui.pages import back, form_route, page, page_route, posted_
 from ckfunc.model.chat import SessionState
 from ckfunc.wire.users import patched_user, read_new_user
 
-_PAGE_USERS = 50
-_PAGE_CHANNELS = 50
-_PAGE_SESSIONS = 50
+_PAGE_ROWS = 50
 
 
 def show_users(call: Call, services: EmulatorServices) -> Reply:
     """Show users, or those whose name contains a text."""
     query = (call.first("query") or "")[:200]
-    request = PageRequest(call.number("page", 0, least=0), _PAGE_USERS, users.SORTING.order_by())
+    request = PageRequest(call.number("page", 0, least=0), _PAGE_ROWS, users.SORTING.order_by())
     matches = users.search(services.database, request, query)
-    return page(call, services, "users", section="users", title="Users", matches=matches, query=query)
+    return page(call, services, "users", title="Users", matches=matches, query=query)
 
 
 def show_user(call: Call, services: EmulatorServices) -> Reply:
     """Show a user with a form to edit it, and the user's channels."""
     user = access.user(services.database, call.id())
-    request = PageRequest(0, _PAGE_CHANNELS, channels.SORTING.order_by())
+    request = PageRequest(0, _PAGE_ROWS, channels.SORTING.order_by())
     own = conversations.channels_page(services.database, user.id, Listed.OWN, request)
     return page(call, services, "user", section="users", title=user.display_name, user=user, channels=own)
 
@@ -69,13 +67,12 @@ async def delete_user(call: Call, services: EmulatorServices) -> Reply:
 def show_sessions(call: Call, services: EmulatorServices) -> Reply:
     """Show user sessions, newest first, with the channels that are open in them."""
     state = call.choice("state", SessionState, any_case=False)
-    request = PageRequest(call.number("page", 0, least=0), _PAGE_SESSIONS, "id DESC")
+    request = PageRequest(call.number("page", 0, least=0), _PAGE_ROWS, "id DESC")
     session_page = sessions.user_sessions_page(services.database, request, state)
     return page(
         call,
         services,
         "sessions",
-        section="sessions",
         title="Sessions",
         session_page=session_page,
         state=state or "",
