@@ -166,6 +166,8 @@ def table(header: Sequence[str], rows: Sequence[Line]) -> list[Line]:
             text, style = row[number]
             width = max(cells(header[number]), *(cells(each[number][0]) for each in rows))
             line.append((text + " " * (width - cells(text)) + "  ", style))
+        while len(line) > 1 and not line[-1][0].strip():
+            line.pop()
         last, style = line[-1]
         lines.append([*line[:-1], (last.rstrip(), style)])
     return lines

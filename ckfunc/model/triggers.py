@@ -134,10 +134,10 @@ class NoSuchFunction(UsageProblem):
     """
 
     def __init__(self, trigger_type: str, known: Collection[str], sections: Collection[str] = ()) -> None:
-        close = None if trigger_type in BY_TYPE else nearest(trigger_type, [*known, *sections])
-        hint = f"did you mean {close}?" if close else f"`ckfunc new {trigger_type}` adds one"
-        if known and not close:
-            hint += f"; it has: {', '.join(known)}"
-        if sections and not close:
-            hint += f"; sections are: {', '.join(sections)}"
-        super().__init__(f"functions.yaml has no function of type {trigger_type!r}", hint=hint)
+        hints = [f"`ckfunc new {trigger_type}` adds one"] if trigger_type in BY_TYPE or not known else []
+        if not hints and (close := nearest(trigger_type, [*known, *sections])):
+            hints = [f"did you mean {close}?"]
+        else:
+            hints += [f"it has: {', '.join(known)}"] if known else []
+            hints += [f"sections are: {', '.join(sections)}"] if sections else []
+        super().__init__(f"functions.yaml has no function of type {trigger_type!r}", hint="; ".join(hints))

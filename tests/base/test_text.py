@@ -6,7 +6,7 @@ import unicodedata
 
 import pytest
 
-from ckfunc.base.text import printable
+from ckfunc.base.text import printable, table
 
 
 @pytest.mark.parametrize(
@@ -53,3 +53,8 @@ def test_ordinary_text_is_unchanged(text: str) -> None:
 def test_repeated_joiners_are_removed() -> None:
     assert printable("👩\u200d\u200d\u200d👩") == "👩👩"
     assert printable("1\ufe0f2") == "12"
+
+
+def test_a_table_has_no_spaces_at_the_ends_of_lines() -> None:
+    rows = [[("1", ""), ("new", "")], [("2", ""), ("", "")]]
+    assert ["".join(text for text, _ in line) for line in table(["ID", "STATE"], rows)] == ["ID  STATE", "1   new", "2"]

@@ -224,6 +224,7 @@ def test_the_emulator_needs_no_login_and_whoami_shows_its_application(
     ckfunc: Callable[..., Any], project: Path, ring: FileKeyring
 ) -> None:
     assert "needs no login" in ckfunc("-C", project, "--target", "local", "login").err
+    assert "needs no login" in ckfunc("-C", project, "--target", "local", "logout").err
     me = json.loads(ckfunc("-C", project, "--target", "local", "whoami", "--json").out)
     assert (me["application"], me["credentials"]) == (1, "the emulator's own")
 

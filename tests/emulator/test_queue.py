@@ -150,7 +150,7 @@ def test_a_run_succeeds_although_its_preparation_failed() -> None:
     database = prepared()
     asyncio.run(scenario(database))
     database.close()
-    assert lines == ["some.event v1 SUCCEEDED in 0 ms"]
+    assert lines == ["some.event v1 SUCCEEDED in 0.0 ms"]
 
 
 class NoNode:

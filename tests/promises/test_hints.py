@@ -61,6 +61,22 @@ def test_an_unknown_trigger_type_is_added_with_a_warning(ckfunc: Callable[..., A
     assert refused.code == 2 and "is not a trigger type" in refused.err
 
 
+@pytest.mark.parametrize(
+    ("trigger_type", "hint"),
+    [
+        ("user.read.message", f"hint: `ckfunc new user.read.message` adds one; it has: {TYPE}\n"),
+        (f"{TYPE}s", f"hint: did you mean {TYPE}?\n"),
+        ("bogus", f"hint: it has: {TYPE}\n"),
+    ],
+)
+def test_a_type_without_a_function_is_added_or_corrected(
+    ckfunc: Callable[..., Any], local: Path, trigger_type: str, hint: str
+) -> None:
+    ran = ckfunc("-C", local, "invoke", trigger_type)
+    assert ran.code == 2
+    assert ran.err.endswith(hint)
+
+
 def test_init_and_new_use_the_same_file_names(ckfunc: Callable[..., Any], tmp_path: Path) -> None:
     assert ckfunc("init", tmp_path / "chat").code == 0
     assert ckfunc("-C", tmp_path / "chat", "new", "user.sent.message").code == 0

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from ckfunc.model.outputs import IdentityJson, LoginJson, LogoutJson
 
 
+_OTHER_TARGET = "choose another one with --target NAME"
+
+
 class NoTerminal(UsageProblem):
     """A secret must be typed, and there is no terminal."""
 
@@ -43,10 +46,7 @@ def login(app: App, client_id: str | None, secret_stdin: bool) -> None:
     """
     root, target = app.place()
     if target.emulator:
-        raise CkfuncError(
-            f"target {target.name!r} is the emulator, which needs no login",
-            hint="choose another one with --target NAME",
-        )
+        raise CkfuncError(f"target {target.name!r} is the emulator, which needs no login", hint=_OTHER_TARGET)
     addresses = app.variables(root, target).addresses
     keyring_name()  # before anything is typed: without a keyring it would be in vain
     typed = _typed(app, client_id, from_stdin=secret_stdin)
@@ -85,6 +85,8 @@ def _typed(app: App, client_id: str | None, *, from_stdin: bool) -> Login:
 def logout(app: App, application: str | None) -> None:
     """Remove the credentials of the target from the system keyring."""
     root, target = app.place()
+    if application is None and target.emulator:
+        raise CkfuncError(f"target {target.name!r} is the emulator, which needs no login", hint=_OTHER_TARGET)
     if application is not None:
         target = Target(f"application {application}", application=application)
     elif target.name == ANY_PROJECT:

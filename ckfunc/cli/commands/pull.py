@@ -27,12 +27,12 @@ def pull(app: App, application: str | None, with_values: bool, yes: bool) -> int
     git marks them.
     """
     try:
-        root = app.root()
+        app.root()
     except NoProject:
         return _create(app, application, with_values=with_values)
     if application is not None:
         raise UsageProblem(
-            f"--application is for a new project; there is one in {app.output.path(root)}",
+            "--application is for a new project, but this directory belongs to one",
             hint="bind its target with `application` in functions.yaml",
         )
     return _update(app, with_values=with_values, yes=yes)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextlib import suppress
 from typing import Any, TypeVar
 
+from ckfunc.base.clock import elapsed_text
 from ckfunc.base.errors import CkfuncError
 from ckfunc.base.frozen import frozen
 from ckfunc.emulator.dispatch import runtimes
@@ -328,7 +329,7 @@ class Dispatcher:
             self._pruning = self._keep(self._prune())
         summary = (
             f"{started.function.type} v{started.invocation.version_number} {outcome.status.value}"
-            f" in {outcome.duration_ms:.0f} ms" + (f": {outcome.error.message}" if outcome.error else "")
+            f" in {elapsed_text(outcome.duration_ms)}" + (f": {outcome.error.message}" if outcome.error else "")
         )
         self._database.when_stored(lambda _: self._on_event(summary))
 
