@@ -17,15 +17,11 @@ _OFFSET = re.compile(r"(?:z|[+-][0-9]{2}:?[0-9]{2})$", re.IGNORECASE)
 
 @frozen
 class LogEntry:
-    """An invocation of a function. `detail` is only available from an emulator, after the run has ended.
-
-    `again` marks an invocation that was already yielded while it was RUNNING, and has ended since.
-    """
+    """An invocation of a function. `detail` is only available from an emulator, after the run has ended."""
 
     type: str
     invocation: Invocation
     detail: InvocationDetail | None = None
-    again: bool = False
 
 
 @frozen

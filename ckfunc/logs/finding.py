@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 _SIZE = 100
 DETAILED_AT_ONCE = 100
 """How many invocations' details are requested from an emulator at a time."""
-Found = tuple[str, Invocation, bool]
-"""A function's type, an invocation of it, and whether that was already yielded while RUNNING."""
+TypedRow = tuple[str, Invocation]
+"""A function's type, and an invocation of it."""
 
 
 def recent(
@@ -52,18 +52,18 @@ def recent(
 
 def started(
     tails: Sequence[Tail], limit: int | None, row_filter: Filter, since: Mapping[str, datetime] | None = None
-) -> list[Found]:
+) -> list[TypedRow]:
     """Start all tails, and return the newest `limit` rows of each, by ascending id. Raises ApiFailure.
 
     `since` replaces the filter's `since` for some functions, by type.
     """
     own = {name: replace(row_filter, since=moment) for name, moment in (since or {}).items()}
     first_rows = in_order(tails, lambda tail: tail.start(limit, own.get(tail.function.type, row_filter)))
-    lists = [[(tail.function.type, row, False) for row in rows] for tail, rows in zip(tails, first_rows, strict=True)]
+    lists = [[(tail.function.type, row) for row in rows] for tail, rows in zip(tails, first_rows, strict=True)]
     return list(heapq.merge(*lists, key=lambda entry: entry[1].id))
 
 
-def newest(rows: list[Found], limit: int | None) -> list[Found]:
+def newest(rows: list[TypedRow], limit: int | None) -> list[TypedRow]:
     """Return the last `limit` rows (None: all)."""
     return rows if limit is None else rows[max(len(rows) - limit, 0) :]
 
@@ -75,13 +75,13 @@ def cut_off(tails: Iterable[Tail]) -> Iterator[Gap]:
             yield Gap(tail.function.type, f"only the newest {DEEPEST} invocations were searched")
 
 
-def detailed(client: Client, rows: Sequence[Found]) -> list[LogEntry]:
+def detailed(client: Client, rows: Sequence[TypedRow]) -> list[LogEntry]:
     """Return entries. From an emulator, those of finished runs have details."""
     from ckfunc.api.emulator import invocation_details
 
-    ended = [row.id for _, row, _ in rows if row.status is not Status.RUNNING] if client.emulator_id else []
+    ended = [row.id for _, row in rows if row.status is not Status.RUNNING] if client.emulator_id else []
     details = invocation_details(client, ended) if ended else {}
-    return [LogEntry(trigger_type, row, details.get(row.id), again) for trigger_type, row, again in rows]
+    return [LogEntry(trigger_type, row, details.get(row.id)) for trigger_type, row in rows]
 
 
 class UnknownFunction(CkfuncError):
@@ -127,7 +127,7 @@ def read_invocation(client: Client, invocation_id: int, trigger_type: str | None
             hint="`ckfunc logs` shows the ids; --target selects another target",
         )
     function, row = match
-    return detailed(client, [(function.type, row, False)])[0]
+    return detailed(client, [(function.type, row)])[0]
 
 
 def find_invocation(

@@ -17,7 +17,7 @@ from ckfunc.base.frozen import frozen
 from ckfunc.base.streams import ReaderGone
 from ckfunc.base.workers import in_order
 from ckfunc.logs.entries import EVERY, Filter, Gap, Item, LogEntry, Recovered, Trouble
-from ckfunc.logs.finding import DETAILED_AT_ONCE, Found, cut_off, detailed, newest, started
+from ckfunc.logs.finding import DETAILED_AT_ONCE, TypedRow, cut_off, detailed, newest, started
 from ckfunc.logs.tail import Batch, Tail
 from ckfunc.model.application import Invocation
 
@@ -90,7 +90,7 @@ class _Follower:
         self._pace = pace
         self._filter = row_filter
         self._tails: dict[int, Tail] = {}
-        self._pending: list[Found] = []
+        self._pending: list[TypedRow] = []
         self._functions_due_s = 0.0
         self._lively_until_s = 0.0
         self._emulator_id: str | None = None
@@ -157,13 +157,13 @@ class _Follower:
         for _, tail, row, again in merged:
             if again:
                 if tail.end(row) and self._filter.matches(row):
-                    self._pending.append((tail.function.type, row, True))
+                    self._pending.append((tail.function.type, row))
             else:
                 tail.hand_out(row)
                 if self._filter.could_match(row):
                     tail.watch(row, self._clock.monotonic_s())
                 if self._filter.matches(row):
-                    self._pending.append((tail.function.type, row, False))
+                    self._pending.append((tail.function.type, row))
             yield 1
 
     def _yield_pending(self) -> Iterator[LogEntry]:
