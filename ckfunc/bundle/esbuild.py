@@ -33,8 +33,8 @@ _NO_LOADER = re.compile("No loader is configured for ")
 _COMPUTED = re.compile(r'Could not resolve (?:import|require)\(".*\*.*"\)$')
 _APPENDED = re.compile(r'"?\b(?:export|handleEvent|ckfunc_kept)\b"?')
 
-# esbuild's names of systems and processors, by Python's names. Source: https://esbuild.github.io/getting-started
-_SYSTEMS = {"linux": "linux", "darwin": "darwin", "win32": "win32", "freebsd": "freebsd"}
+# The systems that esbuild supports, and its names of processors, by Python's names. Source: https://esbuild.github.io/getting-started
+_SYSTEMS = ("linux", "darwin", "win32", "freebsd")
 _PROCESSORS = {
     "x86_64": "x64",
     "amd64": "x64",
@@ -156,13 +156,13 @@ class NoBundler(CkfuncError):
 
 def package(system: str, processor: str) -> str:
     """Return the npm package with esbuild for a machine. Raises NoBundler."""
-    names = _SYSTEMS.get(system), _PROCESSORS.get(processor.lower())
-    if None in names:
+    name = _PROCESSORS.get(processor.lower())
+    if name is None or system not in _SYSTEMS:
         raise NoBundler(
             f"esbuild, which bundles scripts with their local files, does not support {system} {processor}",
             hint="deploy from another machine, or keep each handler in one file",
         )
-    return "@esbuild/{}-{}".format(*names)
+    return f"@esbuild/{system}-{name}"
 
 
 def executable(

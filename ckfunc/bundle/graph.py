@@ -143,14 +143,14 @@ def is_module(source: str) -> bool:
 
 @frozen
 class Graph:
-    """The files that a script may need, including itself, by path.
+    """The files that a script may need, including itself, by path; or those that one source imports.
 
     `unusable` files exist but cannot be used. `absent` are the candidate paths of imports that no file matches.
     """
 
-    files: Mapping[str, str]
-    unusable: Mapping[str, Complaint]
-    absent: frozenset[str]
+    files: Mapping[str, str] = field(default_factory=dict)
+    unusable: Mapping[str, Complaint] = field(default_factory=dict)
+    absent: frozenset[str] = frozenset()
 
 
 class Files:
@@ -167,21 +167,12 @@ class Files:
         return self._read[path]
 
 
-@frozen
-class _Links:
-    """The files that a source imports."""
-
-    found: Mapping[str, str] = field(default_factory=dict)
-    unusable: Mapping[str, Complaint] = field(default_factory=dict)
-    absent: frozenset[str] = frozenset()
-
-
 class Tree:
     """The sources of a project and their imports. Each source is scanned once."""
 
     def __init__(self, read: Reader) -> None:
         self._read = read
-        self._links: dict[tuple[str, str], _Links] = {}
+        self._imported: dict[tuple[str, str], Graph] = {}
 
     def names_local_files(self, path: str, source: str) -> bool:
         """Return whether the source at `path` may import any local file."""
@@ -195,21 +186,21 @@ class Tree:
         pending = [path]
         while pending:
             importer = pending.pop()
-            links = self._links_of(importer, files[importer])
-            pending += [imported for imported in links.found if imported not in files]
-            files = {**links.found, **files}
-            unusable |= links.unusable
-            absent |= links.absent
+            imported = self._imports_of(importer, files[importer])
+            pending += [path for path in imported.files if path not in files]
+            files = {**imported.files, **files}
+            unusable |= imported.unusable
+            absent |= imported.absent
         return Graph(files, unusable, frozenset(absent))
 
-    def _links_of(self, path: str, source: str) -> _Links:
-        links = self._links.get((path, source))
-        if links is None:
+    def _imports_of(self, path: str, source: str) -> Graph:
+        imported = self._imported.get((path, source))
+        if imported is None:
             imports = () if path.endswith(".json") else specifiers(source)
-            links = self._links[path, source] = self._resolve(path, imports) if imports else _Links()
-        return links
+            imported = self._imported[path, source] = self._resolve(path, imports)
+        return imported
 
-    def _resolve(self, importer: str, imports: Iterable[Specifier]) -> _Links:
+    def _resolve(self, importer: str, imports: Iterable[Specifier]) -> Graph:
         resolved: dict[str, str] = {}
         unusable: dict[str, Complaint] = {}
         absent: set[str] = set()
@@ -222,7 +213,7 @@ class Tree:
                     resolved[path] = text
             if not existing:
                 absent.update(candidates(importer, name))
-        return _Links(resolved, unusable, frozenset(absent))
+        return Graph(resolved, unusable, frozenset(absent))
 
 
 def candidates(importer: str, specifier: str) -> Iterator[str]:
