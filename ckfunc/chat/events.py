@@ -10,7 +10,7 @@ from typing import Any
 
 from ckfunc.base.frozen import frozen
 from ckfunc.logs.entries import LogEntry
-from ckfunc.model.chat import Message, User
+from ckfunc.model.chat import ChannelEvent, Message, User
 from ckfunc.wire.messages import read_message
 from ckfunc.wire.reading import required, resource
 from ckfunc.wire.users import read_user
@@ -89,15 +89,6 @@ class ReadEvent:
 
 
 @frozen
-class CustomEvent:
-    """A custom event in the channel; without `user`, of the system."""
-
-    type: str
-    properties: Mapping[str, Any]
-    user: User | None
-
-
-@frozen
 class RunEvent:
     """A run of a function that concerns the chat."""
 
@@ -132,7 +123,7 @@ ChatEvent = (
     | PresenceEvent
     | TypingEvent
     | ReadEvent
-    | CustomEvent
+    | ChannelEvent
     | RunEvent
     | SessionEvent
     | MembersListed
@@ -174,7 +165,7 @@ def _status(document: Any) -> ChatEvent:
 
 def _custom(document: Any) -> ChatEvent:
     user = None if document.get("user") is None else _user(document)
-    return CustomEvent(required(document, "type", str), required(document, "properties", dict), user)
+    return ChannelEvent(required(document, "type", str), required(document, "properties", dict), user)
 
 
 def _user(document: Any) -> User:

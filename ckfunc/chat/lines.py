@@ -24,7 +24,6 @@ from ckfunc.base.frozen import frozen
 from ckfunc.base.text import Line, Segment, cells, cut, escaped, size_text, table
 from ckfunc.chat.events import (
     ChatEvent,
-    CustomEvent,
     MembersListed,
     MessageChange,
     MessageEvent,
@@ -40,7 +39,7 @@ from ckfunc.chat.events import (
 from ckfunc.logs.format import failure_lines, outcome, record
 from ckfunc.logs.format import lines as log_lines
 from ckfunc.model.application import Status
-from ckfunc.model.chat import Channel, Message, User
+from ckfunc.model.chat import Channel, ChannelEvent, Message, User
 from ckfunc.model.page import Page
 from ckfunc.wire.messages import write_file
 
@@ -309,7 +308,7 @@ def _read(event: ReadEvent, _view: ChatView) -> list[Line]:
     return [[_name(event.user), (f" {text}", "muted")]]
 
 
-def _custom(event: CustomEvent, _view: ChatView) -> list[Line]:
+def _custom(event: ChannelEvent, _view: ChatView) -> list[Line]:
     sender = (_SYSTEM, "muted") if event.user is None else _name(event.user)
     properties = cut(escaped(json.dumps(event.properties, ensure_ascii=False)), _LONGEST_PROPERTIES)
     return [[sender, (" triggered ", "muted"), (_name_text(event.type), "title"), (f" {properties}", "plain")]]
@@ -381,7 +380,7 @@ _LINES: Mapping[type, Callable[[Any, ChatView], list[Line]]] = {
     PresenceEvent: _presence,
     TypingEvent: _typing,
     ReadEvent: _read,
-    CustomEvent: _custom,
+    ChannelEvent: _custom,
     RunEvent: _run,
     SessionEvent: _session,
     MembersListed: _members,
@@ -404,7 +403,7 @@ _RECORDS: Mapping[type, Callable[[Any], ChatEventJson]] = {
         "messageId": event.message_id,
         "unread": event.unread,
     },
-    CustomEvent: lambda event: {
+    ChannelEvent: lambda event: {
         "event": "custom",
         "type": event.type,
         "user": None if event.user is None else event.user.name,

@@ -247,9 +247,9 @@ class App:
         )
 
     def _draft_case(self, *run: Any) -> CaseDraft:
-        from ckfunc.testing.drafts import CaseDrafter  # most emulators are never asked for one
+        from ckfunc.testing.drafts import draft_case  # most emulators are never asked for one
 
-        return CaseDrafter(self._root, self.environ)(*run)
+        return draft_case(self._root, self.environ, *run)
 
     def _conversations(self, data: Path) -> ConversationDrafts:
         from ckfunc.testing.drafts import ConversationDrafter

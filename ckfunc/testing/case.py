@@ -16,7 +16,7 @@ from ckfunc.base.secrets import Secret
 from ckfunc.model.application import ApiCall, ConsoleLine, Status
 from ckfunc.model.fault import Fault
 from ckfunc.model.job import Seed
-from ckfunc.sandbox.acts import Act, SaidMessage, SentNotification
+from ckfunc.sandbox.acts import Act, Consequences
 
 CaseKey: TypeAlias = tuple[str, str]
 """The file and the name of a case, which identify it on every machine."""
@@ -190,13 +190,8 @@ class StepRun:
     """A step that was performed, and everything that it caused. `runs` are pairs of a type and the run's result."""
 
     step: Step
-    time: datetime
-    refusal: str | None = None
-    messages: tuple[SaidMessage, ...] = ()
+    caused: Consequences
     runs: tuple[tuple[str, CaseRun], ...] = ()
-    notifications: tuple[SentNotification, ...] = ()
-    online: Mapping[str, bool] = field(default_factory=dict)
-    typing: tuple[str, ...] = ()
 
 
 class CaseOutcome(StrEnum):

@@ -34,25 +34,23 @@ _CONVERSATIONS = f"tests/{CONVERSATIONS}.yaml"
 _NO_FILE = "tests/a new file.yaml"
 
 
-@frozen
-class CaseDrafter:
-    """Drafts cases for runs of the emulator of the project at `root`, None outside of a project."""
+def draft_case(
+    root: Path | None,
+    environ: Mapping[str, str],
+    invocation: Invocation,
+    trigger_type: str,
+    detail: InvocationDetail,
+    environment: Mapping[str, Secret],
+) -> CaseDraft:
+    """Draft a case without secrets for a run of the emulator of the project at `root`, None outside of a project.
 
-    root: Path | None
-    environ: Mapping[str, str]
-
-    def __call__(
-        self, invocation: Invocation, trigger_type: str, detail: InvocationDetail, environment: Mapping[str, Secret]
-    ) -> CaseDraft:
-        """Return a draft without secrets. `environment` are the runtime's variables. Raises CannotRecord."""
-        name = f"invocation {invocation.id}"
-        addition = recorded(invocation, trigger_type, detail, name=name, environment=environment.items())
-        replaced = tuple(map(str, addition.redactions))
-        return CaseDraft(self._command(invocation.id), case_text(addition.case), replaced)
-
-    def _command(self, invocation_id: int) -> str:
-        name = None if self.root is None else emulator_target(self.root, self.environ)
-        return f"ckfunc test add --invocation {invocation_id}{'' if name is None else f' --target {name}'}"
+    `environment` are the runtime's variables. Raises CannotRecord.
+    """
+    name = f"invocation {invocation.id}"
+    addition = recorded(invocation, trigger_type, detail, name=name, environment=environment.items())
+    target = None if root is None else emulator_target(root, environ)
+    command = f"ckfunc test add --invocation {invocation.id}{'' if target is None else f' --target {target}'}"
+    return CaseDraft(command, case_text(addition.case), tuple(map(str, addition.redactions)))
 
 
 @frozen

@@ -55,13 +55,13 @@ def _unmet_misses(observed: CaseRun) -> Iterator[Miss]:
 def step_misses(step: StepRun) -> Iterator[Miss]:
     """Yield all expectations that the consequences of a step do not meet."""
     expect = step.step.expect
-    yield from _refusal_misses(expect.refusal, step.refusal)
+    yield from _refusal_misses(expect.refusal, step.caused.refusal)
     yield from _function_misses(expect, step)
     if expect.messages is not None:
         yield from _list_misses(
             "message",
             expect.messages,
-            step.messages,
+            step.caused.messages,
             _is_message,
             _messages_shown(expect.messages),
             others=expect.other_messages,
@@ -70,15 +70,15 @@ def step_misses(step: StepRun) -> Iterator[Miss]:
         yield from _list_misses(
             "notification",
             expect.notifications,
-            step.notifications,
+            step.caused.notifications,
             _is_notification,
             shown_notification,
             others=expect.other_notifications,
         )
     for name, online in expect.online.items():
         yield from _presence_misses(name, step, online=online)
-    if expect.typing is not None and set(expect.typing) != set(step.typing):
-        expected, actual = ("\n".join(sorted(names)) or "nobody" for names in (expect.typing, step.typing))
+    if expect.typing is not None and set(expect.typing) != set(step.caused.typing):
+        expected, actual = ("\n".join(sorted(names)) or "nobody" for names in (expect.typing, step.caused.typing))
         yield Miss("typing", "the users who are typing are not the expected ones", expected, actual)
 
 
@@ -103,7 +103,7 @@ def _function_misses(expect: StepExpectation, step: StepRun) -> Iterator[Miss]:
             return
         expected.add(index)
     for index, (trigger_type, run_result) in enumerate(step.runs):
-        if index not in expected and run_result.status is Status.FAILED and run_result.error != step.refusal:
+        if index not in expected and run_result.status is Status.FAILED and run_result.error != step.caused.refusal:
             yield Miss("status", f"{trigger_type} failed: {shown_error(run_result)}")
     extra = [run for index, run in enumerate(step.runs) if index not in expected]
     if extra and (expect.functions == () or not expect.other_functions):
@@ -167,9 +167,9 @@ def _more(count: int, noun: str) -> str:
 
 
 def _presence_misses(name: str, step: StepRun, *, online: bool) -> Iterator[Miss]:
-    actual = step.online.get(name)
+    actual = step.caused.online.get(name)
     if actual is None:
-        yield Miss("presence", with_hint(f"there is no user {name!r}", did_you_mean(name, step.online)))
+        yield Miss("presence", with_hint(f"there is no user {name!r}", did_you_mean(name, step.caused.online)))
     elif actual is not online:
         expected, state = ("online", "offline") if online else ("offline", "online")
         yield Miss("presence", f"{name} is {state}, not {expected}", f"{name}: {expected}", f"{name}: {state}")

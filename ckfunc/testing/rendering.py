@@ -226,7 +226,8 @@ def conversation_lines(result: CaseResult) -> Iterator[Line]:
 
 
 def _step_lines(step: StepRun, *, last: bool) -> Iterator[Line]:
-    yield from _labelled(f"  {step.time:%H:%M:%S}  ", "muted", described(step.step.act), "title" if last else "plain")
+    caused, act = step.caused, described(step.step.act)
+    yield from _labelled(f"  {caused.time:%H:%M:%S}  ", "muted", act, "title" if last else "plain")
     for trigger_type, run in step.runs:
         if run.status is Status.FAILED:
             yield from _effect("failed", f"{trigger_type}: {shown_error(run)}", "failure")
@@ -236,13 +237,13 @@ def _step_lines(step: StepRun, *, last: bool) -> Iterator[Line]:
             yield from _effect("", f"{call.method} {call.path} -> {call.status or 'no response'}", "muted")
         if last:
             yield from _details(run)
-    for message in step.messages:
+    for message in caused.messages:
         label = "deleted" if message.deleted else "changed" if message.changed else "message"
         yield from _effect(label, _without_change(message), "plain")
-    for notification in step.notifications:
+    for notification in caused.notifications:
         yield from _effect("notified", shown_notification(notification), "muted")
-    if step.refusal is not None:
-        yield from _effect("refused", step.refusal, "warning")
+    if caused.refusal is not None:
+        yield from _effect("refused", caused.refusal, "warning")
 
 
 def _without_change(message: SaidMessage) -> str:
@@ -341,11 +342,12 @@ def _fitting(text: str, width: int) -> int:
 
 def step_json(step: StepRun) -> StepJson:
     """Return a step and everything that it caused as JSON."""
+    caused = step.caused
     document: StepJson = {
         "line": step.step.line,
-        "time": timestamp(step.time),
+        "time": timestamp(caused.time),
         "act": described(step.step.act),
-        "messages": [_message_json(message) for message in step.messages],
+        "messages": [_message_json(message) for message in caused.messages],
         "functions": [{"type": trigger_type, **run_json(run)} for trigger_type, run in step.runs],
         "notifications": [
             {
@@ -354,13 +356,13 @@ def step_json(step: StepRun) -> StepJson:
                 "title": notification.title,
                 "body": notification.body,
             }
-            for notification in step.notifications
+            for notification in caused.notifications
         ],
-        "online": sorted(name for name, online in step.online.items() if online),
-        "typing": list(step.typing),
+        "online": sorted(name for name, online in caused.online.items() if online),
+        "typing": list(caused.typing),
     }
-    if step.refusal is not None:
-        document["refused"] = step.refusal
+    if caused.refusal is not None:
+        document["refused"] = caused.refusal
     return document
 
 

@@ -24,7 +24,6 @@ from ckfunc.model.execution import Determinism
 from ckfunc.model.job import Seed
 from ckfunc.model.project import Project
 from ckfunc.runtime.host import OnCoverage
-from ckfunc.sandbox.acts import Consequences
 from ckfunc.sandbox.sandbox import Sandbox
 from ckfunc.sandbox.scripts import Conditions, Ran, Scripts, Toolchain, scripts_of
 from ckfunc.scaffold.templates import sample_event
@@ -38,7 +37,6 @@ from ckfunc.testing.case import (
     Miss,
     Shard,
     ShardedCases,
-    Step,
     StepRun,
     Tally,
     tally,
@@ -380,7 +378,8 @@ def _conversation(sandbox: Sandbox, case: Case) -> CaseRun:
     steps: list[StepRun] = []
     with sandbox.conversation(case.now) as perform:
         for step in case.steps:
-            steps.append(_step_run(step, perform(step.act)))
+            caused = perform(step.act)
+            steps.append(StepRun(step, caused, tuple((run.type, observed(run.ran)) for run in caused.runs)))
             if any(step_misses(steps[-1])):
                 break
     runs = [run for step in steps for _, run in step.runs]
@@ -390,19 +389,6 @@ def _conversation(sandbox: Sandbox, case: Case) -> CaseRun:
         calls=tuple(call for run in runs for call in run.calls),
         duration_ms=sum(run.duration_ms for run in runs),
         steps=tuple(steps),
-    )
-
-
-def _step_run(step: Step, caused: Consequences) -> StepRun:
-    return StepRun(
-        step,
-        caused.time,
-        caused.refusal,
-        caused.messages,
-        tuple((run.type, observed(run.ran)) for run in caused.runs),
-        caused.notifications,
-        caused.online,
-        caused.typing,
     )
 
 

@@ -10,7 +10,6 @@ import pytest
 from ckfunc.base.text import plain
 from ckfunc.chat.events import (
     ChatEvent,
-    CustomEvent,
     MembersListed,
     MessageChange,
     MessageEvent,
@@ -26,7 +25,7 @@ from ckfunc.chat.events import (
 from ckfunc.chat.lines import ChatView, event_lines, event_record
 from ckfunc.logs.entries import LogEntry
 from ckfunc.model.application import Invocation, InvocationDetail, Status
-from ckfunc.model.chat import File, Message, MessageType, Presence, User
+from ckfunc.model.chat import ChannelEvent, File, Message, MessageType, Presence, User
 
 NOW = datetime(2026, 11, 27, 12, 0, 5, tzinfo=UTC)
 SENT = datetime(2026, 11, 27, 12, 0, 1, tzinfo=UTC)
@@ -70,7 +69,7 @@ FAILURE = {"error": {"name": "Error", "message": "no\x1b[31m", "stack": "Error: 
         (TypingEvent(JANE, typing=True), []),
         (ReadEvent(BOB, 7, unread=False), ["12:00:05 bob\\u202e read [7]"]),
         (ReadEvent(BOB, 7, unread=True), ["12:00:05 bob\\u202e marked [7] as unread"]),
-        (CustomEvent("open.door", {"a": "\u202e"}, None), ['12:00:05 system triggered open.door {"a": "\\u202e"}']),
+        (ChannelEvent("open.door", {"a": "\u202e"}, None), ['12:00:05 system triggered open.door {"a": "\\u202e"}']),
         (MembersListed((JANE, BOB)), ["12:00:05 members: jane offline, bob\\u202e online"]),
         (
             SessionEvent(SessionChange.RESTORED, 3, "support"),

@@ -9,7 +9,7 @@ from typing import Any
 from ckfunc.base.errors import UsageProblem
 from ckfunc.model.application import ApiCall, ConsoleLine, Status
 from ckfunc.model.job import Seed
-from ckfunc.sandbox.acts import Act, Verb
+from ckfunc.sandbox.acts import Act, Consequences, Verb
 from ckfunc.testing.case import DEFAULT_NOW, Case, CaseRun, Expectation, Step, StepExpectation, StepRun
 from ckfunc.testing.reading import CaseScope, find_files, read_cases
 
@@ -56,4 +56,5 @@ def step_run(expect: StepExpectation | None = None, caused: StepRun | None = Non
     """Return a performed step; `caused` has its consequences, or `changes` has some of them."""
     act, line = changes.pop("act", Act(Verb.SAYS, "jane", "desk", text="hello")), changes.pop("line", 3)
     step = Step(line, act, expect or StepExpectation())
-    return StepRun(step, DEFAULT_NOW, **changes) if caused is None else replace(caused, step=step)
+    runs = changes.pop("runs", ())
+    return StepRun(step, Consequences(DEFAULT_NOW, **changes), runs) if caused is None else replace(caused, step=step)

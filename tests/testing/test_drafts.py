@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -15,7 +16,7 @@ from support.emulators import cold_emulator
 from support.loopback import http_client
 from testing.files import read
 
-from ckfunc.testing.drafts import CaseDrafter
+from ckfunc.testing.drafts import draft_case
 
 START = "user.attempted.start_session"
 SCRIPT = "function handleEvent(event: any) { console.log('hi'); return { token: event.token, text: event.text } }"
@@ -29,7 +30,7 @@ def root(tmp_path: Path) -> Path:
 @pytest.fixture
 def web(root: Path) -> Iterator[httpx.Client]:
     """A client of the project's emulator, in which the function has run once."""
-    with cold_emulator(None, draft_case=CaseDrafter(root, {})) as emulator, http_client(emulator.url) as client:
+    with cold_emulator(None, draft_case=partial(draft_case, root, {})) as emulator, http_client(emulator.url) as client:
         login = {"grant_type": "client_credentials"}
         token = client.post("/oauth/token", auth=("emulator", "emulator"), data=login).json()["access_token"]
         client.headers["authorization"] = f"Bearer {token}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from support.npm_packages import locked_packages
 from ckfunc.base.clock import SystemClock
 from ckfunc.emulator.emulator import Emulator
 from ckfunc.replay.target import ProjectRunner
-from ckfunc.testing.drafts import CaseDrafter, ConversationDrafter
+from ckfunc.testing.drafts import ConversationDrafter, draft_case
 
 from .conftest import Deploy
 from .test_pages_in_browser import PAGES, problems, show
@@ -79,7 +80,7 @@ def emulator(tmp_path: Path) -> Iterator[Emulator]:
     conversations = ConversationDrafter(project, {}, data, lambda _: None)
     running = cold_emulator(
         data,
-        draft_case=CaseDrafter(project, {}),
+        draft_case=partial(draft_case, project, {}),
         working_copy=lambda: copy,
         conversations=lambda: conversations,
     )
