@@ -158,11 +158,14 @@ def _search(client: Client, function_id: int, invocation_id: int) -> Invocation 
     first, last = 0, client.invocations(function_id, size=_SIZE, sort="id,asc").total_pages - 1
     while first <= last:
         middle = (first + last) // 2
-        items = client.invocations(function_id, page=middle, size=_SIZE, sort="id,asc").items
+        page = client.invocations(function_id, page=middle, size=_SIZE, sort="id,asc")
+        items = page.items
         if not items or invocation_id < items[0].id:
             last = middle - 1
         elif invocation_id > items[-1].id:
             first = middle + 1
+            # The platform may not know the number of pages: then only the next one is certain.
+            last = max(last, min(first, page.total_pages - 1))
         else:
             return _with_id(items, invocation_id)
     return None

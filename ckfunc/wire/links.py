@@ -94,25 +94,28 @@ def read_page(document: Any, name: str, read: Callable[[Any], T]) -> Page[T]:
     numbers = resource(optional(data, "page", dict) or {}, "page")
     embedded = optional(data, "_embedded", dict) or {}
     items = tuple(read(item) for item in embedded.get(name) or [])
-    number, total_pages = optional(numbers, "number", int), optional(numbers, "totalPages", int)
-    size, total_elements = optional(numbers, "size", int), optional(numbers, "totalElements", int)
+    number, size = optional(numbers, "number", int), optional(numbers, "size", int)
+    total_pages, total_elements = optional(numbers, "totalPages", int), optional(numbers, "totalElements", int)
     if number is None or total_pages is None:
         links = required(data, "_links", dict)
-        required(links, "self", dict)
-        linked = {relation: _linked_page(link) for relation, link in links.items()}
-        number = number if number is not None else linked["self"] or 0
-        at_least = linked.get("last") or linked.get("next") or number
-        total_pages = total_pages if total_pages is not None else at_least + 1
-    size = len(items) if size is None else size
-    return Page(
-        items, number, size, number * size + len(items) if total_elements is None else total_elements, total_pages
-    )
+        here = required(links, "self", dict)
+        number = number if number is not None else _linked(here, "page") or 0
+        size = size or _linked(here, "size")
+        last = _linked(links.get("last"), "page") or _linked(links.get("next"), "page") or number
+        total_pages = total_pages if total_pages is not None else max(last, number) + 1
+    size = size or len(items)
+    if total_elements is None:
+        # At least this many: full pages up to here, or one item on the last page.
+        total_elements = max(
+            number * size + len(items), (total_pages - 1) * size + 1 if total_pages > number + 1 else 0
+        )
+    return Page(items, number, size, total_elements, total_pages)
 
 
-def _linked_page(link: Any) -> int | None:
-    """Return the number of the page that a link leads to, or None if it has none."""
+def _linked(link: Any, parameter: str) -> int | None:
+    """Return a number in the query of a link, or None if it has none."""
     href = link.get("href") if isinstance(link, dict) else None
-    text = parse_qs(urlsplit(href).query).get("page", [""])[0] if isinstance(href, str) else ""
+    text = parse_qs(urlsplit(href).query).get(parameter, [""])[0] if isinstance(href, str) else ""
     return int(text) if is_id(text) else None
 
 

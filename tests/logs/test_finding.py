@@ -11,7 +11,7 @@ from support.loopback import Reply, Request
 
 from ckfunc.base.errors import ServiceTrouble
 from ckfunc.logs.entries import Filter, Gap, LogEntry
-from ckfunc.logs.finding import recent
+from ckfunc.logs.finding import find_invocation, recent
 from ckfunc.model.application import Status
 
 
@@ -82,6 +82,16 @@ def test_a_platform_with_small_pages_is_read_completely() -> None:
         with invocations("a", granted=7, sorts=sorts) as served:
             served.add(1, 100)
             assert ids(served, limit=30) == list(range(71, 101))
+
+
+def test_a_platform_that_does_not_know_its_number_of_rows_is_read_completely() -> None:
+    with invocations("a", totals=False) as served:
+        served.add(1, 450)
+        assert ids(served, limit=230) == list(range(221, 451))
+        with served.client() as client:
+            matches = [find_invocation(client, client.functions(), number) for number in (3, 101, 250, 449)]
+            assert [match[1].id for match in matches if match] == [3, 101, 250, 449]
+            assert find_invocation(client, client.functions(), 451) is None
 
 
 def test_an_emulator_adds_console_output_and_duration_of_ended_invocations() -> None:

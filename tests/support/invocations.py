@@ -27,6 +27,8 @@ class Served:
     """Whether `sort` is honoured; if not, the oldest come first."""
     granted: int = 2000
     """The largest page."""
+    totals: bool = True
+    """Whether pages give the numbers of pages and rows; if not, they only have links to themselves and the next one."""
     emulator_id: str | None = None
     before: Callable[[Request], Reply | None] | None = None
     functions: dict[int, str] = field(default_factory=dict)
@@ -127,11 +129,17 @@ class Served:
             rows = rows[::-1] if self.sorts and query.get("sort") == "id,desc" else rows
             size = min(int(query["size"]), self.granted)
             number = int(query["page"])
-            return Reply(
-                body=page_of(
-                    "invocations", rows[number * size : (number + 1) * size], number=number, size=size, total=len(rows)
+            items = rows[number * size : (number + 1) * size]
+            body = page_of("invocations", items, number=number, size=size, total=len(rows))
+            if not self.totals:
+                pages = (
+                    {"self": number, "next": number + 1}
+                    if number + 1 < body["page"]["totalPages"]
+                    else {"self": number}
                 )
-            )
+                links = {name: {"href": f"https://host/x?page={to}&size={size}"} for name, to in pages.items()}
+                body = {"_embedded": body["_embedded"], "_links": links}
+            return Reply(body=body)
         return Reply(404, {"error": "ResourceNotFoundError", "message": "Resource not found"})
 
     def client(self) -> Client:

@@ -184,22 +184,22 @@ def test_an_empty_page_may_have_no_list() -> None:
 
 
 @pytest.mark.parametrize(
-    ("relations", "number", "total_pages"),
+    ("relations", "number", "total_elements", "total_pages"),
     [
-        ({"self": "/users"}, 0, 1),
-        ({"self": "/users", "next": "/users?page=1&size=1"}, 0, 2),
-        ({"self": "/users?page=3&size=1", "next": "/users?page=4&size=1", "last": "/users?page=8&size=1"}, 3, 9),
-        ({"self": "/users?page=8&size=1", "last": "/users?page=8&size=1"}, 8, 9),
-        ({"self": "/users?page=x", "next": ""}, 0, 1),
+        ({"self": "/users"}, 0, 1, 1),
+        ({"self": "/users", "next": "/users?page=1&size=1"}, 0, 2, 2),
+        ({"self": "/users?page=3&size=1", "next": "/users?page=4&size=1", "last": "/users?page=8&size=1"}, 3, 9, 9),
+        ({"self": "/users?page=8&size=1", "last": "/users?page=8&size=1"}, 8, 9, 9),
+        ({"self": "/users?page=x", "next": ""}, 0, 1, 1),
     ],
 )
 @pytest.mark.parametrize("block", [{}, {"page": None}, {"page": {"size": 1}}])
 def test_links_give_the_numbers_that_a_page_does_not_have(
-    relations: dict[str, str], number: int, total_pages: int, block: dict[str, Any]
+    relations: dict[str, str], number: int, total_elements: int, total_pages: int, block: dict[str, Any]
 ) -> None:
     linked = {relation: {"href": href} for relation, href in relations.items()}
     page = links.read_page({"_embedded": {"users": [USER]}, "_links": linked, **block}, "users", users.read_user)
-    assert (page.number, page.size, page.total_elements, page.total_pages) == (number, 1, number + 1, total_pages)
+    assert (page.number, page.size, page.total_elements, page.total_pages) == (number, 1, total_elements, total_pages)
 
 
 def test_values_of_the_environment_that_are_not_text_are_read_as_json() -> None:

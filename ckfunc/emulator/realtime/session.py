@@ -219,7 +219,8 @@ class ClientSession:
             raise BadFrame("the emulator speaks STOMP 1.2; accept-version does not name it")
         username = headers.get("StompX-User", "")
         if not username or len(username) > NAME_LIMIT:
-            raise BadFrame("the header 'StompX-User' is missing or too long")
+            # The vendor's clients reconnect forever after any other error, and can then start no other session.
+            raise Denied("the header 'StompX-User' is missing or too long")
         self._beats = wants_heartbeats(headers.get("heart-beat", "0,0"))
         self._begin(self._start_session(username, headers))
 

@@ -136,6 +136,15 @@ def test_a_client_need_not_offer_a_subprotocol(emulator: Emulator) -> None:
         assert StompClient(socket).connect("ann").command == "CONNECTED"
 
 
+@pytest.mark.parametrize("username", ["", "a" * 2000])
+def test_a_session_without_a_usable_name_is_denied_so_that_clients_do_not_reconnect(
+    emulator: Emulator, username: str
+) -> None:
+    with stomp(emulator.url) as client:
+        error = client.connect(username)
+    assert (error.command, error.document["error"]) == ("ERROR", "AccessDeniedError")
+
+
 @pytest.mark.parametrize("queue", ["/user/queue/v1/errors", "/user/queue/errors"])
 def test_errors_arrive_at_the_address_that_the_client_subscribed_to(emulator: Emulator, queue: str) -> None:
     with stomp(emulator.url) as client:
