@@ -111,8 +111,7 @@ class Session:
 
         `secrets` are values in the body to hide in errors.
         """
-        patches = method == "PATCH" and path.partition("?")[0].endswith("/properties")
-        headers = {} if body is None else {"content-type": MERGE_PATCH if patches else JSON}
+        headers = {} if body is None else {"content-type": MERGE_PATCH if method == "PATCH" else JSON}
         data = None if body is None else _encoded(body)
         answer = self._authorized(method, path, headers, data)
         hidden = (*secrets, *self.secrets())

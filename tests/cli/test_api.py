@@ -27,7 +27,7 @@ def remote(monkeypatch: pytest.MonkeyPatch) -> Iterator[Platform]:
         "GET /v1/runtimes/nodejs": Reply(body=RUNTIME),
         "DELETE /v1/users/7": Reply(204),
         "POST /v1/users": lambda request: Reply(body={"got": request.json(), "as": request.headers["content-type"]}),
-        "PATCH /v1/users/7/properties": lambda request: Reply(body={"as": request.headers["content-type"]}),
+        "PATCH /v1/users/7": lambda request: Reply(body={"as": request.headers["content-type"]}),
         "GET /v1/text": Reply(200, b"a \x1b[31mplain\x1b[0m text", {"content-type": "text/plain"}),
         "GET /v1/loop": Reply(body={"_embedded": {"x": []}, "_links": {"next": {"href": "/v1/loop"}}}),
         "GET /v1/empty": Reply(body={"page": {"size": 1}}),
@@ -76,7 +76,7 @@ def test_a_body_can_come_from_the_command_line_a_file_or_stdin(
     (tmp_path / "body.json").write_text('"text"')
     ran = ckfunc("-C", project, "api", "POST", "/v1/users", "--data", f"@{tmp_path / 'body.json'}")
     assert json.loads(ran.out)["got"] == "text"
-    ran = ckfunc("-C", project, "api", "PATCH", "/v1/users/7/properties", "--data", "{}")
+    ran = ckfunc("-C", project, "api", "PATCH", "/v1/users/7", "--data", "{}")
     assert json.loads(ran.out) == {"as": "application/json+merge-patch"}
 
 
