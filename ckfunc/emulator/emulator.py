@@ -42,8 +42,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_SERVICES = "ckfunc.emulator.services"
-_SERVING = "ckfunc.emulator.asgi"
 _ANY = ("", "0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
 
 STARTING_S = 5.0
@@ -258,13 +256,15 @@ class Emulator:
                 if not isinstance(environment, HandlerError):
                     hosts.boot_ahead(environment)
                 # Node needs the loop to boot, and importing the rest takes equally long.
-                await asyncio.to_thread(import_module, _SERVICES)
+                await asyncio.to_thread(import_module, "ckfunc.emulator.services")
             from ckfunc.emulator.services import open_services
 
             services = open_services(
                 opened, self._data_dir, options, url=self.url, hosts=hosts, cache=self._cache, on_event=self._on_event
             )
-            await asyncio.to_thread(import_module, _SERVING)  # meanwhile, the process of the first function boots
+            await asyncio.to_thread(
+                import_module, "ckfunc.emulator.asgi"
+            )  # meanwhile, the process of the first function boots
             from ckfunc.emulator.asgi import server_of
 
             server = server_of(services, loopback_only=is_loopback(self._host))

@@ -85,10 +85,6 @@ class Attempt:
         finally:
             over.set()
 
-    def finish(self, file: str | None = None) -> None:
-        """Mark the job as finished; call it in the transaction of the job's own last changes."""
-        jobs.finish(self.database, self.job_id, file)
-
 
 Work = Callable[[Attempt], Steps]
 
@@ -223,7 +219,7 @@ def export(attempt: Attempt, name: str, rows: Callable[[Database], Iterator[dict
     file = StoredFile(f"{name}-{attempt.job_id}.json", "application/json", bytes(content))
     yield from files.store_parts(attempt.database, file, attempt.turn)
     with attempt.turn():
-        attempt.finish(files.FILE_URL + files.add(attempt.database, file))
+        jobs.finish(attempt.database, attempt.job_id, files.FILE_URL + files.add(attempt.database, file))
 
 
 def _documents(text: str) -> Iterator[tuple[Any, str]]:

@@ -91,14 +91,14 @@ def read_frame(data: bytes, rules: FrameRules = OF_CLIENTS) -> StompFrame | None
         return None
     head, body_at = _head(data, start)
     lines = head.split(b"\n")
-    command = _line(lines[0]).decode("utf-8", "replace")
+    command = lines[0].removesuffix(b"\r").decode("utf-8", "replace")
     if command not in rules.commands:
         raise BadFrame(f"{command[:40]!r} is not a command of a STOMP {rules.side}")
     if len(lines) - 1 > MOST_HEADERS:
         raise BadFrame(f"the frame has more than {MOST_HEADERS} headers")
     headers: dict[str, str] = {}
     for line in lines[1:]:
-        name, value = _header(_line(line), escaped=command not in _UNESCAPED)
+        name, value = _header(line.removesuffix(b"\r"), escaped=command not in _UNESCAPED)
         headers.setdefault(name, value)  # of repeated headers, the first one counts
     body = _body(data, body_at, headers)
     if body and command not in rules.with_body:
@@ -119,26 +119,18 @@ def _head(data: bytes, start: int) -> tuple[bytes, int]:
     return data[start:carriage], carriage + 3
 
 
-def _line(line: bytes) -> bytes:
-    return line[:-1] if line.endswith(b"\r") else line
-
-
 def _header(line: bytes, *, escaped: bool) -> tuple[str, str]:
     name, colon, value = line.partition(b":")
     if not colon or not name:
         raise BadFrame(f"{line[:40].decode('utf-8', 'replace')!r} is not a header")
     if escaped and b"\\" in line:
-        name, value = _unescaped(name), _unescaped(value)
+        name, value = _ESCAPE.sub(_character, name), _ESCAPE.sub(_character, value)
     if b"\0" in line:
         raise BadFrame("a header contains a null byte")
     try:
         return name.decode(), value.decode()
     except UnicodeDecodeError:
         raise BadFrame("a header is not UTF-8") from None
-
-
-def _unescaped(text: bytes) -> bytes:
-    return _ESCAPE.sub(_character, text)
 
 
 def _character(match: re.Match[bytes]) -> bytes:

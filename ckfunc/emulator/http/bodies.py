@@ -215,9 +215,9 @@ def _without_padding(body: bytes, boundary: str) -> bytes:
     if not any(delimiter + blank in body for blank in (b" ", b"\t")):
         return body  # the expression below takes longer
 
-    def without_blanks(found: re.Match[bytes]) -> bytes:
-        begins_line = found.start() == 0 or body.startswith(b"\r\n", found.start() - 2)
-        return delimiter if begins_line else found[0]
+    def without_blanks(match: re.Match[bytes]) -> bytes:
+        begins_line = match.start() == 0 or body.startswith(b"\r\n", match.start() - 2)
+        return delimiter if begins_line else match[0]
 
     # An expression that begins with the start of a line takes a second for a large file; this one begins with text.
     return re.sub(re.escape(delimiter) + rb"[ \t]+(?=\r\n)", without_blanks, body)

@@ -102,7 +102,11 @@ def property_conditions(call: Call) -> tuple[Condition, ...]:
 
 def _conditions(text: str) -> list[Condition]:
     if text.lstrip().startswith("{"):
-        document: Any = _parsed(text)
+        try:
+            document: Any = read_json(text.encode("utf-8", "replace"), None)
+        except Refused as error:
+            reason = error.explanation.replace("the body", "it", 1)
+            raise Refused(f"query parameter 'properties' is not {_FORMATS}: {reason}") from None
         return [Condition(name, (value,)) for name, value in document.items()]
     name, colon, value = text.partition(":")
     if not colon or not name.strip():
@@ -112,14 +116,6 @@ def _conditions(text: str) -> list[Condition]:
     except (ValueError, RecursionError):
         alternatives = (value,)
     return [Condition(name.strip(), alternatives)]
-
-
-def _parsed(text: str) -> Any:
-    try:
-        return read_json(text.encode("utf-8", "replace"), None)
-    except Refused as error:
-        reason = error.explanation.replace("the body", "it", 1)
-        raise Refused(f"query parameter 'properties' is not {_FORMATS}: {reason}") from None
 
 
 def page_reply(

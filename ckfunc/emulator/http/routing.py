@@ -140,7 +140,7 @@ def answer_format(accept: str, versioned: bool) -> tuple[Dialect, str]:
 
 def _preferred(accept: str) -> list[str]:
     """Return the media types of an Accept header, the most preferred first; an unreadable weight counts as 1."""
-    found: list[tuple[float, str]] = []
+    weighted: list[tuple[float, str]] = []
     for accepted in accept.split(","):
         kind, *parameters = (part.strip().lower() for part in accepted.split(";"))
         weight = 1.0
@@ -151,5 +151,5 @@ def _preferred(accept: str) -> list[str]:
                 except ValueError:
                     weight = 1.0
         if weight > 0:
-            found.append((-weight, kind))
-    return [kind for _, kind in sorted(found, key=lambda pair: pair[0])]
+            weighted.append((-weight, kind))
+    return [kind for _, kind in sorted(weighted, key=lambda pair: pair[0])]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+from contextlib import suppress
 from dataclasses import replace
 
 from ckfunc.base.text import is_id
@@ -23,7 +24,7 @@ from ckfunc.emulator.http.routing import Access, Route
 from ckfunc.emulator.services import EmulatorServices
 from ckfunc.emulator.store import sessions
 from ckfunc.emulator.store.database import Database
-from ckfunc.model.chat import Thread, User, UserReference, UserSession
+from ckfunc.model.chat import Thread, User, UserReference
 from ckfunc.wire.clients import client_current_user, client_message
 
 _ALLOWED = {
@@ -72,10 +73,8 @@ def _send(call: Call, services: EmulatorServices, user: User, channel_id: int, t
     # Clients write each field as JSON, a tag in quotation marks too.
     tag = new.group_tag
     if tag is not None and tag.startswith('"'):
-        try:
+        with suppress(ValueError):
             tag = str(json.loads(tag))
-        except ValueError:
-            tag = new.group_tag
     new = replace(new, user=UserReference(id=user.id), group_tag=tag)
     new = stored(services.database, new, file)
     message = message_actions.send(services.context(call, user), channel_id, new, user, thread)
@@ -83,24 +82,18 @@ def _send(call: Call, services: EmulatorServices, user: User, channel_id: int, t
 
 
 def _uploader(call: Call, services: EmulatorServices) -> User:
+    """Return the user of the session that a grant to upload belongs to. Raises Denied."""
     _check_origin(call)
-    return _check_grant(services.database, call.headers.get("grant")).user
-
-
-def _check_grant(database: Database, grant: str | None) -> UserSession:
-    """Return the session that a grant to upload belongs to. Raises Denied."""
-    _, _, rest = (grant or "").partition("-")
-    number, _, _ = rest.partition("-")
-    session = None
-    if is_id(number):
-        session = sessions.get(database, int(number))
+    database, grant = services.database, call.headers.get("grant") or ""
+    number = grant.partition("-")[2].partition("-")[0]
+    session = sessions.get(database, int(number)) if is_id(number) else None
     if (
         session is None
         or sessions.token_of(database, session.id) is None
-        or not hmac.compare_digest(issued_grant(database, session.id, "write").encode(), (grant or "").encode())
+        or not hmac.compare_digest(issued_grant(database, session.id, "write").encode(), grant.encode())
     ):
         raise Denied("the grant to upload files is missing or wrong")
-    return session
+    return session.user
 
 
 def _check_origin(call: Call) -> None:

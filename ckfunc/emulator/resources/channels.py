@@ -45,11 +45,10 @@ async def list_channels(call: Call, services: EmulatorServices) -> Reply:
 def create_channel(call: Call, services: EmulatorServices) -> Reply:
     """Create a channel, or answer with the equivalent one that exists. Its creator becomes a member."""
     new = read_new_channel(call.json())
-    creator = None
-    if new.creator is not None:
-        creator = access.referred_user(services.database, new.creator, "field 'creator'")
+    database, reference = services.database, new.creator
+    creator = None if reference is None else access.referred_user(database, reference, "field 'creator'")
     members = [
-        access.referred_user(services.database, reference, f"entry {index} of 'members'")
+        access.referred_user(database, reference, f"entry {index} of 'members'")
         for index, reference in enumerate(new.members)
     ]
     return Reply(write_channel(actions.create(services.context(call), new, creator, members), call.links))

@@ -193,14 +193,13 @@ def search_cursor_page(
             *at,
         )
         edge = "" if last is None else f" AND id {until} {last[0]}"
-        rows = database.all(
+        ids += database.column(
             f"SELECT id {reach}{edge} AND {condition} ORDER BY id {order} LIMIT ?",
             *parameters,
             *at,
             value,
             request.size + 1,
         )
-        ids += [row[0] for row in rows]
         if last is None:
             break
         bound, at = f" AND id {beyond} ?", (last[0],)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from difflib import SequenceMatcher
+from itertools import islice
 from typing import Literal
 
 from ckfunc.base.frozen import frozen
@@ -230,12 +231,8 @@ def comparable(before: str, after: str) -> bool:
 
 def side_by_side(before: str, after: str) -> list[SideBySideRow]:
     """Return the rows of a comparison: changed lines with their context, at most MOST_ROWS."""
-    rows: list[SideBySideRow] = []
-    for row in _rows(before.removesuffix("\n").split("\n"), after.removesuffix("\n").split("\n")):
-        if len(rows) == MOST_ROWS:
-            break
-        rows.append(row)
-    return rows
+    rows = _rows(before.removesuffix("\n").split("\n"), after.removesuffix("\n").split("\n"))
+    return list(islice(rows, MOST_ROWS))
 
 
 def _rows(old: list[str], new: list[str]) -> Iterator[SideBySideRow]:

@@ -56,18 +56,11 @@ class NavigationLink(NamedTuple):
     title: str
 
 
+_SECTIONS = ("chat", "users", "channels", "messages", "sessions", "requests", "faults", "data", "runtime", "trigger")
+
 NAVIGATION = (
     NavigationLink("functions", "/", "Functions"),
-    NavigationLink("chat", "/ui/chat", "Chat"),
-    NavigationLink("users", "/ui/users", "Users"),
-    NavigationLink("channels", "/ui/channels", "Channels"),
-    NavigationLink("messages", "/ui/messages", "Messages"),
-    NavigationLink("sessions", "/ui/sessions", "Sessions"),
-    NavigationLink("requests", "/ui/requests", "Requests"),
-    NavigationLink("faults", "/ui/faults", "Faults"),
-    NavigationLink("data", "/ui/data", "Data"),
-    NavigationLink("runtime", "/ui/runtime", "Runtime"),
-    NavigationLink("trigger", "/ui/trigger", "Trigger"),
+    *(NavigationLink(name, f"/ui/{name}", name.capitalize()) for name in _SECTIONS),
 )
 
 
