@@ -262,9 +262,8 @@ class Emulator:
             services = open_services(
                 opened, self._data_dir, options, url=self.url, hosts=hosts, cache=self._cache, on_event=self._on_event
             )
-            await asyncio.to_thread(
-                import_module, "ckfunc.emulator.asgi"
-            )  # meanwhile, the process of the first function boots
+            # Meanwhile, the process of the first function boots.
+            await asyncio.to_thread(import_module, "ckfunc.emulator.asgi")
             from ckfunc.emulator.asgi import server_of
 
             server = server_of(services, loopback_only=is_loopback(self._host))

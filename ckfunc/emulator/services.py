@@ -231,17 +231,7 @@ def open_services(
     opened.push_async_callback(background.close)
     snapshots = opened.enter_context(closing(Snapshots(data_dir)))
     web = WebPage(options.web, partial(_chat_client, cache, on_event, options.policy))
-    return EmulatorServices(
-        database,
-        tokens,
-        dispatcher,
-        background,
-        hosts,
-        data_dir,
-        web,
-        snapshots,
-        options,
-    )
+    return EmulatorServices(database, tokens, dispatcher, background, hosts, data_dir, web, snapshots, options)
 
 
 def _chat_client(cache: Path, on_event: Callable[[str], None], policy: Policy) -> bytes:

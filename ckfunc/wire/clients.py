@@ -219,10 +219,7 @@ def client_thread(thread: Thread) -> dict[str, Any]:
             "messages": pages(at, "messages"),
             "members": pages(channel, "members"),
         },
-        "_topics": {
-            "self": topic(at),
-            **{name: topic(channel, name) for name in ("messages", "keystrokes", "typing")},
-        },
+        "_topics": {"self": topic(at), **{name: topic(channel, name) for name in ("messages", "keystrokes", "typing")}},
         "_actions": actions(at, ("message", "keystrokes", "read")),
         "_streams": {"messages": stream(at, "messages")},
     }

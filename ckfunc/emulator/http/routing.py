@@ -17,10 +17,7 @@ from ckfunc.emulator.store.application import APPLICATION_ID
 from ckfunc.wire.dialects import Dialect
 
 # No source says which type selects which spelling; this follows what the vendor's SDKs send and read.
-_SPELLING = {
-    "application/vnd.chatkitty.v1+json": Dialect.CAMEL,
-    "application/vnd.chatkitty+json": Dialect.SNAKE,
-}
+_SPELLING = {"application/vnd.chatkitty.v1+json": Dialect.CAMEL, "application/vnd.chatkitty+json": Dialect.SNAKE}
 
 _NEUTRAL = ("application/json", "application/hal+json", "application/vnd.hal+json")
 

@@ -241,12 +241,7 @@ ROUTES = (
     Route("GET", "/functions/{id}", retrieve_function),
     Route("GET", "/functions/{id}/current-version", retrieve_function_current_version),
     Route("GET", "/functions/{id}/versions", list_function_versions),
-    Route(
-        "POST",
-        "/functions/{id}/versions",
-        create_function_version,
-        body_bytes=_SCRIPT_BODY_BYTES,
-    ),
+    Route("POST", "/functions/{id}/versions", create_function_version, body_bytes=_SCRIPT_BODY_BYTES),
     Route("GET", "/functions/{id}/invocations", list_function_invocations),
     Route("GET", "/function-versions/{id}", retrieve_function_version),
 )

@@ -103,11 +103,7 @@ def _reply(database: Database, key: str, file: FileInfo) -> Reply:
     disposition_type = "inline" if shown in _SHOWN or shown.startswith(_SHOWN_KINDS) else "attachment"
     plain = file.name.encode("ascii", "replace").decode().replace("?", "_").replace("%", "_")
     disposition = f"{disposition_type}; filename=\"{plain}\"; filename*=UTF-8''{quote(file.name, safe='')}"
-    headers = {
-        **_SAFETY,
-        "content-disposition": disposition,
-        "cache-control": "private, max-age=31536000, immutable",
-    }
+    headers = {**_SAFETY, "content-disposition": disposition, "cache-control": "private, max-age=31536000, immutable"}
     parts = files.content(database, key)
     if file.size_bytes <= files.PART_BYTES:
         return Reply(content=b"".join(parts), content_type=file.content_type, headers=headers)

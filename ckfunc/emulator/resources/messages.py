@@ -181,11 +181,7 @@ ROUTES = (
     Route("POST", "/channels/{id}/messages", send_channel_message, body_bytes=_BODY_BYTES, stores_file=True),
     Route("GET", "/channels/{id}/reported-messages", list_channel_reported_messages),
     Route("GET", "/messages/{id}/read-receipts", list_message_read_receipts),
-    Route(
-        "GET",
-        "/application/message-read-receipt-summaries",
-        retrieve_application_message_read_receipt_summaries,
-    ),
+    Route("GET", "/application/message-read-receipt-summaries", retrieve_application_message_read_receipt_summaries),
     Route("POST", "/channels/{id}/events", send_channel_event),
     Route("POST", "/channels/{id}/keystrokes", send_channel_keystrokes),
     Route("GET", "/threads/{id}", retrieve_thread),

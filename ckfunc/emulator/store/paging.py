@@ -188,9 +188,7 @@ def search_cursor_page(
     while len(ids) <= request.size and steps != most_steps:
         reach = f"FROM {source}{bound}"
         last = database.one(
-            f"SELECT id {reach} ORDER BY id {order} LIMIT 1 OFFSET {_SEARCH_STEP_ROWS}",
-            *parameters,
-            *at,
+            f"SELECT id {reach} ORDER BY id {order} LIMIT 1 OFFSET {_SEARCH_STEP_ROWS}", *parameters, *at
         )
         edge = "" if last is None else f" AND id {until} {last[0]}"
         ids += database.column(

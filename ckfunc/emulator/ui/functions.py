@@ -151,14 +151,7 @@ def show_runtime(call: Call, services: EmulatorServices) -> Reply:
     variables = [
         (name, value.reveal() if name == shown else None) for name, value in sorted(runtime.environment.items())
     ]
-    return page(
-        call,
-        services,
-        "runtime",
-        title="Runtime",
-        runtime=runtime,
-        variables=variables,
-    )
+    return page(call, services, "runtime", title="Runtime", runtime=runtime, variables=variables)
 
 
 @frozen
