@@ -45,14 +45,10 @@ class Job:
 
 
 @frozen
-class UserImport:
+class UserImport(NewUser):
     """A user to import. An entry whose idempotency `key` was imported before is skipped."""
 
-    name: str
-    display_name: str
-    is_guest: bool = False
     picture_url: str | None = None
-    properties: Mapping[str, Any] = field(default_factory=dict)
     key: str | None = None
 
 

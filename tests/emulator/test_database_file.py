@@ -9,6 +9,7 @@ from pathlib import Path
 from ckfunc.emulator.store import users
 from ckfunc.emulator.store.database import open_database
 from ckfunc.emulator.store.database_file import SCHEMA, Checkpoints, log_of
+from ckfunc.model.chat import NewUser
 
 
 def rows_in_the_file_alone(path: Path, copy: Path) -> int:
@@ -25,7 +26,7 @@ def test_commits_reach_the_database_file_while_it_is_open(tmp_path: Path) -> Non
     checkpoints = Checkpoints(database, path)
     for number in range(1000):
         with database.transaction():
-            users.create(database, name=f"user {number}")
+            users.create(database, NewUser(f"user {number}", f"user {number}"))
     checkpoints.close()
     assert rows_in_the_file_alone(path, tmp_path / "copy.db") >= 100
     database.close()
@@ -35,7 +36,7 @@ def test_the_log_begins_again_while_commits_follow_without_a_pause(tmp_path: Pat
     path = tmp_path / "emulator.db"
     database = open_database(path, SCHEMA)
     checkpoints = Checkpoints(database, path)
-    user = users.create(database, name="user")
+    user = users.create(database, NewUser("user", "user"))
     longest_bytes = 0
     for number in range(500):
         with database.transaction():
@@ -52,9 +53,9 @@ def test_a_database_that_cannot_be_checkpointed_still_commits(tmp_path: Path) ->
     checkpoints = Checkpoints(database, tmp_path / "missing" / "emulator.db")
     for number in range(300):
         with database.transaction():
-            users.create(database, name=f"user {number}")
+            users.create(database, NewUser(f"user {number}", f"user {number}"))
     checkpoints.close()
     with database.transaction():
-        users.create(database, name="after the end")
+        users.create(database, NewUser("after the end", "after the end"))
     assert database.value("SELECT count(*) FROM users") == 301
     database.close()

@@ -24,6 +24,7 @@ from ckfunc.emulator.store.paging import PageRequest
 from ckfunc.emulator.store.steps import run
 from ckfunc.emulator.store.trouble import trouble_with
 from ckfunc.model.application import ConsoleLine, NewFunction, Status
+from ckfunc.model.chat import NewUser
 from ckfunc.model.execution import Compiled, Determinism, Environment, HandlerVersion, Outcome
 
 SERVE = """
@@ -107,14 +108,14 @@ def test_a_change_that_does_not_fit_is_rolled_back_and_the_next_one_succeeds(tmp
     database = open_database(tmp_path / "emulator.db", SCHEMA)
     database.execute(f"PRAGMA max_page_count = {database.value('PRAGMA page_count')}")
     with pytest.raises(Exception, match="full") as caught, database.transaction():
-        users.create(database, name="ann")
-        users.create(database, name="bob", properties={"x": "y" * 100_000})
+        users.create(database, NewUser("ann", "ann"))
+        users.create(database, NewUser("bob", "bob", properties={"x": "y" * 100_000}))
     trouble = trouble_with(tmp_path / "emulator.db", caught.value)
     assert trouble is not None
     assert trouble.sentence == "No space left on device; free up space on the disk and run the command again"
     database.execute("PRAGMA max_page_count = 1000000")
     with database.transaction():
-        users.create(database, name="cid")
+        users.create(database, NewUser("cid", "cid"))
     assert [item.name for item in run(users.page(database, PageRequest(0, 10, "id ASC"))).items] == ["cid"]
     database.close()
 

@@ -20,6 +20,7 @@ from ckfunc.emulator.store import application, functions, users
 from ckfunc.emulator.store.database import Database, open_database
 from ckfunc.emulator.store.database_file import SCHEMA
 from ckfunc.model.application import NewFunction
+from ckfunc.model.chat import NewUser
 
 DANGLING = "INSERT INTO invocation_details (invocation_id, console, duration_ms) VALUES (99, '[]', 0.0)"
 """A row of a run that does not exist: with deferred foreign keys, only the commit fails."""
@@ -49,7 +50,7 @@ def names(path: Path | None) -> list[str]:
 
 async def add(database: Database, name: str, seen: list[list[str]]) -> None:
     with database.grouped():
-        users.create(database, name=name)
+        users.create(database, NewUser(name, name))
     seen.append(names(database.path))
     await database.stored()
     seen.append(names(database.path))
@@ -68,7 +69,7 @@ def test_writes_of_one_turn_become_visible_together_before_their_writers_continu
 def test_a_failed_write_of_a_turn_is_rolled_back_and_the_others_are_stored(database: Database) -> None:
     async def failing() -> None:
         with pytest.raises(ZeroDivisionError), database.grouped():
-            users.create(database, name="bob")
+            users.create(database, NewUser("bob", "bob"))
             raise ZeroDivisionError
         await database.stored()
 
@@ -109,7 +110,7 @@ def test_a_turn_rolled_back_by_sqlite_is_reported_to_every_writer_and_stores_not
 
     async def later() -> None:
         with database.transaction():
-            users.create(database, name="dan")
+            users.create(database, NewUser("dan", "dan"))
 
     async def scenario() -> None:
         writers = [add(database, "ann", []), undone(), add(database, "cid", []), later()]
@@ -124,7 +125,7 @@ def test_a_turn_rolled_back_by_sqlite_is_reported_to_every_writer_and_stores_not
 def test_what_a_turn_has_committed_is_not_reported_as_undone(database: Database) -> None:
     async def committing() -> None:
         with database.transaction():
-            users.create(database, name="bob")
+            users.create(database, NewUser("bob", "bob"))
 
     async def undone() -> None:
         with database.grouped():
@@ -141,11 +142,11 @@ def test_what_a_turn_has_committed_is_not_reported_as_undone(database: Database)
 
 @pytest.mark.parametrize("first", [True, False], ids=["first of its turn", "after another one"])
 def test_a_single_write_that_fails_leaves_those_of_others(database: Database, first: bool) -> None:
-    users.create(database, name="ann")
+    users.create(database, NewUser("ann", "ann"))
 
     async def duplicate() -> None:
         with pytest.raises(sqlite3.IntegrityError), database.grouped(one_write=True):
-            users.create(database, name="ann")
+            users.create(database, NewUser("ann", "ann"))
         await database.stored()
 
     async def scenario() -> None:
@@ -190,13 +191,13 @@ def test_a_function_is_read_again_when_its_change_is_undone(database: Database, 
 def test_a_separate_transaction_starts_after_the_writes_of_the_turn_are_stored(database: Database) -> None:
     async def scenario() -> None:
         with database.grouped():
-            users.create(database, name="ann")
+            users.create(database, NewUser("ann", "ann"))
         with pytest.raises(ZeroDivisionError), database.transaction():
-            users.create(database, name="bob")
+            users.create(database, NewUser("bob", "bob"))
             raise ZeroDivisionError
         assert names(database.path) == ["ann"]
         with database.transaction():
-            users.create(database, name="cid")
+            users.create(database, NewUser("cid", "cid"))
         assert names(database.path) == ["ann", "cid"]
         await database.stored()
 
@@ -210,17 +211,17 @@ def test_commit_callbacks_run_before_the_next_write_of_the_turn_and_may_write(da
         assert failure is None
         seen.append(names(database.path))
         with database.grouped():
-            users.create(database, name="cid")
+            users.create(database, NewUser("cid", "cid"))
 
     async def scenario() -> None:
         with database.grouped():
-            users.create(database, name="ann")
+            users.create(database, NewUser("ann", "ann"))
         database.when_stored(write)
         with database.transaction():
-            users.create(database, name="bob")
+            users.create(database, NewUser("bob", "bob"))
         assert seen == []
         with database.grouped():
-            users.create(database, name="dan")
+            users.create(database, NewUser("dan", "dan"))
         assert seen == [["ann", "bob"]]
         await database.stored()
 
@@ -231,7 +232,7 @@ def test_commit_callbacks_run_before_the_next_write_of_the_turn_and_may_write(da
 def test_an_immediate_commit_does_not_wait_for_the_end_of_the_turn(database: Database) -> None:
     async def scenario() -> None:
         with database.grouped():
-            users.create(database, name="ann")
+            users.create(database, NewUser("ann", "ann"))
         turns: list[str] = []
         asyncio.get_running_loop().call_soon(turns.append, "next")
         await database.stored(at_once=True)
@@ -245,7 +246,7 @@ def test_closing_the_database_stores_the_writes_of_an_unfinished_turn(tmp_path: 
     database = open_database(tmp_path / "closed.db", SCHEMA)
     database.group_commits(lambda _end: None)
     with database.grouped():
-        users.create(database, name="ann")
+        users.create(database, NewUser("ann", "ann"))
     database.close()
     assert names(tmp_path / "closed.db") == ["ann"]
 

@@ -187,8 +187,7 @@ def read(context: ActionContext, user: User, message: Message) -> ReadReceipt | 
     """Store that a user has read a message; return the receipt, or None if there is one already."""
     receipt = reading.add_receipt(context.database, message.id, user.id)
     if receipt is not None:
-        _fire_read(context, user, message, receipt)
-        _publish_receipt(context, message, receipt, "message.read_receipt.created")
+        _receipt_added(context, user, message, receipt)
     return receipt
 
 
@@ -202,9 +201,7 @@ def read_all(context: ActionContext, user: User, unread: list[int]) -> None:
         ]
     messages_by_id = messages.by_ids(context.database, (receipt.message_id for receipt in added))
     for receipt in added:
-        message = messages_by_id[receipt.message_id]
-        _fire_read(context, user, message, receipt)
-        _publish_receipt(context, message, receipt, "message.read_receipt.created")
+        _receipt_added(context, user, messages_by_id[receipt.message_id], receipt)
 
 
 def unread(context: ActionContext, user: User, message: Message) -> None:
@@ -284,7 +281,7 @@ def emoji_of(text: str) -> Emoji:
     return Emoji(character, aliases[0].replace("_", " "), aliases)
 
 
-def _fire_read(context: ActionContext, user: User, message: Message, receipt: ReadReceipt) -> None:
+def _receipt_added(context: ActionContext, user: User, message: Message, receipt: ReadReceipt) -> None:
     links = context.links
     context.fire(
         _READ,
@@ -294,6 +291,7 @@ def _fire_read(context: ActionContext, user: User, message: Message, receipt: Re
             "receipt": write_receipt(receipt, links),
         },
     )
+    _publish_receipt(context, message, receipt, "message.read_receipt.created")
 
 
 def _publish_receipt(context: ActionContext, message: Message, receipt: ReadReceipt, event: str) -> None:

@@ -27,7 +27,7 @@ from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.files import StoredFile
 from ckfunc.emulator.store.steps import Steps
 from ckfunc.model.application import ConsoleLine
-from ckfunc.model.chat import BlockRecord, Channel, ChatSession, User, UserSession
+from ckfunc.model.chat import BlockRecord, Channel, ChatSession, NewUser, User, UserSession
 from ckfunc.model.execution import Determinism
 from ckfunc.model.triggers import START_SESSION
 from ckfunc.wire.channels import write_channel
@@ -119,7 +119,7 @@ async def attempt_start_session(
         return SessionDecision(False, run.outcome.error.message, None, run)
     user = users.find_by_name(database, username)
     if user is None and application.settings(database).guest_users:
-        user = users.create(database, name=username, display_name=username, is_guest=True)
+        user = users.create(database, NewUser(username, username, is_guest=True))
     if user is None:
         return SessionDecision(False, f"there is no user {username!r}, and guest users are disabled", None, run)
     return SessionDecision(True, None, user, run)

@@ -33,12 +33,8 @@ DECODER = json.JSONDecoder(parse_constant=no_constant, parse_float=finite)
 """Reads JSON."""
 
 
-def _itself(document: dict[str, Any]) -> dict[str, Any]:
-    return document
-
-
 _read = json_reader(DECODER)
-_LARGE_DECODER = json.JSONDecoder(parse_constant=no_constant, parse_float=finite, object_hook=_itself)
+_LARGE_DECODER = json.JSONDecoder(parse_constant=no_constant, parse_float=finite, object_hook=lambda document: document)
 
 FILE_BYTES = 32 * MEBIBYTE
 """The largest file. The platform documents no limit; this one is ours."""

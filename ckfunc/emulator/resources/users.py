@@ -73,14 +73,7 @@ def create_user(call: Call, services: EmulatorServices) -> Reply:
     new = read_new_user(call.json())
     if users.find_by_name(services.database, new.name) is not None:
         raise Refused(f"field 'name' is {new.name[:100]!r}, but another user already has that name")
-    user = users.create(
-        services.database,
-        name=new.name,
-        display_name=new.display_name,
-        is_guest=new.is_guest,
-        properties=new.properties,
-    )
-    return Reply(write_user(user, call.links))
+    return Reply(write_user(users.create(services.database, new), call.links))
 
 
 def retrieve_user(call: Call, services: EmulatorServices) -> Reply:

@@ -96,8 +96,8 @@ def add(database: Database, file: StoredFile) -> str:
 
 def info(database: Database, key: str) -> FileInfo | None:
     """Return what is stored about a file, or None if there is no such file."""
-    row = database.one("SELECT name, content_type, size_bytes FROM files WHERE key = ? AND state = ?", key, _STORED)
-    return None if row is None else FileInfo(*row)
+    sql = "SELECT name, content_type, size_bytes FROM files WHERE key = ? AND state = ?"
+    return database.read_one(lambda row: FileInfo(*row), sql, key, _STORED)
 
 
 def content(database: Database, key: str) -> Iterator[bytes]:

@@ -64,15 +64,7 @@ def _additions(database: Database, seed: Seed) -> Iterator[tuple[str, int]]:
     for user in seed.users:
         if users.find_by_name(database, user.name) is None:
             _require_free(database, ("users",), user.id, f"user {user.name!r}")
-            created = users.create(
-                database,
-                name=user.name,
-                display_name=user.display_name,
-                is_guest=user.is_guest,
-                properties=user.properties,
-                user_id=user.id,
-            )
-            yield USERS, created.id
+            yield USERS, users.create(database, user, user.id).id
     for planned in seed.channels:
         yield from _add_channel(database, planned)
 

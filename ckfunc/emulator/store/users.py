@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -14,7 +14,7 @@ from ckfunc.emulator.store import files
 from ckfunc.emulator.store.database import Condition, Database
 from ckfunc.emulator.store.paging import PageRequest, Sorting, matching_ids, select_by_ids, select_page, where
 from ckfunc.emulator.store.steps import listed
-from ckfunc.model.chat import CallStatus, Presence, User, UserReference, UserType
+from ckfunc.model.chat import CallStatus, NewUser, Presence, User, UserReference, UserType
 from ckfunc.model.page import Page
 
 SCHEMA = """
@@ -48,26 +48,18 @@ CREATE TABLE user_secrets (
 """
 
 
-def create(
-    database: Database,
-    *,
-    name: str,
-    display_name: str | None = None,
-    is_guest: bool = False,
-    properties: Mapping[str, Any] | None = None,
-    user_id: int | None = None,
-) -> User:
-    """Store a person, shown under its name by default. The name must be free, and the id if one is given."""
+def create(database: Database, new: NewUser, user_id: int | None = None) -> User:
+    """Store a person. The name must be free, and the id if one is given."""
     row_id = database.insert(
         "INSERT INTO users (id, type, name, display_name, is_guest, presence_status, properties, created_time)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         user_id,
         UserType.PERSON.value,
-        name,
-        display_name or name,
-        is_guest,
+        new.name,
+        new.display_name,
+        new.is_guest,
         Presence().status,
-        json.dumps(dict(properties or {})),
+        json.dumps(dict(new.properties)),
         timestamp(database.now()),
     )
     return by_ids(database, [row_id])[row_id]

@@ -41,7 +41,7 @@ def create_user(call: Call, services: EmulatorServices) -> Reply:
     new = read_new_user(body)
     if users.find_by_name(services.database, new.name) is not None:
         raise Refused(f"the name {new.name[:100]!r} is taken")
-    user = users.create(services.database, name=new.name, display_name=new.display_name)
+    user = users.create(services.database, new)
     return redirect(f"/ui/users/{user.id}")
 
 
