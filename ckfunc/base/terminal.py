@@ -10,7 +10,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
-from typing import Protocol, TextIO
+from pathlib import Path
+from typing import TextIO
 
 from ckfunc.base.streams import ResultStream, discard_rest, write_text
 from ckfunc.base.text import USUAL_COLUMNS, Line, Piece, cells, cut, one_line, plain, status_line, styled
@@ -122,13 +123,19 @@ class Spinner:
         self._show([])
 
 
-class TerminalSettings(Protocol):
-    """The common options that concern a terminal."""
+class Settings:
+    """The common options, set while the command line is parsed."""
 
-    json: bool
-    quiet: bool
-    verbose: bool
-    no_color: bool
+    directory: Path | None = None
+    target: str | None = None
+    data_dir: Path | None = None
+    """The --data-dir of `ckfunc emulator`."""
+    json: bool = False
+    quiet: bool = False
+    verbose: bool = False
+    no_color: bool = False
+    format: str | None = None
+    """The format of a report for continuous integration: a name in `FORMATS` of base/annotations.py."""
 
 
 class Terminal:
@@ -137,7 +144,7 @@ class Terminal:
     Thread-safe: lines are never interleaved.
     """
 
-    def __init__(self, settings: TerminalSettings, environ: Mapping[str, str]) -> None:
+    def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
         self.settings = settings
         self.results = ResultStream()
         self._environ = environ

@@ -116,16 +116,6 @@ class CheckedProject:
         return checked + (f" ({len(untyped)} in JavaScript: syntax only)" if untyped else "")
 
 
-@frozen
-class Services:
-    """The services of a running command that a check uses; `detail` shows progress messages."""
-
-    bundler: Bundler
-    compiler: CachingCompiler
-    policy: Callable[[], InstallPolicy]
-    detail: Callable[[str], None]
-
-
 def check_project(
     workspace: Workspace, root: Path, types: Sequence[str], detail: Callable[[str], None]
 ) -> CheckedProject:
@@ -134,7 +124,7 @@ def check_project(
     `detail` shows progress messages. Needs no credentials and no values of variables. Raises CkfuncError if there is no
     result: NoProject, NoSuchFunction for a type that the project has no function of, CompilerMissing.
     """
-    services = Services(workspace.bundler(), workspace.compiler(), workspace.install_policy, detail)
+    bundler, node_compiler = workspace.bundler(), workspace.compiler()
     try:
         project = workspace.load(lenient=True)
     except InvalidFiles as problem:
@@ -143,12 +133,13 @@ def check_project(
         )
     require_types(project, types)
     project = _with_types(project, types)
-    subject = subject_of(project, ambient_types(_with_bundled_exports(project, services.bundler)))
-    packages = installable(project, services.detail)
-    preparation, bundles = _Preparation(services, project, packages.failure), _Bundles(services, project)
+    subject = subject_of(project, ambient_types(_with_bundled_exports(project, bundler)))
+    packages = installable(project, detail)
+    preparation = _Preparation(project, workspace.install_policy, detail, packages.failure)
+    bundles = _Bundles(project, bundler, node_compiler)
 
     def parse(scripts: Sequence[Script]) -> Sequence[SyntaxProblem]:
-        compiled = services.compiler.compile([(script.path, script.text) for script in scripts])
+        compiled = node_compiler.compile([(script.path, script.text) for script in scripts])
         return [result for result in compiled if isinstance(result, SyntaxProblem)]
 
     guests = guests_allowed(project.root)
@@ -206,22 +197,28 @@ def ambient_types(project: Project) -> AmbientTypes:
 class _Preparation:
     """Installs the compiler, and the packages whose types the scripts use."""
 
-    def __init__(self, services: Services, project: Project, failure: CkfuncError | None) -> None:
+    def __init__(
+        self,
+        project: Project,
+        policy: Callable[[], InstallPolicy],
+        detail: Callable[[str], None],
+        failure: CkfuncError | None,
+    ) -> None:
         """`failure` is the reason if it is already known that the packages cannot be installed."""
-        self._services = services
         self._project = project
+        self._policy = policy
+        self._detail = detail
         self._failure = failure
         unreported = failure is not None and not isinstance(failure, PackageUnknown)
         self.warnings: tuple[str, ...] = (f"{failure.message}: {UNCHECKED}",) if failure and unreported else ()
 
     def tools(self) -> Tools:
         """Return the compiler and the declarations of Node. Raises CompilerMissing."""
-        policy = self._services.policy()
-        detail = self._services.detail
-        program = compiler(cache_dir(), detail, policy)
+        policy = self._policy()
+        program = compiler(cache_dir(), self._detail, policy)
         complete = self._link_packages()
         # After linking: the user's packages may include declarations of Node.
-        return Tools(program, declarations_of_node(self._project.root, cache_dir(), detail, policy), complete)
+        return Tools(program, declarations_of_node(self._project.root, cache_dir(), self._detail, policy), complete)
 
     def _link_packages(self) -> bool:
         """Make the packages that scripts import resolvable; return whether none of them is missing."""
@@ -231,10 +228,10 @@ class _Preparation:
         try:
             if self._failure is not None:
                 raise self._failure
-            policy = self._services.policy()
+            policy = self._policy()
             packages = known_packages(dependencies, cache_dir(), policy)
             if packages is None or packages.missing is not None:
-                packages = installed_packages(dependencies, cache_dir(), self._services.detail, policy)
+                packages = installed_packages(dependencies, cache_dir(), self._detail, policy)
             link_packages(root, with_node_types(packages, known_node_types(cache_dir())))
             missing = packages.missing
             if (note := scripts_warning(all_packages(dependencies), cache_dir(), policy)) is not None:
@@ -249,9 +246,10 @@ class _Preparation:
 class _Bundles:
     """The scripts as a deploy would send them: bundled with the local files that they import."""
 
-    def __init__(self, services: Services, project: Project) -> None:
-        self._services = services
+    def __init__(self, project: Project, bundler: Bundler, node_compiler: CachingCompiler) -> None:
         self._project = project
+        self._bundler = bundler
+        self._compiler = node_compiler
         self.watched = project.watched
         self.warnings: tuple[Problem, ...] = ()
         self._imports: tuple[tuple[str, Import], ...] = ()
@@ -259,7 +257,7 @@ class _Bundles:
     def problems(self) -> tuple[Finding, ...]:
         """Return the errors that a deploy would report, except syntax errors in the scripts themselves."""
         try:
-            project, broken = self._services.bundler.project(self._project), frozenset[str]()
+            project, broken = self._bundler.project(self._project), frozenset[str]()
             findings: tuple[Finding, ...] = ()
         except InvalidModules as problem:
             project, broken = problem.project, problem.broken
@@ -278,7 +276,7 @@ class _Bundles:
         required = Requirements(project.root, packages, complete=runtime.dependencies is not None)
         init_script = runtime.initialization_script
         handlers = {function.handler.path: function.handler for function in project.functions or ()}
-        compile_all = self._services.compiler.compile
+        compile_all = self._compiler.compile
         every = (*((init_script,) if init_script else ()), *handlers.values())
         scripts = [script for script in every if script.path not in broken]
         valid = [each for each in scripts if not isinstance(compile_all([(each.path, each.text)])[0], SyntaxProblem)]
@@ -289,7 +287,7 @@ class _Bundles:
 
     def unresolved(self) -> tuple[Finding, ...]:
         """Return the imports of installed packages that would fail in Node; call it after `problems`."""
-        return as_findings(missing_modules(self._project, self._imports, self._services.compiler), REQUIREMENT)
+        return as_findings(missing_modules(self._project, self._imports, self._compiler), REQUIREMENT)
 
 
 @frozen

@@ -16,7 +16,7 @@ from ckfunc.base.containment import require_inside, require_own_state
 from ckfunc.base.errors import CkfuncError, NoProject
 from ckfunc.base.files import cache_dir
 from ckfunc.base.secrets import SHORTEST, Secret
-from ckfunc.cli.options import Settings
+from ckfunc.base.terminal import Settings
 from ckfunc.cli.output import Output
 from ckfunc.emulator.data_directory import find_running, project_data
 

@@ -47,21 +47,6 @@ class integer(click.IntRange):  # noqa: N801 - reads as a type in declarations
         return "" if self.max is None else f"{self.min} to {self.max}"
 
 
-class Settings:
-    """The common options, set while the command line is parsed."""
-
-    directory: Path | None = None
-    target: str | None = None
-    data_dir: Path | None = None
-    """The --data-dir of `ckfunc emulator`."""
-    json: bool = False
-    quiet: bool = False
-    verbose: bool = False
-    no_color: bool = False
-    format: str | None = None
-    """The format of a report for continuous integration: a name in `FORMATS` of base/annotations.py."""
-
-
 def _setting(name: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
     def keep(ctx: click.Context, _: click.Parameter, value: Any) -> None:
         app = ctx.find_root().obj

@@ -26,13 +26,12 @@ from ckfunc.base.errors import (
 )
 from ckfunc.base.secrets import Secret
 from ckfunc.base.streams import ReaderGone
-from ckfunc.base.terminal import Terminal, columns
+from ckfunc.base.terminal import Settings, Terminal, columns
 from ckfunc.base.text import Piece, printable
 
 if TYPE_CHECKING:
     from ckfunc.api import Wait
     from ckfunc.base.annotations import Annotation
-    from ckfunc.cli.options import Settings
     from ckfunc.model.project import Target
 
 _ANSWERS = {"y": True, "yes": True, "n": False, "no": False, "": False}
@@ -47,7 +46,6 @@ class Output(Terminal):
 
     def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
         super().__init__(settings, environ)
-        self.settings: Settings = settings
         self.root: Path | None = None
         """The directory of the project, once it is known."""
         self.path = shown_path

@@ -12,9 +12,10 @@ from ckfunc.base.errors import CkfuncError
 from ckfunc.base.frozen import frozen
 from ckfunc.base.git import GitMissing, GitRefused, git, trust_command
 from ckfunc.base.text import digest, newlines
+from ckfunc.bundle.graph import Reader
 from ckfunc.bundle.project import Bundler
 from ckfunc.deploy.history import script_digest
-from ckfunc.manifest.sources import MAX_FILE_BYTES, Complaint
+from ckfunc.manifest.sources import MAX_FILE_BYTES
 from ckfunc.model.application import FunctionVersion
 from ckfunc.model.project import Script
 
@@ -114,8 +115,8 @@ class GitFiles:
         self._root = root
         self._texts: dict[str, str] = {}
 
-    def at(self, commit: str) -> CommitFiles:
-        """Return the files at `commit`."""
+    def at(self, commit: str) -> Reader:
+        """Return a reader of the files at `commit`."""
         listed = self._git("ls-tree", "-r", "-z", commit, "--", ".").decode("utf-8", "replace")
         blobs: dict[str, str] = {}
         for entry in listed.split("\0"):
@@ -123,7 +124,7 @@ class GitFiles:
             mode, _, rest = head.partition(" ")
             if path and mode.startswith("100"):  # a regular file, not a link or submodule
                 blobs[path] = rest.split(" ")[1]
-        return CommitFiles(self, blobs)
+        return lambda path: self.text(blobs[path]) if path in blobs else None
 
     def text(self, blob: str) -> str:
         """Return the text of a blob, decoded as in a deploy."""
@@ -137,19 +138,6 @@ class GitFiles:
             return git(self._root, *arguments)
         except (GitMissing, GitRefused):
             return b""
-
-
-class CommitFiles:
-    """The files of a commit, as a `Reader`."""
-
-    def __init__(self, git_files: GitFiles, blobs: dict[str, str]) -> None:
-        self._git_files = git_files
-        self._blobs = blobs
-
-    def __call__(self, path: str) -> str | Complaint | None:
-        """Return a file's text with `\\n` newlines; None if the commit has no file at `path`."""
-        blob = self._blobs.get(path)
-        return None if blob is None else self._git_files.text(blob)
 
 
 def _bundled_commits(root: Path, handler: Script, bundler: Bundler) -> tuple[list[Commit], int]:

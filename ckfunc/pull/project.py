@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import field, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -249,7 +250,7 @@ def prepare_pull(
         ManifestSections(*environment_texts(root, target.name), setting_paths(root, target.name)),
         remote,
         read_base(root, target.name, client.identity),
-        EarlierVersions(client, root),
+        partial(_deployed_before, client, root),
         environ,
         _handlers(root),
         is_javascript=is_javascript,
@@ -279,18 +280,10 @@ def _notes(notes: tuple[str, ...], unwritable: tuple[str, ...]) -> tuple[str, ..
     return (*notes, f"a .env file cannot contain the value of {', '.join(unwritable)}: set it in the shell")
 
 
-class EarlierVersions:
-    """Searches the earlier versions of a function for a script. Only requests versions when called."""
-
-    def __init__(self, client: Client, root: Path) -> None:
-        self._client = client
-        self._cache = VersionCache(root)
-
-    def __call__(self, trigger_type: str, script: str) -> bool:
-        """Return whether a version of the function has this script."""
-        function = function_of(self._client, trigger_type)
-        versions = islice(versions_of(self._client, function, self._cache), _MOST_VERSIONS)
-        return any(newlines(version.handler_script) == script for version in versions)
+def _deployed_before(client: Client, root: Path, trigger_type: str, script: str) -> bool:
+    """Return whether an earlier version of a function has this script."""
+    versions = versions_of(client, function_of(client, trigger_type), VersionCache(root))
+    return any(newlines(version.handler_script) == script for version in islice(versions, _MOST_VERSIONS))
 
 
 def _file_texts(project: Project, result: Update) -> dict[str, str | bytes]:
