@@ -42,14 +42,11 @@ class GateOutcome:
 
 
 @frozen
-class GateVerdict:
-    """The verdict of one gate. `details` are lines that explain a failure."""
+class GateVerdict(GateOutcome):
+    """The verdict of one gate: its outcome, with fewer details, and how long it took."""
 
-    gate: str
-    ok: bool
-    summary: str
-    seconds: float
-    details: tuple[str, ...] = ()
+    gate: str = ""
+    seconds: float = 0.0
 
     def to_json(self) -> GateJson:
         """Return the verdict for `--json`."""
@@ -102,7 +99,7 @@ def run_gates(
             except CkfuncError as problem:
                 outcome = GateOutcome(False, problem.message, _failure_details(problem))
         details = () if outcome.ok else _shortened(outcome.details)
-        verdicts.append(GateVerdict(gate, outcome.ok, outcome.summary, clock.monotonic_s() - begin_s, details))
+        verdicts.append(GateVerdict(outcome.ok, outcome.summary, details, gate, clock.monotonic_s() - begin_s))
     return tuple(verdicts)
 
 

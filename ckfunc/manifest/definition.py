@@ -304,14 +304,14 @@ def json_schema() -> dict[str, Any]:
     return schema_of(MANIFEST, "ckfunc manifest (functions.yaml)")
 
 
-def fits_type(trigger_type: str) -> bool:
-    """Return whether the manifest allows this trigger type."""
-    return _fits(FUNCTION_TYPE, trigger_type)
+def fits(rules: tuple[Rule, ...], text: str) -> bool:
+    """Return whether the manifest allows a text for which it has these rules."""
+    return _is_unicode(text) and violated(rules, text) is None
 
 
 def fits_dependency(name: str, version: str) -> bool:
     """Return whether the manifest allows this package as a dependency."""
-    return _fits(PACKAGE_NAME, name) and _fits(VERSION, version)
+    return fits(PACKAGE_NAME, name) and fits(VERSION, version)
 
 
 def dependency_mistake(name: str, version: str) -> str | None:
@@ -325,21 +325,6 @@ def dependency_mistake(name: str, version: str) -> str | None:
     return None if error is None else f"version {version[:80]!r} of package {name} {error}"
 
 
-def fits_variable(name: str) -> bool:
-    """Return whether the manifest allows an environment variable with this name."""
-    return _fits(ENVIRONMENT.key_rules, name)
-
-
-def fits_name(name: str) -> bool:
-    """Return whether the manifest allows this name of a function."""
-    return _fits(FUNCTION_NAME, name) and _is_unicode(name)
-
-
-def fits_description(text: str) -> bool:
-    """Return whether the manifest allows this description of a function."""
-    return _is_unicode(text)
-
-
 def fits_script(text: str, *, blank: bool = False) -> bool:
     """Return whether a file of the project may contain this script; a handler may not be `blank`."""
     return _is_unicode(text) and len(text.encode("utf-8")) <= MAX_FILE_BYTES and (blank or bool(text.strip()))
@@ -350,10 +335,6 @@ def _first_error(rules: tuple[Rule, ...], text: str) -> str | None:
         return "contains characters that are not valid text"
     broken = violated(rules, text)
     return f"{broken.wrong} ({broken.hint})" if broken else None
-
-
-def _fits(rules: tuple[Rule, ...], text: str) -> bool:
-    return _is_unicode(text) and violated(rules, text) is None
 
 
 def _is_unicode(text: str) -> bool:

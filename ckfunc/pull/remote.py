@@ -13,14 +13,7 @@ from dotenv.parser import Binding, parse_stream
 from ckfunc.base.frozen import frozen
 from ckfunc.base.secrets import Secret
 from ckfunc.base.text import newlines
-from ckfunc.manifest.definition import (
-    fits_dependency,
-    fits_description,
-    fits_name,
-    fits_script,
-    fits_type,
-    fits_variable,
-)
+from ckfunc.manifest.definition import ENVIRONMENT, FUNCTION_NAME, FUNCTION_TYPE, fits, fits_dependency, fits_script
 from ckfunc.model.application import ApplicationSettings, Function, FunctionVersion, Runtime
 from ckfunc.model.triggers import display_name, file_stem
 
@@ -73,7 +66,7 @@ def described(
     if wrong := [name for name, version in (dependencies or {}).items() if not fits_dependency(name, version)]:
         dependencies = None
         notes.append(f"dependencies were left out: a manifest cannot contain {', '.join(map(repr, sorted(wrong)))}")
-    if wrong := [name for name in environment or () if not fits_variable(name)]:
+    if wrong := [name for name in environment or () if not fits(ENVIRONMENT.key_rules, name)]:
         environment = None
         notes.append(f"environment was left out: a manifest cannot contain {', '.join(map(repr, sorted(wrong)))}")
     script: str | None = newlines(runtime.initialization_script or "")
@@ -97,15 +90,16 @@ def _functions(
         reason = None
         if version is None:
             reason = "it was never deployed"
-        elif not fits_type(function.type):
+        elif not fits(FUNCTION_TYPE, function.type):
             reason = "a manifest cannot contain its type"
         elif not fits_script(version.handler_script):
             reason = "its script is blank, or a file of a project cannot contain it"
         if reason is not None or version is None:
             notes.append(f"{function.type!r} was left out: {reason}")
             continue
-        name = function.name if function.name != display_name(function.type) and fits_name(function.name) else None
-        description = function.description if function.description and fits_description(function.description) else None
+        chosen = function.name != display_name(function.type) and fits(FUNCTION_NAME, function.name)
+        name = function.name if chosen else None
+        description = function.description if function.description and fits((), function.description) else None
         yield RemoteFunction(function.type, newlines(version.handler_script), version.version_number, name, description)
 
 

@@ -30,13 +30,12 @@ _USUAL_BRANCHES = ("main", "master", "trunk")
 class Pipeline:
     """The options of a pipeline.
 
-    `directory` is the path of the project, relative to the top of the repository. `mark` is the start of the comment
-    with the plan. `install` is the requirement for pip. `variables` are those that the manifest refers to. With
-    `manual`, deploys are started manually if the CI system has no approvals.
+    `directory` is the path of the project, relative to the top of the repository. `install` is the requirement for pip.
+    `variables` are those that the manifest refers to. With `manual`, deploys are started manually if the CI system has
+    no approvals.
     """
 
     target: str
-    mark: str
     branch: str
     install: str
     directory: str = "."
@@ -72,7 +71,6 @@ def project_pipeline(
         )
     pipeline = Pipeline(
         target=target,
-        mark=MARK,
         directory=directory.relative_to(top).as_posix(),
         variables=referenced_variables(directory, target),
         branch=branch or deployed_branch(top),
@@ -106,7 +104,7 @@ def pipeline_text(system: str, pipeline: Pipeline) -> str:
         f"ci/{system}.yml",
         target=pipeline.target,
         branch=pipeline.branch,
-        mark=pipeline.mark,
+        mark=MARK,
         install=f'"{pipeline.install}"',
         directory=pipeline.directory,
         prefix="" if pipeline.directory == "." else f"{pipeline.directory}/",

@@ -12,7 +12,7 @@ from pathlib import Path
 from ckfunc.base.errors import CkfuncError, UsageProblem
 from ckfunc.base.files import read_file
 from ckfunc.base.text import nearest
-from ckfunc.manifest.definition import fits_type
+from ckfunc.manifest.definition import FUNCTION_TYPE, fits
 from ckfunc.manifest.edit import add_function
 from ckfunc.model.triggers import BY_TYPE, Trigger, event_type, file_stem
 from ckfunc.scaffold.stubs import Schemas, node_stub, stub_files
@@ -104,7 +104,7 @@ def add_handler(root: Path, trigger_type: str, *, force: bool = False) -> tuple[
 
 def _unknown(trigger_type: str) -> Trigger:
     """Return a trigger that ckfunc does not know, but the platform may. Raises UsageProblem for an invalid type."""
-    if not fits_type(trigger_type):
+    if not fits(FUNCTION_TYPE, trigger_type):
         raise UsageProblem(
             f"{trigger_type!r} is not a trigger type", hint="words with dots between them, such as user.sent.message"
         )

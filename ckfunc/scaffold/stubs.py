@@ -13,7 +13,7 @@ from ckfunc.base.files import read_file
 from ckfunc.base.frozen import frozen
 from ckfunc.manifest.definition import PLATFORM_PACKAGES
 from ckfunc.model.project import Project, Script
-from ckfunc.model.triggers import BY_TYPE, TRIGGERS, EventField, Trigger, event_type
+from ckfunc.model.triggers import BY_TYPE, TRIGGERS, Trigger, event_type
 from ckfunc.runtime.tools import own_node_types
 from ckfunc.scaffold.platform import families, request_declarations, resource_declarations
 from ckfunc.scaffold.templates import render
@@ -177,9 +177,8 @@ def _triggers(types: Iterable[str]) -> list[Trigger]:
 
 
 def _event(trigger: Trigger) -> dict[str, object]:
-    fields: tuple[EventField, ...] = trigger.fields
     doc = f"`{trigger.type}`: {trigger.when}."
-    return {"name": event_type(trigger.type), "doc": doc, "fields": fields}
+    return {"name": event_type(trigger.type), "doc": doc, "fields": trigger.fields}
 
 
 def _project_types(scope: Scope, modules: Iterable[str]) -> str:

@@ -258,31 +258,23 @@ def report_summary(report: DeployReport, undone: str | None = None) -> str:
         or "nothing in functions.yaml"
     )
     target = f"{report.target} (application {report.application_id})" if report.application_id else report.target
-    outcome = _undo_outcome(report, undone, target) if undone else _deploy_outcome(report, target)
-    return f"{outcome}: {parts}."
+    return f"{_outcome(report, undone, target)}: {parts}."
 
 
-def _deploy_outcome(report: DeployReport, target: str) -> str:
+def _outcome(report: DeployReport, undone: str | None, target: str) -> str:
+    """Return the end of a deploy, or of an undo of `undone`, as the beginning of a sentence."""
+    done, doing = f"deployed to {target}", f"deploying to {target}"
+    nothing, unchanged = f"Nothing deployed to {target}", f"No changes on {target}"
+    if undone:
+        done, doing = f"reverted {undone} on {target}", f"reverting {undone} on {target}"
+        nothing, unchanged = f"Did not revert {undone} on {target}", f"Nothing to revert on {target}"
     if report.ok:
-        return f"Deployed to {target}" if report.changed else f"No changes on {target}"
+        return f"{done[:1].upper()}{done[1:]}" if report.changed else unchanged
     return {
-        Ending.COMPLETE: f"Partially deployed to {target}" if report.changed else f"Nothing deployed to {target}",
-        Ending.STOPPED: f"Stopped deploying to {target}",
-        Ending.INTERRUPTED: f"Interrupted while deploying to {target}, not verified",
-        Ending.DECLINED: f"Nothing deployed to {target}",
-    }[report.ending]
-
-
-def _undo_outcome(report: DeployReport, undone: str, target: str) -> str:
-    if report.ok:
-        return f"Reverted {undone} on {target}" if report.changed else f"Nothing to revert on {target}"
-    return {
-        Ending.COMPLETE: f"Partially reverted {undone} on {target}"
-        if report.changed
-        else f"Did not revert {undone} on {target}",
-        Ending.STOPPED: f"Stopped reverting {undone} on {target}",
-        Ending.INTERRUPTED: f"Interrupted while reverting {undone} on {target}, not verified",
-        Ending.DECLINED: f"Did not revert {undone} on {target}",
+        Ending.COMPLETE: f"Partially {done}" if report.changed else nothing,
+        Ending.STOPPED: f"Stopped {doing}",
+        Ending.INTERRUPTED: f"Interrupted while {doing}, not verified",
+        Ending.DECLINED: nothing,
     }[report.ending]
 
 
