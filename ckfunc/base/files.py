@@ -52,6 +52,14 @@ def read_file(path: Path, *, limit_bytes: int = LARGEST_BYTES, pipe: bool = Fals
     return data
 
 
+def lossy_text(path: Path) -> str | None:
+    """Return the text of a regular file, with replacements for invalid UTF-8; None if it cannot be read."""
+    try:
+        return read_file(path).decode("utf-8", "replace")
+    except OSError:
+        return None
+
+
 def _is_null_device(status: os.stat_result) -> bool:
     return stat.S_ISCHR(status.st_mode) and os.path.samestat(status, Path(os.devnull).stat())
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ckfunc.base.annotations import Annotation, AnnotationLevel, of_mistakes
 from ckfunc.base.errors import Problem
-from ckfunc.base.files import read_file
+from ckfunc.base.files import lossy_text
 from ckfunc.base.text import Line, Segment, cells, cut, newlines, printable
 
 if TYPE_CHECKING:
@@ -170,8 +170,5 @@ def _right_part(text: str, columns: int) -> str:
 
 
 def _source(path: Path) -> list[str]:
-    try:
-        text = read_file(path).decode("utf-8", "replace")
-    except OSError:
-        return []
-    return newlines(text.removeprefix("\ufeff")).split("\n")
+    text = lossy_text(path)
+    return [] if text is None else newlines(text.removeprefix("\ufeff")).split("\n")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
-from ckfunc.base.files import read_file
+from ckfunc.base.files import lossy_text
 from ckfunc.base.frozen import frozen
 from ckfunc.base.text import digest
 from ckfunc.check.findings import DECLARATION_SUFFIXES, SCRIPT_SUFFIXES, Finding
@@ -132,14 +132,7 @@ def any_mentions(root: Path, scripts: Sequence[str], packages: Iterable[str]) ->
     if not names or len(scripts) > _MAX_SCRIPTS_READ:
         return bool(names)
     quoted = re.compile(rf"""["'`](?:{names})["'`/]""")
-    return any(quoted.search(_text(root / script)) for script in scripts)
-
-
-def _text(path: Path) -> str:
-    try:
-        return read_file(path).decode("utf-8", "replace")
-    except OSError:
-        return ""
+    return any(quoted.search(lossy_text(root / script) or "") for script in scripts)
 
 
 def _walk(directory: str, prefix: str) -> Iterator[tuple[str, str]]:

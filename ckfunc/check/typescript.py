@@ -19,7 +19,7 @@ from platform import machine
 from typing import Any
 
 from ckfunc.base.errors import CkfuncError, DependenciesFailed
-from ckfunc.base.files import read_file, write_atomically
+from ckfunc.base.files import lossy_text, read_file, write_atomically
 from ckfunc.base.frozen import frozen
 from ckfunc.base.text import digest
 from ckfunc.check.findings import TYPESCRIPT_SUFFIXES, Finding
@@ -132,11 +132,7 @@ def settings_digest(root: Path) -> str:
     pending = [root / PROJECT_SETTINGS]
     while pending:
         path = pending.pop()
-        if path in seen:
-            continue
-        try:
-            text = read_file(path).decode("utf-8", "replace")
-        except OSError:
+        if path in seen or (text := lossy_text(path)) is None:
             continue
         seen[path] = digest(text)
         for value in _EXTENDS.findall(text):
@@ -153,11 +149,7 @@ def at_option(finding: Finding, root: Path) -> Finding:
     For an option that the check's own settings inherit, the compiler names the check's file.
     """
     option = _OPTION.search(finding.message)
-    try:
-        lines = read_file(root / PROJECT_SETTINGS).decode("utf-8", "replace").splitlines()
-    except OSError:
-        lines = []
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate((lossy_text(root / PROJECT_SETTINGS) or "").splitlines(), 1):
         if option and (match := re.search(rf'"{option[1]}"\s*:', line)):
             return Finding(
                 PROJECT_SETTINGS, number, match.start() + 1, finding.code, finding.message, len(option[1]) + 2

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ckfunc.api import Client
 from ckfunc.base.errors import CkfuncError, UsageProblem
-from ckfunc.base.files import read_file, write_atomically
+from ckfunc.base.files import lossy_text, read_file, write_atomically
 from ckfunc.base.frozen import frozen
 from ckfunc.base.secrets import Secret, revealed
 from ckfunc.base.text import Line, newlines, printable, styled_diff, unified
@@ -221,7 +221,7 @@ def create_project(
     env_file, env = root / ".env", env_text("", {})
     if with_values:
         require_file_place(env_file)
-        env = env_text(_text(env_file), revealed(fresh.values))
+        env = env_text(lossy_text(env_file) or "", revealed(fresh.values))
     try:
         with written_or_undone(root, files, force=False):
             if with_values and fresh.values:
@@ -269,7 +269,7 @@ def _handlers(root: Path) -> list[str]:
 def _env_change(path: Path, result: Update) -> tuple[str | None, tuple[str, ...]]:
     """Return the new text of the `.env` file (None: unchanged), and the names whose values it cannot contain."""
     require_file_place(path)
-    text = _text(path)
+    text = lossy_text(path) or ""
     change = env_text(text, revealed(result.values))
     return (change.text if change.text != text else None), change.unwritable
 
@@ -291,16 +291,15 @@ def _file_texts(project: Project, result: Update) -> dict[str, str | bytes]:
     root = project.root
     files: dict[str, str | bytes] = {}
     for change in result.files:
-        windows = b"\r\n" in (_bytes(root / change.path) or b"")
+        windows = b"\r\n" in _bytes(root / change.path)
         files[change.path] = change.after.replace("\n", "\r\n") if windows else change.after
     if result.manifest:
-        text = (_bytes(root / MANIFEST_NAME) or b"").decode("utf-8")
+        text = _bytes(root / MANIFEST_NAME).decode("utf-8")
         mark, bare = ("\ufeff", text[1:]) if text.startswith("\ufeff") else ("", text)
         files[MANIFEST_NAME] = mark + with_changes(bare, result.manifest)
     new = [name for name in result.values if name in _new_references(result)]
     if new:
-        example = _bytes(root / ".env.example")
-        files[".env.example"] = example_text(None if example is None else example.decode("utf-8", "replace"), new)
+        files[".env.example"] = example_text(lossy_text(root / ".env.example"), new)
     return files
 
 
@@ -310,15 +309,11 @@ def _new_references(result: Update) -> set[str]:
     return {name for change in changed if (name := whole_reference(str(change.value)))}
 
 
-def _bytes(path: Path) -> bytes | None:
+def _bytes(path: Path) -> bytes:
     try:
         return read_file(path)
     except OSError:
-        return None
-
-
-def _text(path: Path) -> str:
-    return (_bytes(path) or b"").decode("utf-8", "replace")
+        return b""
 
 
 @frozen

@@ -146,22 +146,17 @@ def _created_after_all(
         return version
     first = _first_after(remote, function, base)
     if first is not None and same_script(first, script):
-        raise Overtaken(
-            f"v{first.version_number} was created, but someone else deployed v{version.version_number} after it",
-            hint=_compare_hint(function, version.version_number),
-            number=version.version_number,
-        ) from error
+        number = version.version_number
+        message = f"v{first.version_number} was created, but someone else deployed v{number} after it"
+        raise _comparable(message, function, number) from error
     raise overtaken(function, version, script) from error
 
 
 def overtaken(function: Function, theirs: FunctionVersion, script: str) -> Overtaken:
     """Return the failure for a version of someone else that was found before ours was written."""
-    return Overtaken(
-        f"someone else deployed v{theirs.version_number} in the meantime ({_digests(theirs, script)}); "
-        "nothing was written",
-        hint=_compare_hint(function, theirs.version_number),
-        number=theirs.version_number,
-    )
+    number, digests = theirs.version_number, _digests(theirs, script)
+    message = f"someone else deployed v{number} in the meantime ({digests}); nothing was written"
+    return _comparable(message, function, number)
 
 
 def _require_first(
@@ -199,17 +194,10 @@ def _require_first(
     message = f"someone else deployed v{first.version_number} at the same time ({_digests(first, script)})"
     now = current(remote, function)
     if now is not None and now.version_number != number:
-        raise Overtaken(
-            f"{message}; your v{number} has been replaced by v{now.version_number}",
-            hint=_compare_hint(function, now.version_number),
-            number=now.version_number,
-        )
-    restored = _restore(remote, function, first, message, number, pause)
-    raise Overtaken(
-        f"{message}; your v{number} was reverted: v{restored.version_number} is theirs again",
-        hint=_compare_hint(function, restored.version_number),
-        number=restored.version_number,
-    )
+        replaced = f"{message}; your v{number} has been replaced by v{now.version_number}"
+        raise _comparable(replaced, function, now.version_number)
+    restored = _restore(remote, function, first, message, number, pause).version_number
+    raise _comparable(f"{message}; your v{number} was reverted: v{restored} is theirs again", function, restored)
 
 
 def _restore(
@@ -246,8 +234,9 @@ def _digests(theirs: FunctionVersion, script: str) -> str:
     return f"theirs {script_digest(theirs)[:12]}, yours {digest(newlines(script))[:12]}"
 
 
-def _compare_hint(function: Function, number: int) -> str:
-    return f"compare theirs and yours with `ckfunc diff {function.type}@{number}`, then deploy again"
+def _comparable(message: str, function: Function, number: int) -> Overtaken:
+    hint = f"compare theirs and yours with `ckfunc diff {function.type}@{number}`, then deploy again"
+    return Overtaken(message, hint, number=number)
 
 
 def _read_after(read: Callable[[], _Read], error: ApiFailure) -> _Read:
