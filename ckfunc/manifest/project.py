@@ -56,8 +56,6 @@ def load(
     """
     root = root.resolve()
     manifest, mistakes = _read(root)
-    if manifest is None:
-        raise refused(*mistakes)
     lock, differences = _lock(root, manifest)
     if drifted:
         lock, differences = None if differences else lock, ()
@@ -127,8 +125,6 @@ def find_target(root: Path, target: str | None, environ: Mapping[str, str]) -> t
     """
     root = root.resolve()
     manifest, problems = _read(root)
-    if manifest is None:
-        raise refused(*problems)
     problems = (*problems, *targeting.problems(manifest))
     try:
         name = targeting.choose(manifest, target)
@@ -184,7 +180,7 @@ def lock_problems(root: Path) -> tuple[Problem, ...]:
     """
     root = root.resolve()
     manifest, problems = _read(root)
-    if manifest is None or problems:
+    if problems:
         raise refused(*problems)
     return _lock(root, manifest)[1]
 
@@ -236,8 +232,6 @@ def watched_files(root: Path, target: str | None) -> tuple[Path, ...]:
     try:
         manifest, _ = _read(root)
     except (InvalidManifest, NoProject):
-        manifest = None
-    if manifest is None:
         return _watched(root, None, target)
     try:
         return _watched(root, manifest, targeting.choose(manifest, target))
@@ -247,22 +241,23 @@ def watched_files(root: Path, target: str | None) -> tuple[Path, ...]:
 
 def _manifest(root: Path) -> Branch:
     """Return the manifest, which may have errors. Raises NoProject, or InvalidManifest if it is not YAML."""
-    manifest, problems = _read(root.resolve())
-    if manifest is None:
-        raise refused(*problems)
-    return manifest
+    return _read(root.resolve())[0]
 
 
-def _read(root: Path) -> tuple[Branch | None, tuple[Problem, ...]]:
+def _read(root: Path) -> tuple[Branch, tuple[Problem, ...]]:
+    """Return the manifest, and the errors in it. Raises NoProject, or InvalidManifest if it is not YAML."""
     text = read_text(root / MANIFEST_NAME, MANIFEST_NAME)
     if isinstance(text, Complaint):
         if not (root / MANIFEST_NAME).is_symlink() and not (root / MANIFEST_NAME).exists():
             raise NoProject(f"there is no {MANIFEST_NAME} in {root}", "run `ckfunc init` to create a project")
-        return None, (text.problem(MANIFEST_NAME),)
+        raise refused(text.problem(MANIFEST_NAME))
     tree = parse(without_bom(text), MANIFEST_NAME)
     if tree is None:
-        return None, (Problem(MANIFEST_NAME, 1, 1, "the file is empty", "start with `version: 1`"),)
-    return validate(MANIFEST, tree)
+        raise refused(Problem(MANIFEST_NAME, 1, 1, "the file is empty", "start with `version: 1`"))
+    manifest, problems = validate(MANIFEST, tree)
+    if manifest is None:
+        raise refused(*problems)
+    return manifest, problems
 
 
 def _lock(root: Path, manifest: Branch) -> tuple[PackageLock | None, tuple[Problem, ...]]:

@@ -79,17 +79,11 @@ RESOURCES = {
 
 # Embedded resources differ from the resources only in the links, so they have the same names.
 EMBEDDED = {
-    "ChatUserProperties": "User",
-    "ChatUserSessionProperties": "UserSession",
-    "ChannelProperties": "Channel",
-    "DirectChannelProperties": "DirectChannel",
-    "PublicChannelProperties": "PublicChannel",
-    "PrivateChannelProperties": "PrivateChannel",
-    "MessageProperties": "Message",
-    "TextChatUserMessageProperties": "UserTextMessage",
-    "FileChatUserMessageProperties": "UserFileMessage",
-    "TextSystemMessageProperties": "SystemTextMessage",
-    "FileSystemMessageProperties": "SystemFileMessage",
+    f"{name}Properties": RESOURCES[f"{name}Resource"]
+    for name in (
+        *("ChatUser", "ChatUserSession", "Channel", "DirectChannel", "PublicChannel", "PrivateChannel", "Message"),
+        *("TextChatUserMessage", "FileChatUserMessage", "TextSystemMessage", "FileSystemMessage"),
+    )
 }
 
 REQUESTS = {

@@ -224,10 +224,7 @@ def _restore(
 
 def _first_after(remote: Remote, function: Function, base: int) -> FunctionVersion | None:
     """Return version `base` + 1, or None if it is not listed."""
-    for version in remote.versions(function.id):
-        if version.version_number == base + 1:
-            return version
-    return None
+    return next((version for version in remote.versions(function.id) if version.version_number == base + 1), None)
 
 
 def _digests(theirs: FunctionVersion, script: str) -> str:

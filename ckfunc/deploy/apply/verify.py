@@ -145,12 +145,9 @@ def _same_scripts(
 
 
 def _verified_function(item: Item, function: Function | None, same: bool) -> Item:
-    if item.result is ItemState.CONFLICT or (
-        item.result in (ItemState.SKIPPED, ItemState.FAILED) and item.new_version is None
-    ):
-        return (
-            item if function is None or item.result is not ItemState.FAILED else _compared_version(item, function, same)
-        )
+    untried = item.new_version is None and item.result in (ItemState.SKIPPED, ItemState.FAILED)
+    if item.result is ItemState.CONFLICT or (untried and (function is None or item.result is ItemState.SKIPPED)):
+        return item
     if function is None:
         return replace(item, result=ItemState.FAILED, note="the application no longer lists this function")
     return _compared_version(item, function, same)
