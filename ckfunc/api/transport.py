@@ -171,12 +171,26 @@ def _as_failure(error: Exception, server: str, timeout_s: float) -> Unreachable:
     return kind(f"{server} {sentence.format(timeout_s=timeout_s)}", hint=hint)
 
 
+_NOT_TRUSTED = (
+    "not trusted here",
+    "check the address; for a company's own authority set SSL_CERT_FILE to its certificates",
+)
+_OTHER_HOST = "for another host", "check CHATKITTY_API_URL and CHATKITTY_AUTHORIZATION_URL"
+_CLOCK = "check this machine's clock, and the certificate of the server or proxy"
+# By the result of OpenSSL's verification. Source: openssl/x509_vfy.h, X509_V_ERR_*.
+_CERTIFICATES = {
+    9: ("not valid yet", _CLOCK),
+    10: ("expired", _CLOCK),
+    62: _OTHER_HOST,  # HOSTNAME_MISMATCH
+    64: _OTHER_HOST,  # IP_ADDRESS_MISMATCH
+}
+
+
 def _connect_failure(causes: list[BaseException], server: str) -> Unreachable:
-    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
-        return CannotConnect(
-            f"{server} has a certificate that is not trusted here",
-            hint="check the address; for a company's own authority set SSL_CERT_FILE to its certificates",
-        )
+    for cause in causes:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            sentence, hint = _CERTIFICATES.get(cause.verify_code, _NOT_TRUSTED)
+            return CannotConnect(f"{server} has a certificate that is {sentence}", hint=hint)
     if any(isinstance(cause, ssl.SSLError) for cause in causes):
         return NotSent(f"no secure connection could be established to {server}", hint=_CHECK)
     if any(isinstance(cause, socket.gaierror) for cause in causes):

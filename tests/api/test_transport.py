@@ -245,37 +245,92 @@ def test_a_server_that_sends_its_response_too_slowly_times_out() -> None:
         listener.close()
 
 
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificate")
-def test_only_trusted_certificates_are_accepted(
-    tmp_path: Path,
-) -> None:
-    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
-    names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
-    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *names]
-    subprocess.run([*made, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+needs_openssl = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificate")
+
+
+AUTHORITY = """
+[ca]
+default_ca = authority
+[authority]
+database = issued
+serial = serial
+new_certs_dir = .
+default_md = sha256
+policy = subject
+x509_extensions = names
+[subject]
+commonName = supplied
+[names]
+subjectAltName = IP:{address}
+"""
+
+
+@contextmanager
+def secure_server(directory: Path, connections: int, address: str, expires: str) -> Iterator[str]:
+    """Serve this many connections with `cert.pem`, a certificate of its own authority; yield the URL."""
+    (directory / "issued").write_text("")
+    (directory / "serial").write_text("01\n")
+    (directory / "authority").write_text(AUTHORITY.format(address=address))
+    request = [
+        "req",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-subj",
+        "/CN=localhost",
+        "-keyout",
+        "key.pem",
+        "-out",
+        "request",
+    ]
+    dates = ["-startdate", "20200101000000Z", "-enddate", expires]
+    sign = ["ca", "-batch", "-selfsign", "-config", "authority", "-keyfile", "key.pem", *dates]
+    for arguments in (request, [*sign, "-in", "request", "-out", "cert.pem"]):
+        subprocess.run(["openssl", *arguments], cwd=directory, check=True, capture_output=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-    listener = socket.create_server(("127.0.0.1", 0))
+    context.load_cert_chain(directory / "cert.pem", directory / "key.pem")
 
     def answer() -> None:
-        for _ in range(2):
+        for _ in range(connections):
             connection, _ = listener.accept()
             with connection, contextlib.suppress(OSError), context.wrap_socket(connection, server_side=True) as secure:
                 secure.recv(65536)
                 secure.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
 
-    thread = threading.Thread(target=answer)
-    thread.start()
-    script = f"URL = 'https://127.0.0.1:{listener.getsockname()[1]}/'\n{SEND}"
-    try:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=answer)
+        thread.start()
+        try:
+            yield f"https://127.0.0.1:{listener.getsockname()[1]}/"
+        finally:
+            thread.join()
+
+
+@needs_openssl
+def test_only_trusted_certificates_are_accepted(tmp_path: Path) -> None:
+    with secure_server(tmp_path, 2, "127.0.0.1", "20991231000000Z") as url:
+        script = f"URL = {url!r}\n{SEND}"
         said = in_own_process(script)
         assert said.startswith("CannotConnect")
         assert "has a certificate that is not trusted here" in said
         assert "SSL_CERT_FILE" in said
-        assert in_own_process(script, SSL_CERT_FILE=str(certificate)) == "200"
-    finally:
-        thread.join()
-        listener.close()
+        assert in_own_process(script, SSL_CERT_FILE=str(tmp_path / "cert.pem")) == "200"
+
+
+@needs_openssl
+@pytest.mark.parametrize(
+    ("address", "expires", "problem", "hint"),
+    [
+        ("127.0.0.1", "20200102000000Z", "expired", "this machine's clock"),
+        ("127.0.0.2", "20991231000000Z", "for another host", "CHATKITTY_API_URL"),
+    ],
+)
+def test_the_problem_of_a_certificate_is_named(
+    tmp_path: Path, address: str, expires: str, problem: str, hint: str
+) -> None:
+    with secure_server(tmp_path, 1, address, expires) as url:
+        said = in_own_process(f"URL = {url!r}\n{SEND}", SSL_CERT_FILE=str(tmp_path / "cert.pem"))
+        assert f"has a certificate that is {problem}" in said and hint in said
 
 
 def test_nothing_is_sent_after_close() -> None:
