@@ -167,6 +167,11 @@ _SENTENCES: tuple[tuple[type[Exception], type[Unreachable], str, str], ...] = (
 def _as_failure(error: Exception, server: str, timeout_s: float) -> Unreachable:
     if isinstance(error, httpx.ConnectError):
         return _connect_failure(list(_causes(error)), server)
+    if isinstance(error, httpx.ProxyError) and str(error).startswith("407"):
+        return CannotConnect(
+            f"the proxy of this shell asks for credentials (407), so {server} cannot be reached",
+            hint="write user name and password in HTTPS_PROXY, as in http://USER:PASSWORD@HOST:PORT",
+        )
     kind, sentence, hint = next(row[1:] for row in _SENTENCES if isinstance(error, row[0]))
     return kind(f"{server} {sentence.format(timeout_s=timeout_s)}", hint=hint)
 

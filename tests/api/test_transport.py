@@ -187,6 +187,12 @@ def test_a_proxy_from_the_environment_is_used_for_other_hosts_and_never_quoted()
         assert [request.method for request in proxy.requests] == [] or proxy.requests[0].method == "CONNECT"
 
 
+def test_a_proxy_that_asks_for_credentials_is_an_error() -> None:
+    with raw_server(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n") as proxy:
+        said = in_own_process(f"URL = 'https://api.example.invalid/v1'\n{SEND}", HTTPS_PROXY=proxy)
+    assert said.startswith("CannotConnect the proxy of this shell asks for credentials (407)")
+
+
 @pytest.mark.parametrize(
     "environ",
     [{"HTTPS_PROXY": "gopher://me:hunter2@x"}, {"HTTPS_PROXY": "socks5://me:hunter2@x"}, {"SSL_CERT_FILE": "/nowhere"}],
