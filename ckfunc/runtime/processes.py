@@ -147,7 +147,7 @@ def host_command(
         "--permission",
         "--allow-addons",
         "--allow-worker",
-        *(["--allow-net"] if int(node_major()[1:]) > NODE_MAJOR else ()),  # Node 24 has no such permission
+        *(["--allow-net"] if node_major() > NODE_MAJOR else ()),  # Node 24 has no such permission
         *(["--allow-wasi"] if confined else ()),  # WASI can open any file, regardless of --permission
         "--no-experimental-sqlite",  # SQLite can open any file, regardless of --permission
         *(["--allow-inspector"] if inspected or covered else ()),
