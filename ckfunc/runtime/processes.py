@@ -102,7 +102,8 @@ def death(returncode: int) -> str:
         return f"was ended by signal {-returncode}"
 
 
-PROGRAMS = (Path(__file__).parent / "node").resolve()
+# Resolved through a file, because an installer such as uv may link each file to its cache.
+PROGRAMS = (Path(__file__).parent / "node" / "host.mjs").resolve().parent
 
 
 @frozen

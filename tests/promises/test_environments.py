@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
+import ckfunc as package
 from ckfunc.base.errors import NoHome
-from ckfunc.base.files import cache_dir
+from ckfunc.base.files import cache_dir, templates
 
 posix = pytest.mark.skipif(os.name != "posix", reason="POSIX alone has HOME, and file names of any bytes")
 
@@ -185,3 +186,23 @@ def test_an_incomplete_installation_is_an_expected_error(
     )
     assert (ran.returncode, ran.stdout) == (1, "")
     assert ran.stderr.startswith(f"error: {said}\nhint: install ckfunc ")
+
+
+@posix
+def test_each_file_of_the_installation_may_be_a_link(local: Path, tmp_path: Path) -> None:
+    root = Path(package.__file__).parent
+    for file in root.rglob("*"):
+        if file.is_file() and file.suffix != ".pyc":
+            link = tmp_path / "linked" / file.relative_to(root.parent)
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(file)
+    (tmp_path / "linked" / "templates").symlink_to(templates())
+    ran = subprocess.run(
+        [sys.executable, "-m", "ckfunc", "invoke", "user.attempted.start_session"],
+        cwd=local,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path / "linked"), *sys.path])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
