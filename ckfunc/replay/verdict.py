@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 from ckfunc.base.frozen import frozen
@@ -212,15 +213,8 @@ def template(texts: Sequence[str]) -> Template | None:
             elif not merged or merged[-1] is not None:
                 merged.append(None)
         parts = merged
-    runs: list[tuple[str, ...]] = []
-    current: list[str] = []
-    for part in parts:
-        if part is None:
-            runs.append(tuple(current))
-            current = []
-        else:
-            current.append(part)
-    return (*runs, tuple(current))
+    gaps = [-1, *(index for index, part in enumerate(parts) if part is None), len(parts)]
+    return tuple(tuple(filter(None, parts[start + 1 : end])) for start, end in pairwise(gaps))
 
 
 def fits(pattern: Template | None, text: str) -> bool:

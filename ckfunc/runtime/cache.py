@@ -215,13 +215,11 @@ def _runtimes(cache: Path) -> Iterator[CacheEntry]:
 
 
 def _is_held(lock: Path) -> bool:
-    if not lock.exists():
-        return False
-    try:
-        with lock_alone(lock) as free:
-            return not free
-    except OSError:
-        return False
+    with contextlib.suppress(OSError):
+        if lock.exists():
+            with lock_alone(lock) as free:
+                return not free
+    return False
 
 
 def _used(directory: Path) -> float:

@@ -123,7 +123,7 @@ class Conversation:
             self._time.now(),
             refusal,
             messages=self._changed_messages(before),
-            runs=self._runs_since(last_run),
+            runs=tuple(chained_runs(self._database, _after(last_run))),
             notifications=self._notifications_since(last_notification, everyone),
             online={user.name: user.presence.online for user in everyone},
             typing=tuple(sorted(user.name for user in everyone if user.id in self._services.typing.user_ids)),
@@ -269,13 +269,6 @@ class Conversation:
         deleted = [said(message, names, deleted=True) for message in before.values() if message.id not in now]
         return tuple(sorted(changed + deleted, key=lambda message: message.id))
 
-    def _runs_since(self, last: int) -> tuple[ChainedRun, ...]:
-        runs = steps.run(invocations.runs(self._database, _after(last), RunFilter())).items[::-1]
-        details = invocations.details(self._database, [run.invocation.id for run in runs])
-        return tuple(
-            ChainedRun(run.type, Ran(run.invocation, detail)) for run, detail in zip(runs, details, strict=True)
-        )
-
     def _notifications_since(self, last: int, everyone: tuple[User, ...]) -> tuple[SentNotification, ...]:
         sent = [
             (notification, user.name)
@@ -296,6 +289,14 @@ def all_channels(database: Database) -> tuple[Channel, ...]:
 def all_messages(database: Database) -> list[Message]:
     """Return the newest messages of all channels, at most 10,000, oldest first."""
     return list(reversed(steps.run(messages.page(database, CursorRequest(Cursor(), _MOST))).items))
+
+
+def chained_runs(database: Database, request: CursorRequest, since: datetime | None = None) -> list[ChainedRun]:
+    """Return runs of all functions with their details, oldest first; only those since a moment, if there is one."""
+    page = steps.run(invocations.runs(database, request, RunFilter()))
+    runs = [run for run in reversed(page.items) if since is None or run.invocation.created_time >= since]
+    details = invocations.details(database, [run.invocation.id for run in runs])
+    return [ChainedRun(run.type, Ran(run.invocation, detail)) for run, detail in zip(runs, details, strict=True)]
 
 
 def begin(

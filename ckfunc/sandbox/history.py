@@ -14,13 +14,12 @@ from ckfunc.base.clock import parse_timestamp, timestamp
 from ckfunc.base.errors import CkfuncError
 from ckfunc.base.secrets import Secret
 from ckfunc.emulator.data_directory import DATABASE
-from ckfunc.emulator.store import application, channels, invocations, notifications, sessions, steps, users
+from ckfunc.emulator.store import application, channels, notifications, sessions, users
 from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.database_file import copied
-from ckfunc.emulator.store.invocations import FunctionRun, RunFilter
 from ckfunc.emulator.store.paging import CursorRequest
 from ckfunc.emulator.store.sessions import Occurrence
-from ckfunc.model.application import ApiCall, InvocationDetail, Status
+from ckfunc.model.application import ApiCall, Status
 from ckfunc.model.chat import Channel, Message
 from ckfunc.model.page import Cursor
 from ckfunc.model.triggers import START_SESSION
@@ -39,8 +38,7 @@ from ckfunc.sandbox.acts import (
     upload_of,
     with_waits,
 )
-from ckfunc.sandbox.conversations import all_channels, all_messages, said, title
-from ckfunc.sandbox.scripts import Ran
+from ckfunc.sandbox.conversations import all_channels, all_messages, chained_runs, said, title
 
 MOST_ROWS = 500
 """The most users, channels and messages of an emulator whose conversation is recorded: all of them become test data."""
@@ -131,10 +129,10 @@ def conversation_since(directory: Path, data: dict[str, Any], since: datetime) -
 class _Calls:
     """Calls of functions. Each explains one change of the data."""
 
-    def __init__(self, runs: Iterable[tuple[FunctionRun, InvocationDetail]]) -> None:
-        self._left = [(run, call) for run, detail in runs for call in detail.calls if 200 <= call.status < 300]
+    def __init__(self, runs: Iterable[ChainedRun]) -> None:
+        self._left = [(run, call) for run in runs for call in run.ran.detail.calls if 200 <= call.status < 300]
 
-    def take(self, method: str, path: str, **body: Any) -> FunctionRun | None:
+    def take(self, method: str, path: str, **body: Any) -> ChainedRun | None:
         """Return the run that made such a call, the first time; None if a client or another program made it."""
         for index, (run, call) in enumerate(self._left):
             if call.method == method and call.path.partition("?")[0] == path and _has(call, body):
@@ -159,7 +157,7 @@ class _HistoryReader:
         self._created = {channel.id: channel.created_time for channel in every_channel}
         self._ids = {user.name: user.id for user in users.first(database, _MOST)}
         self._messages = {message.id: message for message in all_messages(database)}
-        self._runs = self._runs_since()
+        self._runs = chained_runs(database, CursorRequest(Cursor(), _MOST), since)
         self._calls = _Calls(self._runs)
         self._caused: dict[int, int] = {}
         """The runs that created or changed messages, by message."""
@@ -193,17 +191,11 @@ class _HistoryReader:
             before["channels"].append({**plain, "messages": earlier} if earlier else plain)
         return before
 
-    def _runs_since(self) -> list[tuple[FunctionRun, InvocationDetail]]:
-        page = steps.run(invocations.runs(self._database, CursorRequest(Cursor(), _MOST), RunFilter()))
-        runs = [run for run in reversed(page.items) if run.invocation.created_time >= self._since]
-        details = invocations.details(self._database, [run.invocation.id for run in runs])
-        return list(zip(runs, details, strict=True))
-
     # Acts
 
     def _sent(self) -> Iterator[RecordedStep]:
         """Yield the messages of users and of the system, without those of functions."""
-        events = [run.invocation.args for run, _ in self._runs if run.type == _SENT]
+        events = [run.ran.invocation.args for run in self._runs if run.type == _SENT]
         bodies = {
             _id(event, "message", "id"): text
             for event in events
@@ -216,7 +208,7 @@ class _HistoryReader:
             sent = {"type": "FILE"} if message.body is None else {"body": message.body}
             by = self._calls.take("POST", path, **sent)
             if by is not None:
-                self._caused[message.id] = by.invocation.id
+                self._caused[message.id] = by.ran.invocation.id
                 continue
             parent = self._messages.get(message.parent_id or 0)
             if message.file is not None and message.user is not None and parent is None:
@@ -238,15 +230,15 @@ class _HistoryReader:
                 continue
             by = self._calls.take("PATCH", f"/messages/{message.id}")
             if by is not None:
-                self._caused[message.id] = by.invocation.id
+                self._caused[message.id] = by.ran.invocation.id
             elif message.created_time < self._since:  # otherwise, the message is sent with its last text
                 channel = self._names[message.channel_id]
                 yield RecordedStep(edited, Act(Verb.EDITS, message.user.name, channel, text=message.body or ""))
 
     def _events(self) -> Iterator[RecordedStep]:
         """Yield what only functions know of: attempts to connect, custom events, invitations."""
-        for run, _ in self._runs:
-            invocation, event = run.invocation, run.invocation.args
+        for run in self._runs:
+            invocation, event = run.ran.invocation, run.ran.invocation.args
             channel_id = _id(event, "channel", "id")
             if run.type == START_SESSION and isinstance(event.get("username"), str):
                 error = _field(invocation.result, "error", "message") if invocation.status is Status.FAILED else None
@@ -268,7 +260,7 @@ class _HistoryReader:
 
     def _occurred(self) -> Iterator[RecordedStep]:
         occurrences = _read_together(sessions.occurrences(self._database, self._since))
-        started = {str(run.invocation.args.get("username")) for run, _ in self._runs if run.type == START_SESSION}
+        started = {str(run.ran.invocation.args.get("username")) for run in self._runs if run.type == START_SESSION}
         ends = {(occurrence.user, occurrence.time) for occurrence in occurrences if occurrence.kind == "disconnects"}
         open_now = Counter(
             (occurrence.user, occurrence.channel_id) for occurrence in sessions.open_at(self._database, self._since)
@@ -338,8 +330,8 @@ class _HistoryReader:
         """Add runs, messages of functions and notifications to the steps that caused them."""
         of_run: dict[int, RecordedStep] = {step.run_id: step for step in timeline if step.run_id is not None}
         of_message = {step.message_id: step for step in timeline if step.message_id is not None}
-        for run, detail in self._runs:
-            invocation = run.invocation
+        for run in self._runs:
+            invocation = run.ran.invocation
             step = of_run.get(invocation.id)
             if step is None and run.type in _ABOUT_MESSAGES:
                 step = self._cause(run, of_message, of_run)  # None for an event that was triggered by hand
@@ -347,7 +339,7 @@ class _HistoryReader:
                 step = _latest(timeline, invocation.created_time)
             if step is not None:
                 of_run[invocation.id] = step
-                step.runs.append(ChainedRun(run.type, Ran(invocation, detail)))
+                step.runs.append(run)
         for message_id, run_id in self._caused.items():
             message, step = self._messages[message_id], of_run.get(run_id)
             if step is not None:
@@ -366,10 +358,10 @@ class _HistoryReader:
                 step.notifications.append(SentNotification(name, notification.title, notification.body))
 
     def _cause(
-        self, run: FunctionRun, of_message: dict[int, RecordedStep], of_run: dict[int, RecordedStep]
+        self, run: ChainedRun, of_message: dict[int, RecordedStep], of_run: dict[int, RecordedStep]
     ) -> RecordedStep | None:
         """Return the step whose message, or whose function's message, an event is about."""
-        message_id = _id(run.invocation.args, *_ABOUT_MESSAGES[run.type])
+        message_id = _id(run.ran.invocation.args, *_ABOUT_MESSAGES[run.type])
         return of_message.get(message_id) or of_run.get(self._caused.get(message_id, 0))
 
 

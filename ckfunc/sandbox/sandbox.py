@@ -217,9 +217,10 @@ class Sandbox:
         self._emulator.within(lambda services: services.hosts.reset())
 
     def use(self, scripts: Scripts) -> None:
-        """Replace the scripts, and restore the initial data and the seed."""
-        self._scripts = scripts
-        self._set_up()
+        """Replace the scripts if others are in use, and restore the initial data and the seed."""
+        if scripts != self._scripts:
+            self._scripts = scripts
+            self._set_up()
 
     def set_seed(self, seed: Seed | None) -> None:
         """Replace the seed that is added to the initial data of runs. Raises SeedRefused."""

@@ -297,7 +297,7 @@ class Bench:
         self._on_coverage = on_coverage
         self._scripts = scripts
         self._opened = stack
-        self._sandboxes: dict[bool, tuple[Sandbox, Scripts]] = {}
+        self._sandboxes: dict[bool, Sandbox] = {}
         self._planted: dict[bool, Seed] = {}
         self._stopped = False
 
@@ -323,7 +323,7 @@ class Bench:
     def stop(self) -> None:
         """End the running case, from any thread. No further case can run."""
         self._stopped = True
-        for sandbox, _ in list(self._sandboxes.values()):
+        for sandbox in list(self._sandboxes.values()):
             sandbox.stop()
 
     def _plant(self, sandbox: Sandbox, case: Case) -> None:
@@ -336,8 +336,8 @@ class Bench:
         self._planted[case.network] = case.seed
 
     def _sandbox(self, case: Case, scripts: Scripts) -> Sandbox:
-        known = self._sandboxes.get(case.network)
-        if known is None:
+        sandbox = self._sandboxes.get(case.network)
+        if sandbox is None:
             # A fixed time, because code outside of handlers must not see the time of the first case.
             conditions = Conditions(
                 determinism=_determinism(DEFAULT_NOW),
@@ -346,15 +346,12 @@ class Bench:
                 on_coverage=self._on_coverage,
             )
             sandbox = self._opened.enter_context(Sandbox(self._tools, scripts, conditions))
-            self._sandboxes[case.network] = (sandbox, scripts)
+            self._sandboxes[case.network] = sandbox
             if self._stopped:  # during the set-up
                 raise CkfuncError("the tests were stopped")
         else:
-            sandbox = known[0]
             sandbox.reset_hosts()
-            if known[1] != scripts:
-                sandbox.use(scripts)
-        self._sandboxes[case.network] = (sandbox, scripts)
+            sandbox.use(scripts)
         return sandbox
 
 
