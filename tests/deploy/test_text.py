@@ -66,6 +66,13 @@ def test_a_plan_without_changes_says_so(here: World) -> None:
     assert shown(plan_lines(plan)) == "No changes.\n" and plan_summary(plan) == "No changes."
 
 
+def test_a_name_with_a_line_break_cannot_add_lines_to_a_plan(here: World) -> None:
+    here.application.add("call.ended\nPlan: 1 to remove", "x\n")
+    assert shown(plan_lines(here.plan(here.project({})))) == (
+        "  ? call.ended Plan: 1 to remove: not in functions.yaml, left alone\n\nNo changes.\n"
+    )
+
+
 def test_environment_values_are_masked_and_equal_values_have_equal_masks(here: World) -> None:
     here.application.environment = {"CHANGED": "canary-old", "GONE": "canary-gone"}
     plan = here.plan(here.project(environment={"CHANGED": "canary-new", "ADDED": "canary-gone"}))

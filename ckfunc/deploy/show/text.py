@@ -74,7 +74,7 @@ def plan_lines(plan: Plan) -> list[Line]:
             lines += ((Segment("    "), segment) for segment in _source_diff(plan, change))
             lines.append(())
     for entry in plan.unmanaged:
-        name = printable(label(entry.kind, entry.name))
+        name = one_line(label(entry.kind, entry.name))
         lines.append((Segment(f"  {UNMANAGED_SIGN} {name}: not in functions.yaml, left alone", "muted"),))
     lines += warning_lines(plan.warnings)
     if lines and lines[-1]:
@@ -101,7 +101,7 @@ def warning_lines(warnings: tuple[str, ...]) -> Iterator[Line]:
 
 def _change_line(plan: Plan, change: ResourceChange, width: int) -> Line:
     style = change.action.value
-    name = printable(label(change.kind, change.name)).replace("\n", " ")
+    name = one_line(label(change.kind, change.name))
     return (
         Segment(f"  {SIGNS[change.action]} ", style),
         Segment(name.ljust(width), style),
