@@ -111,10 +111,11 @@ def read_document(data: str | bytes) -> Any:
     return document
 
 
-def read_data(data: str, name: str, example: str) -> Any:
+def read_data(data: str, directory: Path, name: str, example: str) -> Any:
     """Read the JSON document of the option `--data`: JSON itself, `@FILE`, or `-` for standard input.
 
-    `name` names the document in errors; `example` is shown in the hint. Raises UsageProblem.
+    A relative FILE is in `directory`. `name` names the document in errors; `example` is shown in the hint. Raises
+    UsageProblem.
     """
     content: str | bytes = data
     usage = "--data @FILE names a JSON file, and --data - reads standard input"
@@ -124,7 +125,7 @@ def read_data(data: str, name: str, example: str) -> Any:
         if data == "-":
             content = sys.stdin.buffer.read()
         elif data.startswith("@"):
-            content = read_file(Path(data[1:]), pipe=True)
+            content = read_file(directory / data[1:], pipe=True)
         return read_document(content)  # as bytes, because shells write files in different encodings
     except OSError as error:
         reason = f"{error.filename}: {error.strerror}"

@@ -220,11 +220,14 @@ def mark_used(path: Path, *, after_s: float = 0.0) -> None:
             os.utime(path)
 
 
-def paths_beginning(text: str) -> list[str]:
-    """Return the paths that begin with a text, as a shell completes them, sorted; directories end with a slash."""
+def paths_beginning(text: str, directory: Path) -> list[str]:
+    """Return the paths that begin with a text, as a shell in `directory` completes them, sorted.
+
+    Those of directories end with a slash.
+    """
     head, slash, beginning = text.rpartition("/")
     try:
-        with os.scandir(f"{head}{slash}" or ".") as entries:
+        with os.scandir(directory / f"{head}{slash}") as entries:
             names = [f"{entry.name}/" if entry.is_dir() else entry.name for entry in entries]
     except OSError:
         return []

@@ -37,14 +37,22 @@ def complete_only(ctx: click.Context, param: click.Parameter, incomplete: str) -
     return [*complete_types(ctx, param, incomplete), *_beginning(["runtime", "settings"], incomplete)]
 
 
-def complete_data(_ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+def complete_data(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
     """Return the files that begin with the text after `@`, each with its `@`; directories end with a slash."""
-    if not incomplete.startswith("@"):
+    return [f"@{name}" for name in complete_files(ctx, incomplete[1:])] if incomplete.startswith("@") else []
+
+
+def complete_files(ctx: click.Context, incomplete: str) -> list[str]:
+    """Return the files in the directory of `-C`, or else the current one, that begin with `incomplete`."""
+    app = ctx.find_root().obj
+    try:
+        directory = Path() if app is None else app.directory
+    except CkfuncError:
         return []
-    files = paths_beginning(incomplete[1:])
+    files = paths_beginning(incomplete, directory)
     if len(files) == 1 and files[0].endswith("/"):
-        files += paths_beginning(files[0])  # otherwise the shell ends the word after the directory
-    return [f"@{name}" for name in files]
+        files += paths_beginning(files[0], directory)  # otherwise the shell ends the word after the directory
+    return files
 
 
 def complete_locked(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:

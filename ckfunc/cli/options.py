@@ -11,13 +11,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial, update_wrapper
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 import click
 
 from ckfunc.base.files import templates
-from ckfunc.cli.completion import complete_channels, complete_only, complete_targets, complete_types
+from ckfunc.cli.completion import complete_channels, complete_files, complete_only, complete_targets, complete_types
 from ckfunc.emulator.data_directory import KEPT_INVOCATIONS
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 F = TypeVar("F", bound=Callable[..., Any])
 Complete: TypeAlias = Callable[[click.Context, click.Parameter, str], list[str]]
@@ -31,6 +34,15 @@ class NamedPath(click.Path):
         if value == "":
             self.fail("the path is empty", param, ctx)
         return super().convert(value, param, ctx)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Return the files in the directory of `-C`. Without it, the shell completes paths by itself."""
+        items = super().shell_complete(ctx, param, incomplete)
+        app = ctx.find_root().obj
+        if app is None or app.settings.directory is None or param.name == "common_directory":
+            return items
+        item = type(items[0])  # not imported, because only completions need it
+        return [item(name) for name in complete_files(ctx, incomplete)]
 
 
 PATH = NamedPath(path_type=Path)

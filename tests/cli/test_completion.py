@@ -55,6 +55,13 @@ def test_commands_types_and_targets_are_completed(offered: Offered) -> None:
     assert offered("deploy", "--max-failures", "0") == ["0%", "0.5%"]
 
 
+def test_paths_are_completed_in_the_directory_of_the_command(offered: Offered, project: Path) -> None:
+    (project / "event.json").write_text("{}")
+    assert offered("invoke", TYPE, "--event", "eve") == ["event.json"]
+    assert offered("trigger", TYPE, "--data", "@eve") == ["@event.json"]
+    assert offered("test", "functions.y") == ["functions.yaml"]
+
+
 def test_completion_works_with_an_invalid_manifest_or_unknown_command(offered: Offered, project: Path) -> None:
     (project / "functions.yaml").write_text("functions: [")
     assert len(offered("versions", "")) == len(TRIGGERS)

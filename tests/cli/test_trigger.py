@@ -12,13 +12,13 @@ from ckfunc.base.errors import UsageProblem
 from ckfunc.cli.commands.trigger import event_from
 
 EVENT = '{"username": "jané"}'
-READ = "from ckfunc.cli.commands.trigger import event_from; print(ascii(event_from('-')))"
+READ = "from ckfunc.cli.commands.trigger import event_from; print(ascii(event_from('-', None)))"
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
 def test_an_event_may_use_any_utf_encoding_in_any_locale(encoding: str, tmp_path: Path) -> None:
     (tmp_path / "event.json").write_bytes(EVENT.encode(encoding))
-    assert event_from(f"@{tmp_path / 'event.json'}") == {"username": "jané"}
+    assert event_from("@event.json", tmp_path) == {"username": "jané"}
     piped = subprocess.run(
         [sys.executable, "-X", "utf8=0", "-c", READ],
         input=EVENT.encode(encoding),
@@ -55,7 +55,7 @@ def test_an_event_may_use_any_utf_encoding_in_any_locale(encoding: str, tmp_path
 )
 def test_invalid_event_data_is_a_usage_error(data: str, problem: str) -> None:
     with pytest.raises(UsageProblem) as raised:
-        event_from(data)
+        event_from(data, Path())
     assert raised.value.message.startswith(problem)
     assert raised.value.hint
 
@@ -63,8 +63,8 @@ def test_invalid_event_data_is_a_usage_error(data: str, problem: str) -> None:
 def test_undecodable_event_data_is_a_usage_error(tmp_path: Path) -> None:
     (tmp_path / "event.json").write_bytes(b'{"a": "\xff"}')
     with pytest.raises(UsageProblem, match=r"is not JSON: it is not UTF-8 \(byte 7\)"):
-        event_from(f"@{tmp_path / 'event.json'}")
+        event_from(f"@{tmp_path / 'event.json'}", tmp_path)
 
 
 def test_an_event_without_data_has_no_fields() -> None:
-    assert event_from(None) == {}
+    assert event_from(None, Path()) == {}

@@ -30,7 +30,7 @@ def api(app: App, method: str, path: str, data: str | None, paginate: bool, yes:
     path = checked_path(path)
     if paginate and (method != "GET" or data is not None):
         raise UsageProblem("--paginate only works with GET", hint="for example, `ckfunc api GET /v1/users --paginate`")
-    body = None if data is None else read_data(data, "body", '{"name": "jane"}')
+    body = None if data is None else read_data(data, app.directory, "body", '{"name": "jane"}')
     if method != "GET":
         _, target = app.place()
         question, hint = f"Send {method} {path} to {target.name}?", "rerun with --yes to send the request"

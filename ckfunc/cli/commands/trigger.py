@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from ckfunc.base.documents import read_data
@@ -32,7 +33,7 @@ def trigger(app: App, trigger_type: str, data: str | None) -> int:
     """
     from ckfunc.api.emulator import trigger as fire
 
-    event = event_from(data)
+    event = event_from(data, app.directory)
     if not app.target().emulator:
         raise CkfuncError(
             f"target {app.target().name!r} is the real platform, which fires its events itself",
@@ -49,11 +50,11 @@ def trigger(app: App, trigger_type: str, data: str | None) -> int:
     return EXIT_FAILED if run is not None and read_invocation(run).status is Status.FAILED else EXIT_OK
 
 
-def event_from(data: str | None) -> dict[str, Any]:
-    """Return the event of `--data`, by default an empty one. Raises UsageProblem."""
+def event_from(data: str | None, directory: Path) -> dict[str, Any]:
+    """Return the event of `--data`, by default an empty one; a file is relative to `directory`. Raises UsageProblem."""
     if data is None:
         return {}
-    event = read_data(data, "event", _EXAMPLE)
+    event = read_data(data, directory, "event", _EXAMPLE)
     if not isinstance(event, dict):
         raise UsageProblem("--data is not a JSON object", hint=f"for example --data '{_EXAMPLE}'")
     return event
