@@ -9,8 +9,8 @@ import _thread
 import signal
 import sys
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType, SimpleNamespace
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,7 @@ EXIT_INTERRUPTED = 130
 AGAIN_S = 0.05
 """Delay before a lost KeyboardInterrupt is raised again."""
 
-_state = SimpleNamespace(interrupted=False)
+_state = SimpleNamespace(interrupted=False, ended=False)
 
 
 def catch_interrupts() -> None:
@@ -89,6 +89,28 @@ def wait_for_interrupt(
                     break
         finally:
             on_end()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """End the block, and nothing else, when the end of the process is requested by another signal than Ctrl-C.
+
+    The block is interrupted as by Ctrl-C. Call it on the main thread.
+    """
+
+    def end(number: int, frame: FrameType | None) -> None:
+        _state.ended = True
+        _on_interrupt(number, frame)
+
+    before = {number: signal.signal(number, end) for number in _end_signals()[1:]}
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not _state.ended:
+            raise
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

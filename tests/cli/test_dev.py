@@ -187,7 +187,7 @@ def test_raw_terminal_mode_returns_after_suspension_and_ends_on_a_signal(project
             assert time.monotonic() < until
             time.sleep(0.05)
         process.send_signal(number)
-        assert process.wait(timeout=30) == -number
+        assert process.wait(timeout=30) == 0
         assert termios.tcgetattr(theirs) == before
     finally:
         process.kill()
@@ -301,3 +301,16 @@ def test_the_open_option_opens_the_dashboard_in_the_browser(
             assert time.monotonic() < until
             time.sleep(0.02)
     assert opened.read_text() == f"{url}/\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="processes cannot be sent signals on Windows")
+@pytest.mark.parametrize("name", ["SIGTERM", pytest.param("SIGHUP", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("command", ["dev", pytest.param("watch", marks=pytest.mark.slow)])
+def test_a_signal_ends_dev_and_watch_cleanly(project: Path, command: str, name: str) -> None:
+    port = ["--port", "0"] if command == "dev" else []
+    with in_pipe("-C", project, "--target", "local", command, *port) as running:
+        running.until(rf"{re.escape(TYPE)}.* created")
+        assert (project / ".ckfunc/emulator/address.json").exists()
+        running.process.send_signal(signal.Signals[name])
+        assert running.process.wait(timeout=30) == 0
+    assert not (project / ".ckfunc/emulator/address.json").exists()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, CkfuncError, UsageProblem
+from ckfunc.base.interrupts import ended_by_signals
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_types
 from ckfunc.cli.options import argument, command, flag, format_option
@@ -36,23 +37,24 @@ def check(app: App, types: tuple[str, ...], watch: bool) -> int:
 
 
 def _watch(app: App, types: Sequence[str]) -> int:
-    """Check now and after every change, until interrupted."""
+    """Check now and after every change, until a signal ends it."""
     from ckfunc.check.project import rechecks
 
     output = app.output
     output.talk(("watching ", "title"), "the project's scripts; press Ctrl-C to stop")
-    for recheck in rechecks(lambda: app.check(types), app.root(), app.settings.target, app.clock):
-        if isinstance(recheck, CkfuncError):
-            output.failure(recheck)
-            continue
-        output.warn(*recheck.new_warnings)
-        if output.settings.json:
-            output.record([problem.to_json() for problem in recheck.checked.problems])
-            continue
-        output.lines(recheck.checked.lines(output.width()))
-        output.flush()
-        time = f"{app.clock.now().astimezone():%H:%M:%S}  "
-        output.talk((time, "muted"), *recheck.checked.summary_line(recheck.took_s))
+    with ended_by_signals():
+        for recheck in rechecks(lambda: app.check(types), app.root(), app.settings.target, app.clock):
+            if isinstance(recheck, CkfuncError):
+                output.failure(recheck)
+                continue
+            output.warn(*recheck.new_warnings)
+            if output.settings.json:
+                output.record([problem.to_json() for problem in recheck.checked.problems])
+                continue
+            output.lines(recheck.checked.lines(output.width()))
+            output.flush()
+            time = f"{app.clock.now().astimezone():%H:%M:%S}  "
+            output.talk((time, "muted"), *recheck.checked.summary_line(recheck.took_s))
     return EXIT_OK
 
 

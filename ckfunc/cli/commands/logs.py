@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
 from ckfunc.base.errors import UsageProblem
-from ckfunc.base.interrupts import require_uninterrupted
+from ckfunc.base.interrupts import ended_by_signals, require_uninterrupted
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_types
 from ckfunc.cli.options import argument, choice, command, flag, integer, option
@@ -108,9 +108,10 @@ def _follow(app: App, types: Collection[str], limit: int | None, row_filter: Fil
         require_uninterrupted()
         app.output.require_reader()
 
-    for item in following(client, types, clock=CheckedClock(app.clock, check), limit=limit, row_filter=row_filter):
-        print_item(app.output, item, stacks=stacks)
-        app.output.flush()
+    with ended_by_signals():
+        for item in following(client, types, clock=CheckedClock(app.clock, check), limit=limit, row_filter=row_filter):
+            print_item(app.output, item, stacks=stacks)
+            app.output.flush()
 
 
 def _print_whole(app: App, ids: Sequence[int]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK
+from ckfunc.base.interrupts import ended_by_signals
 from ckfunc.base.text import counted
 from ckfunc.cli.app import App
 from ckfunc.cli.commands.logs import print_item, stacks_of
@@ -44,7 +45,7 @@ def watch_project(
     allow_removals: bool = False,
     quit_on: threading.Event | None = None,
 ) -> int:
-    """Deploy now and after every change, until interrupted, or until `quit_on` is set; return the exit code.
+    """Deploy now and after every change, until a signal ends it, or until `quit_on` is set; return the exit code.
 
     A protected target needs one confirmation, before anything is deployed: it covers every deploy of the watch. Raises
     NeedsYes.
@@ -69,7 +70,8 @@ def watch_project(
 
     log = WatchLog(show, app.output.require_reader, app.output.failure) if logs else None
     app.workspace.node.warm_up()
-    watcher.run(client, log, Stop(quit_on))
+    with ended_by_signals():
+        watcher.run(client, log, Stop(quit_on))
     return EXIT_OK
 
 
