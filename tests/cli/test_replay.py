@@ -18,6 +18,7 @@ from support.loopback import Reply, serve
 from support.recorded import Recorded, recorded, rows_of
 
 from ckfunc.cli.app import App
+from ckfunc.deploy.gates import GateOutcome
 from ckfunc.model.triggers import TRIGGERS
 from ckfunc.replay.target import Replayed, replay_functions
 from ckfunc.replay.verdict import ReplayVerdict
@@ -171,9 +172,10 @@ def test_regressions_are_found_for_every_trigger_type_with_a_sample(at: Any) -> 
         assert places[2] == {("calls", "GET /users")}
         assert places[3] == {("status",), ("result",), ("error",)}
     assert not found.ok
-    assert f"{TYPE}: result.is differs in 1 of 4" in found.details
-    assert len(found.details) == 17 * 5
-    assert found.summary.startswith("68 replayed, 17 equal, 51 different: user.attempted.start_session, ")
+    outcome = found.gate_outcome
+    assert f"{TYPE}: result.is differs in 1 of 4" in outcome.details
+    assert len(outcome.details) == 17 * 5
+    assert outcome.summary.startswith("68 replayed, 17 equal, 51 different: user.attempted.start_session, ")
 
 
 def test_undeployed_and_unselected_functions_are_not_replayed(at: Any) -> None:
@@ -184,7 +186,7 @@ def test_undeployed_and_unselected_functions_are_not_replayed(at: Any) -> None:
         every, some = replayed(app), replayed(app, types=["call.ended", TYPE], last=5)
     assert set(every.replays) == set(types[:2])
     assert set(some.replays) == {TYPE}
-    assert (some.ok, some.summary, some.details) == (True, "1 replayed, 1 equal, 0 different", [])
+    assert some.gate_outcome == GateOutcome(True, "1 replayed, 1 equal, 0 different", [])
 
 
 KINDS = ("none", "result", "call", "throw")
