@@ -67,8 +67,7 @@ class Session:
 
         `subject` names the resource in errors.
         """
-        answer = self._authorized("GET", path + _query(query), {})
-        return self._document(answer, "GET", subject)
+        return self.control("GET", path, subject, query=query)
 
     def write(
         self, method: str, path: str, body: Any, subject: str, *, secrets: Collection[Secret] = (), respell: bool = True
@@ -101,19 +100,15 @@ class Session:
         timeout_s: float | None = None,
     ) -> Any:
         """Call a control endpoint of the emulator and return the JSON of the response; nothing is respelled."""
-        headers = {} if body is None else {"content-type": JSON}
-        data = None if body is None else _encoded(body)
-        answer = self._authorized(method, path + _query(query), headers, data, timeout_s)
-        return self._document(answer, method, subject)
+        address = f"{path}?{urlencode(query)}" if query else path
+        return self._document(self._authorized(method, address, body, timeout_s=timeout_s), method, subject)
 
     def call(self, method: str, path: str, body: Any = None, *, secrets: Collection[Secret] = ()) -> Any:
         """Send a request unchanged and return the JSON of the response: text if it is not JSON, None if it is empty.
 
         `secrets` are values in the body to hide in errors.
         """
-        headers = {} if body is None else {"content-type": MERGE_PATCH if method == "PATCH" else JSON}
-        data = None if body is None else _encoded(body)
-        answer = self._authorized(method, path, headers, data)
+        answer = self._authorized(method, path, body, MERGE_PATCH if method == "PATCH" else JSON)
         hidden = (*secrets, *self.secrets())
         if not answer.ok:
             raise failure(answer, method, path, self.server, hidden)
@@ -170,21 +165,19 @@ class Session:
         return place(self.connection.api_url)
 
     def _write(self, method: str, path: str, body: Any, dialect: Dialect, respell: bool) -> Answer:
-        data = _encoded(spelled(body, dialect) if respell else body)
-        return self._authorized(method, path, {"content-type": dialect.media_type}, data)
+        return self._authorized(method, path, spelled(body, dialect) if respell else body, dialect.media_type)
 
     def _authorized(
-        self,
-        method: str,
-        path: str,
-        headers: Mapping[str, str],
-        body: bytes | None = None,
-        timeout_s: float | None = None,
+        self, method: str, path: str, body: Any = None, media_type: str = JSON, *, timeout_s: float | None = None
     ) -> Answer:
+        """Send a request, with a body as JSON unless that is None, and return its response."""
+        content = {} if body is None else {"content-type": media_type}
+        data = None if body is None else json.dumps(body, separators=(",", ":")).encode()
+
         def send(connection: Connection, token: Secret) -> Answer:
-            complete = {"accept": JSON, "authorization": f"Bearer {token.reveal()}", **headers}
+            headers = {"accept": JSON, "authorization": f"Bearer {token.reveal()}", **content}
             url = connection.api_url + path
-            request = Request(method, url, complete, body, may_repeat(method), timeout_s)
+            request = Request(method, url, headers, data, may_repeat(method), timeout_s)
             return self._sender.send(request, partial(self._has_moved, connection))
 
         while True:
@@ -310,14 +303,6 @@ class Auth:
             hint="check CHATKITTY_CLIENT_ID and CHATKITTY_CLIENT_SECRET, and that the client was not deleted",
             status=answer.status,
         )
-
-
-def _query(query: Mapping[str, object] | None) -> str:
-    return f"?{urlencode(query)}" if query else ""
-
-
-def _encoded(document: Any) -> bytes:
-    return json.dumps(document, separators=(",", ":")).encode()
 
 
 def _lifetime_s(value: Any) -> float:

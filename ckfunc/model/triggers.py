@@ -11,7 +11,7 @@ from typing import Any
 
 from ckfunc.base.errors import UsageProblem
 from ckfunc.base.frozen import frozen
-from ckfunc.base.text import digest, nearest
+from ckfunc.base.text import did_you_mean, digest
 
 _LONGEST = 100
 # Source: https://learn.microsoft.com/windows/win32/fileio/naming-a-file
@@ -135,8 +135,8 @@ class NoSuchFunction(UsageProblem):
 
     def __init__(self, trigger_type: str, known: Collection[str], sections: Collection[str] = ()) -> None:
         hints = [f"`ckfunc new {trigger_type}` adds one"] if trigger_type in BY_TYPE or not known else []
-        if not hints and (close := nearest(trigger_type, [*known, *sections])):
-            hints = [f"did you mean {close}?"]
+        if not hints and (meant := did_you_mean(trigger_type, [*known, *sections])):
+            hints = [meant]
         else:
             hints += [f"it has: {', '.join(known)}"] if known else []
             hints += [f"sections are: {', '.join(sections)}"] if sections else []

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ckfunc.base.errors import CkfuncError, UsageProblem
 from ckfunc.base.files import read_file
-from ckfunc.base.text import nearest
+from ckfunc.base.text import did_you_mean
 from ckfunc.manifest.definition import FUNCTION_TYPE, fits
 from ckfunc.manifest.edit import add_function
 from ckfunc.model.triggers import BY_TYPE, Trigger, event_type, file_stem
@@ -84,8 +84,7 @@ def handler_path(trigger: Trigger) -> str:
 def type_warnings(trigger_type: str) -> Iterator[str]:
     """Yield a warning about a trigger type that ckfunc does not know."""
     if trigger_type not in BY_TYPE:
-        close = nearest(trigger_type, BY_TYPE)
-        advice = f"did you mean {close}?" if close else "ckfunc does not know this type, but the platform may"
+        advice = did_you_mean(trigger_type, BY_TYPE) or "ckfunc does not know this type, but the platform may"
         yield f"unknown trigger type {trigger_type!r} ({advice})"
 
 

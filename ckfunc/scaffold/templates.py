@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ckfunc.base.errors import UsageProblem
 from ckfunc.base.files import templates
-from ckfunc.base.text import nearest
+from ckfunc.base.text import did_you_mean
 from ckfunc.model.job import Seed
 from ckfunc.model.triggers import BY_TYPE, Trigger
 from ckfunc.wire.jobs import read_seed
@@ -52,8 +52,7 @@ def known_trigger(trigger_type: str) -> Trigger:
     """Return the trigger of this type. Raises UsageProblem, with the nearest known type as a hint."""
     if trigger := BY_TYPE.get(trigger_type):
         return trigger
-    near = nearest(trigger_type, BY_TYPE)
-    hint = f"did you mean {near}?" if near else f"known types: {', '.join(sorted(BY_TYPE))}"
+    hint = did_you_mean(trigger_type, BY_TYPE) or f"known types: {', '.join(sorted(BY_TYPE))}"
     raise UsageProblem(f"{trigger_type!r} is not a trigger type that ckfunc knows", hint=hint)
 
 
