@@ -11,6 +11,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import field
+from functools import cache
 from pathlib import Path
 from typing import TypeAlias
 
@@ -153,18 +154,14 @@ class Graph:
     absent: frozenset[str] = frozenset()
 
 
-class Files:
-    """The files of a project on disk, each read once."""
+def reader_of(root: Path) -> Reader:
+    """Return a reader of the files of a project on disk, which reads each file once. Newlines become `\\n`."""
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
-        self._read: dict[str, str | Complaint | None] = {}
+    @cache
+    def read(path: str) -> str | Complaint | None:
+        return read_script(root, path) if (root / path).is_file() else None
 
-    def __call__(self, path: str) -> str | Complaint | None:
-        """Return a file's text with `\\n` newlines; see `Reader`."""
-        if path not in self._read:
-            self._read[path] = read_script(self._root, path) if (self._root / path).is_file() else None
-        return self._read[path]
+    return read
 
 
 class Tree:

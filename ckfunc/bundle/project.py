@@ -18,7 +18,7 @@ from ckfunc.base.frozen import frozen
 from ckfunc.base.secrets import Secret
 from ckfunc.base.text import digest
 from ckfunc.bundle.cache import Bundle, BundleCache, BundleInput, bundle_key
-from ckfunc.bundle.graph import Files, Graph, Reader, Tree
+from ckfunc.bundle.graph import Graph, Reader, Tree, reader_of
 from ckfunc.bundle.source_map import SourceMap
 from ckfunc.manifest.project import find_target, load, managed_packages
 from ckfunc.manifest.sources import UNRESOLVED, merge_conflicts
@@ -68,7 +68,7 @@ class Bundler:
         A script that imports no local file stays unchanged, after a scan of its text. Raises InvalidModules with all
         errors and unresolved conflicts, NoBundler, and the errors of installing esbuild.
         """
-        tree, scripts = Tree(Files(project.root)), _scripts(project)
+        tree, scripts = Tree(reader_of(project.root)), _scripts(project)
         graphs = {
             key: tree.graph(script.path, script.text)
             for key, script in scripts.items()

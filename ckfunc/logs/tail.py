@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from ckfunc.logs.entries import Filter
+from ckfunc.logs.entries import EVERY, Filter
 from ckfunc.model.application import Function, Invocation, Status
 from ckfunc.model.page import Page
 
@@ -183,7 +183,8 @@ class Tail:
         self._forget()
         rows: dict[int, Invocation] = {}
         rows_read = 0
-        for window in self._listing.windows(self._first_size(limit, row_filter)):
+        few = limit is not None and replace(row_filter, since=None) == EVERY
+        for window in self._listing.windows(min(max(limit or 0, PROBE), PAGE) if few else PAGE):
             if not rows_read:
                 self._mark_all_seen(window)
             for position, row in enumerate(window, rows_read):
@@ -201,14 +202,6 @@ class Tail:
                 self.left_off = enough and (more or not (too_old or rows_read >= self._listing.total))
                 break
         return [rows[row_id] for row_id in sorted(rows)]
-
-    @staticmethod
-    def _first_size(limit: int | None, row_filter: Filter) -> int:
-        if limit is None or any(
-            condition is not None for condition in (row_filter.status, row_filter.version, row_filter.until)
-        ):
-            return PAGE
-        return min(max(limit, PROBE), PAGE)
 
     def _mark_all_seen(self, window: list[Invocation]) -> None:
         self._floor = window[-1].id

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, Protocol, TypeAlias, cast
 
@@ -212,12 +213,14 @@ class _PipeLink:
     def __init__(self, launch: HostLaunch) -> None:
         self._loop = asyncio.get_running_loop()
         self._tail = _Tail(launch.on_output)
-        self._on_data = launch.on_data
-        self._on_end = launch.on_end
         self._queue: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self.process = launch.start(0, 1, stdin=subprocess.PIPE)
         self._errors_ended = asyncio.Event()
-        targets = (self._read, self._read_errors, self._send)
+        targets = (
+            partial(self._read, self.process.stdout, launch.on_data, launch.on_end),
+            partial(self._read, self.process.stderr, partial(self._tail.take, 2), self._errors_ended.set),
+            self._send,
+        )
         self._threads = [threading.Thread(target=target, daemon=True) for target in targets]
         for thread in self._threads:
             thread.start()
@@ -238,19 +241,11 @@ class _PipeLink:
         for thread in self._threads:  # all end as soon as the process has ended
             thread.join()
 
-    def _read(self) -> None:
-        stream: Any = self.process.stdout
+    def _read(self, stream: Any, on_data: Callable[[bytes], None], on_end: Callable[[], None]) -> None:
         with contextlib.suppress(OSError, ValueError), stream:
             while data := stream.read1(_CHUNK):
-                self._tell(self._on_data, data)
-        self._tell(self._on_end)
-
-    def _read_errors(self) -> None:
-        stream: Any = self.process.stderr
-        with contextlib.suppress(OSError, ValueError), stream:
-            while data := stream.read1(_CHUNK):
-                self._tell(self._tail.take, 2, data)
-        self._tell(self._errors_ended.set)
+                self._tell(on_data, data)
+        self._tell(on_end)
 
     def _send(self) -> None:
         stream: Any = self.process.stdin

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from ckfunc.api.client import Client
 from ckfunc.base.clock import Clock
@@ -155,35 +154,23 @@ class AdditionMaker:
         """Return the test file for conversations. Raises UsageProblem and LeadsOutside."""
         return self.file_for(CONVERSATIONS)
 
-    def begin_recording(self, file: CaseFile, data: Path, clock: Clock) -> Recording:
-        """Check that a recording can be added to a file, and begin it. Raises what its addition would raise."""
+    def begin_recording(self, file: CaseFile, data: Path, clock: Clock) -> Callable[[], Addition]:
+        """Check that a recording can be added to a file, and record what happens on the emulator with data in `data`.
+
+        The returned function waits for running functions, and returns the addition. It raises CannotRecord, and this
+        method what the addition would raise.
+        """
         require_addable(file, scope_of(self.project), name=self.name)
-        before = data_of(data)
-        return Recording(self, file, data, clock, before, clock.now())
+        before, start = data_of(data), clock.now()
+
+        def finish() -> Addition:
+            while (conversation := conversation_since(data, before, start)).running:  # each run has a time limit
+                clock.sleep(0.1)
+            return self.of_conversation(conversation, file, start, f"conversation of {start:%Y-%m-%d %H:%M}")
+
+        return finish
 
     def file_for(self, name: str) -> CaseFile:
         """Return the test file for a trigger type, or for CONVERSATIONS. Raises UsageProblem and LeadsOutside."""
         path = self.place(test_file(self.project.root, name, self.file))
         return CaseFile(path, self.project.root, shown_path(path))
-
-
-@frozen
-class Recording:
-    """A recording of what happens on the emulator with data in `data`, which were `before` at `start`."""
-
-    maker: AdditionMaker
-    file: CaseFile
-    data: Path
-    clock: Clock
-    before: dict[str, Any]
-    start: datetime
-
-    def finish(self) -> Addition:
-        """Wait for running functions, and return the addition. Raises CannotRecord."""
-        conversation = conversation_since(self.data, self.before, self.start)
-        while conversation.running:  # each run has a time limit
-            self.clock.sleep(0.1)
-            conversation = conversation_since(self.data, self.before, self.start)
-        return self.maker.of_conversation(
-            conversation, self.file, self.start, f"conversation of {self.start:%Y-%m-%d %H:%M}"
-        )

@@ -15,7 +15,7 @@ from ckfunc.base.files import read_checked
 from ckfunc.bundle import esbuild
 from ckfunc.bundle.build import build
 from ckfunc.bundle.cache import BundleInput
-from ckfunc.bundle.graph import Files, Tree
+from ckfunc.bundle.graph import Tree, reader_of
 from ckfunc.bundle.project import Bundler
 from ckfunc.model.execution import Compiled
 from ckfunc.model.project import Script
@@ -115,10 +115,10 @@ def test_every_version_of_python_gives_the_same_bytes(make: Make, bundler: Bundl
     script.write_text(
         "import sys\nfrom pathlib import Path\n"
         "from ckfunc.bundle.build import build\nfrom ckfunc.bundle.cache import BundleInput\n"
-        "from ckfunc.bundle.graph import Files, Tree\n"
+        "from ckfunc.bundle.graph import Tree, reader_of\n"
         "root, program = map(Path, sys.argv[1:])\n"
         "source = (root / 'handlers/start.ts').read_text()\n"
-        "graph = Tree(Files(root)).graph('handlers/start.ts', source)\n"
+        "graph = Tree(reader_of(root)).graph('handlers/start.ts', source)\n"
         "(made,) = build(program, [BundleInput('handlers/start.ts', source, True, graph)])\n"
         "sys.stdout.buffer.write(made.text.encode())\n"
     )
@@ -161,7 +161,7 @@ def test_a_bundle_does_not_depend_on_the_others(make: Make, bundler: Bundler) ->
     project = make(files)
     together = bundler.project(project)
     program = esbuild.executable(bundler.cache)
-    tree = Tree(Files(project.root))
+    tree = Tree(reader_of(project.root))
     assert len(together.functions or ()) == 5
     for function in together.functions or ():
         path = function.handler.path

@@ -158,9 +158,9 @@ def record(app: App, name: str | None, file: Path | None, yes: bool) -> int:
     if not (yes or app.output.interactive):
         problem = "confirmation is required, but there is no terminal; nothing was recorded"
         raise NeedsYes(problem, hint="rerun with --yes")
-    recording = maker.begin_recording(case_file, app.emulator_data, app.clock)
+    finish = maker.begin_recording(case_file, app.emulator_data, app.clock)
     wait_for_interrupt(lambda: app.output.talk(("Recording.", "title"), " Press Ctrl-C to finish."))
-    return _offer(app, maker.project, recording.finish(), yes=yes)
+    return _offer(app, maker.project, finish(), yes=yes)
 
 
 def _maker(app: App, file: Path | None, name: str | None) -> AdditionMaker:
