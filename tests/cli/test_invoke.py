@@ -409,3 +409,20 @@ def test_a_debugger_port_in_use_is_reported(ckfunc: Ckfunc, local: Path) -> None
         ran = ckfunc("-C", local, "invoke", START, "--inspect", str(port))
     assert ran.code == 1
     assert f"127.0.0.1:{port}" in ran.err
+
+
+def test_output_of_a_worker_that_is_still_writing_when_the_handler_returns_is_printed(
+    ckfunc: Ckfunc, local: Path
+) -> None:
+    write(
+        local,
+        "import { Worker } from 'node:worker_threads';\n"
+        "const source = `const fs = require('node:fs'); const end = Date.now() + 200; while (Date.now() < end);\n"
+        "require('node:worker_threads').parentPort.on('message', (text) => {\n"
+        "  fs.write(1, 'written ' + text + '\\\\n', () => 0); console.log('logged ' + text); })`;\n"
+        "const worker = new Worker(source, { eval: true });\nworker.unref();\n"
+        "export async function handleEvent() { worker.postMessage('late'); return 'ok'; }\n",
+    )
+    ran = ckfunc("-C", local, "invoke", START)
+    assert ran.code == 0, ran.err
+    assert "written late" in ran.out and "logged late" in ran.out

@@ -12,6 +12,8 @@ import { beAnyMachine, formatDeterministically } from './machine.mjs';
 
 const PATIENT_READS = 10_000; // then the clock advances, so that loops waiting for it end
 const LONGEST_WAIT_MS = 1000;
+const LONGEST_WORK_MS = 1000; // the time limit for workers to become idle
+const WORK_MS = 10;
 const RealDate = Date;
 const realTimeout = setTimeout;
 const realImmediate = setImmediate;
@@ -223,11 +225,34 @@ export function countRequests(current) {
 
 const turn = () => new Promise((resolve) => { realImmediate(resolve); });
 
-/** Wait for requests that the run did not await, and for those that they cause. */
+const workers = new Set(); // those that have not ended
+process.on('worker', (worker) => {
+  workers.add(worker);
+  worker.once('exit', () => workers.delete(worker));
+});
+
+/** Wait until the workers of handlers are idle: loggers write from a worker, which may still be starting. */
+async function workersIdle() {
+  const until = realUptime() + LONGEST_WORK_MS / 1000;
+  const before = new Map();
+  for (let idle = 0; idle < 5 && workers.size && realUptime() < until;) {
+    await new Promise((resolve) => { realTimeout(resolve, WORK_MS); });
+    let busy = false;
+    for (const worker of workers) {
+      const now = worker.performance.eventLoopUtilization().idle;
+      if (!(now - before.get(worker) > WORK_MS / 2)) busy = true;
+      before.set(worker, now);
+    }
+    idle = busy ? 0 : idle + 1;
+  }
+}
+
+/** Wait for requests that the run did not await, for those that they cause, and for workers. */
 export async function quiet(determinism) {
   const until = realUptime() + LONGEST_WAIT_MS / 1000;
   for (let idle = 0; idle < 4 && realUptime() < until;) {
     await (determinism.open ? new Promise((resolve) => { realTimeout(resolve, 1); }) : turn());
     idle = determinism.open ? 0 : idle + 1;
   }
+  if (workers.size) await workersIdle();
 }
