@@ -294,6 +294,38 @@ def test_relative_paths_that_are_no_part_of_a_computed_name_are_not_imported(com
     assert [imported.name for imported in result.imports] == ["./b", "./c", "./d"]
 
 
+@pytest.mark.parametrize(
+    ("source", "names"),
+    [
+        ("const p = './a';\nexport const b = () => import(p);", ["./a"]),
+        ("const p = './a', q = () => require(p);", ["./a"]),
+        ("let p = './a';\np = 'ms';\nexport const b = () => import(p);", []),
+        ("const p = './a';\nexport const b = (p) => import(p);", []),
+        ("let p = './a';\n[p] = ['ms'];\nexport const b = () => import(p);", []),
+        ("const p = 'ms';\nexport const b = () => import(p);", []),
+        ("const p = './a';\nexport const b = () => import(p).catch(() => 1);", ["./a"]),
+    ],
+)
+def test_a_path_in_a_constant_is_an_import(compiler, source, names):
+    (result,) = compiler.compile([("handlers/a.ts", source)])
+    assert [each.name for each in result.imports] == names
+    assert [each.guarded for each in result.imports] == ["catch" in source for _ in names]
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("read(new URL('./a.json', import.meta.url));", "./a.json does not exist where the script runs"),
+        ("try { read(new URL('./a.json', import.meta.url)); } catch {}", None),
+        ("read(new URL('https://x.example', import.meta.url), new URL('./a', base));", None),
+    ],
+)
+def test_the_url_of_a_file_next_to_the_script_is_a_warning(compiler, source, message):
+    (result,) = compiler.compile([("handlers/a.ts", f"import {{ readFileSync as read }} from 'node:fs';\n{source}")])
+    assert (result.warning is None) is (message is None)
+    assert message is None or (message in result.warning.message and result.warning.line == 2)
+
+
 def test_long_expressions_are_compiled(compiler):
     result = compiled_handler(compiler, f"const a = 1{' + 1' * 3000};\nfunction handleEvent() {{}}")
     assert isinstance(result, Compiled)

@@ -139,14 +139,21 @@ function importsOf(program, sloppy) {
   const shadowed = new Set(); // scopes that declare a different `require`
   const resolvers = new Set(['require', '__require']); // names of functions that resolve like `require`; bundles have __require
   const others = new Set(); // names with another meaning somewhere
+  const values = new Map(); // name -> its only value; null if it may have another one
   declarations(program, sloppy, (id, scope, value) => {
+    values.set(id.name, values.has(id.name) ? null : value ?? null);
     if (makesRequire(value)) resolvers.add(id.name);
     else if (id.name === 'require') shadowed.add(scope);
     else if (id.name !== '__require') others.add(id.name);
   });
+  walk(program, ({ type, left }) => {
+    const assigns = type === 'AssignmentExpression' || type === 'ForInStatement' || type === 'ForOfStatement';
+    if (assigns) walk(left, (node) => { if (node.type === 'Identifier') values.set(node.name, null); });
+  });
   const imports = [];
   const add = (source, how, { guarded = false, names = [], type = null } = {}) => {
-    const sources = textOf(source) === undefined ? relativePathsIn(source) : [source];
+    const value = source?.type === 'Identifier' ? values.get(source.name) : source;
+    const sources = textOf(source) === undefined ? relativePathsIn(value) : [source];
     for (const each of sources) imports.push({ name: textOf(each), how, guarded, names, type, at: each.loc.start });
   };
   const requires = (node, ancestors) => {
@@ -260,6 +267,18 @@ function commonJsUses(program) {
     return { message, at: node.loc.start };
   };
   return { failure: first(false), warning: first(true) };
+}
+
+/** Return {message, at} for the first URL of a file next to the script, which exists only where the script was written; or null. */
+function fileUse(program) {
+  let found = null;
+  walk(program, (node, ancestors) => {
+    const [name, base] = node.type === 'NewExpression' && isNamed(node.callee, 'URL') ? node.arguments : [];
+    const isOwn = base?.type === 'MemberExpression' && base.object.type === 'MetaProperty' && keyOf(base) === 'url';
+    if (found || !isOwn || !/^\.\.?\//.test(textOf(name)) || isGuarded(node, ancestors)) return;
+    found = { message: `${textOf(name)} does not exist where the script runs: import the file, or put its contents into the script`, at: node.loc.start };
+  });
+  return found;
 }
 
 // -- the handler -------------------------------------------------------------------------------------------------------
@@ -433,6 +452,7 @@ export function analyse(acorn, code, kind) {
   const sloppy = kind === 'cjs' && !program.body.some((statement) => statement.directive === 'use strict');
   try {
     const uses = kind === 'mjs' ? commonJsUses(program) : { failure: null, warning: null };
+    uses.warning ??= fileUse(program);
     return { imports: importsOf(program, sloppy), handler: new Search(program, kind, sloppy).verdict(), ...uses };
   } catch (error) {
     if (error instanceof RangeError) return null; // nested too deeply
