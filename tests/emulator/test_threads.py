@@ -59,8 +59,8 @@ def test_a_thread_lists_its_own_replies_newest_first(client: httpx.Client, room:
         send(client, text, to=f"threads/{first['id']}", user={"username": "ann" if text == "a" else "bob"})
     path = f"threads/{first['id']}/messages"
     assert bodies(client, path) == ["c", "b", "a"]
-    assert bodies(client, path, username="ann") == ["a"]
-    assert bodies(client, path, query="B") == ["b"]
+    # Only the lists of all messages and of a channel's messages have filters.
+    assert bodies(client, path, username="ann", query="B") == ["c", "b", "a"]
     page = answered(client.get(f"/v1/{path}", params={"size": 2}))
     assert page["_links"]["next"]["href"].startswith(f"{base(client)}/{path}?")
     send(client, "later", to=f"threads/{first['id']}")

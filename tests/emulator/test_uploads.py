@@ -56,6 +56,14 @@ def test_a_file_can_be_uploaded_as_a_reply(client: httpx.Client, room: dict[str,
     assert items(client, "threads/1/messages") == [made]
 
 
+def test_a_file_in_a_thread_is_a_system_file_because_the_form_has_no_user(
+    client: httpx.Client, room: dict[str, int]
+) -> None:
+    send(client)
+    made = answered(upload(client, "threads/1", username="ann"))
+    assert (made["type"], "user" in made) == ("SYSTEM_FILE", False)
+
+
 def test_an_uploaded_file_triggers_the_sent_message_event(client: httpx.Client, room: dict[str, int]) -> None:
     function_id = function(client, "user.sent.message")
     made = answered(upload(client, username="ann"))

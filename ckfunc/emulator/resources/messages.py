@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ckfunc.emulator.actions import access
 from ckfunc.emulator.actions import messages as actions
 from ckfunc.emulator.actions.channels import trigger_event
@@ -131,7 +133,8 @@ async def _page_of(
     call: Call, services: EmulatorServices, *, channel: Channel | None = None, thread: Thread | None = None
 ) -> Reply:
     """Answer with a page of messages: all, a channel's or a thread's."""
-    username, query = call.first("username"), call.first("query")
+    # The platform's lists of threads have no filters.
+    username, query = (call.first("username"), call.first("query")) if thread is None else (None, None)
     if query is not None and len(query) > QUERY_LIMIT:
         raise Refused(f"query parameter 'query' has {len(query)} characters; at most {QUERY_LIMIT} are allowed")
     searching = messages.page(
@@ -154,6 +157,8 @@ def _send(call: Call, services: EmulatorServices, channel_id: int, thread: Threa
     file = None
     if call.is_multipart:
         new, file = read_upload(call)
+        if thread is not None:  # the platform's form for threads has no field `username`, unlike the one for channels
+            new = replace(new, user=None)
     else:
         new = read_new_message(call.json())
     field = "field 'user'" if file is None else "field 'username'"
