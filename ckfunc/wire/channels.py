@@ -184,14 +184,9 @@ def write_keystrokes(keys: str, user: User, channel_id: int, links: Links) -> di
 
 
 def read_event(document: Any) -> ChannelEvent:
-    """Read a custom channel event, or the body that sends one, in either spelling; raises Malformed."""
+    """Read the body that sends a custom channel event, which has no user, in either spelling; raises Malformed."""
     data = resource(document, "event")
-    user = optional(data, "user", dict)
-    return ChannelEvent(
-        type=label(data, "type"),
-        properties=required(data, "properties", dict),
-        user=None if user is None else read_user(user),
-    )
+    return ChannelEvent(label(data, "type"), required(data, "properties", dict))
 
 
 def write_event(event: ChannelEvent, links: Links) -> dict[str, Any]:
