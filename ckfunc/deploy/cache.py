@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -28,6 +29,11 @@ T = TypeVar("T")
 
 _MARK = "// ckfunc-version"
 _KEY_FILE = "application-key"
+
+MOST_VERSIONS = 500
+"""How many versions of an application are cached; then the oldest are removed."""
+MOST_APPLICATIONS = 20
+"""How many applications are cached; each reset of an emulator makes another."""
 
 MOST_LITERALS = 20
 """How many values are recorded for each variable; the oldest are dropped."""
@@ -76,10 +82,23 @@ class VersionCache:
             ignored = self._cache / ".gitignore"
             if not ignored.exists():
                 write_atomically(ignored, "*\n")
-            write_atomically(self._directory(identity) / name, text.encode("utf-8", "surrogatepass"))
+            directory = self._directory(identity)
+            _make_room(self._cache / "versions", MOST_APPLICATIONS)
+            _make_room(directory, MOST_VERSIONS)
+            write_atomically(directory / name, text.encode("utf-8", "surrogatepass"))
 
     def _directory(self, identity: str) -> Path:
         return self._cache / "versions" / _short(identity)
+
+
+def _make_room(directory: Path, most: int) -> None:
+    """Remove the oldest fifth of the files or directories in `directory` if there are more than `most`."""
+    with contextlib.suppress(OSError):
+        paths = list(directory.iterdir())
+        if len(paths) > most:
+            for path in sorted(paths, key=lambda path: path.stat().st_mtime)[: -most * 4 // 5]:
+                remove = shutil.rmtree if path.is_dir() else Path.unlink
+                remove(path)
 
 
 @lru_cache(maxsize=64)

@@ -64,6 +64,21 @@ def test_a_truncated_entry_is_ignored(tmp_path: Path) -> None:
         assert cache.version(WHERE, 7, 2) is None
 
 
+def test_the_oldest_versions_and_applications_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ckfunc.deploy.cache.MOST_VERSIONS", 10)
+    monkeypatch.setattr("ckfunc.deploy.cache.MOST_APPLICATIONS", 5)
+    cache = VersionCache(tmp_path)
+    for number in range(1, 30):
+        cache.store_version("http://a", 7, FunctionVersion(number, number, "x"))
+        os.utime(next((tmp_path / ".ckfunc/cache/versions").glob(f"*/7-{number}.ts")), (number, number))
+    cached = [number for number in range(1, 30) if cache.version("http://a", 7, number)]
+    assert cached == list(range(30 - len(cached), 30)) and 8 <= len(cached) <= 11
+    for number in range(30):
+        cache.store_application_key(f"http://{number}", "k")
+    assert cache.application_key("http://29") == "k"
+    assert len(list((tmp_path / ".ckfunc/cache/versions").iterdir())) <= 6
+
+
 def test_a_damaged_application_key_is_ignored(tmp_path: Path) -> None:
     cache = VersionCache(tmp_path)
     cache.store_application_key(WHERE, KEY)
