@@ -180,7 +180,8 @@ def clean(cache: Path, *, older_than_s: float = 0.0, dry_run: bool = False) -> C
     With `dry_run`, nothing is removed. Raises OSError and CacheRefused.
     """
     with CacheRefused.reported(cache):
-        old = [entry for entry in entries(cache) if time.time() - entry.used >= older_than_s]
+        now = time.time()  # a time in the future, from a clock that was wrong, counts as now
+        old = [entry for entry in entries(cache) if max(now - entry.used, 0) >= older_than_s]
         used = [entry for entry in old if entry.in_use]
         removed = [entry for entry in old if not entry.in_use and (dry_run or remove(entry))]
         if not dry_run:

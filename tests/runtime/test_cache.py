@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ckfunc.base.files import read_checked, write_checked
+from ckfunc.base.files import mark_used, read_checked, write_checked
 from ckfunc.runtime.cache import CacheRefused, clean, entries, hold, prune_old
 from ckfunc.runtime.install import install, write_marker
 
@@ -76,6 +76,16 @@ def test_clean_removes_old_entries_but_not_locks_or_unknown_files(tmp_path):
     assert not new.exists()
     assert (tmp_path / "locks" / "deploy.lock").exists()
     assert (tmp_path / "mine").exists()
+
+
+def test_a_time_in_the_future_counts_as_now(tmp_path):
+    ahead = installation(tmp_path, "a", age_days=-400)
+    assert clean(tmp_path, older_than_s=DAY_S).removed == []
+    mark_used(ahead / ".ckfunc-installed", after_s=DAY_S)
+    assert entries(tmp_path)[0].used < time.time() + DAY_S
+    ahead = installation(tmp_path, "b", age_days=-400)
+    clean(tmp_path)
+    assert not ahead.exists()
 
 
 def test_an_installation_in_use_by_another_process_is_never_removed(tmp_path, other_process):
