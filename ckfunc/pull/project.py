@@ -57,6 +57,10 @@ class PullObstacle(CkfuncError):
     """Existing files prevent the creation of a new project."""
 
 
+class SavedDuringPull(CkfuncError):
+    """Files were saved while a pull read the application or waited for confirmation."""
+
+
 @frozen
 class Pulled:
     """The result of a pull into `root`: the files with the action for each, notes, and conflicts.
@@ -111,12 +115,16 @@ class CreatedProject:
 
 @frozen
 class Pull:
-    """A pull into an existing project: its changes, and the texts to write. `env` is None if `.env` does not change."""
+    """A pull into an existing project: its changes, and the texts to write. `env` is None if `.env` does not change.
+
+    `before` is the content of the existing files that the texts are based on.
+    """
 
     project: Project
     remote: RemoteProject
     identity: str | None
     update: Update
+    before: Mapping[str, bytes] = field(repr=False)
     texts: Mapping[str, str | bytes]
     env_file: Path
     env: str | None
@@ -157,11 +165,18 @@ class Pull:
             yield (("  ~ ", "update"), (self.env_file.name, "update"), (f"  values of {names}", "plain"))
 
     def write(self) -> None:
-        """Write all files, or none if one of them cannot be written. Raises CannotWrite."""
+        """Write all files, or none if one of them cannot be written. Raises CannotWrite and SavedDuringPull."""
+        root = self.project.root
+        names = (*self.texts, *(() if self.env is None else (self.env_file.name,)))
+        if saved := [name for name in names if _bytes(root / name) != self.before.get(name, b"")]:
+            raise SavedDuringPull(
+                f"{', '.join(saved)} {'was' if len(saved) == 1 else 'were'} saved during the pull; nothing was written",
+                hint="run `ckfunc pull` again",
+            )
         texts = {path: text if isinstance(text, str) else text.decode("utf-8") for path, text in self.texts.items()}
         if self.env is not None:
             require_file_place(self.env_file)
-        with written_or_undone(self.project.root, texts, force=True):
+        with written_or_undone(root, texts, force=True):
             if self.env is not None:
                 write_atomically(self.env_file, self.env, mode=0o600)
 
@@ -244,6 +259,9 @@ def prepare_pull(
 ) -> Pull:
     """Compare the project with its application, and return the pull. Only reads."""
     root, target = project.root, project.target
+    own = root / f".env.{target.name}"
+    env_file = own if own.exists() else root / ".env"
+    before = _contents(project, env_file)
     remote, _ = _read_application(client, target, root, settings=project.settings is not None)
     result = update(
         project,
@@ -255,11 +273,11 @@ def prepare_pull(
         _handlers(root),
         is_javascript=is_javascript,
     )
-    own = root / f".env.{target.name}"
-    env_file = own if own.exists() else root / ".env"
     env, unwritable = _env_change(env_file, result) if with_values and result.values else (None, ())
-    texts = _file_texts(project, result)
-    return Pull(project, remote, client.identity, result, texts, env_file, env, _notes(result.notes, unwritable))
+    texts = _file_texts(project, result, before)
+    return Pull(
+        project, remote, client.identity, result, before, texts, env_file, env, _notes(result.notes, unwritable)
+    )
 
 
 def _handlers(root: Path) -> list[str]:
@@ -286,15 +304,23 @@ def _deployed_before(client: Client, root: Path, trigger_type: str, script: str)
     return any(newlines(version.handler_script) == script for version in islice(versions, _MOST_VERSIONS))
 
 
-def _file_texts(project: Project, result: Update) -> dict[str, str | bytes]:
+def _contents(project: Project, env_file: Path) -> dict[str, bytes]:
+    """Return the content of the files that a pull may change; b"" for a missing file."""
+    init = project.runtime.initialization_script
+    scripts = [*(function.handler for function in project.functions or ()), *([init] if init else [])]
+    names = (MANIFEST_NAME, ".env.example", env_file.name, *(script.path for script in scripts))
+    return {name: _bytes(project.root / name) for name in names}
+
+
+def _file_texts(project: Project, result: Update, before: Mapping[str, bytes]) -> dict[str, str | bytes]:
     """Return the texts to write, by path: scripts, with the line endings of their files, and the manifest."""
     root = project.root
     files: dict[str, str | bytes] = {}
     for change in result.files:
-        windows = b"\r\n" in _bytes(root / change.path)
+        windows = b"\r\n" in before.get(change.path, b"")
         files[change.path] = change.after.replace("\n", "\r\n") if windows else change.after
     if result.manifest:
-        text = _bytes(root / MANIFEST_NAME).decode("utf-8")
+        text = before[MANIFEST_NAME].decode("utf-8")
         mark, bare = ("\ufeff", text[1:]) if text.startswith("\ufeff") else ("", text)
         files[MANIFEST_NAME] = mark + with_changes(bare, result.manifest)
     new = [name for name in result.values if name in _new_references(result)]

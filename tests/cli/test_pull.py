@@ -217,6 +217,28 @@ def test_a_pull_shows_its_changes_and_needs_confirmation_or_yes(
     assert ckfunc("-C", pulled, "diff", "--exit-code").code == 0
 
 
+def test_a_file_saved_during_a_pull_is_not_overwritten(
+    remote: Remote, pulled: Path, ckfunc: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handler, manifest = pulled / "handlers/user-attempted-start-session.ts", (pulled / "functions.yaml").read_text()
+    remote.edit(START, lines((2, "  theirs();")))
+    read = Client.current_version
+
+    def save(*args: Any) -> Any:
+        handler.write_text(lines((8, "  saved();")))
+        return read(*args)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Client, "current_version", save)
+        ran = ckfunc("-C", pulled, "pull", "--yes")
+    assert ran.code == 1
+    assert "handlers/user-attempted-start-session.ts was saved during the pull; nothing was written" in ran.err
+    assert handler.read_text() == lines((8, "  saved();"))
+    assert (pulled / "functions.yaml").read_text() == manifest
+    assert ckfunc("-C", pulled, "pull", "--yes").code == 0
+    assert handler.read_text() == lines((2, "  theirs();"), (8, "  saved();"))
+
+
 def test_local_edits_are_merged_with_edits_in_the_dashboard(
     ckfunc: Callable[..., Any], remote: Remote, pulled: Path
 ) -> None:
