@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from ckfunc.base.files import read_file, write_atomically
-from ckfunc.runtime.cache import hold
+from ckfunc.runtime.cache import CacheRefused, hold
 from ckfunc.runtime.install import install, is_installed
 from ckfunc.runtime.policy import NO_POLICY, InstallPolicy
 
@@ -40,10 +40,15 @@ def install_tool(
 
 
 def make_runnable(program: Path) -> Path:
-    """Return a program after making it executable, which a copy of the cache may not be."""
+    """Return a program after making it executable, which a copy of the cache may not be. Raises CacheRefused."""
     if not os.access(program, os.X_OK):
         with contextlib.suppress(OSError):
             program.chmod(0o755)
+        if program.exists() and not os.access(program, os.X_OK):
+            raise CacheRefused(
+                f"the system does not allow running {program}",
+                hint="its disk may be mounted with noexec: set CKFUNC_CACHE_DIR to a directory on another disk",
+            )
     return program
 
 

@@ -14,6 +14,7 @@ import pytest
 from ckfunc.base.files import mark_used, read_checked, write_checked
 from ckfunc.runtime.cache import CacheRefused, clean, entries, hold, prune_old
 from ckfunc.runtime.install import install, write_marker
+from ckfunc.runtime.tools import make_runnable
 
 DAY_S = 24 * 3600.0
 
@@ -154,3 +155,10 @@ def test_a_modified_or_truncated_file_counts_as_absent(tmp_path, damage):
     assert read_checked(file) == {"text": "right"}
     file.write_text(damage(file.read_text()))
     assert read_checked(file) is None
+
+
+@pytest.mark.skipif(not Path("/proc/version").is_file(), reason="needs a file that nobody can make executable")
+def test_a_program_that_the_system_does_not_run_is_reported_with_a_hint():
+    with pytest.raises(CacheRefused, match="does not allow running /proc/version") as caught:
+        make_runnable(Path("/proc/version"))
+    assert "CKFUNC_CACHE_DIR" in caught.value.hint
