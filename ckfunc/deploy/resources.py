@@ -1,14 +1,14 @@
 """The deployed application: its API, a snapshot, and a table of its resources.
 
-The client of the API is only imported for annotations, because plans must not load HTTP code. To deploy another kind of
-resource, add a row to the table: plans and deploys work from it.
+The API is a protocol, so that plans do not import HTTP code, even indirectly. To deploy another kind of resource, add a
+row to the table: plans and deploys work from it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from ckfunc.base.frozen import frozen
 from ckfunc.base.secrets import Secret
@@ -17,8 +17,14 @@ from ckfunc.model.application import ApplicationSettings
 
 if TYPE_CHECKING:
     # Only for annotations: building these classes is most of what the --help of a deploying command costs.
-    from ckfunc.api.client import Client
-    from ckfunc.model.application import Function, FunctionVersion, Runtime
+    from ckfunc.model.application import (
+        Application,
+        ApplicationSettings,
+        Function,
+        FunctionVersion,
+        NewFunction,
+        Runtime,
+    )
     from ckfunc.model.project import Project, Script
 
 Text: TypeAlias = str | Secret
@@ -37,8 +43,53 @@ RUNTIME = "runtime"
 """The section of dependencies, environment and init script."""
 Part: TypeAlias = "Runtime | ApplicationSettings"
 """A part of an application that a write replaces and returns."""
-Remote: TypeAlias = "Client"
-"""An application, accessed through the Platform API."""
+
+
+class Remote(Protocol):
+    """An application, accessed through the Platform API. Thread-safe; every method may raise ApiFailure."""
+
+    @property
+    def identity(self) -> str | None:
+        """Return a name of the application's store, for caches; None until the runtime was read."""
+
+    def fingerprint(self, text: Secret, /) -> str:
+        """Return a fingerprint of a secret, equal for equal secrets, that is safe to store in a file."""
+
+    def application(self) -> Application:
+        """Read the application that the credentials belong to."""
+
+    def settings(self) -> ApplicationSettings:
+        """Read the application's settings."""
+
+    def update_settings(self, settings: ApplicationSettings, /) -> ApplicationSettings:
+        """Replace the application's settings."""
+
+    def runtime(self) -> Runtime:
+        """Read the runtime."""
+
+    def functions(self) -> tuple[Function, ...]:
+        """Read every function."""
+
+    def current_version(self, function_id: int, /) -> FunctionVersion:
+        """Read the deployed version."""
+
+    def versions(self, function_id: int, /) -> Iterator[FunctionVersion]:
+        """Read the versions of a function, newest first."""
+
+    def update_dependencies(self, dependencies: Mapping[str, str], /) -> Runtime:
+        """Replace all packages except those of the platform."""
+
+    def update_environment(self, environment: Mapping[str, Secret], /) -> Runtime:
+        """Replace all variables except those of the platform."""
+
+    def update_initialization_script(self, script: str, /) -> Runtime:
+        """Replace the init script."""
+
+    def create_function(self, function: NewFunction, /) -> Function:
+        """Create a function without a version."""
+
+    def create_version(self, function_id: int, script: str, /) -> FunctionVersion:
+        """Create a version, which deploys it."""
 
 
 @frozen
