@@ -20,7 +20,7 @@ from ckfunc.base.text import digest
 from ckfunc.bundle.cache import Bundle, BundleCache, BundleInput, bundle_key
 from ckfunc.bundle.graph import Graph, Reader, Tree, reader_of
 from ckfunc.bundle.source_map import SourceMap
-from ckfunc.manifest.project import find_target, load, managed_packages
+from ckfunc.manifest.project import emulator_target, find_target, load, managed_packages
 from ckfunc.manifest.sources import UNRESOLVED, merge_conflicts
 from ckfunc.model.execution import SyntaxProblem
 from ckfunc.model.project import Project, Script, Target
@@ -169,6 +169,12 @@ class Selection:
     root: Callable[[], Path]
     target: Callable[[], str | None]
     environ: Mapping[str, str]
+
+
+def emulator_workspace(root: Path, environ: Mapping[str, str], log: Callable[[str], None]) -> Workspace:
+    """Return the workspace of a project for its emulator; `log` receives all messages."""
+    target = emulator_target(root, environ)
+    return Workspace(Selection(lambda: root, lambda: target, environ), log, log)
 
 
 class Workspace:

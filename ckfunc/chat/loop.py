@@ -247,12 +247,8 @@ class ChatLoop:
                 self._typing = False  # the emulator ends typing with the message
         except ConnectionLost as problem:
             if isinstance(typed, TypedLine):
-                self._fail(
-                    CkfuncError(
-                        f"not confirmed: {typed.text}",
-                        hint="the connection was lost; send it again if it did not arrive",
-                    )
-                )
+                hint = "the connection was lost; send it again if it did not arrive"
+                self._fail(CkfuncError(f"not confirmed: {typed.text}", hint))
             self._lose(problem)
         except SessionDenied:
             raise

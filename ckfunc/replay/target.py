@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -18,7 +18,7 @@ from ckfunc.api.connection import emulator_connection
 from ckfunc.base.frozen import frozen
 from ckfunc.base.secrets import Secret
 from ckfunc.base.text import is_id, printable
-from ckfunc.bundle.project import Selection, Workspace
+from ckfunc.bundle.project import emulator_workspace
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.gates import GateOutcome
 from ckfunc.deploy.history import function_of, require_handler, same_script, version_of
@@ -26,7 +26,6 @@ from ckfunc.emulator.options import ComparedSide, RunComparison
 from ckfunc.logs.entries import parse_since
 from ckfunc.logs.finding import read_invocation
 from ckfunc.logs.tail import InvocationListing
-from ckfunc.manifest.project import emulator_target
 from ckfunc.model.application import Function, FunctionVersion, Invocation, InvocationDetail, Runtime, Status
 from ckfunc.model.execution import Determinism
 from ckfunc.model.project import Project, Script
@@ -326,14 +325,10 @@ class ProjectRunner:
 
     @contextmanager
     def _opened(self, trigger_type: str) -> Iterator[tuple[Project, Toolchain]]:
-        target = emulator_target(self.root, self.environ)
-        workspace = Workspace(Selection(lambda: self.root, lambda: target, self.environ), self.log, self.log)
-        try:
+        with closing(emulator_workspace(self.root, self.environ, self.log)) as workspace:
             project = workspace.load()
             require_handler(project, trigger_type)
             yield project, Toolchain(project.root, workspace.compiler(), workspace.install_policy, self.log)
-        finally:
-            workspace.close()
 
 
 def _side(run: Observed, hide: Hide) -> ComparedSide:

@@ -274,7 +274,6 @@ def read_channel_conversation(client: Client, channel: str, most: int) -> Channe
     start = messages[0].created_time
     reader = _ChannelReader(
         title(match),
-        {match.id: title(match)},
         {
             entry.args["message"]["id"]: entry
             for entry in _runs(client, functions, _SENT, start)
@@ -319,7 +318,6 @@ class _ChannelReader:
     """Makes steps of messages. `runs` are the runs for messages, by message, `sessions` those for sessions."""
 
     channel: str
-    names: Mapping[int, str]
     runs: Mapping[int, Invocation]
     sessions: list[Invocation]
 
@@ -333,7 +331,8 @@ class _ChannelReader:
         for step in sorted([*acted, *edited], key=lambda step: step.time):
             user = step.act.user
             if last is not None and last.runs and user is None and self._is_answer(step, last):
-                last.messages.append(said(by_id[step.message_id or 0], self.names))
+                message = by_id[step.message_id or 0]
+                last.messages.append(said(message, {message.channel_id: self.channel}))
                 continue
             if last is not None:
                 yield last

@@ -15,7 +15,7 @@ from ckfunc.base.errors import CkfuncError, shown_path
 from ckfunc.base.files import write_atomically
 from ckfunc.base.frozen import frozen
 from ckfunc.base.secrets import Secret
-from ckfunc.bundle.project import Selection, Workspace
+from ckfunc.bundle.project import emulator_workspace
 from ckfunc.emulator.options import CaseDraft, ConversationDraft
 from ckfunc.logs.finding import read_invocation
 from ckfunc.manifest.project import emulator_target
@@ -100,8 +100,7 @@ class ConversationDrafter:
     def _project(self) -> Project | None:
         if self.root is None:
             return None
-        root, target = self.root, emulator_target(self.root, self.environ)
-        with closing(Workspace(Selection(lambda: root, lambda: target, self.environ), self.log, self.log)) as workspace:
+        with closing(emulator_workspace(self.root, self.environ, self.log)) as workspace:
             return workspace.load()
 
 
