@@ -14,10 +14,10 @@ from ckfunc.model.chat import Channel, ChannelType, Message, Thread, ThreadType,
 T = TypeVar("T")
 
 
-def existing(match: T | None, kind: str, number: int | None) -> T:
-    """Return the match for the id of a resource of this kind. Raises Missing if there is none."""
+def existing(match: T | None, kind: str, label: int | str | None) -> T:
+    """Return the match for the id or name of a resource of this kind. Raises Missing if there is none."""
     if match is None:
-        raise Missing(f"there is no {kind} {number}")
+        raise Missing(f"there is no {kind} {label}")
     return match
 
 
@@ -28,13 +28,10 @@ def user(database: Database, user_id: int | None) -> User:
 
 def referred_user(database: Database, reference: UserReference, field: str | None = None) -> User:
     """Return the user that a body, or its field `field`, refers to. Raises Missing: a 404, as for an id in a path."""
-    account = users.find(database, reference)
-    if account is None:
-        name = reference.label
-        raise Missing(
-            f"there is no user {name}" if field is None else f"{field} refers to user {name}, who does not exist"
-        )
-    return account
+    account, name = users.find(database, reference), reference.label
+    if account is None and field is not None:
+        raise Missing(f"{field} refers to user {name}, who does not exist")
+    return existing(account, "user", name)
 
 
 def channel(database: Database, channel_id: int | None) -> Channel:

@@ -169,9 +169,8 @@ def _channel_messages_count(request: ClientRequest) -> Any:
 def _last_read_message(request: ClientRequest) -> Any:
     channel = request.find(access.visible_channel)
     name = request.text("username")
-    reader: User | None = request.user if name is None else users.find_by_name(request.database, name)
-    if reader is None:
-        raise Missing(f"there is no user {name!r}")
+    named = request.user if name is None else users.find_by_name(request.database, name)
+    reader = access.existing(named, "user", repr(name))
     message_id = conversations.last_read(request.database, channel.id, reader.id)
     return _message_or_none(request, None if message_id is None else messages.get(request.database, message_id))
 

@@ -63,8 +63,7 @@ def check_user_exists(call: Call, services: EmulatorServices) -> Reply:
     name = call.first("name")
     if not name:
         raise Refused("query parameter 'name' is missing")
-    if users.find_by_name(services.database, name) is None:
-        raise Missing(f"there is no user {name[:100]!r}")
+    access.existing(users.find_by_name(services.database, name), "user", repr(name[:100]))
     return Reply()
 
 

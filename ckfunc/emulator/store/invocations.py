@@ -160,11 +160,6 @@ def end_abandoned(database: Database, reason: HandlerError) -> int:
     return count
 
 
-def find(database: Database, invocation_id: int) -> Invocation | None:
-    """Return a run, or None."""
-    return database.read_one(_invocation, f"SELECT {_COLUMNS} FROM {_RUNS} WHERE id = ?", invocation_id)  # noqa: S608
-
-
 def page(database: Database, function_id: int, request: PageRequest) -> Page[Invocation]:
     """Return a page of a function's runs."""
 

@@ -7,7 +7,7 @@ from ckfunc.emulator.actions import channels as channel_actions
 from ckfunc.emulator.actions import messages as message_actions
 from ckfunc.emulator.http.bodies import MEBIBYTE
 from ckfunc.emulator.http.calls import Call, Reply
-from ckfunc.emulator.http.problems import Missing, Refused
+from ckfunc.emulator.http.problems import Refused
 from ckfunc.emulator.services import EmulatorServices, delete_in_steps, result_of
 from ckfunc.emulator.store import channels, messages, users
 from ckfunc.emulator.store.paging import CursorRequest, PageRequest
@@ -79,9 +79,7 @@ def change_members(call: Call, services: EmulatorServices) -> Reply:
         raise Refused("the members of a direct channel cannot change")
     form = call.form()
     name = form.get("remove") or form.get("add", "").strip()
-    user = users.find_by_name(services.database, name)
-    if user is None:
-        raise Missing(f"there is no user {name[:100]!r}")
+    user = access.existing(users.find_by_name(services.database, name), "user", repr(name[:100]))
     if "remove" in form:
         channel_actions.remove_member(services.context(call), channel, user)
     else:

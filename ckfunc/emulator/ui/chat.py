@@ -232,9 +232,7 @@ def _back(call: Call) -> Reply:
 def _user(services: EmulatorServices, text: str) -> User:
     number = whole_number(text)
     user = users.get(services.database, number) if number is not None and number < 2**63 else None
-    if user is None:
-        raise Missing(f"there is no user {text[:60]!r}")
-    return user
+    return access.existing(user, "user", repr(text[:60]))
 
 
 @frozen
