@@ -131,7 +131,7 @@ def read_data(data: str, directory: Path, name: str, example: str) -> Any:
         reason = f"{error.filename}: {error.strerror}"
         raise UsageProblem(f"cannot read the {name}: {reason}", hint=usage) from None
     except ValueError as error:
-        raise UsageProblem(f"--data is not JSON: {error}", hint=f"for example --data '{example}'") from None
+        raise UsageProblem(f"--data is not JSON: {error}", hint=f"for example, --data '{example}'") from None
 
 
 def json_error(error: ValueError) -> ValueError:

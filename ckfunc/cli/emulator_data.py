@@ -102,14 +102,14 @@ def restore(app: App, name: str, yes: bool) -> int:
 @data_dir_option()
 @yes_option()
 def remove(app: App, name: str, yes: bool) -> int:
-    """Delete a snapshot, after a confirmation."""
+    """Remove a snapshot, after a confirmation."""
     stored = stored_data(app)
     with naming("cannot remove the snapshot"):
         snapshot = stored.snapshot(name)
-        if not app.output.confirmed(f"Delete snapshot {snapshot.name}?", yes=yes, cancelled="Nothing was deleted."):
+        if not app.output.confirmed(f"Remove snapshot {snapshot.name}?", yes=yes, cancelled="Nothing was removed."):
             return EXIT_FAILED
         removed = stored.remove(name)
-    _report(app, "deleted ", removed)
+    _report(app, "removed ", removed)
     return EXIT_OK
 
 

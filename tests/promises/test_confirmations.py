@@ -47,7 +47,7 @@ def test_a_pull_asks_for_confirmation_and_can_be_declined(
     assert ckfunc("-C", twice, "rollback", TYPE, "--yes").code == 0
     ended, shown = on_terminal("-C", twice, "pull", answer=answer)
     assert ended == code
-    assert "Write this?" in shown
+    assert "Write these changes to the project?" in shown
     assert ("Cancelled. Nothing was written." in shown) == (answer == "n")
     assert written in (twice / "handlers/start.ts").read_text()
 
@@ -101,7 +101,7 @@ def test_a_declined_change_of_the_emulator_data_is_reported_once_and_exits_1(
         ("import", export): "imported",
         ("snapshots", "save", "one"): "saved",
         ("snapshots", "restore", "one"): "restored",
-        ("snapshots", "remove", "one"): "deleted",
+        ("snapshots", "remove", "one"): "removed",
     }.items():
         ended, shown = on_terminal("emulator", *command, *data, answer="n")
         assert ended == 1

@@ -72,7 +72,9 @@ def _update(app: App, *, with_values: bool, yes: bool) -> int:
         if not app.settings.json and not update.unmarked_conflicts:
             app.output.talk(("nothing to pull", "muted"))
         return EXIT_FAILED if update.conflicts else EXIT_OK
-    if not app.output.reviewed("Write this?", list(pull.lines()), yes=yes, hint="rerun with --yes to write it"):
+    if not app.output.reviewed(
+        "Write these changes to the project?", list(pull.lines()), yes=yes, hint="rerun with --yes to write it"
+    ):
         return EXIT_FAILED
     pull.write()
     pull.remember(app.workspace.reload_scripts())

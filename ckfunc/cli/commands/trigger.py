@@ -56,7 +56,7 @@ def event_from(data: str | None, directory: Path) -> dict[str, Any]:
         return {}
     event = read_data(data, directory, "event", _EXAMPLE)
     if not isinstance(event, dict):
-        raise UsageProblem("--data is not a JSON object", hint=f"for example --data '{_EXAMPLE}'")
+        raise UsageProblem("--data is not a JSON object", hint=f"for example, --data '{_EXAMPLE}'")
     return event
 
 
