@@ -118,24 +118,28 @@ def _identity(node: Path) -> tuple[str, Path] | NodeMissing:
     except subprocess.TimeoutExpired:
         return no_answer(node)
     except (OSError, subprocess.SubprocessError):
-        return NodeMissing(f"{node} does not run", hint=_INSTALL_HINT)
+        return NodeMissing(f"{node} cannot be run as Node", hint=_remedy())
     version, _, path = done.stdout.strip().partition("\n")
     if not re.fullmatch(r"v\d+\.\d+\.\d+\S*", version) or not Path(path).is_file():
-        return NodeMissing(f"{node} is not Node: it prints no version", hint=_INSTALL_HINT)
+        return NodeMissing(f"{node} is not Node: it prints no version", hint=_remedy())
     return version, Path(path)
 
 
 def no_answer(node: Path) -> NodeMissing:
     """Return the error for a Node that has started, but did not answer within START_S."""
-    if os.environ.get("CKFUNC_NODE"):
-        hint = f"set CKFUNC_NODE to a Node {NODE_MAJOR}, or unset it to use the Node that ckfunc installs"
-    else:
-        hint = "run the command again when the machine is less busy"
+    hint = _remedy("run the command again when the machine is less busy")
     return NodeMissing(f"{node} did not answer within {START_S:g} s", hint=hint)
 
 
 def _major(version: str) -> int:
     return int(version[1:].partition(".")[0])
+
+
+def _remedy(otherwise: str = _INSTALL_HINT) -> str:
+    """Return the hint for a Node that cannot be used: about CKFUNC_NODE if that is set."""
+    if os.environ.get("CKFUNC_NODE"):
+        return f"set CKFUNC_NODE to a Node {NODE_MAJOR}, or unset it to use the Node that ckfunc installs"
+    return otherwise
 
 
 def bare_environment(environ: Mapping[str, str] | None = None) -> dict[str, str]:

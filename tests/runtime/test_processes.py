@@ -72,15 +72,16 @@ def test_another_node_can_be_selected(monkeypatch, tmp_path):
 
 @posix_only
 @pytest.mark.parametrize(
-    ("line", "message"), [("exit 3", "does not run"), ("echo hi", "is not Node"), ("exit 0", "is not Node")]
+    ("line", "message"), [("exit 3", "cannot be run as Node"), ("echo hi", "is not Node"), ("exit 0", "is not Node")]
 )
 def test_a_program_that_is_not_node_is_refused(monkeypatch, tmp_path, line, message):
     impostor = tmp_path / "node"
     impostor.write_text(f"#!/bin/sh\n{line}\n")
     impostor.chmod(0o755)
     monkeypatch.setenv("CKFUNC_NODE", str(impostor))
-    with pytest.raises(NodeMissing, match=message):
+    with pytest.raises(NodeMissing, match=message) as raised:
         node_version(node_executable())
+    assert "unset it to use the Node that ckfunc installs" in (raised.value.hint or "")
 
 
 @posix_only
