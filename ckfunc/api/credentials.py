@@ -73,7 +73,7 @@ class ConnectionVariables:
 
 
 @frozen
-class FoundConnection:
+class ResolvedConnection:
     """A connection and the source of its credentials."""
 
     connection: Connection
@@ -92,7 +92,7 @@ class Login:
         return Connection(api_url, authorization_url, self.client_id, self.client_secret)
 
 
-def connection_of(root: Path, target: Target, variables: ConnectionVariables) -> FoundConnection:
+def connection_of(root: Path, target: Target, variables: ConnectionVariables) -> ResolvedConnection:
     """Return the connection of a target. Raises CredentialsMissing and InvalidAddress.
 
     Variables take precedence over the keyring, which is only used if neither the id nor the secret is a variable, so
@@ -100,7 +100,7 @@ def connection_of(root: Path, target: Target, variables: ConnectionVariables) ->
     """
     values = revealed(variables.values)
     if values.get(_ID, "").strip() or values.get(_SECRET, "").strip():
-        return FoundConnection(connection_from_environment(values), variables.source)
+        return ResolvedConnection(connection_from_environment(values), variables.source)
     addresses = variables.addresses
     login = _stored_login(entry_names(root, target, *addresses))
     if login is None:
@@ -108,7 +108,7 @@ def connection_of(root: Path, target: Target, variables: ConnectionVariables) ->
             f"no credentials: {_ID} and {_SECRET} are not set, and you are not logged in to {target.name}",
             hint=f"set both in the environment or in .env, or run `ckfunc login --target {target.name}`",
         )
-    return FoundConnection(login.connection(*addresses), "the keyring")
+    return ResolvedConnection(login.connection(*addresses), "the keyring")
 
 
 def described(target: Target, application: Application, connection: Connection) -> ApplicationJson:

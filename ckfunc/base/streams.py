@@ -109,7 +109,7 @@ def discard_rest(stream: TextIO) -> None:
 
 
 def reader_left(stream: TextIO) -> bool:
-    """Tell whether the other end of a pipe was closed; False where the system only reports it on a write."""
+    """Return whether the other end of a pipe was closed; False where the system only reports it on a write."""
     poll = getattr(select, "poll", None)  # Windows has none
     if poll is None:
         return False

@@ -24,7 +24,7 @@ _FRESH_S = 24 * 3600.0
 
 @frozen
 class BundleInput:
-    """A script to bundle; a `handler` must have a handleEvent."""
+    """A script to bundle; `handler` requires that it has a handleEvent."""
 
     path: str
     source: str

@@ -112,7 +112,7 @@ class NoChannel(CkfuncError):
 
 
 @frozen
-class WantedChannel:
+class ChannelChoice:
     """The channel to chat in: a name or an id, or by default the one with the newest message.
 
     `create` creates a public channel if there is none of this name. `history` is the number of earlier messages to
@@ -136,10 +136,10 @@ class ChatClient:
     """A chat of a user. `put` gets its events, on several threads."""
 
     def __init__(
-        self, login: ChatLogin, channel: WantedChannel, put: Callable[[ChatEvent | ConnectionEnded], object]
+        self, login: ChatLogin, channel: ChannelChoice, put: Callable[[ChatEvent | ConnectionEnded], object]
     ) -> None:
         self._login = login
-        self._wanted = channel
+        self._choice = channel
         self._put = put
         self._lock = threading.Lock()
         self._held: list[ChatEvent] | None = None
@@ -148,7 +148,7 @@ class ChatClient:
         self._connection: ChatConnection | None = None
         self._channel: Mapping[str, Any] = {}
         self.number = 0
-        """The number of the current connection; an end of an earlier one is of no interest."""
+        """The number of the current connection; ends of earlier ones are ignored."""
         self.channel_id = 0
         """The channel, once it is known; 0 before."""
 
@@ -245,7 +245,7 @@ class ChatClient:
     def _find(self, connection: ChatConnection) -> Any:
         """Return the wanted channel as JSON. Raises NoChannel."""
         own, joinable = pages("user", "channels"), pages("user", "joinable_channels")
-        text = self._wanted.text
+        text = self._choice.text
         if text is None:
             for listed in (own, joinable):
                 if matches := _channels(connection, _sized(listed, 1, _NEWEST_FIRST)):
@@ -259,7 +259,7 @@ class ChatClient:
                 return connection.read(relay(f"channels/{text}"))
             except ActionRefused:
                 pass
-        if self._wanted.create:
+        if self._choice.create:
             connection.act(action("user", "createChannel"), {"type": "PUBLIC", "name": text})
             return _channels(connection, own, name=text)[0]
         names = [
@@ -291,7 +291,7 @@ class ChatClient:
 
     def _history(self, connection: ChatConnection) -> list[MessageEvent]:
         """Return the last messages, as many as are wanted."""
-        size = self._wanted.history
+        size = self._choice.history
         messages, _ = self._page(connection, _sized(self._channel["_relays"]["messages"], size or 1))
         if size:
             return [replace(event, earlier=True) for event in messages]

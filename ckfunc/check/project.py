@@ -182,7 +182,7 @@ def ambient_types(project: Project) -> AmbientTypes:
 
     def stubs() -> Mapping[str, str]:
         prefix = f"{TYPES_DIR}/"
-        files = stub_files(Schemas(""), scope, node=NodeStub.GIVEN)
+        files = stub_files(Schemas(""), scope, node=NodeStub.CONFIGURED)
         return {name.removeprefix(prefix): text for name, text in files.items() if name.startswith(prefix)}
 
     runtime = project.runtime
@@ -221,7 +221,7 @@ class _Preparation:
         return Tools(program, declarations_of_node(self._project.root, cache_dir(), self._detail, policy), complete)
 
     def _link_packages(self) -> bool:
-        """Make the packages that scripts import resolvable; return whether none of them is missing."""
+        """Make the packages that scripts import resolvable; return whether all of them are installed."""
         root, dependencies = self._project.root, self._project.runtime.dependencies or {}
         if not any_mentions(root, list_files(root).scripts, {*dependencies, *PLATFORM_RANGES}):
             return True

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from ckfunc import __version__
 from ckfunc.api import Client, Connection
 from ckfunc.api.answers import LOG_IN, is_sign_in_page
-from ckfunc.api.credentials import FoundConnection, NoKeyring, keyring_name
+from ckfunc.api.credentials import NoKeyring, ResolvedConnection, keyring_name
 from ckfunc.api.transport import Transport
 from ckfunc.base.clock import Clock
 from ckfunc.base.containment import STATE_DIRECTORY, LeadsOutside
@@ -95,7 +95,7 @@ class ProjectSetup(Protocol):
     def running_emulator(self) -> str | None:
         """Return the address of the project's emulator if it is running."""
 
-    def credentials(self, root: Path, target: Target) -> FoundConnection:
+    def credentials(self, root: Path, target: Target) -> ResolvedConnection:
         """Return the connection to a target; raises CredentialsMissing."""
 
     def connect(self, connection: Connection) -> Client:
@@ -268,7 +268,7 @@ def _platform(project: ProjectSetup, root: Path, target: Target) -> Iterator[Dia
             yield _run_check("guests", lambda: _guests(project.connect(connection.connection)), expected=ApiFailure)
 
 
-def _reachability(project: ProjectSetup, connection: FoundConnection) -> Iterator[Diagnosis]:
+def _reachability(project: ProjectSetup, connection: ResolvedConnection) -> Iterator[Diagnosis]:
     """Check that the API responds, and compare its clock with this machine's. Sends no secrets."""
     url = connection.connection.api_url
     transport = Transport(_TIMEOUT_S)
@@ -299,7 +299,7 @@ def _reachability(project: ProjectSetup, connection: FoundConnection) -> Iterato
         yield Diagnosis("clock", verdict, text, "set this machine's clock; certificates and tokens need it")
 
 
-def _login(project: ProjectSetup, connection: FoundConnection, target: Target) -> Diagnosis:
+def _login(project: ProjectSetup, connection: ResolvedConnection, target: Target) -> Diagnosis:
     application = project.connect(connection.connection).application()
     require_login(target, application)
     return Diagnosis("login", OK, f"application {application.id} ({application.key})")

@@ -22,7 +22,7 @@ from ckfunc.emulator.data_directory import find_running, project_data
 
 if TYPE_CHECKING:
     from ckfunc.api import Client, Connection
-    from ckfunc.api.credentials import ConnectionVariables, FoundConnection
+    from ckfunc.api.credentials import ConnectionVariables, ResolvedConnection
     from ckfunc.bundle.project import Workspace
     from ckfunc.check.project import CheckedProject
     from ckfunc.emulator.emulator import Emulator
@@ -146,7 +146,7 @@ class App:
             return self.emulator_connection(lasting=lasting)
         return self.credentials(self.root(), target).connection
 
-    def credentials(self, root: Path, target: Target) -> FoundConnection:
+    def credentials(self, root: Path, target: Target) -> ResolvedConnection:
         """Return the connection of a target of the real platform. Raises CredentialsMissing and InvalidAddress."""
         from ckfunc.api.credentials import connection_of
 

@@ -8,7 +8,7 @@ from functools import partial
 
 from ckfunc.api import Client
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK
-from ckfunc.chat.client import ChatClient, WantedChannel, help_lines
+from ckfunc.chat.client import ChannelChoice, ChatClient, help_lines
 from ckfunc.chat.connection import ChatEmulator, ChatLogin
 from ckfunc.chat.events import ChatEvent, RunEvent, SessionEvent, TypingEvent
 from ckfunc.chat.line_editor import LineEditor, read_lines
@@ -18,7 +18,7 @@ from ckfunc.cli.app import App
 from ckfunc.deploy.stacks import Stacks
 
 
-def chat_session(app: App, login: ChatLogin, channel: WantedChannel, url: str | None) -> int:
+def chat_session(app: App, login: ChatLogin, channel: ChannelChoice, url: str | None) -> int:
     """Chat until the input ends or the user quits, and return the exit code. `url` None is the project's emulator."""
     with app.output.progress("connecting"):
         emulator = (

@@ -205,8 +205,8 @@ class Watcher:
         problem: InvalidModules | None = None
         try:
             project = self._tools.load()
-        except InvalidModules as found:
-            project, problem = found.project, found
+        except InvalidModules as invalid:
+            project, problem = invalid.project, invalid
             self._unloaded_files = project.watched  # includes imported files that do not exist yet
         if not self._watched.issuperset(project.watched):
             self._wake.set()  # a file may change after it was read and before it is watched: load again

@@ -54,17 +54,20 @@ _TYPE = re.compile(
 
 
 class NodeStub(Enum):
-    """Source of the declarations of Node: BASIC are ckfunc's own, FOUND is an @types/node that TypeScript finds from
-    the project, GIVEN one that the compiler's settings name."""
+    """Source of the declarations of Node.
+
+    BASIC are ckfunc's own, INSTALLED is an @types/node that TypeScript finds from the project, CONFIGURED one that the
+    compiler's settings name.
+    """
 
     BASIC = "basic"
-    FOUND = "found"
-    GIVEN = "given"
+    INSTALLED = "installed"
+    CONFIGURED = "configured"
 
 
 def node_stub(root: Path) -> NodeStub:
     """Return the source of the declarations of Node for an editor in the project at `root`."""
-    return NodeStub.BASIC if own_node_types(root) is None else NodeStub.FOUND
+    return NodeStub.BASIC if own_node_types(root) is None else NodeStub.INSTALLED
 
 
 @frozen
@@ -139,7 +142,7 @@ def stub_files(schemas: Schemas, scope: Scope | None = None, *, node: NodeStub =
         ),
         f"{TYPES_DIR}/node.d.ts": render("types/node-basic.d.ts", version=__version__)
         if basic
-        else render("types/node.d.ts", version=__version__, reference=node is NodeStub.FOUND),
+        else render("types/node.d.ts", version=__version__, reference=node is NodeStub.INSTALLED),
         f"{TYPES_DIR}/project.d.ts": _project_types(scope, _BASIC_MODULES if basic else ()),
     }
 

@@ -22,7 +22,7 @@ from support.json_outputs import require_documented
 from support.killable import Killable
 from support.terminals import on_terminal
 
-from ckfunc.chat.client import ChatClient, WantedChannel
+from ckfunc.chat.client import ChannelChoice, ChatClient
 from ckfunc.chat.connection import ChatLogin
 from ckfunc.chat.events import ChatEvent, MessageEvent, SessionEvent
 
@@ -188,7 +188,7 @@ def test_no_message_is_missed_while_the_chat_opens(world: World) -> None:
     with httpx.Client(base_url=bobs, headers=world.http.headers, trust_env=False) as client:
         for number in range(5):
             seen: list[ChatEvent] = []
-            chat = ChatClient(ChatLogin("jane"), WantedChannel("support", history=number % 2), seen.append)  # type: ignore[arg-type]
+            chat = ChatClient(ChatLogin("jane"), ChannelChoice("support", history=number % 2), seen.append)  # type: ignore[arg-type]
             first = send(client, "before")["id"]
             stop = threading.Event()
             sent: list[int] = []

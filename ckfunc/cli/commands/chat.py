@@ -24,11 +24,11 @@ def chat(
     a message and each line of standard output an event; at the end of the input, the chat waits until all functions
     have ended. The exit code is 1 if a line could not be sent. After a restart of the emulator, the chat continues.
     """
-    from ckfunc.chat.client import WantedChannel
+    from ckfunc.chat.client import ChannelChoice
     from ckfunc.chat.connection import ChatLogin
     from ckfunc.cli.chat_session import chat_session
 
     if create and channel is None:
         raise UsageProblem("--create needs --channel", hint="for example, --channel support --create")
     login = ChatLogin.of_options(username, params)
-    return chat_session(app, login, WantedChannel(channel, create, history), url)
+    return chat_session(app, login, ChannelChoice(channel, create, history), url)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from ckfunc.api.credentials import (
     ENVIRONMENT_HINT,
-    FoundConnection,
     Login,
+    ResolvedConnection,
     described,
     entry_names,
     keyring_name,
@@ -102,7 +102,7 @@ def whoami(app: App) -> None:
     """Show which application the target's credentials belong to, and where the credentials come from."""
     root, target = app.place()
     if target.emulator:
-        credentials = FoundConnection(app.emulator_connection(), "the emulator's own")
+        credentials = ResolvedConnection(app.emulator_connection(), "the emulator's own")
     else:
         credentials = app.credentials(root, target)
     application = app.connect(credentials.connection).application()

@@ -45,7 +45,7 @@ class ActionContext:
         to the event's own topic.
         """
         own = topic(f"users/{self.actor.id}", answer) if answer and self.actor is not None else None
-        self.topics.publish(topic(of, part), event, write, self.origin, otherwise=own)
+        self.topics.publish(topic(of, part), event, write, self.origin, fallback=own)
 
     def publish_to(self, user_id: int, part: str, event: str, write: Callable[[], Any]) -> None:
         """Publish an event on a topic of a user."""

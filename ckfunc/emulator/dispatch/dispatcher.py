@@ -107,7 +107,7 @@ class Dispatcher:
         self._to_warm: set[int] = set()
         self._warming: asyncio.Task[None] | None = None
         self._versions: dict[int, HandlerVersion] = {}
-        self._made: list[Environment | HandlerError] = []
+        self._environments: list[Environment | HandlerError] = []
         self._pinned: dict[str, HandlerVersion | HandlerError] = {}
 
     def handles(self, trigger_type: str) -> bool:
@@ -163,7 +163,7 @@ class Dispatcher:
 
     def runtime_changed(self) -> None:
         """Use the changed runtime for new runs, and warm the warm functions again."""
-        self._made = []
+        self._environments = []
         self._warm_up(self._warm, delay_s=0.1)  # a deploy changes the runtime several times in a row
 
     def boot_ahead(self) -> None:
@@ -197,7 +197,7 @@ class Dispatcher:
 
     def pin_environment(self, environment: Environment | HandlerError) -> None:
         """Run handlers in this environment, whatever the database holds, until the runtime changes."""
-        self._made = [environment]
+        self._environments = [environment]
 
     def data_replaced(self) -> None:
         """Forget everything cached from the database, which was replaced; no run may be in progress."""
@@ -205,7 +205,7 @@ class Dispatcher:
         self._endings.discard()
         self._depths = Depths()
         self._versions.clear()
-        self._made = []
+        self._environments = []
 
     @property
     def running(self) -> bool:
@@ -305,7 +305,7 @@ class Dispatcher:
             )
         try:
             version = self._known_version(started.function) or await self._version(started.function)
-            environment = self._made[0] if self._made else await self._environment()
+            environment = self._environments[0] if self._environments else await self._environment()
         except CkfuncError as error:
             hint = f" ({error.hint})" if error.hint else ""
             return _failed(type(error).__name__, error.message + hint)
@@ -363,9 +363,9 @@ class Dispatcher:
     async def _environment(self) -> Environment | HandlerError:
         """Return the environment of handlers, or the reason why none can run."""
         # A change of the runtime replaces the list, so an environment of the older runtime ends up in the older list.
-        made_so_far = self._made
-        if made_so_far:
-            return made_so_far[0]
+        environments = self._environments
+        if environments:
+            return environments[0]
         runtime = application.runtime(self._database)
         script: Compiled | None = None
         if runtime.initialization_script is not None:
@@ -375,7 +375,7 @@ class Dispatcher:
                 return syntax_error(result)
             script = result
         environment = runtimes.environment_of(runtime, self.base_url, script)
-        made_so_far.append(environment)
+        environments.append(environment)
         return environment
 
     def _warm_up(self, function_ids: Iterable[int], delay_s: float = 0.0) -> None:
@@ -394,14 +394,14 @@ class Dispatcher:
         again = True
         while again:
             function_ids, self._to_warm = self._to_warm, set()
-            made = self._made
+            environments = self._environments
             try:
                 await self._prepare(function_ids)
             except CkfuncError as error:  # each run will report it
                 self._on_event(error.message)
             except Exception:
                 _LOG.exception("preparing functions failed")
-            again = bool(self._to_warm) or made is not self._made
+            again = bool(self._to_warm) or environments is not self._environments
 
     async def _prepare(self, function_ids: Iterable[int]) -> None:
         environment = await self._environment()

@@ -46,31 +46,31 @@ class Topics:
     """The subscriptions to all topics. Belongs to the event loop's thread."""
 
     def __init__(self) -> None:
-        self._of: dict[str, dict[Subscriber, None]] = {}
+        self._subscribers: dict[str, dict[Subscriber, None]] = {}
         self.connections: dict[int, ConnectedClient] = {}
         """The connected clients, by their user sessions."""
 
     def add(self, name: str, subscriber: Subscriber) -> None:
         """Add a subscription to a topic."""
-        self._of.setdefault(name, {})[subscriber] = None
+        self._subscribers.setdefault(name, {})[subscriber] = None
 
     def remove(self, name: str, subscriber: Subscriber) -> None:
         """Remove a subscription from a topic."""
-        subscribers = self._of.get(name)
+        subscribers = self._subscribers.get(name)
         if subscribers is not None:
             subscribers.pop(subscriber, None)
             if not subscribers:
-                del self._of[name]
+                del self._subscribers[name]
 
     def has(self, name: str) -> bool:
         """Return whether anyone is subscribed to a topic."""
-        return name in self._of
+        return name in self._subscribers
 
-    def close(self, of: str, user_id: int | None = None) -> None:
+    def close(self, resource: str, user_id: int | None = None) -> None:
         """End the subscriptions to the topics of a resource such as `channels/1`: a user's, or all of them."""
-        name = topic(of)
-        for subtopic in [key for key in self._of if key == name or key.startswith(f"{name}.")]:
-            for subscriber in list(self._of[subtopic]):
+        name = topic(resource)
+        for subtopic in [key for key in self._subscribers if key == name or key.startswith(f"{name}.")]:
+            for subscriber in list(self._subscribers[subtopic]):
                 if user_id is None or subscriber.connection.user_id == user_id:
                     self.remove(subtopic, subscriber)
                     subscriber.connection.drop(subscriber)
@@ -93,21 +93,21 @@ class Topics:
         write: Callable[[], Any],
         origin: Origin | None = None,
         *,
-        otherwise: str | None = None,
+        fallback: str | None = None,
     ) -> None:
         """Send an event to every subscriber of a topic; `write` returns its resource.
 
         The event is written once, and not at all if nobody is subscribed. The connection in `origin` gets it with its
-        receipt: on `name`, or if it is not subscribed there, on `otherwise`.
+        receipt: on `name`, or if it is not subscribed there, on `fallback`.
         """
-        subscribers = list(self._of.get(name, ()))
+        subscribers = list(self._subscribers.get(name, ()))
         own = None if origin is None else origin.connection
         if (
-            otherwise is not None
+            fallback is not None
             and own is not None
             and not any(subscriber.connection is own for subscriber in subscribers)
         ):
-            subscribers += [other for other in self._of.get(otherwise, ()) if other.connection is own][:1]
+            subscribers += [other for other in self._subscribers.get(fallback, ()) if other.connection is own][:1]
         if not subscribers:
             return
         body = compact_json({"type": event, "version": "v1", "resource": write()})
