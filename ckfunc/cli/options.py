@@ -230,7 +230,7 @@ format_option = choice(
 
 def data_dir_option(text: str = "Use the data in this directory (default: the project's).") -> Callable[[F], F]:
     """Add the option that selects the data of an emulator; it is stored in `App.settings`."""
-    return option("--data-dir", None, text, DIRECTORY, expose_value=False, callback=_setting("data_dir"))
+    return option("--data-dir", "DIR", text, DIRECTORY, expose_value=False, callback=_setting("data_dir"))
 
 
 def gate_option(default: str, text: str) -> Callable[[F], F]:

@@ -353,7 +353,7 @@ def test_invocations_on_the_emulator_can_be_replayed(ckfunc: Ckfunc, at: Any) ->
         other = ckfunc("-C", root, "replay", start, "--exit-code")
         logged = ckfunc("-C", root, "logs", "--json").out.splitlines()
     assert same.code == 0
-    assert "2 of 2 had the recorded result" in same.out
+    assert "reproduced 2 of 2 recorded results" in same.out
     assert other.code == 3
     assert '~ result: "Hello jane" → "Hi jane"' in other.out
     assert len(logged) == 2
