@@ -44,7 +44,7 @@ def test_help_lists_every_command_in_the_order_of_use(ckfunc: Ckfunc) -> None:
 
 def test_help_lists_options_of_every_command_last_with_defaults_in_the_text(ckfunc: Ckfunc) -> None:
     own, _, common = ckfunc("emulator", "users", "--help").out.partition("\nGlobal options:")
-    assert "-n N                  List at most N (default: 25).  [1 to 2000]" in own
+    assert "-n N               List at most N (default: 25).  [1 to 2000]" in own
     assert "--json" not in own
     assert "--json" in common
 
