@@ -233,7 +233,10 @@ def paths_beginning(text: str, directory: Path) -> list[str]:
     except OSError:
         return []
     fitting = (name for name in names if name.startswith(beginning) and (beginning[:1] == "." or name[:1] != "."))
-    return sorted(f"{head}{slash}{name}" for name in fitting if not name.split()[1:])  # shells would split white space
+    files = sorted(f"{head}{slash}{name}" for name in fitting if not name.split()[1:])  # shells would split white space
+    if len(files) == 1 and files[0].endswith("/"):
+        files += paths_beginning(files[0], directory)  # otherwise the shell ends the word after the directory
+    return files
 
 
 def templates(package: Path = _PACKAGE) -> Path:

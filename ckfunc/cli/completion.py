@@ -45,14 +45,7 @@ def complete_data(ctx: click.Context, _: click.Parameter, incomplete: str) -> li
 def complete_files(ctx: click.Context, incomplete: str) -> list[str]:
     """Return the files in the directory of `-C`, or else the current one, that begin with `incomplete`."""
     app = ctx.find_root().obj
-    try:
-        directory = Path() if app is None else app.directory
-    except CkfuncError:
-        return []
-    files = paths_beginning(incomplete, directory)
-    if len(files) == 1 and files[0].endswith("/"):
-        files += paths_beginning(files[0], directory)  # otherwise the shell ends the word after the directory
-    return files
+    return paths_beginning(incomplete, Path() if app is None else app.settings.directory or Path())
 
 
 def complete_locked(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:

@@ -24,7 +24,8 @@ def check(app: App, types: tuple[str, ...], watch: bool) -> int:
     if watch and app.settings.format is not None:
         raise UsageProblem("--format is for a single check", hint="leave out --watch")
     if watch:
-        return _watch(app, types)
+        _watch(app, types)
+        return EXIT_OK
     began = app.clock.monotonic_s()
     with app.output.progress("checking"):
         checked = app.check(types)
@@ -36,26 +37,25 @@ def check(app: App, types: tuple[str, ...], watch: bool) -> int:
     return EXIT_OK if checked.ok else EXIT_FAILED
 
 
-def _watch(app: App, types: Sequence[str]) -> int:
+@ended_by_signals()
+def _watch(app: App, types: Sequence[str]) -> None:
     """Check now and after every change, until a signal ends it."""
     from ckfunc.check.project import rechecks
 
     output = app.output
     output.talk(("watching ", "title"), "the project's scripts; press Ctrl-C to stop")
-    with ended_by_signals():
-        for recheck in rechecks(lambda: app.check(types), app.root(), app.settings.target, app.clock):
-            if isinstance(recheck, CkfuncError):
-                output.failure(recheck)
-                continue
-            output.warn(*recheck.new_warnings)
-            if output.settings.json:
-                output.record([problem.to_json() for problem in recheck.checked.problems])
-                continue
-            output.lines(recheck.checked.lines(output.width()))
-            output.flush()
-            time = f"{app.clock.now().astimezone():%H:%M:%S}  "
-            output.talk((time, "muted"), *recheck.checked.summary_line(recheck.took_s))
-    return EXIT_OK
+    for recheck in rechecks(lambda: app.check(types), app.root(), app.settings.target, app.clock):
+        if isinstance(recheck, CkfuncError):
+            output.failure(recheck)
+            continue
+        output.warn(*recheck.new_warnings)
+        if output.settings.json:
+            output.record([problem.to_json() for problem in recheck.checked.problems])
+            continue
+        output.lines(recheck.checked.lines(output.width()))
+        output.flush()
+        time = f"{app.clock.now().astimezone():%H:%M:%S}  "
+        output.talk((time, "muted"), *recheck.checked.summary_line(recheck.took_s))
 
 
 @command

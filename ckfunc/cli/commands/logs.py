@@ -95,6 +95,7 @@ def _list(app: App, types: Collection[str], limit: int | None, row_filter: Filte
         app.output.talk(("no invocations", "muted"), *([] if functions else [": no functions are deployed"]))
 
 
+@ended_by_signals()
 def _follow(app: App, types: Collection[str], limit: int | None, row_filter: Filter) -> None:
     client = app.client(lasting=True)
     with app.output.progress("reading"):
@@ -108,10 +109,9 @@ def _follow(app: App, types: Collection[str], limit: int | None, row_filter: Fil
         require_uninterrupted()
         app.output.require_reader()
 
-    with ended_by_signals():
-        for item in following(client, types, clock=CheckedClock(app.clock, check), limit=limit, row_filter=row_filter):
-            print_item(app.output, item, stacks=stacks)
-            app.output.flush()
+    for item in following(client, types, clock=CheckedClock(app.clock, check), limit=limit, row_filter=row_filter):
+        print_item(app.output, item, stacks=stacks)
+        app.output.flush()
 
 
 def _print_whole(app: App, ids: Sequence[int]) -> None:
