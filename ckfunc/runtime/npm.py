@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 import re
 import subprocess
@@ -73,6 +74,9 @@ _CERTIFICATES = re.compile(r"^(NODE_EXTRA_CA_CERTS|NODE_USE_SYSTEM_CA|SSL_CERT_(
 _PROXIES = re.compile(r"(?i)^((HTTPS?|NO|ALL)_PROXY)$")
 _COMPILERS = re.compile(r"^(PYTHON|CC|CXX|AR|LD|MAKE)$")
 _GLOBAL_NAME = "global-npmrc"
+_TIMEOUT = re.compile(r"(?im)^(?:npm_config_)?fetch[-_]timeout = \D*(\d+)")
+_ANSWERED = "http fetch"
+"""A part of npm's log lines about requests that have ended."""
 _SYSTEM_CA = "--use-system-ca"
 _RETRIES = re.compile(r"(?im)^(npm_config_)?fetch[-_]retries\b")
 
@@ -231,6 +235,19 @@ class Supervision:
     required: Collection[str] = ()
 
 
+@frozen
+class _Patience:
+    """When to end npm, or to report `notice`: it has logged nothing for some seconds.
+
+    It ends at the first line of its log that matches `give_up`, whose group is an error code, and after `limit_s`
+    without a line, if no registry has answered before.
+    """
+
+    give_up: re.Pattern[str]
+    notice: str = ""
+    limit_s: float = math.inf
+
+
 def unreachable(required: Iterable[str]) -> re.Pattern[str]:
     """Return HOPELESS, and the last attempt to download one of these packages.
 
@@ -257,11 +274,19 @@ def run_npm(
         give_up = UNREACHABLE if _LOCK_ONLY in command else unreachable(supervision.required)
         if any(map(_RETRIES.search, (settings.npmrc.reveal(), *settings.variables))):
             give_up = HOPELESS
+        patience = _Patience(give_up, f"npm is waiting for {settings.registries}", _limit_s(settings))
+        return _run(command, directory, environment, home, supervision, patience)
 
-        def waits() -> None:
-            supervision.report(f"npm is waiting for {settings.registries}")
 
-        return _run(command, directory, environment, home, supervision.stop, give_up, waits)
+def _limit_s(settings: NpmSettings) -> float:
+    """Return the time limit for the first answer of a registry: that of npm's attempts, and more.
+
+    npm has none for a proxy that accepts a connection and never answers.
+    """
+    variables = (f"{name} = {value}" for name, value in revealed(settings.variables).items())
+    text = "\n".join((_GLOBAL_NPMRC, settings.npmrc.reveal(), *variables))
+    timeouts_ms = [int(digits) for digits in _TIMEOUT.findall(text)]
+    return 3 * timeouts_ms[-1] / 1000 + 2 * _SILENT_S if timeouts_ms[-1] else math.inf
 
 
 def run_scripts(directory: Path, cache: Path, packages: Sequence[str], stop: threading.Event) -> NpmRun:
@@ -274,7 +299,8 @@ def run_scripts(directory: Path, cache: Path, packages: Sequence[str], stop: thr
             **{name: without_login(value) for name, value in _matching(_PROXIES).items()},
             **_matching(_COMPILERS),
         }
-        return _run((*_SCRIPTS, *packages), directory, environment, home, stop)
+        supervision = Supervision(lambda _: None, stop)
+        return _run((*_SCRIPTS, *packages), directory, environment, home, supervision, _Patience(HOPELESS))
 
 
 def failure_of(output: str) -> dict[str, Any]:
@@ -310,14 +336,9 @@ def _run(
     directory: Path,
     environment: dict[str, str],
     home: Path,
-    stop: threading.Event,
-    give_up: re.Pattern[str] = HOPELESS,
-    on_silence: Callable[[], None] | None = None,
+    supervision: Supervision,
+    patience: _Patience,
 ) -> NpmRun:
-    """Run npm; end it at the first line of its log that matches `give_up`, whose group is an error code.
-
-    `on_silence` is called once, when npm has logged nothing for some seconds.
-    """
     command = [str(node_executable()), str(npm_script()), *arguments]
     hopeless: str | None = None
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as log, Warden() as warden:
@@ -331,16 +352,20 @@ def _run(
             stderr=log.fileno(),
         )
         warden.watch(process.pid)
-        read, size, silent_from = 0, 0, time.monotonic()
+        read, size, silent_from, notice = 0, 0, time.monotonic(), patience.notice
         try:
-            while process.poll() is None and not stop.wait(0.02):  # a poll, so that Ctrl-C is noticed on every system
+            # A poll, so that Ctrl-C is noticed on every system.
+            while process.poll() is None and not supervision.stop.wait(0.02):
                 written = os.fstat(log.fileno()).st_size
                 if written != size:
                     size, silent_from = written, time.monotonic()
-                elif on_silence is not None and time.monotonic() - silent_from > _SILENT_S:
-                    on_silence()
-                    on_silence = None
-                if written > read and (failed := give_up.search(_tail(log, read))) is not None:
+                elif notice and time.monotonic() - silent_from > _SILENT_S:
+                    supervision.report(notice)
+                    notice = ""
+                elif time.monotonic() - silent_from > patience.limit_s and _ANSWERED not in _tail(log, 0):
+                    hopeless = "ERESPONSETIMEOUT"
+                    break
+                if written > read and (failed := patience.give_up.search(_tail(log, read))) is not None:
                     hopeless = failed[failed.lastindex or 0]
                     break
                 read = max(read, written - 200)

@@ -211,6 +211,15 @@ def test_a_registry_that_never_answers_is_reported_and_ends_the_installation(tmp
     assert progress == ["installing 1 package with npm", f"npm is waiting for {url}"]
 
 
+def test_a_proxy_that_never_answers_ends_the_installation(tmp_path, npm, monkeypatch):
+    monkeypatch.setattr("ckfunc.runtime.npm._SILENT_S", 1)
+    npm("https://registry.example.invalid", "fetch-timeout=100")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        with pytest.raises(DependenciesFailed, match=r"no answer in time from https://registry\.example\.invalid"):
+            install({"tiny": "1.2.3"}, tmp_path / "cache")
+
+
 def test_an_unpacking_error_fails_the_installation(tmp_path, npm):
     # A file name that is too long simulates a full disk, because npm only warns about either.
     with registry({**TINY, "files": ["x" * 300]}) as server:
