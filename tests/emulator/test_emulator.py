@@ -243,6 +243,14 @@ def test_the_ipv6_loopback_address_can_be_served(host: str) -> None:
         assert client.get("/v1/application").json()["_links"]["self"]["href"].startswith(emulator.url)
 
 
+def test_every_ipv6_address_includes_the_ipv4_loopback_address() -> None:
+    if not socket.has_dualstack_ipv6():
+        pytest.skip("this machine has no IPv6, or does not combine it with IPv4")
+    with running(None, EmulatorOptions(host="::")) as (emulator, client):
+        assert emulator.url.startswith("http://127.0.0.1:")
+        assert client.get("/v1/application").status_code == 200
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.slow
 def test_no_handler_process_survives_the_end_of_its_emulator(tmp_path: Path) -> None:
