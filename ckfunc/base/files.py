@@ -175,7 +175,8 @@ def _rename_over(path: Path, data: bytes, mode: int) -> None:
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
-        os.chmod(temporary, mode)  # noqa: PTH101 - `temporary` is a name from mkstemp
+        with contextlib.suppress(PermissionError):  # a disk without modes, such as a USB stick or a shared folder
+            os.chmod(temporary, mode)  # noqa: PTH101 - `temporary` is a name from mkstemp, which made it private
         _replace(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):

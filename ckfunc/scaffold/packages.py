@@ -113,7 +113,10 @@ def link_packages(root: Path, packages: Packages) -> tuple[Written, ...]:
                 link.unlink()
                 written.append(Written(link, FileAction.REMOVED))
     except OSError as error:
-        raise CannotWrite(f"cannot link packages into {modules}: {error.strerror or error}") from error
+        raise CannotWrite(
+            f"cannot link packages into {modules}: {error.strerror or error}",
+            hint="check its permissions, and that its disk supports links; all other commands work without them",
+        ) from error
     return tuple(written)
 
 

@@ -186,3 +186,12 @@ def test_a_limit_of_the_system_is_an_expected_failure(error: Exception, message:
 
 def test_another_runtime_error_is_a_bug() -> None:
     assert SystemRefusal.of(RuntimeError("dictionary changed size during iteration")) is None
+
+
+def test_files_can_be_written_to_a_disk_without_modes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "chmod", refuse)
+    write_atomically(tmp_path / "file", "text")
+    assert (tmp_path / "file").read_text() == "text"

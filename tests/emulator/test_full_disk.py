@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -102,6 +103,15 @@ def test_a_run_that_ends_while_the_disk_is_full_is_stored_once_there_is_space(tm
     functions.add_version(database, 1, "function handleEvent() {}")
     asyncio.run(scenario(database))
     database.close()
+
+
+def test_a_disk_without_shared_memory_or_locks_is_named(tmp_path: Path) -> None:
+    for name in ("SQLITE_IOERR_SHMMAP", "SQLITE_IOERR_LOCK"):
+        error = sqlite3.OperationalError("disk I/O error")
+        error.sqlite_errorcode, error.sqlite_errorname = getattr(sqlite3, name), name
+        trouble = trouble_with(tmp_path / "emulator.db", error)
+        assert trouble is not None
+        assert "does not support shared memory or locks" in trouble.reason and trouble.hint
 
 
 def test_a_change_that_does_not_fit_is_rolled_back_and_the_next_one_succeeds(tmp_path: Path) -> None:

@@ -62,6 +62,9 @@ class DatabaseTrouble:
         return self.reason + (f"; {self.hint}" if self.hint else "")
 
 
+_OF_SHARED_FILES = ("SQLITE_IOERR_SHM", "SQLITE_IOERR_LOCK")
+
+
 def trouble_with(path: Path | None, error: BaseException) -> DatabaseTrouble | None:
     """Return the trouble that `error` means for the database at `path` (None: in memory), or None for others."""
     if isinstance(error, UnicodeDecodeError) or (isinstance(error, sqlite3.Error) and _undecodable(error)):
@@ -81,6 +84,11 @@ def _system_trouble(path: Path | None, error: BaseException, code: int) -> Datab
     if refused is None and code == sqlite3.SQLITE_FULL:
         refused = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     if refused is None:
+        if str(getattr(error, "sqlite_errorname", "")).startswith(_OF_SHARED_FILES):
+            return DatabaseTrouble(
+                "its disk does not support shared memory or locks, as some network drives and shared folders",
+                "move the project to a local disk",
+            )
         return DatabaseTrouble(str(error), "check the disk, and its limits for files of this size")
     return refused_by(refused)
 
