@@ -71,7 +71,7 @@ def npm_script() -> Path:
 
 
 def shim_directory(cache: Path) -> Path:
-    """Return a directory that only contains `node`, to be first on PATH for scripts of packages."""
+    """Return a directory with `node`, and nothing else if links are possible, to be first on PATH for scripts."""
     node = node_executable()
     return node.parent if sys.platform == "win32" else _linked(node, cache / "shims" / digest(str(node))[:16])
 
@@ -82,7 +82,10 @@ def _linked(node: Path, directory: Path) -> Path:
     if not (link.is_symlink() and link.readlink() == node):
         with tempfile.TemporaryDirectory(dir=directory) as scratch:
             fresh = Path(scratch) / "node"
-            fresh.symlink_to(node)
+            try:
+                fresh.symlink_to(node)
+            except PermissionError:  # a disk without links
+                return node.parent
             fresh.replace(link)
     return directory
 

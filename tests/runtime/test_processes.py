@@ -144,6 +144,15 @@ def test_the_shim_directory_contains_only_node(tmp_path):
     assert (directory / "node").resolve() == node_executable().resolve()
 
 
+@posix_only
+def test_the_shim_directory_is_that_of_node_on_a_disk_without_links(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "symlink_to", refuse)
+    assert shim_directory(tmp_path) == node_executable().parent
+
+
 def test_the_bare_environment_has_no_variables_of_the_developer():
     kept = bare_environment({"HOME": "/home/x", "PATH": "/bin", "SystemRoot": "C:\\Windows", "SECRET": "x"})
     assert kept == {"SystemRoot": "C:\\Windows", "TZ": "UTC", "LANG": "C.UTF-8"}
