@@ -12,15 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from ckfunc import __version__
-from ckfunc.base.errors import (
-    EXIT_BUG,
-    EXIT_FAILED,
-    EXIT_OK,
-    EXIT_USAGE,
-    CkfuncError,
-    IncompleteInstallation,
-    UsageProblem,
-)
+from ckfunc.base.errors import EXIT_BUG, EXIT_FAILED, EXIT_OK, EXIT_USAGE, CkfuncError, UsageProblem
 from ckfunc.base.interrupts import EXIT_INTERRUPTED, caused_by_interrupt, end_on_interrupt
 from ckfunc.base.streams import ReaderGone, prepare_streams
 from ckfunc.base.text import cut, nearest, printable
@@ -198,7 +190,7 @@ def _exit_code(app: App, error: BaseException, args: list[str]) -> int:
     if isinstance(error, OSError | MemoryError | RuntimeError | ImportError):
         from ckfunc.runtime.cache import refusal_of
 
-        if (refusal := IncompleteInstallation.of(error) or refusal_of(error)) is not None:
+        if (refusal := refusal_of(error)) is not None:
             output.results.discard()
             output.failure(refusal)
             return EXIT_FAILED

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ckfunc.base.errors import CkfuncError, NoHome, SystemRefusal, shown_path
+from ckfunc.base.errors import CkfuncError, IncompleteInstallation, NoHome, SystemRefusal, shown_path
 from ckfunc.base.files import cache_dir, hold_shared, lock_alone, locked, mark_used
 from ckfunc.base.frozen import frozen
 from ckfunc.base.text import Line, shortened, size_text
@@ -70,11 +70,11 @@ class CacheRefused(CkfuncError):
 
 
 def refusal_of(error: BaseException) -> CkfuncError | None:
-    """Return the expected failure for an error of the cache or of the system; None if it may be a bug."""
+    """Return the failure that an error of the cache, system or installation means; None if it may be a bug."""
     with contextlib.suppress(NoHome):
         if isinstance(error, OSError) and error.filename and (in_cache := CacheRefused.of(error, cache_dir())):
             return in_cache
-    return SystemRefusal.of(error)
+    return IncompleteInstallation.of(error) or SystemRefusal.of(error)
 
 
 _ELSEWHERE = "set CKFUNC_CACHE_DIR to a directory that can be written to"
