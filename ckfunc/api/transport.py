@@ -7,9 +7,11 @@ import ssl
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 from ckfunc import __version__
 from ckfunc.api.connection import CannotConnect, NotSent, is_loopback_address, place
@@ -104,7 +106,7 @@ class Transport:
                         raise Unreachable(f"{place(url)} took too long to send its response", hint=_CHECK)
                 return Answer(response.status_code, {k.lower(): v for k, v in response.headers.items()}, bytes(content))
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
-            raise _as_failure(error, place(url), timeout_s) from error
+            raise _as_failure(error, url, timeout_s) from error
 
     def close(self) -> None:
         """Close every connection. Later requests fail."""
@@ -147,12 +149,14 @@ def _new_client(local: bool, secure: bool, server: str) -> httpx.Client:
 
 
 _CHECK = "check the network, CHATKITTY_API_URL and CHATKITTY_AUTHORIZATION_URL"
+_THROUGH_PROXY = "cannot be reached through the proxy of this shell"
+_CHECK_PROXY = "check HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY"
 _START = f"start the server (an emulator: `ckfunc emulator`), or {_CHECK}"
 
 
 # httpx's exception, our exception, the message after the host's name, and the hint; the first match applies.
 _SENTENCES: tuple[tuple[type[Exception], type[Unreachable], str, str], ...] = (
-    (httpx.ProxyError, NotSent, "cannot be reached through the proxy of this shell", "check HTTPS_PROXY and NO_PROXY"),
+    (httpx.ProxyError, NotSent, _THROUGH_PROXY, _CHECK_PROXY),
     (httpx.ConnectTimeout, NotSent, "did not accept a connection in time", _CHECK),
     (httpx.PoolTimeout, NotSent, "has no free connection: other requests of ckfunc use all of them", _CHECK),
     (httpx.TimeoutException, Unreachable, "did not answer within {timeout_s:g} s", _CHECK),
@@ -164,9 +168,10 @@ _SENTENCES: tuple[tuple[type[Exception], type[Unreachable], str, str], ...] = (
 )
 
 
-def _as_failure(error: Exception, server: str, timeout_s: float) -> Unreachable:
+def _as_failure(error: Exception, url: str, timeout_s: float) -> Unreachable:
+    server = place(url)
     if isinstance(error, httpx.ConnectError):
-        return _connect_failure(list(_causes(error)), server)
+        return _connect_failure(list(_causes(error)), server, through_proxy=_uses_proxy(url))
     if isinstance(error, httpx.ProxyError) and str(error).startswith("407"):
         return CannotConnect(
             f"the proxy of this shell asks for credentials (407), so {server} cannot be reached",
@@ -191,13 +196,26 @@ _CERTIFICATES = {
 }
 
 
-def _connect_failure(causes: list[BaseException], server: str) -> Unreachable:
+def _uses_proxy(url: str) -> bool:
+    """Return whether a request to a URL goes to a proxy of the environment, by the rules of the HTTP client."""
+    parts = urlsplit(url)
+    proxies = urllib.request.getproxies()
+    return (
+        not is_loopback_address(url)
+        and bool(proxies.get(parts.scheme) or proxies.get("all"))
+        and not urllib.request.proxy_bypass(parts.hostname or "")
+    )
+
+
+def _connect_failure(causes: list[BaseException], server: str, *, through_proxy: bool) -> Unreachable:
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
             sentence, hint = _CERTIFICATES.get(cause.verify_code, _NOT_TRUSTED)
             return CannotConnect(f"{server} has a certificate that is {sentence}", hint=hint)
     if any(isinstance(cause, ssl.SSLError) for cause in causes):
         return NotSent(f"no secure connection could be established to {server}", hint=_CHECK)
+    if through_proxy:
+        return NotSent(f"{server} {_THROUGH_PROXY}", hint=_CHECK_PROXY)
     if any(isinstance(cause, socket.gaierror) for cause in causes):
         return NotSent(f"the host name of {server} could not be resolved", hint=_CHECK)
     if any(isinstance(cause, ConnectionRefusedError) for cause in causes):

@@ -187,6 +187,18 @@ def test_a_proxy_from_the_environment_is_used_for_other_hosts_and_never_quoted()
         assert [request.method for request in proxy.requests] == [] or proxy.requests[0].method == "CONNECT"
 
 
+@pytest.mark.parametrize("proxy", ["http://me:hunter2@127.0.0.1:{port}", "http://me:hunter2@proxy.invalid:8080"])
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_proxy_that_cannot_be_reached_is_named_instead_of_the_server(proxy: str, scheme: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    script = f"URL = '{scheme}://api.example.invalid/v1'\n{SEND}"
+    said = in_own_process(script, ALL_PROXY=proxy.format(port=port))
+    assert "api.example.invalid cannot be reached through the proxy of this shell" in said and "ALL_PROXY" in said
+    assert "hunter2" not in said
+    assert "proxy" not in in_own_process(script, ALL_PROXY=proxy.format(port=port), NO_PROXY=".invalid").lower()
+
+
 def test_a_proxy_that_asks_for_credentials_is_an_error() -> None:
     with raw_server(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n") as proxy:
         said = in_own_process(f"URL = 'https://api.example.invalid/v1'\n{SEND}", HTTPS_PROXY=proxy)
