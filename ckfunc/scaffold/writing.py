@@ -14,6 +14,7 @@ from ckfunc.base.containment import require_inside
 from ckfunc.base.errors import CkfuncError
 from ckfunc.base.files import read_file, write_atomically
 from ckfunc.base.frozen import frozen
+from ckfunc.base.text import counted
 
 if TYPE_CHECKING:
     from ckfunc.base.text import Line
@@ -59,10 +60,16 @@ def written_json(root: Path, rows: Iterable[tuple[str, str, str | None]]) -> Wri
 
 
 def written_lines(rows: Iterable[tuple[str, str, str | None]]) -> Iterator[Line]:
-    """Yield a line for each written file."""
+    """Yield a line for each file that was written or has a note; the others are counted at the end."""
+    unchanged = 0
     for name, action, note in rows:
+        if action == FileAction.UNCHANGED and note is None:
+            unchanged += 1
+            continue
         style = _ACTION_STYLES.get(action, "muted")
         yield [("  ", ""), (f"{action:<12}", style), (name, ""), (f"  ({note})" if note else "", "muted")]
+    if unchanged:
+        yield [("  ", ""), (f"{FileAction.UNCHANGED:<12}{counted(unchanged, 'file')}", "muted")]
 
 
 class FilesExist(CkfuncError):

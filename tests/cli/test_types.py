@@ -105,7 +105,16 @@ def test_a_check_lists_stale_files_with_reasons(ckfunc: Ckfunc, written: Path) -
     assert told["current"] is False
     assert [file["path"] for file in told["stale"]] == [line.partition("  ")[0] for line in ran.out.splitlines()]
     assert state(written) == before
-    assert ckfunc("-C", written, "types").code == 0
+    ran = ckfunc("-C", written, "types")
+    assert (ran.code, ran.err.splitlines()) == (
+        0,
+        [
+            "  created     .ckfunc/types/node.d.ts",
+            "  overwritten .ckfunc/types/project.d.ts",
+            "  created     node_modules/ms",
+            "  unchanged   4 files",
+        ],
+    )
     assert ckfunc("-C", written, "types", "--check").code == 0
 
 
