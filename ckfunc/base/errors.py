@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ckfunc.base.interrupts import EXIT_INTERRUPTED
+from ckfunc.base.text import with_hint
 
 EXIT_OK = 0
 EXIT_FAILED = 1
@@ -70,7 +71,7 @@ class Problem(NamedTuple):
     @property
     def sentence(self) -> str:
         """The message, and the hint in parentheses."""
-        return self.message + (f" ({self.hint})" if self.hint else "")
+        return with_hint(self.message, self.hint)
 
 
 class InvalidFiles(CkfuncError):

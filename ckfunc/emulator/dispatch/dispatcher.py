@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from ckfunc.base.clock import elapsed_text
 from ckfunc.base.errors import CkfuncError
 from ckfunc.base.frozen import frozen
+from ckfunc.base.text import with_hint
 from ckfunc.emulator.dispatch import runtimes
 from ckfunc.emulator.dispatch.recording import DEEPEST, Depths, EndWriter, Recorder
 from ckfunc.emulator.dispatch.runtimes import (
@@ -307,8 +308,7 @@ class Dispatcher:
             version = self._known_version(started.function) or await self._version(started.function)
             environment = self._environments[0] if self._environments else await self._environment()
         except CkfuncError as error:
-            hint = f" ({error.hint})" if error.hint else ""
-            return _failed(type(error).__name__, error.message + hint)
+            return _failed(type(error).__name__, with_hint(error.message, error.hint))
         if isinstance(version, HandlerError):
             return Outcome(None, version)
         if isinstance(environment, HandlerError):

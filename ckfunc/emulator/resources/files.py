@@ -13,6 +13,7 @@ from urllib.parse import quote, unquote_plus
 from ckfunc.base.containment import require_inside
 from ckfunc.base.errors import CkfuncError
 from ckfunc.base.files import read_file
+from ckfunc.base.text import with_hint
 from ckfunc.emulator.http.calls import Call, Reply
 from ckfunc.emulator.http.problems import Missing, Unavailable
 from ckfunc.emulator.http.routing import Access, Route
@@ -94,7 +95,7 @@ async def download_chat_client(_call: Call, services: EmulatorServices) -> Reply
     try:
         module = await asyncio.to_thread(services.web.client)
     except CkfuncError as problem:
-        raise Unavailable(f"{problem.message}{f' ({problem.hint})' if problem.hint else ''}") from None
+        raise Unavailable(with_hint(problem.message, problem.hint)) from None
     return Reply(content=module, content_type=_PAGE_TYPES[".js"], headers={"cache-control": "no-cache"})
 
 
