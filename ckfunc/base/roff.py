@@ -16,7 +16,7 @@ VARIABLES = {
     "CHATKITTY_CLIENT_SECRET": "Client secret of the application.",
     "CHATKITTY_API_URL": "Address of the Platform API.",
     "CHATKITTY_AUTHORIZATION_URL": "Address of the token endpoint.",
-    "CKFUNC_NODE": "Path of another Node to run handlers with (Node 24).",
+    "CKFUNC_NODE": "Path of another Node to run handlers with (24 or newer), or of a script that starts one.",
     "CKFUNC_CACHE_DIR": "Directory of the cache.",
     "CKFUNC_KEYRING": "A further keyring to trust, as MODULE.CLASS.",
     "NO_COLOR": "Turns colors off.",

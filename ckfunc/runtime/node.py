@@ -32,9 +32,8 @@ START_S = 30.0
 # Variables that programs need to start and to reach a network; none of them is personal.
 _MACHINE = ("SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "PATHEXT", "NUMBER_OF_PROCESSORS")
 
-
-# Bun, which imitates the rest, is not Node.
 _IDENTITY = "(process.versions.bun || process.version) + '\\n' + process.execPath"
+"""Version and path of a running Node, in JavaScript. Bun, which imitates the rest, gives its own version."""
 
 
 def node_executable() -> Path:
@@ -46,14 +45,10 @@ def node_executable() -> Path:
     if configured := os.environ.get("CKFUNC_NODE"):
         path = Path(configured)
         if not path.is_file() or not os.access(path, os.X_OK):
-            raise NodeMissing(
-                f"CKFUNC_NODE is {configured}, which is not a program",
-                hint="unset it to use the Node that ckfunc installs",
-            )
+            raise NodeMissing(f"CKFUNC_NODE is {configured}, which is not a program", hint=_remedy())
         version, path = _running_identity(path.absolute())
         if _major(version) < NODE_MAJOR:
-            hint = f"set it to a Node {NODE_MAJOR}, or unset it to use the Node that ckfunc installs"
-            raise NodeMissing(f"CKFUNC_NODE is Node {version}, which is too old", hint=hint)
+            raise NodeMissing(f"CKFUNC_NODE is Node {version}, which is too old", hint=_remedy())
         return path
     return _own_node()
 
@@ -141,7 +136,7 @@ def _major(version: str) -> int:
 def _remedy(otherwise: str = _INSTALL_HINT) -> str:
     """Return the hint for a Node that cannot be used: about CKFUNC_NODE if that is set."""
     if os.environ.get("CKFUNC_NODE"):
-        return f"set CKFUNC_NODE to a Node {NODE_MAJOR}, or unset it to use the Node that ckfunc installs"
+        return f"set CKFUNC_NODE to Node {NODE_MAJOR} or newer, or unset it to use the Node that ckfunc installs"
     return otherwise
 
 
