@@ -138,6 +138,6 @@ class NoSuchFunction(UsageProblem):
         if not hints and (meant := did_you_mean(trigger_type, [*known, *sections])):
             hints = [meant]
         else:
-            hints += [f"it has: {', '.join(known)}"] if known else []
+            hints += [f"functions.yaml has: {', '.join(known)}"] if known else []
             hints += [f"sections are: {', '.join(sections)}"] if sections else []
         super().__init__(f"functions.yaml has no function of type {trigger_type!r}", hint="; ".join(hints))

@@ -270,7 +270,7 @@ def test_verbose_triggers_and_logs_show_api_calls(ckfunc: Ckfunc, local: Path) -
     ("arguments", "said"),
     [
         (["user.atempted.start_session"], f"did you mean {START}?"),
-        (["user.read.message"], f"it has: {START}"),
+        (["user.read.message"], f"functions.yaml has: {START}"),
         ([START, "--event", "x.json", "--from-invocation", "1"], "can't be used together"),
         ([START, "--event", "absent.json"], "cannot read the event"),
         ([START, "--event", "functions.yaml"], "functions.yaml is not JSON"),

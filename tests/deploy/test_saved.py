@@ -116,7 +116,7 @@ def test_an_unknown_type_in_a_selection_is_refused_with_a_suggestion(here: World
     assert refused.value.hint == f"did you mean {SENT}?"
     with pytest.raises(UsageProblem) as refused:
         here.deploy(project, options=run.DeployOptions(only=("zzz",)))
-    assert refused.value.hint == f"it has: {SENT}, {READ}; sections are: runtime, settings"
+    assert refused.value.hint == f"functions.yaml has: {SENT}, {READ}; sections are: runtime, settings"
     assert here.calls() == []
 
 

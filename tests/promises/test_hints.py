@@ -64,9 +64,9 @@ def test_an_unknown_trigger_type_is_added_with_a_warning(ckfunc: Callable[..., A
 @pytest.mark.parametrize(
     ("trigger_type", "hint"),
     [
-        ("user.read.message", f"hint: `ckfunc new user.read.message` adds one; it has: {TYPE}\n"),
+        ("user.read.message", f"hint: `ckfunc new user.read.message` adds one; functions.yaml has: {TYPE}\n"),
         (f"{TYPE}s", f"hint: did you mean {TYPE}?\n"),
-        ("bogus", f"hint: it has: {TYPE}\n"),
+        ("bogus", f"hint: functions.yaml has: {TYPE}\n"),
     ],
 )
 def test_a_type_without_a_function_is_added_or_corrected(

@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from ckfunc.model.outputs import IdentityJson, LoginJson, LogoutJson
 
 
-_OTHER_TARGET = "choose another one with --target NAME"
-
-
 class NoTerminal(UsageProblem):
     """A secret must be typed, and there is no terminal."""
 
@@ -45,8 +42,7 @@ def login(app: App, client_id: str | None, secret_stdin: bool) -> None:
     an application in functions.yaml is valid in every project.
     """
     root, target = app.place()
-    if target.emulator:
-        raise CkfuncError(f"target {target.name!r} is the emulator, which needs no login", hint=_OTHER_TARGET)
+    _require_platform(target)
     addresses = app.variables(root, target).addresses
     keyring_name()  # before anything is typed: without a keyring it would be in vain
     typed = _typed(app, client_id, from_stdin=secret_stdin)
@@ -59,6 +55,12 @@ def login(app: App, client_id: str | None, secret_stdin: bool) -> None:
     app.output.result(document, (), [("logged in", "success"), f" to {named} for {target.name}, saved in {keyring}"])
     if app.environ.get("CHATKITTY_CLIENT_ID") or app.environ.get("CHATKITTY_CLIENT_SECRET"):
         app.output.warn("CHATKITTY_CLIENT_ID and CHATKITTY_CLIENT_SECRET override the keyring")
+
+
+def _require_platform(target: Target) -> None:
+    if target.emulator:
+        hint = "choose another one with --target NAME"
+        raise CkfuncError(f"target {target.name!r} is the emulator, which needs no login", hint=hint)
 
 
 def _typed(app: App, client_id: str | None, *, from_stdin: bool) -> Login:
@@ -85,12 +87,11 @@ def _typed(app: App, client_id: str | None, *, from_stdin: bool) -> Login:
 def logout(app: App, application: str | None) -> None:
     """Remove the credentials of the target from the system keyring."""
     root, target = app.place()
-    if application is None and target.emulator:
-        raise CkfuncError(f"target {target.name!r} is the emulator, which needs no login", hint=_OTHER_TARGET)
     if application is not None:
         target = Target(f"application {application}", application=application)
     elif target.name == ANY_PROJECT:
         raise NoProject("outside of a project, logout needs an application", hint="pass --application ID")
+    _require_platform(target)
     removed = remove_login(entry_names(root, target, *app.variables(root, target).addresses))
     document: LogoutJson = {"target": target.name, "removed": removed}
     verdict = "logged out" if removed else "nobody was logged in"

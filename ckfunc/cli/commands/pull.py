@@ -32,7 +32,7 @@ def pull(app: App, application: str | None, with_values: bool, yes: bool) -> int
         return _create(app, application, with_values=with_values)
     if application is not None:
         raise UsageProblem(
-            "--application is for a new project, but this directory belongs to one",
+            "--application is for a new project, but this directory is in a project",
             hint="bind its target with `application` in functions.yaml",
         )
     return _update(app, with_values=with_values, yes=yes)

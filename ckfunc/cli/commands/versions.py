@@ -110,7 +110,7 @@ def rollback(app: App, trigger_type: str, to: int | None, yes: bool) -> int:
     name, now, old = printable(trigger_type), prepared.current.version_number, prepared.target.version_number
     outcome: RollbackJson = {"target": target.name, "type": name, "from": now, "to": old, "result": "unchanged"}
     if prepared.changes_nothing:
-        app.output.talk(f"No changes on {target.name}: the deployed v{now} has this script.")
+        app.output.talk(f"No changes on {target.name}: the deployed v{now} has the script of v{old}.")
         app.output.data(outcome)
         return EXIT_OK
     question = f"Deploy v{old} again, as v{now + 1} of {name}?"

@@ -86,7 +86,7 @@ def _system_trouble(path: Path | None, error: BaseException, code: int) -> Datab
     if refused is None:
         if str(getattr(error, "sqlite_errorname", "")).startswith(_OF_SHARED_FILES):
             return DatabaseTrouble(
-                "its disk does not support shared memory or locks, as some network drives and shared folders",
+                "its disk does not support shared memory or locks, as with some network drives and shared folders",
                 "move the project to a local disk",
             )
         return DatabaseTrouble(str(error), "check the disk, and its limits for files of this size")
