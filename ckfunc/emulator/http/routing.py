@@ -62,10 +62,11 @@ class _Node:
 
 
 class Router:
-    """Find routes by the path's segments; a literal segment is preferred to a parameter."""
+    """Find routes by the path's segments; a literal segment is preferred to a parameter. `noun` names a route."""
 
-    def __init__(self, routes: Iterable[Route]) -> None:
+    def __init__(self, routes: Iterable[Route], noun: str = "operation") -> None:
         self._root = _Node()
+        self._noun = noun
         for route in routes:
             node = self._root
             for segment in filter(None, route.path.split("/")):
@@ -93,14 +94,14 @@ class Router:
             below = node.literal.get(segment)
             if below is None:
                 if node.parameter is None:
-                    raise Missing(f"there is no operation at /{'/'.join(segments)[:200]}")
+                    raise Missing(f"there is no {self._noun} at /{'/'.join(segments)[:200]}")
                 name, below = node.parameter
                 parameters[name] = unquote(segment)
             node = below
         route = node.routes.get(method) or (node.routes.get("GET") if method == "HEAD" else None)
         if route is None:
             if not node.routes:
-                raise Missing(f"there is no operation at /{'/'.join(segments)[:200]}")
+                raise Missing(f"there is no {self._noun} at /{'/'.join(segments)[:200]}")
             allowed = ", ".join(sorted(node.routes))
             raise Refused(f"{method} is not allowed here; use {allowed}", {"allow": allowed})
         return route, parameters

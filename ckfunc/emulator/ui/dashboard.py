@@ -95,7 +95,7 @@ class Dashboard:
 
     def __init__(self) -> None:
         live = Route("GET", "/ui/live", LiveUpdates().stream_changes, Access.CONTROL)
-        self.router = Router((*ROUTES, live))
+        self.router = Router((*ROUTES, live), "page")
 
     def problem_page(self, problem: HttpProblem) -> Reply:
         """Return the page of an error."""
