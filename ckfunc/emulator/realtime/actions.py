@@ -126,21 +126,16 @@ def _leave(request: ClientRequest) -> None:
     channel_actions.remove_member(request.context, channel, user)
 
 
-def _unblock_in_channel(request: ClientRequest) -> None:
-    record = _record(request, memberships.CHANNEL_BLOCKS)
-    access.moderated_channel(request.database, record.owner_id, request.user)
-    channel_actions.unblock(request.context, record)
+def _add_moderator(request: ClientRequest) -> None:
+    channel_actions.add_moderator(request.context, _with_moderators(request), _referred(request, request.body))
 
 
-def _block_in_channel(request: ClientRequest) -> None:
-    channel = request.find(access.moderated_channel)
-    channel_actions.block(request.context, channel, _referred(request, request.body))
+def _remove_moderator(request: ClientRequest) -> None:
+    channel_actions.remove_moderator(request.context, _with_moderators(request), _referred(request, request.body))
 
 
-def _read_channel(request: ClientRequest) -> None:
-    channel = request.find(access.visible_channel)
-    unread = conversations.unread_ids(request.database, request.user.id, channel.id)
-    message_actions.read_all(request.context, request.user, unread)
+def _with_moderators(request: ClientRequest) -> Channel:
+    return access.group_channel(request.find(access.moderated_channel), "has no moderators")
 
 
 def _invite(request: ClientRequest) -> None:
@@ -149,8 +144,21 @@ def _invite(request: ClientRequest) -> None:
     channel_actions.invite(request.context, channel, invitee)
 
 
-def _with_moderators(request: ClientRequest) -> Channel:
-    return access.group_channel(request.find(access.moderated_channel), "has no moderators")
+def _block_in_channel(request: ClientRequest) -> None:
+    channel = request.find(access.moderated_channel)
+    channel_actions.block(request.context, channel, _referred(request, request.body))
+
+
+def _unblock_in_channel(request: ClientRequest) -> None:
+    record = _record(request, memberships.CHANNEL_BLOCKS)
+    access.moderated_channel(request.database, record.owner_id, request.user)
+    channel_actions.unblock(request.context, record)
+
+
+def _read_channel(request: ClientRequest) -> None:
+    channel = request.find(access.visible_channel)
+    unread = conversations.unread_ids(request.database, request.user.id, channel.id)
+    message_actions.read_all(request.context, request.user, unread)
 
 
 def _mute(request: ClientRequest) -> None:
@@ -159,6 +167,14 @@ def _mute(request: ClientRequest) -> None:
     if state not in ("ON", "OFF"):
         raise Refused(f"field 'state' is {state[:60]!r}, not one of ON, OFF")
     channel_actions.mute(request.context, channel, request.user, muted=state == "ON")
+
+
+def _hide(request: ClientRequest) -> None:
+    channel_actions.hide(request.context, request.find(access.own_channel), request.user)
+
+
+def _clear_history(request: ClientRequest) -> None:
+    channel_actions.clear_history(request.context, request.find(access.own_channel), request.user)
 
 
 def _trigger_event(request: ClientRequest) -> None:
@@ -236,8 +252,16 @@ def _delete_message(request: ClientRequest) -> Awaitable[None]:
     return delete_in_steps(request.database, message_actions.delete(request.context, message))
 
 
+def _delete_for_me(request: ClientRequest) -> None:
+    message_actions.delete_for(request.context, request.find(access.visible_message), request.user)
+
+
 def _read_message(request: ClientRequest) -> None:
     message_actions.read(request.context, request.user, request.find(access.visible_message))
+
+
+def _unread_message(request: ClientRequest) -> None:
+    message_actions.unread(request.context, request.user, request.find(access.visible_message))
 
 
 def _react(request: ClientRequest) -> None:
@@ -263,6 +287,14 @@ def _report(request: ClientRequest) -> None:
     message_actions.report(request.context, report)
 
 
+def _remove_report(request: ClientRequest) -> None:
+    message_actions.remove_report(request.context, request.user, request.find(access.visible_message))
+
+
+def _thread_keystrokes(request: ClientRequest) -> None:
+    _type(request, request.find(access.writable_thread))
+
+
 def _read_thread(request: ClientRequest) -> None:
     thread = request.find(access.visible_thread)
     unread = conversations.unread_ids(request.database, request.user.id, thread.channel_id, thread)
@@ -280,23 +312,15 @@ ACTIONS: Mapping[str, Action] = {
     "channels.delete": _delete_channel,
     "channels.join": _join,
     "channels.leave": _leave,
-    "channels.addModerator": lambda request: channel_actions.add_moderator(
-        request.context, _with_moderators(request), _referred(request, request.body)
-    ),
-    "channels.deleteModerator": lambda request: channel_actions.remove_moderator(
-        request.context, _with_moderators(request), _referred(request, request.body)
-    ),
+    "channels.addModerator": _add_moderator,
+    "channels.deleteModerator": _remove_moderator,
     "channels.invite": _invite,
     "channels.block": _block_in_channel,
     "channel_blocks.delete": _unblock_in_channel,
     "channels.read": _read_channel,
     "channels.mute": _mute,
-    "channels.hide": lambda request: channel_actions.hide(
-        request.context, request.find(access.own_channel), request.user
-    ),
-    "channels.clearHistory": lambda request: channel_actions.clear_history(
-        request.context, request.find(access.own_channel), request.user
-    ),
+    "channels.hide": _hide,
+    "channels.clearHistory": _clear_history,
     "channels.triggerEvent": _trigger_event,
     "channels.createThread": _create_thread,
     "channels.call": _call,
@@ -306,21 +330,15 @@ ACTIONS: Mapping[str, Action] = {
     "messages.edit": _edit,
     "messages.updateProperties": _update_properties,
     "messages.delete": _delete_message,
-    "messages.deleteForMe": lambda request: message_actions.delete_for(
-        request.context, request.find(access.visible_message), request.user
-    ),
+    "messages.deleteForMe": _delete_for_me,
     "messages.read": _read_message,
-    "messages.unread": lambda request: message_actions.unread(
-        request.context, request.user, request.find(access.visible_message)
-    ),
+    "messages.unread": _unread_message,
     "messages.react": _react,
     "messages.removeReaction": _remove_reaction,
     "messages.report": _report,
-    "messages.removeReport": lambda request: message_actions.remove_report(
-        request.context, request.user, request.find(access.visible_message)
-    ),
+    "messages.removeReport": _remove_report,
     "threads.message": _send_to_thread,
-    "threads.keystrokes": lambda request: _type(request, request.find(access.writable_thread)),
+    "threads.keystrokes": _thread_keystrokes,
     "threads.read": _read_thread,
 }
 """Every action, by the kind and part of its destination."""

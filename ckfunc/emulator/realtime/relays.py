@@ -82,6 +82,10 @@ def _channels(listed: Listed, request: ClientRequest) -> Any:
     return written_page(request, "channels", page, partial(client_channel, member=listed is not Listed.JOINABLE))
 
 
+def _unread_channels_count(request: ClientRequest) -> Any:
+    return {"count": conversations.channels_count(request.database, request.user.id, Listed.UNREAD)}
+
+
 def _channels_count(request: ClientRequest) -> Any:
     kind = request.text("type")
     if kind is not None and kind not in list(ChannelType):
@@ -102,6 +106,10 @@ def _contacts(request: ClientRequest) -> Any:
     paging = page_request(request.at, users.SORTING)
     page = conversations.contacts_page(request.database, request.user.id, paging, _filter(request))
     return written_page(request, "users", page, client_user)
+
+
+def _contacts_count(request: ClientRequest) -> Any:
+    return {"count": conversations.contacts_count(request.database, request.user.id, _filter(request))}
 
 
 def _filter(request: ClientRequest) -> UserFilter:
@@ -166,6 +174,10 @@ def _channel_messages_count(request: ClientRequest) -> Any:
     return {"count": messages.count_in_channel(request.database, channel.id)}
 
 
+def _last_received_message(request: ClientRequest) -> Any:
+    return _message_or_none(request, request.find(access.visible_channel).last_received_message)
+
+
 def _last_read_message(request: ClientRequest) -> Any:
     channel = request.find(access.visible_channel)
     name = request.text("username")
@@ -177,6 +189,11 @@ def _last_read_message(request: ClientRequest) -> Any:
 
 def _message_or_none(request: ClientRequest, message: Message | None) -> Any:
     return None if message is None else client_message(message, request.links)
+
+
+def _channel_unread(request: ClientRequest) -> Any:
+    channel = request.find(access.visible_channel)
+    return {"exists": reading.has_unread(request.database, channel.id, request.user.id)}
 
 
 def _members(request: ClientRequest) -> Any:
@@ -224,15 +241,11 @@ RELAYS: Mapping[str, Relay] = {
     "user.channels_count": _channels_count,
     "user.joinable_channels": partial(_channels, Listed.JOINABLE),
     "user.unread_channels": partial(_channels, Listed.UNREAD),
-    "user.unread_channels_count": lambda request: {
-        "count": conversations.channels_count(request.database, request.user.id, Listed.UNREAD)
-    },
+    "user.unread_channels_count": _unread_channels_count,
     "user.messages": _own_messages,
     "user.unread_messages_count": lambda request: {"count": reading.unread_count(request.database, request.user.id)},
     "user.contacts": _contacts,
-    "user.contacts_count": lambda request: {
-        "count": conversations.contacts_count(request.database, request.user.id, _filter(request))
-    },
+    "user.contacts_count": _contacts_count,
     "user.blocks": _Pages(
         "items",
         lambda _database, _id, user: user,
@@ -246,13 +259,9 @@ RELAYS: Mapping[str, Relay] = {
     "channels.context": _channel_context,
     "channels.messages": _channel_messages,
     "channels.messages_count": _channel_messages_count,
-    "channels.last_received_message": lambda request: _message_or_none(
-        request, request.find(access.visible_channel).last_received_message
-    ),
+    "channels.last_received_message": _last_received_message,
     "channels.last_read_message": _last_read_message,
-    "channels.unread": lambda request: {
-        "exists": reading.has_unread(request.database, request.find(access.visible_channel).id, request.user.id)
-    },
+    "channels.unread": _channel_unread,
     "channels.members": _members,
     "channels.moderators": _Pages(
         "users", access.visible_channel, users.SORTING, memberships.moderators_page, client_user

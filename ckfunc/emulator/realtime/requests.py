@@ -194,8 +194,8 @@ def _read(pattern: re.Pattern[str], text: str) -> Destination:
     return Destination(parts["kind"], int(number) if number else None, parts["part"], page)
 
 
-read_topic, read_action, read_relay = (partial(_read, pattern) for pattern in (_TOPIC, _ACTION, _RELAY))
-"""Read the destination of a topic, an action or a relay. Raise Missing."""
+read_topic, read_action, read_relay = partial(_read, _TOPIC), partial(_read, _ACTION), partial(_read, _RELAY)
+"""Read the destination of a topic, an action or a relay. They raise Missing."""
 
 
 def _is_number(text: str) -> bool:
