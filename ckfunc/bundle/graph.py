@@ -144,7 +144,7 @@ def is_module(source: str) -> bool:
 
 @frozen
 class Graph:
-    """The files that a script may need, including itself, by path; or those that one source imports.
+    """The files that a script may need, by path: itself and its imports, direct or not; or those that a file imports.
 
     `unusable` files exist but cannot be used. `absent` are the candidate paths of imports that no file matches.
     """

@@ -53,6 +53,7 @@ _ARGUMENTS = {
     "ID TEXT": re.compile(r"(?P<id>[^ ]+) \s*(?P<text>\S.*)", re.DOTALL),
     "ID": re.compile(r"(?P<id>.+)", re.DOTALL),
 }
+"""How the arguments in COMMANDS are read."""
 _NUMBER = re.compile(r"\[?#?(\d{1,18})\]?", re.ASCII)
 
 TOPICS = ("messages", "reactions", "readReceipts", "typing", "participants", "events", "self")
@@ -243,7 +244,7 @@ class ChatClient:
         return self._connection
 
     def _find(self, connection: ChatConnection) -> Any:
-        """Return the wanted channel as JSON. Raises NoChannel."""
+        """Return the chosen channel as JSON. Raises NoChannel."""
         own, joinable = pages("user", "channels"), pages("user", "joinable_channels")
         text = self._choice.text
         if text is None:
@@ -290,7 +291,7 @@ class ChatClient:
                 self._deliver(event)
 
     def _history(self, connection: ChatConnection) -> list[MessageEvent]:
-        """Return the last messages, as many as are wanted."""
+        """Return the last messages, as many as were chosen."""
         size = self._choice.history
         messages, _ = self._page(connection, _sized(self._channel["_relays"]["messages"], size or 1))
         if size:

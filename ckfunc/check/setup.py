@@ -129,7 +129,7 @@ def _run_check(name: str, check: Callable[[], Diagnosis], expected: type[CkfuncE
 
 @contextmanager
 def _refusals() -> Iterator[None]:
-    """Turn the system's refusals, such as a missing permission, into expected failures."""
+    """Raise the system's refusals, such as a missing permission, as expected failures."""
     try:
         yield
     except OSError as error:

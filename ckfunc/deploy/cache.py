@@ -92,7 +92,7 @@ class VersionCache:
 
 
 def _make_room(directory: Path, most: int) -> None:
-    """Remove the oldest fifth of the files or directories in `directory` if there are more than `most`."""
+    """Remove the oldest files or directories in `directory`, about a fifth, if there are more than `most`."""
     with contextlib.suppress(OSError):
         paths = list(directory.iterdir())
         if len(paths) > most:

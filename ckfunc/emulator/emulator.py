@@ -194,7 +194,7 @@ class Emulator:
         try:
             if hasattr(signal, "SIGHUP"):  # POSIX: a port in TIME_WAIT is free; on Windows this would share a taken one
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6 and socket.has_dualstack_ipv6():  # `::` is also 127.0.0.1, which is printed
+            if family == socket.AF_INET6 and socket.has_dualstack_ipv6():  # the URL names 127.0.0.1
                 listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
             listener.bind((self._host, self._options.port))
             listener.listen(2048)

@@ -116,7 +116,7 @@ class EmulatorServices:
     """Set when the server stops: streams end."""
 
     def context(self, call: Call, actor: User | None = None) -> ActionContext:
-        """Return the context of an action that a request asks for, with `actor` on behalf of a user."""
+        """Return the context of an action that a request asks for; `actor` is the user who does it, if any."""
         return ActionContext(self.database, self.dispatch, self.topics, call.links, caller=call.caller, actor=actor)
 
     def failed(self, error: Exception, task: str) -> HttpProblem:

@@ -279,7 +279,7 @@ def run_npm(
 
 
 def _limit_s(settings: NpmSettings) -> float:
-    """Return the time limit for the first answer of a registry: that of npm's attempts, and more.
+    """Return the time limit for the first answer of a registry: that of all of npm's attempts, and some seconds more.
 
     npm has none for a proxy that accepts a connection and never answers.
     """

@@ -87,7 +87,7 @@ def write_page(name: str, page: Page[Any], items: list[Any], href: str, query: S
 def read_page(document: Any, name: str, read: Callable[[Any], T]) -> Page[T]:
     """Read a page in either spelling, each item with `read`; an empty page may have no `_embedded`.
 
-    The block `page` may lack any number, and its links then tell the number of pages as far as it is known. Source: the
+    The block `page` may lack any number; the links then give the number of pages as far as it is known. Source: the
     vendor's guide, by which only the link `self` is always present. Raises Malformed.
     """
     data = resource(document, "page")

@@ -323,12 +323,12 @@ def _resolved(database: Database, stored: Mapping[int, str]) -> dict[int, tuple[
     for mentions in stored_mentions.values():
         for kind, *_, mentioned_id in mentions:
             ids[MentionType(kind)].add(mentioned_id)
-    people = users.by_ids(database, ids[MentionType.USER])
-    places = _mentioned_channels(database, ids[MentionType.CHANNEL])
+    users_by_id = users.by_ids(database, ids[MentionType.USER])
+    channels_by_id = _mentioned_channels(database, ids[MentionType.CHANNEL])
 
     def resolved(kind: str, tag: str, start: int, end: int, mentioned_id: int) -> Mention:
-        user = people.get(mentioned_id) if kind == MentionType.USER else None
-        channel = places.get(mentioned_id) if kind == MentionType.CHANNEL else None
+        user = users_by_id.get(mentioned_id) if kind == MentionType.USER else None
+        channel = channels_by_id.get(mentioned_id) if kind == MentionType.CHANNEL else None
         return Mention(MentionType(kind), tag, start, end, user, channel)
 
     return {

@@ -280,7 +280,7 @@ class TimelineRow:
 
     @property
     def position(self) -> tuple[datetime, bool, int]:
-        """The place in the timeline. Messages of a seed have the same time."""
+        """The place in the timeline: by id at the same time, which all messages of a seed have."""
         item = self.message if self.run is None else self.run.run.invocation
         return self.time, self.run is not None, 0 if item is None else item.id
 
