@@ -289,18 +289,8 @@ def secure_server(directory: Path, connections: int, address: str, expires: str)
     (directory / "issued").write_text("")
     (directory / "serial").write_text("01\n")
     (directory / "authority").write_text(AUTHORITY.format(address=address))
-    request = [
-        "req",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        "-subj",
-        "/CN=localhost",
-        "-keyout",
-        "key.pem",
-        "-out",
-        "request",
-    ]
+    key = ["-newkey", "rsa:2048", "-nodes", "-keyout", "key.pem"]
+    request = ["req", *key, "-subj", "/CN=localhost", "-out", "request"]
     dates = ["-startdate", "20200101000000Z", "-enddate", expires]
     sign = ["ca", "-batch", "-selfsign", "-config", "authority", "-keyfile", "key.pem", *dates]
     for arguments in (request, [*sign, "-in", "request", "-out", "cert.pem"]):

@@ -172,10 +172,10 @@ def test_a_usage_error_shows_the_given_value_truncated(ckfunc: Callable[..., Any
 def test_an_incomplete_installation_is_an_expected_error(
     local: Path, tmp_path: Path, module: str, command: str, said: str
 ) -> None:
-    package = tmp_path / "first" / module
-    package.mkdir(parents=True)
-    (package / "__init__.py").write_text(f"raise ImportError('not for this Python', name='{module}.native')\n")
-    path = os.pathsep.join([str(package.parent), *sys.path])
+    broken = tmp_path / "first" / module
+    broken.mkdir(parents=True)
+    (broken / "__init__.py").write_text(f"raise ImportError('not for this Python', name='{module}.native')\n")
+    path = os.pathsep.join([str(broken.parent), *sys.path])
     ran = subprocess.run(
         [sys.executable, "-m", "ckfunc", command],
         cwd=local,

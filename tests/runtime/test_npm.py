@@ -52,7 +52,7 @@ def test_each_npm_failure_has_a_message_and_a_hint(code, summary, sentence, hint
     problem = explained({"code": code, "summary": summary}, NpmSettings())
     assert sentence in problem.message
     assert hint in problem.hint
-    assert "https://r/" not in problem.message
+    assert "https://" not in problem.message
     assert "\n" not in problem.message
 
 
