@@ -13,9 +13,9 @@ from typing import Any, TypeAlias
 
 from ckfunc.base.documents import read_jsonc
 from ckfunc.base.errors import Problem
-from ckfunc.base.files import read_file
+from ckfunc.base.files import lossy_text, read_file
 from ckfunc.base.frozen import frozen
-from ckfunc.base.text import nearest
+from ckfunc.base.text import nearest, newlines
 from ckfunc.bundle.graph import candidates
 from ckfunc.bundle.source_map import SourceMap
 from ckfunc.manifest.definition import PACKAGE_NAME
@@ -266,8 +266,8 @@ class _Positions:
         return position if imported is None else self._quote(*position, imported)
 
     def _quote(self, path: str, line: int, column: int, imported: str) -> tuple[str, int, int]:
-        text = self._script.source if path == self._script.path else _text(self._root / path)
-        lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        text = self._script.source if path == self._script.path else lossy_text(self._root / path)
+        lines = newlines((text or "").removeprefix("\ufeff")).split("\n")
         start = sum(len(each) + 1 for each in lines[: line - 1]) + column - 1
         quote = re.compile(rf"""(["'`]){re.escape(imported)}\1""").search("\n".join(lines), start)
         if quote is None:
@@ -328,10 +328,3 @@ def _document(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return document if isinstance(document, dict) else {}
-
-
-def _text(path: Path) -> str:
-    try:
-        return read_file(path).decode("utf-8", "replace").removeprefix("\ufeff")
-    except OSError:
-        return ""

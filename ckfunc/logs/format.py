@@ -16,6 +16,7 @@ from ckfunc.base.text import (
     counted,
     cut,
     is_frame,
+    newlines,
     one_line,
     plain,
     printable,
@@ -288,5 +289,4 @@ def _split(text: str) -> list[str]:
 
 def _rows(text: str) -> list[str]:
     """Return text as lines. A carriage return, which progress bars use, starts a new line."""
-    plain_ends = text.replace("\r\n", "\n").replace("\r", "\n")
-    return printable(plain_ends).expandtabs(4).split("\n")
+    return printable(newlines(text)).expandtabs(4).split("\n")
