@@ -35,9 +35,8 @@ def stored_data(app: App) -> StoredData:
 
 def say_secret(app: App) -> None:
     """Print that the copy of the data that was just written contains secrets."""
-    app.output.talk(
-        ("note: ", "warning"), "the copy contains the values of environment variables: treat it as a secret"
-    )
+    text = "the copy contains the values of environment variables; treat it as a secret"
+    app.output.talk(("note: ", "warning"), text)
 
 
 @group

@@ -72,9 +72,8 @@ def _update(app: App, *, with_values: bool, yes: bool) -> int:
         if not app.settings.json and not update.unmarked_conflicts:
             app.output.talk(("nothing to pull", "muted"))
         return EXIT_FAILED if update.conflicts else EXIT_OK
-    if not app.output.reviewed(
-        "Write these changes to the project?", list(pull.lines()), yes=yes, hint="rerun with --yes to write it"
-    ):
+    question, hint = "Write these changes to the project?", "rerun with --yes to write them"
+    if not app.output.reviewed(question, list(pull.lines()), yes=yes, hint=hint):
         return EXIT_FAILED
     pull.write()
     pull.remember(app.workspace.reload_scripts())

@@ -17,7 +17,7 @@ from ckfunc.deploy.apply.journal import deployed_at
 from ckfunc.deploy.apply.report import WRONG
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.history import function_of, handler_of, reference, same_script, version_of, versions_of
-from ckfunc.deploy.show.versions import VersionTable, version_json
+from ckfunc.deploy.show.versions import VersionTable, rollback_lines, version_json
 from ckfunc.logs.finding import first_seen
 
 if TYPE_CHECKING:
@@ -123,11 +123,8 @@ def rollback(app: App, trigger_type: str, to: int | None, yes: bool) -> int:
     if item.result in WRONG:
         app.output.data({**outcome, "result": item.result.value, "note": item.note})
         raise CkfuncError(item.note or "the version was not created", hint=item.hint)
-    where = f"{name}  v{now} → v{item.new_version}"
-    line = (("  ~ ", "update"), where, (f"  the script of v{old}", "muted"))
-    summary = ((f"Rolled back {name} to v{old} on {target.name}.", "title"),)
     document = {**outcome, "result": "updated", "version": item.new_version}
-    app.output.result(document, [] if app.settings.quiet else [line, (), summary])
+    app.output.result(document, () if app.settings.quiet else rollback_lines(prepared, target, item.new_version))
     here = _local_script(app, trigger_type)
     if here is not None and not same_script(prepared.target, here.text):
         app.output.talk(

@@ -13,8 +13,10 @@ from ckfunc.deploy.history import script_digest
 
 if TYPE_CHECKING:
     from ckfunc.deploy.blame import Commit
+    from ckfunc.deploy.history import Rollback
     from ckfunc.model.application import Function, FunctionVersion
     from ckfunc.model.outputs import VersionJson
+    from ckfunc.model.project import Target
 
 HEADINGS = ("VERSION", "DEPLOYED", "SCRIPT", "LINES", "STATE", "COMMIT")
 
@@ -136,3 +138,11 @@ def version_json(
             "subject": commit.subject,
         }
     return document
+
+
+def rollback_lines(rollback: Rollback, target: Target, number: int | None) -> tuple[Line, ...]:
+    """Return the new version `number` of a rollback as a line, and the summary."""
+    name, old = one_line(rollback.function.type), rollback.target.version_number
+    change = Segment(f"{name}  v{rollback.current.version_number} → v{number}")
+    summary = Segment(f"Rolled back {name} to v{old} on {target.name}.", "title")
+    return (Segment("  ~ ", "update"), change, Segment(f"  the script of v{old}", "muted")), (), (summary,)
