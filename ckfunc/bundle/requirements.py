@@ -266,8 +266,10 @@ class _Positions:
         return position if imported is None else self._quote(*position, imported)
 
     def _quote(self, path: str, line: int, column: int, imported: str) -> tuple[str, int, int]:
-        text = self._script.source if path == self._script.path else lossy_text(self._root / path)
-        lines = newlines((text or "").removeprefix("\ufeff")).split("\n")
+        text = self._script.source
+        if path != self._script.path:
+            text = (lossy_text(self._root / path) or "").removeprefix("\ufeff")
+        lines = newlines(text).split("\n")
         start = sum(len(each) + 1 for each in lines[: line - 1]) + column - 1
         quote = re.compile(rf"""(["'`]){re.escape(imported)}\1""").search("\n".join(lines), start)
         if quote is None:
