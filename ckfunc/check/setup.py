@@ -15,7 +15,7 @@ from ckfunc.api import Client, Connection
 from ckfunc.api.answers import LOG_IN, is_sign_in_page
 from ckfunc.api.credentials import NoKeyring, ResolvedConnection, keyring_name
 from ckfunc.api.transport import Transport
-from ckfunc.base.clock import Clock
+from ckfunc.base.clock import Clock, elapsed_text
 from ckfunc.base.containment import STATE_DIRECTORY, LeadsOutside
 from ckfunc.base.errors import ApiFailure, CkfuncError, CredentialsMissing, InvalidFiles, NoProject, SystemRefusal
 from ckfunc.base.files import cache_dir
@@ -284,7 +284,7 @@ def _reachability(project: ProjectSetup, connection: ResolvedConnection) -> Iter
     if is_sign_in_page(answer):
         yield Diagnosis("platform", FAIL, f"a sign-in page answered instead of {url} ({answer.status})", LOG_IN)
         return
-    yield Diagnosis("platform", OK, f"{url} answers in {took_ms:.0f} ms")
+    yield Diagnosis("platform", OK, f"{url} answers in {elapsed_text(took_ms)}")
     try:
         remote = parsedate_to_datetime(answer.headers.get("date", ""))
         skew_s = (project.clock.now() - remote).total_seconds()

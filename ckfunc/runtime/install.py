@@ -19,6 +19,7 @@ from pathlib import Path
 from platform import machine
 from typing import Any
 
+from ckfunc.base.clock import elapsed_text
 from ckfunc.base.documents import read_object
 from ckfunc.base.errors import DependenciesFailed, PackageUnknown
 from ckfunc.base.files import locked
@@ -124,7 +125,7 @@ class _Installation:
                 self.report(f"installing {packages} with npm")
                 self._run_npm(fresh)
                 skipped = self._run_scripts(fresh)
-                self.report(f"installed {packages} in {time.monotonic() - started:.1f} s")
+                self.report(f"installed {packages} in {elapsed_text((time.monotonic() - started) * 1000)}")
                 if skipped and self.integrity is None:
                     self.report("{}: {}".format(*scripts_note(skipped)))
             write_marker(fresh, skipped)

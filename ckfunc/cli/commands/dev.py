@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @command
 @port_option
 @option("--seed", "FILE", "Add the data in this file, unless it already exists.", FILE)
-@yes_option("Do not ask, even if the emulator target is protected.")
+@yes_option("Do not ask for confirmation, even if the emulator target is protected.")
 @keep_invocations_option
 @open_option
 def dev(app: App, port: int, seed: Path | None, yes: bool, keep_invocations: int, open_dashboard: bool) -> int:

@@ -47,6 +47,14 @@ def _shard(text: str) -> Shard:
     return read_shard(text)
 
 
+class _Percentage(click.FloatRange):
+    """A number from 0 to 100."""
+
+    def _describe_range(self) -> str:
+        """Return the range that the help shows."""
+        return "0 to 100"
+
+
 def _number(percent: float) -> float:
     if math.isnan(percent):  # FloatRange accepts it, and no coverage is below it
         raise click.BadParameter("nan is not in the range 0<=x<=100.")
@@ -57,7 +65,7 @@ threshold_option = option(
     "--coverage-threshold",
     "PERCENT",
     "Exit with 1 if fewer lines are covered.",
-    click.FloatRange(0, 100),
+    _Percentage(0, 100),
     dest="threshold",
     convert=_number,
 )
