@@ -221,7 +221,7 @@ class _Preparation:
         return Tools(program, declarations_of_node(self._project.root, cache_dir(), self._detail, policy), complete)
 
     def _link_packages(self) -> bool:
-        """Make the packages that scripts import resolvable; return whether all of them are installed."""
+        """Link the packages that scripts import, so that they resolve; return whether all of them are installed."""
         root, dependencies = self._project.root, self._project.runtime.dependencies or {}
         if not any_mentions(root, list_files(root).scripts, {*dependencies, *PLATFORM_RANGES}):
             return True

@@ -240,18 +240,7 @@ class Emulator:
         self._loop = asyncio.get_running_loop()
         self._end = asyncio.Event()
         async with AsyncExitStack() as opened:
-            options = self._options
-            owner = options.owner or self._data_dir
-            hosts = HostPool(
-                limits=options.limits,
-                cache=self._cache,
-                on_event=self._on_event,
-                spares=options.spares,
-                inspect_port=options.inspect_port,
-                owner=None if owner is None else str(owner.resolve()),
-                policy=options.policy,
-                on_coverage=options.on_coverage,
-            )
+            options, hosts = self._options, self._host_pool()
             opened.push_async_callback(hosts.close)
             if options.ahead is not None:
                 environment = await asyncio.to_thread(options.ahead, self.url)
@@ -284,6 +273,20 @@ class Emulator:
                 await services.dispatch.finish()
             server.end()
             await serving
+
+    def _host_pool(self) -> HostPool:
+        options = self._options
+        owner = options.owner or self._data_dir
+        return HostPool(
+            limits=options.limits,
+            cache=self._cache,
+            on_event=self._on_event,
+            spares=options.spares,
+            inspect_port=options.inspect_port,
+            owner=None if owner is None else str(owner.resolve()),
+            policy=options.policy,
+            on_coverage=options.on_coverage,
+        )
 
 
 if sys.platform == "win32":

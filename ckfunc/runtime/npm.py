@@ -340,7 +340,6 @@ def _run(
     patience: _Patience,
 ) -> NpmRun:
     command = [str(node_executable()), str(npm_script()), *arguments]
-    hopeless: str | None = None
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as log, Warden() as warden:
         warden.directory = home  # it may hold credentials, so it is removed even when ckfunc is killed
         process = start_group(
@@ -352,28 +351,34 @@ def _run(
             stderr=log.fileno(),
         )
         warden.watch(process.pid)
-        read, size, silent_from, notice = 0, 0, time.monotonic(), patience.notice
         try:
-            # A poll, so that Ctrl-C is noticed on every system.
-            while process.poll() is None and not supervision.stop.wait(0.02):
-                written = os.fstat(log.fileno()).st_size
-                if written != size:
-                    size, silent_from = written, time.monotonic()
-                elif notice and time.monotonic() - silent_from > _SILENT_S:
-                    supervision.report(notice)
-                    notice = ""
-                elif time.monotonic() - silent_from > patience.limit_s and _ANSWERED not in _tail(log, 0):
-                    hopeless = "ERESPONSETIMEOUT"
-                    break
-                if written > read and (failed := patience.give_up.search(_tail(log, read))) is not None:
-                    hopeless = failed[failed.lastindex or 0]
-                    break
-                read = max(read, written - 200)
+            hopeless = _wait(process, log, supervision, patience)
         finally:
             kill_group(process)
             warden.release(process.pid)
             process.wait()
         return NpmRun(process.returncode, _text(output), _text(log), hopeless)
+
+
+def _wait(
+    process: subprocess.Popen[bytes], log: IO[bytes], supervision: Supervision, patience: _Patience
+) -> str | None:
+    """Wait until npm has ended or is stopped; return the error code for which it must be ended before, or None."""
+    read, size, silent_from, notice = 0, 0, time.monotonic(), patience.notice
+    # A poll, so that Ctrl-C is noticed on every system.
+    while process.poll() is None and not supervision.stop.wait(0.02):
+        written = os.fstat(log.fileno()).st_size
+        if written != size:
+            size, silent_from = written, time.monotonic()
+        elif notice and time.monotonic() - silent_from > _SILENT_S:
+            supervision.report(notice)
+            notice = ""
+        elif time.monotonic() - silent_from > patience.limit_s and _ANSWERED not in _tail(log, 0):
+            return "ERESPONSETIMEOUT"
+        if written > read and (failed := patience.give_up.search(_tail(log, read))) is not None:
+            return str(failed[failed.lastindex or 0])
+        read = max(read, written - 200)
+    return None
 
 
 def _tail(file: IO[bytes], start: int) -> str:

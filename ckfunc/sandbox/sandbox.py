@@ -217,7 +217,7 @@ class Sandbox:
         self._emulator.within(lambda services: services.hosts.reset())
 
     def use(self, scripts: Scripts) -> None:
-        """Replace the scripts if others are in use, and restore the initial data and the seed."""
+        """Replace the scripts, and restore the initial data and the seed, unless these scripts are in use already."""
         if scripts != self._scripts:
             self._scripts = scripts
             self._set_up()
