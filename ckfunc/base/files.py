@@ -214,8 +214,8 @@ def read_checked(path: Path) -> Any:
 def mark_used(path: Path, *, after_s: float = 0.0) -> None:
     """Set the time of a file or directory of a cache to now if it is older than `after_s`, so that it is not removed.
 
-    A time in the future, from a clock that was wrong, is corrected, so that it is removed one day.
-    Errors are ignored.
+    A time in the future, from a clock that was wrong, is corrected, so that the file is removed one day. Errors are
+    ignored.
     """
     with contextlib.suppress(OSError):
         if not 0 <= time.time() - path.stat().st_mtime < after_s:

@@ -96,7 +96,7 @@ def wait_for_interrupt(
 
 @contextmanager
 def ended_by_signals() -> Iterator[None]:
-    """End the block, and nothing else, when the end of the process is requested by another signal than Ctrl-C.
+    """End the block, and nothing else, when a signal other than Ctrl-C requests the end of the process.
 
     The block is interrupted as by Ctrl-C. Call it on the main thread.
     """

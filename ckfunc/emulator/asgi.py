@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from ckfunc.emulator.dispatch.recording import Asked, Calls
+from ckfunc.emulator.dispatch.recording import Calls, HandlerRequest
 from ckfunc.emulator.http.auth import check_host, check_origin, page_headers
 from ckfunc.emulator.http.bodies import MEBIBYTE
 from ckfunc.emulator.http.calls import Call, Reply
@@ -80,7 +80,7 @@ class _IncomingRequest:
     receive: Receive
     segments: list[str] = field(default_factory=list)
     caller: int | None = None
-    noted: tuple[Calls, Asked] | None = None
+    noted: tuple[Calls, HandlerRequest] | None = None
     recorded: RecordedRequest | None = None
     fault: Fault | None = None
 
@@ -150,7 +150,7 @@ class AsgiApp:
         query = request.scope["query_string"].decode("latin-1")
         query = f"?{query}" if query else ""
         if caller is not None:
-            asked = Asked(method, f"/{'/'.join(request.segments)}{query}", headers.get("content-type"))
+            asked = HandlerRequest(method, f"/{'/'.join(request.segments)}{query}", headers.get("content-type"))
             calls = self._services.dispatch.recorder.asked(caller, asked)
             request.noted = None if calls is None else (calls, asked)
         path = request.scope["raw_path"].decode("latin-1") + query

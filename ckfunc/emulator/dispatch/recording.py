@@ -35,7 +35,7 @@ _MOST_REMEMBERED = 20_000
 
 
 @dataclass(slots=True)
-class Asked:
+class HandlerRequest:
     """A request of a run, which may not be answered yet."""
 
     method: str
@@ -56,10 +56,10 @@ class Calls:
     """The number of requests without an answer."""
     ended: bool = False
     """Whether the run has ended and was stored."""
-    _kept: list[Asked] = field(default_factory=list)
+    _kept: list[HandlerRequest] = field(default_factory=list)
     _bytes_left: int = MOST_BODY_BYTES
 
-    def add(self, request: Asked) -> None:
+    def add(self, request: HandlerRequest) -> None:
         """Record a request that begins."""
         self.open += 1
         request.path = request.path[:_LONGEST_PATH]
@@ -68,7 +68,7 @@ class Calls:
         else:
             self.omitted += 1
 
-    def take_body(self, request: Asked, body: bytes) -> None:
+    def take_body(self, request: HandlerRequest, body: bytes) -> None:
         """Record the body of a request."""
         request.body_bytes = len(body)
         if request.body_bytes <= self._bytes_left:
@@ -113,7 +113,7 @@ class Recorder:
             )
         return int(number)
 
-    def asked(self, invocation_id: int, request: Asked) -> Calls | None:
+    def asked(self, invocation_id: int, request: HandlerRequest) -> Calls | None:
         """Record a request of a run; return None if the run is not known, or ended long ago."""
         calls = self._of.get(invocation_id)
         if calls is None:
@@ -125,7 +125,7 @@ class Recorder:
         calls.add(request)
         return calls
 
-    def answered(self, calls: Calls, request: Asked, status: int) -> None:
+    def answered(self, calls: Calls, request: HandlerRequest, status: int) -> None:
         """Record the answer to a request."""
         calls.open -= 1
         request.status = status
@@ -159,7 +159,7 @@ class Recorder:
         self._ended.clear()
 
 
-def _document(request: Asked) -> Any:
+def _document(request: HandlerRequest) -> Any:
     """Return a body as JSON, whatever was sent."""
     body = request.body
     if body is None:
