@@ -316,6 +316,7 @@ def test_a_path_in_a_constant_is_an_import(compiler, source, names):
     ("source", "message"),
     [
         ("read(new URL('./a.json', import.meta.url));", "./a.json does not exist where the script runs"),
+        ("read(new URL('./', import.meta.url)); read(new URL('../..', import.meta.url));", None),
         ("try { read(new URL('./a.json', import.meta.url)); } catch {}", None),
         ("read(new URL('https://x.example', import.meta.url), new URL('./a', base));", None),
     ],

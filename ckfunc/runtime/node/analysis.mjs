@@ -275,7 +275,7 @@ function fileUse(program) {
   walk(program, (node, ancestors) => {
     const [name, base] = node.type === 'NewExpression' && isNamed(node.callee, 'URL') ? node.arguments : [];
     const isOwn = base?.type === 'MemberExpression' && base.object.type === 'MetaProperty' && keyOf(base) === 'url';
-    if (found || !isOwn || !/^\.\.?\//.test(textOf(name)) || isGuarded(node, ancestors)) return;
+    if (found || !isOwn || !/^\.\.?\/.*[^./]/.test(textOf(name)) || isGuarded(node, ancestors)) return;
     found = { message: `${textOf(name)} does not exist where the script runs: import the file, or put its contents into the script`, at: node.loc.start };
   });
   return found;
