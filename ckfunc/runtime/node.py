@@ -108,16 +108,15 @@ def _running_identity(node: Path) -> tuple[str, Path]:
 @lru_cache
 def _identity(node: Path) -> tuple[str, Path] | NodeMissing:
     """Return the identity of a Node, or its failure, which is cached too: it may take START_S."""
-    environment = {name: value for name, value in os.environ.items() if name != "NODE_OPTIONS"}
+    env = {name: value for name, value in os.environ.items() if name != "NODE_OPTIONS"}
     try:
-        done = subprocess.run(
-            [node, "-p", _IDENTITY], capture_output=True, text=True, env=environment, check=True, timeout=START_S
-        )
+        done = subprocess.run([node, "-p", _IDENTITY], capture_output=True, env=env, check=True, timeout=START_S)
     except subprocess.TimeoutExpired:
         return no_answer(node)
     except (OSError, subprocess.SubprocessError):
         return NodeMissing(f"{node} cannot be run as Node", hint=_remedy())
-    version, _, path = done.stdout.strip().partition("\n")
+    # Node writes UTF-8 on every system; a script may print messages before.
+    *_, version, path = ["", "", *done.stdout.decode("utf-8", "replace").splitlines()]
     if not re.fullmatch(r"v\d+\.\d+\.\d+\S*", version) or not Path(path).is_file():
         return NodeMissing(f"{node} is not Node: it prints no version", hint=_remedy())
     return version, Path(path)

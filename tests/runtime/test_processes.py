@@ -98,12 +98,24 @@ def test_a_node_that_is_too_old_is_refused(monkeypatch, tmp_path):
 def test_a_script_that_starts_node_is_replaced_by_that_node(monkeypatch, tmp_path):
     real = node_executable()
     script = tmp_path / "node"
-    script.write_text('#!/bin/sh\nexec "${MANAGER_HOME:?}/node" "$@"\n')
+    # Managers print which version they use, maybe in another encoding than UTF-8.
+    script.write_text('#!/bin/sh\nprintf "\\351t\\351: using Node\\n"\nexec "${MANAGER_HOME:?}/node" "$@"\n')
     script.chmod(0o755)
     monkeypatch.setenv("MANAGER_HOME", str(real.parent))
     monkeypatch.setenv("NODE_OPTIONS", "--no-such-option")
     monkeypatch.setenv("CKFUNC_NODE", str(script))
     assert node_executable().samefile(real)
+
+
+@posix_only
+def test_the_path_of_node_may_have_accents_in_every_locale(monkeypatch, tmp_path):
+    node = tmp_path / "éà"
+    node.write_text('#!/bin/sh\necho v24.1.0\necho "$0"\n')
+    node.chmod(0o755)
+    monkeypatch.setattr("locale.getencoding", lambda: "cp1252")
+    monkeypatch.setattr("locale.getpreferredencoding", lambda _=True: "cp1252")
+    monkeypatch.setenv("CKFUNC_NODE", str(node))
+    assert node_executable() == node
 
 
 @posix_only
