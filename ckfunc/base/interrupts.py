@@ -98,22 +98,24 @@ def wait_for_interrupt(
 def ended_by_signals() -> Iterator[None]:
     """End the block, and nothing else, when a signal other than Ctrl-C requests the end of the process.
 
-    The block is interrupted as by Ctrl-C. Call it on the main thread.
+    The block is interrupted as by Ctrl-C; a function with this decorator then returns None. Further such signals are
+    ignored, because a terminal that is closed and its shell both send one. Call it on the main thread.
     """
 
     def end(number: int, frame: FrameType | None) -> None:
-        _state.ended = True
-        _on_interrupt(number, frame)
+        if not _state.ended:
+            _state.ended = True
+            _on_interrupt(number, frame)
 
     before = {number: signal.signal(number, end) for number in _end_signals()[1:]}
     try:
         yield
-    except KeyboardInterrupt:
-        if not _state.ended:
+    except BaseException as error:
+        if not (_state.ended and caused_by_interrupt(error)):
             raise
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_IGN if _state.ended else handler)
 
 
 def _end_signals() -> tuple[signal.Signals, ...]:

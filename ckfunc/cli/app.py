@@ -15,6 +15,7 @@ from ckfunc.base.clock import SystemClock
 from ckfunc.base.containment import require_inside, require_own_state
 from ckfunc.base.errors import CkfuncError, NoProject
 from ckfunc.base.files import cache_dir
+from ckfunc.base.interrupts import was_interrupted
 from ckfunc.base.secrets import SHORTEST, Secret
 from ckfunc.base.terminal import Settings
 from ckfunc.cli.output import Output
@@ -217,8 +218,8 @@ class App:
         data = self.emulator_data
         url, emulator = start_embedded(data, self._with_project(options, data), cache_dir(), self.clock)
         if emulator is not None:
-            # Runs that an event has triggered are finished after the command that fired it; Ctrl-C ends them.
-            self._closing.callback(lambda: emulator.stop(finish=not self._interrupted))
+            # Runs that an event has triggered are finished after the command that fired it; signals end them.
+            self._closing.callback(lambda: emulator.stop(finish=not (self._interrupted or was_interrupted())))
             self.output.detail(f"emulator: embedded at {url}, data in {self.output.path(data)}")
         return url
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -314,3 +315,22 @@ def test_a_signal_ends_dev_and_watch_cleanly(project: Path, command: str, name: 
         running.process.send_signal(signal.Signals[name])
         assert running.process.wait(timeout=30) == 0
     assert not (project / ".ckfunc/emulator/address.json").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="processes cannot be sent signals on Windows")
+def test_signals_end_runs_in_progress_and_may_be_repeated(project: Path, ckfunc: Ckfunc) -> None:
+    (project / "handlers/start.ts").write_text(
+        "async function handleEvent() { await new Promise((resolve) => setTimeout(resolve, 6000)); }"
+    )
+    with in_pipe("-C", project, "--target", "local", "dev", "--port", "0") as dev:
+        url = dev.until(r"ready (http://127\.0\.0\.1:\d+)")[1]
+        dev.until(rf"{re.escape(TYPE)}.* created")
+        event = {"type": TYPE, "data": {"username": "jane"}}
+        with ThreadPoolExecutor(1) as others:
+            others.submit(httpx.post, f"{url}/emulator/trigger", json=event, timeout=30)
+            dev.until("RUNNING")
+            for _ in range(3):  # as from a terminal that is closed, and from its shell
+                dev.process.send_signal(signal.SIGHUP)
+                time.sleep(0.1)
+            assert dev.process.wait(timeout=30) == 0
+    assert "SUCCEEDED" not in ckfunc("-C", project, "--target", "local", "logs", "--json").out

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ckfunc.base.errors import EXIT_FAILED, UsageProblem
+from ckfunc.base.interrupts import ended_by_signals
 from ckfunc.base.keyboard import keys_thread, on_resize
 from ckfunc.cli.app import App
 from ckfunc.cli.commands.watch import WatchPrinter, watch_confirmed, watch_project
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 @yes_option("Do not ask for confirmation, even if the emulator target is protected.")
 @keep_invocations_option
 @open_option
-def dev(app: App, port: int, seed: Path | None, yes: bool, keep_invocations: int, open_dashboard: bool) -> int:
+@ended_by_signals()
+def dev(app: App, port: int, seed: Path | None, yes: bool, keep_invocations: int, open_dashboard: bool) -> int | None:
     """Run the emulator, deploy to it on every save, and show every invocation, until q or Ctrl-C.
 
     On a terminal, the last line shows the status: r fires the last event again (or a sample), t chooses a recent event

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 @flag("--no-logs", "Do not stream invocations.")
 @yes_option("Do not ask for confirmation before a watch of a protected target.")
 @allow_removals_option
-def watch(app: App, no_logs: bool, yes: bool, allow_removals: bool) -> int:
+@ended_by_signals()
+def watch(app: App, no_logs: bool, yes: bool, allow_removals: bool) -> int | None:
     """Deploy changes as soon as they are saved and stream invocations, until Ctrl-C.
 
     A manifest or handler with errors is reported and not deployed; the last deployed version stays.
@@ -45,7 +46,7 @@ def watch_project(
     allow_removals: bool = False,
     quit_on: threading.Event | None = None,
 ) -> int:
-    """Deploy now and after every change, until a signal ends it, or until `quit_on` is set; return the exit code.
+    """Deploy now and after every change, until interrupted, or until `quit_on` is set; return the exit code.
 
     A protected target needs one confirmation, before anything is deployed: it covers every deploy of the watch. Raises
     NeedsYes.
@@ -70,8 +71,7 @@ def watch_project(
 
     log = WatchLog(show, app.output.require_reader, app.output.failure) if logs else None
     app.workspace.node.warm_up()
-    with ended_by_signals():
-        watcher.run(client, log, Stop(quit_on))
+    watcher.run(client, log, Stop(quit_on))
     return EXIT_OK
 
 
