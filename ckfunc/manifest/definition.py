@@ -87,6 +87,7 @@ SCRIPT_OF_PACKAGE = (
 )
 
 FUNCTION_NAME = (_NOT_BLANK, _ONE_LINE)
+FUNCTION_DESCRIPTION: tuple[Rule, ...] = ()
 
 ENVIRONMENT = Entries(
     entry="environment variable",
@@ -144,7 +145,7 @@ _FUNCTION = Section(
     (
         Field("handler", Text(HANDLER_PATH), "The handler's script: a path inside the project.", required=True),
         Field("name", Text(FUNCTION_NAME), "The function's name. Default: the words of its trigger type."),
-        Field("description", Text(), "What the function does."),
+        Field("description", Text(FUNCTION_DESCRIPTION), "What the function does."),
         Field(
             "initialize_asynchronously",
             Flag(),

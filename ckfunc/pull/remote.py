@@ -13,7 +13,15 @@ from dotenv.parser import Binding, parse_stream
 from ckfunc.base.frozen import frozen
 from ckfunc.base.secrets import Secret
 from ckfunc.base.text import newlines
-from ckfunc.manifest.definition import ENVIRONMENT, FUNCTION_NAME, FUNCTION_TYPE, fits, fits_dependency, fits_script
+from ckfunc.manifest.definition import (
+    ENVIRONMENT,
+    FUNCTION_DESCRIPTION,
+    FUNCTION_NAME,
+    FUNCTION_TYPE,
+    fits,
+    fits_dependency,
+    fits_script,
+)
 from ckfunc.model.application import ApplicationSettings, Function, FunctionVersion, Runtime
 from ckfunc.model.triggers import display_name, file_stem
 
@@ -99,7 +107,8 @@ def _functions(
             continue
         chosen = function.name != display_name(function.type) and fits(FUNCTION_NAME, function.name)
         name = function.name if chosen else None
-        description = function.description if function.description and fits((), function.description) else None
+        described = function.description and fits(FUNCTION_DESCRIPTION, function.description)
+        description = function.description if described else None
         yield RemoteFunction(function.type, newlines(version.handler_script), version.version_number, name, description)
 
 

@@ -124,10 +124,10 @@ def require_addable(file: CaseFile, scope: CaseScope, *, name: str | None) -> No
     Raises what its addition would raise.
     """
 
-    def made(free: str) -> Recorded:
+    def example(free: str) -> Recorded:
         return Recorded({"name": free, "conversation": [{"user": "jane", "connects": {}}]}, ())
 
-    trial = addition_to(file, made, name=name or "conversation")
+    trial = addition_to(file, example, name=name or "conversation")
     read_text_cases(file.root, file.path, trial.text, scope)
 
 

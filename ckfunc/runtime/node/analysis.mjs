@@ -271,14 +271,14 @@ function commonJsUses(program) {
 
 /** Return {message, at} for the first URL of a file next to the script, which exists only where the script was written; or null. */
 function fileUse(program) {
-  let found = null;
+  let use = null;
   walk(program, (node, ancestors) => {
     const [name, base] = node.type === 'NewExpression' && isNamed(node.callee, 'URL') ? node.arguments : [];
     const isOwn = base?.type === 'MemberExpression' && base.object.type === 'MetaProperty' && keyOf(base) === 'url';
-    if (found || !isOwn || !/^\.\.?\/.*[^./]/.test(textOf(name)) || isGuarded(node, ancestors)) return;
-    found = { message: `${textOf(name)} does not exist where the script runs: import the file, or put its contents into the script`, at: node.loc.start };
+    if (use || !isOwn || !/^\.\.?\/.*[^./]/.test(textOf(name)) || isGuarded(node, ancestors)) return;
+    use = { message: `${textOf(name)} does not exist where the script runs: import the file, or put its contents into the script`, at: node.loc.start };
   });
-  return found;
+  return use;
 }
 
 // -- the handler -------------------------------------------------------------------------------------------------------
