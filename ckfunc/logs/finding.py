@@ -156,6 +156,7 @@ def first_seen(client: Client, function: Function) -> dict[int, datetime]:
 def _search(client: Client, function_id: int, invocation_id: int) -> Invocation | None:
     # Oldest first, so that pages do not move while invocations are added.
     first, last = 0, client.invocations(function_id, size=_SIZE, sort="id,asc").total_pages - 1
+    highest = 0
     while first <= last:
         middle = (first + last) // 2
         page = client.invocations(function_id, page=middle, size=_SIZE, sort="id,asc")
@@ -164,8 +165,10 @@ def _search(client: Client, function_id: int, invocation_id: int) -> Invocation 
             last = middle - 1
         elif invocation_id > items[-1].id:
             first = middle + 1
-            # The platform may not know the number of pages: then only the next one is certain.
-            last = max(last, min(first, page.total_pages - 1))
+            # The platform may not know the number of pages: then only the next one is certain, if pages differ at all.
+            if items[-1].id > highest:
+                last = max(last, min(first, page.total_pages - 1))
+            highest = max(highest, items[-1].id)
         else:
             return _with_id(items, invocation_id)
     return None

@@ -94,6 +94,26 @@ def test_a_platform_that_does_not_know_its_number_of_rows_is_read_completely() -
             assert find_invocation(client, client.functions(), 451) is None
 
 
+def test_the_search_ends_if_the_first_page_is_repeated_forever() -> None:
+    with invocations("a", totals=False) as served:
+        served.add(1, 350)
+
+        def first_page(request: Request) -> Reply | None:
+            if "/invocations?" not in request.path:
+                return None
+            number = int(request.path.partition("page=")[2].partition("&")[0])
+            rows = served.rows[1][::-1] if "desc" in request.path else served.rows[1]
+            links = {
+                name: {"href": f"https://host/x?page={to}"} for name, to in (("self", number), ("next", number + 1))
+            }
+            return Reply(body={"_embedded": {"invocations": rows[:100]}, "_links": links})
+
+        served.before = first_page
+        with served.client() as client:
+            assert find_invocation(client, client.functions(), 150) is None
+        assert len(served.pages()) < 10
+
+
 def test_an_emulator_adds_console_output_and_duration_of_ended_invocations() -> None:
     with invocations("a", emulator_id="e1") as served:
         served.add(1, 150)
