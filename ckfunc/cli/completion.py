@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -45,7 +46,10 @@ def complete_data(ctx: click.Context, _: click.Parameter, incomplete: str) -> li
 def complete_files(ctx: click.Context, incomplete: str) -> list[str]:
     """Return the files in the directory of `-C`, or else the current one, that begin with `incomplete`."""
     app = ctx.find_root().obj
-    return paths_beginning(incomplete, Path() if app is None else app.settings.directory or Path())
+    directory = Path() if app is None else app.settings.directory or Path()
+    with suppress(RuntimeError):  # a user without a home
+        directory = directory.expanduser()  # shells expand `~` only when they run the command
+    return paths_beginning(incomplete, directory)
 
 
 def complete_locked(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:

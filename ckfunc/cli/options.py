@@ -36,13 +36,15 @@ class NamedPath(click.Path):
         return super().convert(value, param, ctx)
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """Return the files in the directory of `-C`. Without it, the shell completes paths by itself."""
+        """Return the files in the directory of `-C`. Shells complete other paths, and absolute ones, by themselves."""
         items = super().shell_complete(ctx, param, incomplete)
         app = ctx.find_root().obj
-        if app is None or app.settings.directory is None or param.name == "common_directory":
+        absolute = incomplete.startswith("~") or Path(incomplete).is_absolute()
+        if app is None or app.settings.directory is None or absolute or param.name == "common_directory":
             return items
         item = type(items[0])  # not imported, because only completions need it
-        return [item(name) for name in complete_files(ctx, incomplete)]
+        names = complete_files(ctx, incomplete)
+        return [item(name) for name in names if self.file_okay or name.endswith("/")]
 
 
 PATH = NamedPath(path_type=Path)

@@ -60,6 +60,19 @@ def test_paths_are_completed_in_the_directory_of_the_command(offered: Offered, p
     assert offered("invoke", TYPE, "--event", "eve") == ["event.json"]
     assert offered("trigger", TYPE, "--data", "@eve") == ["@event.json"]
     assert offered("test", "functions.y") == ["functions.yaml"]
+    (project / "event").mkdir()
+    assert offered("emulator", "--data-dir", "eve") == ["event/"]
+    for absolute in ("~/eve", str(project / "eve")):  # the shell completes these itself
+        assert offered("invoke", TYPE, "--event", absolute) == [absolute]
+
+
+def test_the_directory_of_the_command_may_begin_with_a_tilde(
+    offered: Offered, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project / "event.json").write_text("{}")
+    monkeypatch.setenv("HOME", str(project.parent))
+    monkeypatch.setenv("USERPROFILE", str(project.parent))
+    assert offered("-C", f"~/{project.name}", "invoke", TYPE, "--event", "eve") == ["event.json"]
 
 
 def test_completion_works_with_an_invalid_manifest_or_unknown_command(offered: Offered, project: Path) -> None:
