@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ckfunc.base.errors import (
+    LOG_IN,
     ApiFailure,
     CredentialsRejected,
     NotFound,
@@ -28,8 +29,6 @@ EXPLANATION_LIMIT = 500
 EXCERPT_LIMIT = 80
 # Much longer than the excerpt, so that a secret in the excerpt is complete and can be masked.
 _EXCERPT_SOURCE = 64 * 1024
-
-LOG_IN = "log in to this network with a browser and run the command again"
 
 _EXPLANATION_FIELDS = ("message", "explanation", "error_description", "detail", "title", "error")
 _VERBS = {"GET": "reading", "PUT": "updating", "POST": "creating"}

@@ -31,6 +31,9 @@ EXIT_CODES = {
 }
 """Every exit code and its meaning."""
 
+LOG_IN = "log in to this network with a browser and run the command again"
+"""The hint for a network that requires a login."""
+
 
 class CkfuncError(Exception):
     """An expected failure, shown as `error: MESSAGE` and `hint: HINT`, never with a traceback."""

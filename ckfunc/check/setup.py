@@ -12,12 +12,20 @@ from typing import TYPE_CHECKING, Protocol
 
 from ckfunc import __version__
 from ckfunc.api import Client, Connection
-from ckfunc.api.answers import LOG_IN, is_sign_in_page
+from ckfunc.api.answers import is_sign_in_page
 from ckfunc.api.credentials import NoKeyring, ResolvedConnection, keyring_name
 from ckfunc.api.transport import Transport
 from ckfunc.base.clock import Clock, elapsed_text
 from ckfunc.base.containment import STATE_DIRECTORY, LeadsOutside
-from ckfunc.base.errors import ApiFailure, CkfuncError, CredentialsMissing, InvalidFiles, NoProject, SystemRefusal
+from ckfunc.base.errors import (
+    LOG_IN,
+    ApiFailure,
+    CkfuncError,
+    CredentialsMissing,
+    InvalidFiles,
+    NoProject,
+    SystemRefusal,
+)
 from ckfunc.base.files import cache_dir
 from ckfunc.base.frozen import frozen
 from ckfunc.base.git import GitMissing, GitRefused, git, trust_command

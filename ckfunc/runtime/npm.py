@@ -17,7 +17,7 @@ from dataclasses import field
 from pathlib import Path
 from typing import IO, Any
 
-from ckfunc.base.errors import DependenciesFailed, PackageUnknown, SystemRefusal
+from ckfunc.base.errors import LOG_IN, DependenciesFailed, PackageUnknown, SystemRefusal
 from ckfunc.base.frozen import frozen
 from ckfunc.base.secrets import revealed
 from ckfunc.model.lock import LOCK_NAME, PackageLock, manifest_of
@@ -127,6 +127,8 @@ npm would go on with the next package: without a network, that takes seconds for
 
 _MEMORY, _SIGNAL = "ENOMEM", "ESIGNAL"
 """The second is ckfunc's own code for an npm that was ended by a signal."""
+_NO_JSON = "ENOJSON"
+"""ckfunc's own code for a page in place of JSON; npm's is FETCH_ERROR, as for exceeded time limits."""
 
 # npm's error code: the sentence, with {summary}, {package}, {place}, {code} and {registries} of npm, and the hint.
 _BY_CODE: dict[str, tuple[str, str | None]] = {
@@ -162,6 +164,8 @@ _BY_CODE: dict[str, tuple[str, str | None]] = {
     "E403": ("the npm registry refused access{to_package} (403)", _CREDENTIALS),
     "ENEEDAUTH": ("the npm registry refused access{to_package}", _CREDENTIALS),
     "E407": ("the proxy asks for credentials (407)", "check the user name and password in HTTPS_PROXY or .npmrc"),
+    "E511": ("the network requires a login (511)", LOG_IN),
+    _NO_JSON: ("npm got no JSON from {registries}", f"{LOG_IN}, or check the registry in .npmrc"),
     "EINTEGRITY": (
         "a downloaded package does not match the registry's checksum (EINTEGRITY)",
         "run the command again; if it happens again, the registry or a proxy changes packages",
@@ -436,7 +440,7 @@ def _sentence_and_hint(code: str, summary: str, detail: str, registries: str) ->
         return f"npm cannot install these packages together: {peer[0] if peer else short or code}", EDIT
     if code == "EUSAGE" and _DRIFT.search(f"{summary} {detail}"):
         return f"{LOCK_NAME} does not have the versions that its packages require", "run `ckfunc lock --upgrade`"
-    code = "ERR_INVALID_URL" if "Invalid URL" in summary else code
+    code = "ERR_INVALID_URL" if "Invalid URL" in summary else _NO_JSON if "invalid json" in summary else code
     entry = _BY_CODE.get(code)
     if entry is None or (code in _NO_VERSION and not package):
         later = "the registry has a problem: try again later"

@@ -43,6 +43,8 @@ from ckfunc.runtime.policy import NpmSettings
         ("ETARGET", "No matching version found for x@9 with a date before 1/1/2001, 1:00:00 AM.", "x@9", "`before`"),
         ("ENOVERSIONS", "No versions available for x", "npm has no version of x", "`before`"),
         ("E503", "503 Service Unavailable", "503 Service Unavailable", "try again later"),
+        ("E511", "511 Network Authentication Required - GET https://r/x", "requires a login (511)", "browser"),
+        ("FETCH_ERROR", "invalid json response body at https://r/x reason: '<'", "no JSON from", "with a browser"),
         ("FETCH_ERROR", "network timeout at: https://r/x", "no answer in time from", "fetch-timeout"),
         ("EAI_AGAIN", "getaddrinfo", "could not reach its registry (EAI_AGAIN)", "network"),
         ("EWHATEVER", "something new", "npm install failed: something new", "runtime.dependencies"),
