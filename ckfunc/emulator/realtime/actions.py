@@ -49,7 +49,8 @@ def perform(request: ClientRequest) -> Awaitable[None] | None:
 
 def _update_user(request: ClientRequest) -> None:
     # A client sends its whole user: what a client cannot change is not read from it.
-    body = {name: value for name, value in request.body.items() if name in ("displayName", "presence", "properties")}
+    document, changeable = resource(request.body, "user"), ("displayName", "presence", "properties")
+    body = {name: value for name, value in document.items() if name in changeable}
     user_actions.update(request.context, request.user, patched_user(request.user, body))
 
 
@@ -88,7 +89,8 @@ def _record(request: ClientRequest, table: BlockTable) -> BlockRecord:
 def _create_channel(request: ClientRequest) -> None:
     if not application.settings(request.database).user_created_channels:
         raise Denied("users cannot create channels in this application")
-    new = read_new_channel({name: value for name, value in request.body.items() if name != "creator"})
+    document = resource(request.body, "channel")
+    new = read_new_channel({name: value for name, value in document.items() if name != "creator"})
     members = [access.referred_user(request.database, reference) for reference in new.members]
     channel_actions.create(request.context, new, request.user, members)
 
@@ -96,7 +98,7 @@ def _create_channel(request: ClientRequest) -> None:
 def _update_channel(request: ClientRequest) -> None:
     channel = request.find(access.own_channel)
     changeable = ("properties",) if channel.type is ChannelType.DIRECT else ("displayName", "properties")
-    body = {name: value for name, value in request.body.items() if name in changeable}
+    body = {name: value for name, value in resource(request.body, "channel").items() if name in changeable}
     channel_actions.update(request.context, patched_channel(channel, body))
 
 
@@ -117,8 +119,8 @@ def _join(request: ClientRequest) -> None:
 def _leave(request: ClientRequest) -> None:
     channel = access.group_channel(request.find(access.own_channel), "cannot be left; hide it instead")
     user = request.user
-    if request.body.get("user") is not None:
-        user = _referred(request, request.body["user"])
+    if (reference := resource(request.body, "member").get("user")) is not None:
+        user = _referred(request, reference)
         if user.id != request.user.id:
             request.find(access.moderated_channel)
     if not channels.is_member(request.database, channel.id, user.id):

@@ -72,6 +72,22 @@ def test_a_bad_later_frame_ends_the_connection(emulator: Emulator, data: str | b
         assert reason in error.document["message"]
 
 
+@pytest.mark.parametrize("body", [5, [], "x"])
+def test_a_body_that_is_no_object_is_a_client_error(emulator: Emulator, body: object) -> None:
+    with client_of(emulator.url, "ann") as client:
+        channel = client.do("/application/v1/user.createChannel", {"type": "PUBLIC", "name": "lobby"})["id"]
+        at = f"/application/v1/channels/{channel}"
+        for action in (
+            "/application/v1/user.update",
+            "/application/v1/user.createChannel",
+            f"{at}.update",
+            f"{at}.leave",
+        ):
+            answer = client.act(action, body).document
+            assert answer["error"] == "ClientError"
+            assert "not an object" in answer["message"]
+
+
 def test_a_duplicate_subscription_id_ends_the_connection(emulator: Emulator) -> None:
     with client_of(emulator.url, "ann") as client:
         topic = {"id": "same", "destination": client.user["_topics"]["self"]}
