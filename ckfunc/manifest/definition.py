@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ckfunc.base.text import with_hint
 from ckfunc.manifest.kinds import Entries, Field, Flag, Items, Number, Rule, Section, Text, Whole, schema_of, violated
 from ckfunc.manifest.sources import MAX_FILE_BYTES
 from ckfunc.manifest.variables import NAME, TEMPLATE
@@ -335,7 +336,7 @@ def _first_error(rules: tuple[Rule, ...], text: str) -> str | None:
     if not _is_unicode(text):
         return "contains characters that are not valid text"
     broken = violated(rules, text)
-    return f"{broken.wrong} ({broken.hint})" if broken else None
+    return with_hint(broken.wrong, broken.hint) if broken else None
 
 
 def _is_unicode(text: str) -> bool:

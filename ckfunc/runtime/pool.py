@@ -17,6 +17,7 @@ from typing import Any
 
 from ckfunc.base.documents import json_writer
 from ckfunc.base.errors import CkfuncError, SystemRefusal
+from ckfunc.base.text import with_hint
 from ckfunc.model.application import ConsoleLine
 from ckfunc.model.execution import Determinism, Environment, HandlerError, HandlerVersion, Limits, Outcome
 from ckfunc.runtime.cache import CacheRefused
@@ -236,7 +237,7 @@ class HostPool:
                 return await self._changed_host(slot, environment, version)
         except (OSError, CkfuncError) as error:
             refused = SystemRefusal.of(error) if isinstance(error, OSError) else error
-            why = f"{refused} ({refused.hint})" if refused is not None and refused.hint else str(error)
+            why = str(error) if refused is None else with_hint(refused.message, refused.hint)
             raise Failed(HandlerError("HostError", f"the handler cannot be stored or started: {why}")) from error
 
     async def _changed_host(self, slot: _Slot, environment: Environment, version: HandlerVersion) -> tuple[Host, int]:
