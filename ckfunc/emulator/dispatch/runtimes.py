@@ -22,7 +22,6 @@ from ckfunc.wire.applications import own
 RUNTIME_ID = 1
 RUNTIME_VERSION = "v0.0.29"
 
-
 INITIALIZATION_SCRIPT = "initialization-script.ts"
 
 
